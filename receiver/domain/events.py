@@ -1,0 +1,76 @@
+"""What happens: the events that pushes and registrations carry, in our own neutral words."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Trust(StrEnum):
+    """How sure we are that the platform itself sent a push."""
+
+    OPEN = "open"  # whoever knows the callback URL could have sent it
+    SIGNED = "signed"  # the platform's push signature was verified
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When and how something reached us; the same for all items of one push."""
+
+    application: str
+    received_at: int  # microseconds since the epoch, UTC
+    trust: Trust = Trust.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """One item of a push about one part of one sent SMS (sms_05_0003, sms_05_0063)."""
+
+    sms_msg_id: str
+    status: str
+    sequence: int = 1  # which part, from 1
+    total: int | None = None  # how many parts, where the report says so
+    source: int | None = None  # 1 SMS platform, 2 SMSC, 3 Huawei platform
+    updated_at: int | None = None  # microseconds; None when absent or not a time
+    update_time: str = ""  # the field as it came: it identifies a redelivery
+    status_desc: str | None = None
+    org_code: str | None = None
+    extend: str | None = None
+    to: str | None = None
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """An SMS that a person sent to us (sms_05_0004)."""
+
+    sms_msg_id: str
+    sender: str
+    to: str
+    body: str
+    original_body: str | None = None  # as it came, when the text had to be repaired
+    created_at: int | None = None  # microseconds
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """The record of one SMS that the application handed to the platform (sms_05_0001)."""
+
+    sms_msg_id: str
+    status: str = "000000"  # the response entry's own status; anything else is a refusal
+    to: str | None = None
+    sender: str | None = None  # the channel number in `from`
+    sent_at: int | None = None  # microseconds
+    total: int | None = None
+    country: str | None = None  # ISO 3166 alpha-2, as the platform gave it
+    extend: str | None = None
+    reference: str | None = None
+    template_id: str | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the platform did not take this SMS."""
+        return self.status != ACCEPTED_BY_PLATFORM
+
+
+ACCEPTED_BY_PLATFORM = "000000"

@@ -1,0 +1,51 @@
+"""Phone numbers: every way of writing one leads to the same person."""
+
+import re
+from functools import lru_cache
+
+import phonenumbers
+
+# The platform adds +86 to a number without a country code (sms_05_0001).
+HOME_REGION = "CN"
+_MAINLAND_MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
+_DIALLABLE = re.compile(r"[+0-9()./\s-]+")  # no mask, no alias, no extension
+_LONGEST = 40  # the documented maximum is 21; longer text is no phone number
+
+
+def normalise(text: str | None) -> str | None:
+    """Give the E.164 form (`+8615500005172`), or the trimmed text when it is no phone number.
+
+    Masked numbers, channel aliases and typing errors stay findable as they were written.
+    """
+    if text is None:
+        return None
+    mainland = _MAINLAND_MOBILE.fullmatch(text)
+    if mainland:
+        return "+86" + mainland[1]
+    text = text.strip()
+    if not text:
+        return None
+    return _parse(text)[0]
+
+
+def country_of(text: str | None) -> str | None:
+    """Give the ISO 3166 alpha-2 country of a number in any writing, None when unknown."""
+    if text is None:
+        return None
+    if _MAINLAND_MOBILE.fullmatch(text):
+        return HOME_REGION
+    return _parse(text.strip())[1]
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> tuple[str, str | None]:
+    if len(text) > _LONGEST or not _DIALLABLE.fullmatch(text):
+        return text, None
+    try:
+        number = phonenumbers.parse(text, HOME_REGION)
+    except phonenumbers.NumberParseException:
+        return text, None
+    if not phonenumbers.is_possible_number(number):
+        return text, None
+    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return written, phonenumbers.region_code_for_number(number)

@@ -1,0 +1,25 @@
+"""The handful of failures that our parts report to each other."""
+
+
+class ReceiverError(Exception):
+    """Something an operator or a caller can act on; the text says what to do."""
+
+
+class SettingsError(ReceiverError):
+    """The configuration cannot be used; the text lists every problem at once."""
+
+
+class DataDirectoryError(ReceiverError):
+    """The data directory cannot be used, for example because another process holds it."""
+
+
+class JournalUnavailableError(ReceiverError):
+    """The journal could not make an entry durable; nothing was acknowledged."""
+
+
+class StoreUnavailableError(ReceiverError):
+    """The store cannot be read or written now."""
+
+
+class StoreRejectedError(ReceiverError):
+    """The store is reachable but refused a value; trying again would not help."""
