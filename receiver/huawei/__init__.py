@@ -1,0 +1,1 @@
+"""All that is particular to Huawei Cloud Message & SMS."""
