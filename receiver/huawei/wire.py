@@ -1,0 +1,246 @@
+"""Bytes of a push <-> events: the one place that knows how the platform writes (callbacks.md).
+
+`sift` is what the public edge needs: which push is this, and which of its items are usable. The
+projector later turns the sifted items into events; an item that passed `sift` never fails there.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import parse_qsl
+
+from receiver.domain import times
+from receiver.domain.events import StatusReport, Uplink
+from receiver.domain.messages import MOST_PARTS
+
+MOST_FIELDS = 64  # a documented push has 9
+LONGEST_ID = 255  # documented: 50
+LONGEST_STATUS = 64  # documented: 7; the longest known code has 11
+
+
+class Kind(StrEnum):
+    """The three pushes of the platform, told apart by content."""
+
+    STATUS = "status"
+    BATCH = "batch"
+    UPLINK = "uplink"
+
+
+@dataclass(frozen=True, slots=True)
+class BadItem:
+    """An item of a push that cannot be used, and why."""
+
+    reason: str
+    raw: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A push whose usable items were separated from the bad ones."""
+
+    kind: Kind
+    items: list[dict[str, Any]]
+    bad: list[BadItem]
+
+
+class UnusableError(ValueError):
+    """Nothing in a push can be used; the text names what is wrong, never a value."""
+
+
+def sift(body: bytes) -> Push:
+    """Tell the kind of a push and its usable items.
+
+    Raises:
+        UnusableError: nothing in the push can be used.
+    """
+    start = body.lstrip()[:4]
+    if start[:1] in (b"{", b"[") or start[:3] == b"\xef\xbb\xbf":
+        return _sift_json(body)
+    return _sift_form(body)
+
+
+def _sift_form(body: bytes) -> Push:
+    if not body.strip():
+        raise UnusableError("The body is empty; a form or a JSON object was expected.")
+    try:
+        pairs = parse_qsl(
+            body.decode(errors="surrogateescape"),
+            keep_blank_values=True,
+            errors="surrogateescape",
+            max_num_fields=MOST_FIELDS,
+        )
+    except ValueError:
+        raise UnusableError(f"The form has more than {MOST_FIELDS} fields.") from None
+    item: dict[str, Any] = {}
+    for name, value in pairs:
+        item.setdefault(name, value)  # of a field given twice the first stands, as in servlets
+    if "status" in item:
+        kind, reason = Kind.STATUS, _why_no_report(item)
+    elif "body" in item:
+        kind, reason = Kind.UPLINK, _why_no_uplink(item)
+    else:
+        raise UnusableError(
+            "The form has neither `status` (status report) nor `body` (uplink SMS)."
+        )
+    if reason:
+        raise UnusableError(reason)
+    return Push(kind, [item], [])
+
+
+def _sift_json(body: bytes) -> Push:
+    try:
+        document = json.loads(body.decode("utf-8-sig"), parse_float=_finite, parse_constant=str)
+    except UnicodeDecodeError:
+        raise UnusableError("The JSON is not UTF-8.") from None
+    except RecursionError:
+        raise UnusableError("The JSON is nested too deeply.") from None
+    except ValueError:
+        raise UnusableError("The body starts like JSON but is not valid JSON.") from None
+    listed = document.get("statusReportList") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise UnusableError("The JSON has no list `statusReportList`.")
+    if not listed:
+        raise UnusableError("The list `statusReportList` is empty.")
+    push = Push(Kind.BATCH, [], [])
+    for entry in listed:
+        reason = _why_no_report(entry) if isinstance(entry, dict) else "The item is no object."
+        if reason:
+            push.bad.append(BadItem(reason, entry))
+        else:
+            push.items.append(entry)
+    if not push.items:
+        raise UnusableError(f"No item of `statusReportList` can be used: {push.bad[0].reason}")
+    return push
+
+
+def _finite(text: str) -> float | str:
+    """Keep a number that no float holds as its text: it must survive into JSON again."""
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _why_no_report(item: Mapping[str, Any]) -> str | None:
+    return _why_not(item, "smsMsgId", LONGEST_ID) or _why_not(item, "status", LONGEST_STATUS)
+
+
+def _why_no_uplink(item: Mapping[str, Any]) -> str | None:
+    for name in ("smsMsgId", "from", "to"):
+        reason = _why_not(item, name, LONGEST_ID)
+        if reason:
+            return reason
+    return None
+
+
+def _why_not(item: Mapping[str, Any], name: str, longest: int) -> str | None:
+    """Say why a needed field cannot be used; None when it can."""
+    value = item.get(name)
+    if value is None:
+        return f"`{name}` is missing."
+    if type(value) is int:
+        value = str(value)
+    if not isinstance(value, str):
+        return f"`{name}` is neither text nor a whole number."
+    if not value.strip():
+        return f"`{name}` is empty."
+    if len(value) > longest:
+        return f"`{name}` is longer than {longest} characters."
+    if not _storable(value):
+        return f"`{name}` holds a NUL or is not valid Unicode."
+    return None
+
+
+# --- sifted items -> events -----------------------------------------------------------------
+
+
+def read_report(item: Mapping[str, Any]) -> StatusReport:
+    """Turn a usable item of a status push into an event (field table of sms_05_0003)."""
+    update_time = _text(item.get("updateTime")) or ""
+    return StatusReport(
+        sms_msg_id=str(item["smsMsgId"]),
+        status=str(item["status"]),
+        sequence=_part_number(item.get("sequence")) or 1,
+        total=_part_number(item.get("total")),
+        source=_source(item.get("source")),
+        updated_at=read_time(update_time),
+        update_time=update_time,
+        status_desc=_text(item.get("statusDesc")),
+        org_code=_text(item.get("orgCode")),
+        extend=_text(item.get("extend")),
+        to=_text(item.get("to")),
+        raw=dict(item),
+    )
+
+
+def read_uplink(item: Mapping[str, Any]) -> Uplink:
+    """Turn a usable uplink form into an event (field table of sms_05_0004)."""
+    came = str(item["body"])
+    repaired = repair(came)
+    return Uplink(
+        sms_msg_id=str(item["smsMsgId"]),
+        sender=str(item["from"]),
+        to=str(item["to"]),
+        body=storable(repaired),
+        original_body=storable(came) if repaired != came else None,
+        created_at=read_time(_text(item.get("createTime")) or ""),
+        raw=dict(item),
+    )
+
+
+def read_time(text: str) -> int | None:
+    """Read the platform's `yyyy-MM-dd'T'HH:mm:ss'Z'`; None when it is absent or no time."""
+    return times.parse(text.strip()) if text else None
+
+
+def repair(text: str) -> str:
+    """Undo one Latin-1 reading of UTF-8 bytes when only that explains the text.
+
+    The characters must all fit Latin-1 and, taken back to bytes, be well-formed UTF-8: ordinary
+    accented text practically never is, mangled text always is (platform FAQ on garbled uplinks).
+    """
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _storable(text: str) -> bool:
+    return _UNSTORABLE.search(text) is None
+
+
+def storable(text: str) -> str:
+    """Replace what no database keeps as text (NUL, lone surrogates) by U+FFFD."""
+    return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("\ufffd", text)
+
+
+def _text(value: Any) -> str | None:
+    """Read an optional field of whatever type; empty counts as absent."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False)
+    return storable(value)
+
+
+_SHORT_NUMBER = re.compile("[0-9]{1,4}")
+
+
+def _part_number(value: Any) -> int | None:
+    text = str(value).strip()
+    if not _SHORT_NUMBER.fullmatch(text):
+        return None
+    number = int(text)
+    return number if 1 <= number <= MOST_PARTS else None
+
+
+def _source(value: Any) -> int | None:
+    text = str(value).strip()
+    return int(text) if text in ("1", "2", "3") else None
