@@ -1,0 +1,81 @@
+"""The data directory: held by one process alone, with the secrets made for the operator."""
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from receiver.errors import DataDirectoryError
+
+_LOCK_FILE = "lock"
+
+
+class DataDirectory:
+    """A directory that this process holds until it leaves the context."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        """Create the directory when needed and take its lock.
+
+        Raises:
+            DataDirectoryError: it cannot be written, or another process holds it.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self.path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DataDirectoryError(
+                f"The data directory {self.path} cannot be used: {error.strerror}. "
+                "Create it for this user, or set `data_dir` to another place."
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+            os.close(lock)
+            raise DataDirectoryError(
+                f"The data directory {self.path} is in use by another receiver (process "
+                f"{holder}). Stop that one, or give this one a `data_dir` of its own."
+            ) from error
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+        self._lock = lock
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the directory go."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def secret(self, name: str) -> str:
+        """Read a secret of 256 bits from its file, making it (mode 0600) the first time."""
+        path = self.path / name
+        found = read_secret(path)
+        if found is not None:
+            return found
+        made = secrets.token_urlsafe(32)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(made + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return made
+
+
+def read_secret(path: Path) -> str | None:
+    """Read a secret that was made before; None when there is none."""
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,7 @@
+"""The journal: the append-only durable log that the 200 waits for."""
+
+from receiver.journal.entries import Commit, Entry, Kind, Limits, Row
+from receiver.journal.file import FILE_NAME
+from receiver.journal.journal import Journal
+
+__all__ = ["FILE_NAME", "Commit", "Entry", "Journal", "Kind", "Limits", "Row"]

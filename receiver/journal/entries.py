@@ -1,0 +1,58 @@
+"""What goes into the journal, what comes out, and how much may wait."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Kind:
+    """What a row holds; the kinds of pushes are those of `huawei.wire.Kind`."""
+
+    UNUSABLE = "unusable"  # a push that was refused with 400, kept for the quarantine
+    SENDS = "sends"  # a registration
+
+
+class Entry(NamedTuple):
+    """One accepted request, bytes untouched.
+
+    Only exact `str`, `int` and `bytes`: the writer's frames hold no subclasses such as enums.
+    """
+
+    kind: str
+    application: str
+    received_at: int  # microseconds since the epoch, UTC
+    peer: str
+    trust: str
+    headers: str  # the ones worth keeping, a `name: value` line each
+    body: bytes
+
+
+class Row(NamedTuple):
+    """An entry at its place in the journal."""
+
+    position: int
+    kind: str
+    application: str
+    received_at: int
+    peer: str
+    trust: str
+    headers: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may wait for the disk, and how long."""
+
+    max_waiting: int = 10_000  # entries
+    max_waiting_bytes: int = 64 * 1024 * 1024
+    timeout_s: float = 5.0  # an append that is not durable by then has failed
+    checkpoint_every_s: float = 1.0  # how often the WAL is copied into the file
+    wal_cap_bytes: int = 48 * 1024 * 1024  # beyond it the WAL is emptied, whoever reads
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one group commit did, for whoever observes it."""
+
+    entries: int
+    seconds: float

@@ -1,0 +1,165 @@
+"""The journal's SQLite file: a process of its own writes it, a connection here reads it."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+
+from receiver.errors import DataDirectoryError
+from receiver.journal.entries import Entry, Row
+from receiver.journal.process import WriterError, WriterProcess
+from receiver.journal.writer import COLUMNS, LAYOUT
+
+FILE_NAME = "journal.sqlite3"
+MOST_ROWS_A_COMMIT = 512  # 8 columns each: far below SQLite's 32,766 parameters
+
+
+class JournalFile:
+    """The open file. One writing request at a time: the caller takes care of the turns."""
+
+    def __init__(self, path: Path, process: WriterProcess, reader: aiosqlite.Connection) -> None:
+        self._path = path
+        self._wal = path.with_name(path.name + "-wal")
+        self._process = process
+        self._reader = reader
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open or create the file and start its writer.
+
+        Raises:
+            DataDirectoryError: it cannot be opened, is no journal, or is of a newer version.
+        """
+        try:
+            process = await WriterProcess.start(path)
+        except WriterError as error:
+            raise _cannot_open(path, error.name) from error
+        try:
+            # Read-only: SQLite before 3.51.3 can corrupt a WAL that two connections checkpoint.
+            reader = await aiosqlite.connect(f"file:{path}?mode=ro", uri=True)
+        except sqlite3.Error as error:
+            await process.end()
+            raise _cannot_open(path, str(error)) from error
+        file = cls(path, process, reader)
+        try:
+            layout = await file._meta("layout")
+        except sqlite3.Error as error:
+            await file.close()
+            raise _cannot_open(path, str(error)) from error
+        if layout != LAYOUT:
+            await file.close()
+            raise DataDirectoryError(
+                f"The journal {path} was written by a newer version; install that version."
+            )
+        return file
+
+    async def _meta(self, name: str) -> str:
+        ((value,),) = await self._fetch("SELECT value FROM meta WHERE name = ?", (name,))
+        return str(value)
+
+    # --- writing ----------------------------------------------------------------------------
+
+    async def append(self, first: int, entries: Sequence[Entry]) -> None:
+        """Write entries at positions from `first` on; on return they are on disk.
+
+        Raises:
+            WriterError: as all writing methods; the entries may or may not be on disk.
+        """
+        values: list[object] = []
+        for position, entry in enumerate(entries, first):
+            values.append(position)
+            values += entry
+        await self._ask("append", len(entries), values)
+
+    async def delete_oldest(self, *, up_to: int, arrived_before: int, limit: int) -> int:
+        """Delete the oldest rows up to a position and a time; give how many went."""
+        return int(await self._ask("delete_oldest", up_to, arrived_before, limit))
+
+    async def renew_identity(self) -> str:
+        """Give the journal another identity."""
+        return str(await self._ask("renew_identity"))
+
+    async def try_writing(self) -> None:
+        """Write something that changes nothing, to learn whether the disk takes it."""
+        await self._ask("try_writing")
+
+    async def checkpoint(self, *, empty_wal: bool) -> None:
+        """Copy the WAL into the file; to empty it, wait for whoever reads."""
+        await self._ask("checkpoint", "TRUNCATE" if empty_wal else "PASSIVE")
+
+    async def _ask(self, name: str, *arguments: object) -> Any:
+        if not self._process.alive:
+            await self._process.end()
+            self._process = await WriterProcess.start(self._path)
+        return await self._process.ask(name, *arguments)
+
+    # --- reading ----------------------------------------------------------------------------
+
+    async def identity(self) -> str:
+        """Give the journal's identity."""
+        return await self._meta("identity")
+
+    async def last_position(self) -> int:
+        """Give the newest position, 0 when there is none."""
+        ((last,),) = await self._fetch("SELECT coalesce(max(position), 0) FROM journal")
+        return int(last)
+
+    async def read_after(self, position: int, *, rows: int, max_bytes: int) -> list[Row]:
+        """Give the next rows in order: at most `rows`, and about `max_bytes` of bodies."""
+        sizes = await self._fetch(
+            "SELECT position, length(body) FROM journal WHERE position > ?"
+            " ORDER BY position LIMIT ?",
+            (position, rows),
+        )
+        last = position
+        for at, size in sizes:
+            if last > position and int(size) > max_bytes:
+                break
+            max_bytes -= int(size)
+            last = int(at)
+        found = await self._fetch(
+            f"SELECT {COLUMNS} FROM journal"  # noqa: S608 - a constant list of names
+            " WHERE position > ? AND position <= ? ORDER BY position",
+            (position, last),
+        )
+        return [Row(*row) for row in found]
+
+    async def arrival_after(self, position: int) -> int | None:
+        """Give when the entry after a position arrived (microseconds), None if there is none."""
+        found = await self._fetch(
+            "SELECT received_at FROM journal WHERE position > ? ORDER BY position LIMIT 1",
+            (position,),
+        )
+        return int(found[0][0]) if found else None
+
+    async def _fetch(self, sql: str, values: tuple[object, ...] = ()) -> list[sqlite3.Row]:
+        return list(await self._reader.execute_fetchall(sql, values))
+
+    def wal_bytes(self) -> int:
+        """Size of the write-ahead log."""
+        return _size(self._wal)
+
+    def total_bytes(self) -> int:
+        """Size of the file and its write-ahead log."""
+        return _size(self._path) + self.wal_bytes()
+
+    async def close(self) -> None:
+        """Close the file and end its writer."""
+        await self._reader.close()
+        await self._process.end()
+
+
+def _cannot_open(path: Path, cause: str) -> DataDirectoryError:
+    return DataDirectoryError(
+        f"The journal {path} cannot be opened: {cause}. Check that the disk has space, that the "
+        "file belongs to this user, and that it is a SQLite file."
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,301 @@
+"""Group commit: all appends that wait become one transaction; each is answered when it is on disk.
+
+A failing or dying writer never acknowledges and never leaves a waiter hanging.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import structlog
+
+from receiver.errors import JournalUnavailableError
+from receiver.journal.entries import Commit, Entry, Limits, Row
+from receiver.journal.file import MOST_ROWS_A_COMMIT, JournalFile
+from receiver.journal.process import WriterError
+
+_log = structlog.get_logger(__name__)
+
+_WATCH_EVERY_S = 0.25
+_COMPANY_FROM, _COMPANY_UP_TO = 3, 24  # entries
+_LINGER_S = 0.002
+_PRUNE_SLICE = 500  # rows deleted between two commits
+# After a failed fsync the kernel may have dropped the dirty pages, so what the file holds is no
+# longer known to this process.
+_UNTRUSTWORTHY = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
+
+
+class _Waiting(NamedTuple):
+    entry: Entry
+    durable: asyncio.Future[int]
+    since: float  # monotonic seconds
+
+
+def _ignore(_: object) -> None:
+    """Stand in where nobody observes."""
+
+
+class Journal:
+    """Durable append with group commit, and reading after a position.
+
+    Made by `Journal.open`. `append` may be called by any number of tasks of one event loop.
+    """
+
+    def __init__(
+        self,
+        file: JournalFile,
+        *,
+        identity: str,
+        last_position: int,
+        limits: Limits,
+        on_commit: Callable[[Commit], None],
+        on_loss_of_trust: Callable[[str], None],
+    ) -> None:
+        self.identity = identity
+        self.last_position = last_position
+        self._file = file
+        self._limits = limits
+        self._on_commit = on_commit
+        self._on_loss_of_trust = on_loss_of_trust
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._in_flight: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._grown = asyncio.Event()
+        self._turn = asyncio.Lock()  # commits, checkpoints and pruning share the connection
+        self._checkpointed = time.monotonic()
+        self._failure: str | None = None
+        self._position_known = True  # not after a failure: it may have written all the same
+        self._closing = False
+        self._writer = asyncio.create_task(self._write_groups(), name="journal writer")
+        self._watcher = asyncio.create_task(self._watch(), name="journal watch")
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        limits: Limits | None = None,
+        on_commit: Callable[[Commit], None] = _ignore,
+        on_loss_of_trust: Callable[[str], None] = _ignore,
+    ) -> Self:
+        """Open or create the journal file and start its writer.
+
+        Args:
+            path: the file; its directory must be held by this process alone.
+            limits: what may wait.
+            on_commit: called after each group commit.
+            on_loss_of_trust: called once when the disk failed in a way after which this process
+                cannot know what the file holds; the process should end and be started again.
+
+        Raises:
+            DataDirectoryError: the file cannot be opened or is no journal.
+        """
+        file = await JournalFile.open(path)
+        return cls(
+            file,
+            identity=await file.identity(),
+            last_position=await file.last_position(),
+            limits=limits or Limits(),
+            on_commit=on_commit,
+            on_loss_of_trust=on_loss_of_trust,
+        )
+
+    # --- appending --------------------------------------------------------------------------
+
+    def append(self, entry: Entry) -> Awaitable[int]:
+        """Queue an entry; the result is its position, given once it is on disk.
+
+        Raises:
+            JournalUnavailableError: at once when too much waits; from the awaitable when the
+                entry could not be made durable. Nothing was acknowledged then.
+        """
+        limits = self._limits
+        if self._closing:
+            raise JournalUnavailableError("The journal is closed.")
+        if (
+            len(self._waiting) >= limits.max_waiting
+            or self._waiting_bytes >= limits.max_waiting_bytes
+        ):
+            raise JournalUnavailableError("Too many entries wait for the disk.")
+        durable: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(entry, durable, time.monotonic()))
+        self._waiting_bytes += len(entry.body)
+        self._wake.set()
+        return durable
+
+    async def _write_groups(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting:
+                    await self._wait_for_company()
+                    async with self._turn:
+                        await self._commit_group()
+                        await self._checkpoint_when_due()
+        finally:
+            # However the writer ends, nobody is left waiting for it.
+            self._closing = True
+            _fail((*self._in_flight, *self._waiting), "The journal's writer ended.")
+            self._waiting.clear()
+
+    async def _wait_for_company(self) -> None:
+        """Let a middling group grow: fewer commits leave more of the processor to the requests.
+
+        Whoever comes alone does not wait, and a large group is worth its commit at once.
+        """
+        if _COMPANY_FROM <= len(self._waiting) < _COMPANY_UP_TO:
+            await asyncio.sleep(_LINGER_S)
+
+    async def _commit_group(self) -> None:
+        group = self._in_flight = self._take_group()
+        if not group:
+            return
+        started = time.perf_counter()
+        try:
+            if not self._position_known:
+                self.last_position = await self._file.last_position()
+                self._position_known = True
+            first = self.last_position + 1
+            await self._file.append(first, [waiting.entry for waiting in group])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the waiters must hear of it
+            self._note_failure(error)
+            _fail(group, "The journal could not be written.")
+            self._position_known = False
+            return
+        finally:
+            self._in_flight = []
+        self._failure = None
+        self.last_position += len(group)
+        for position, waiting in enumerate(group, first):
+            if not waiting.durable.done():
+                waiting.durable.set_result(position)
+        self._grown.set()
+        self._on_commit(Commit(len(group), time.perf_counter() - started))
+
+    def _take_group(self) -> list[_Waiting]:
+        count = min(len(self._waiting), MOST_ROWS_A_COMMIT)
+        group = [self._waiting.popleft() for _ in range(count)]
+        self._waiting_bytes -= sum(len(waiting.entry.body) for waiting in group)
+        # Whoever was given up was told so; writing it still would only cost time.
+        return [waiting for waiting in group if not waiting.durable.done()]
+
+    def _note_failure(self, error: Exception) -> None:
+        code = error.code if isinstance(error, WriterError) else 0
+        name = error.name if isinstance(error, WriterError) else type(error).__name__
+        if self._failure != name:
+            _log.error("journal write failed", error=name)
+        self._failure = name
+        if code in _UNTRUSTWORTHY:
+            self._on_loss_of_trust(name)
+
+    async def _watch(self) -> None:
+        """Give up what waits too long: a stalled disk must not hold the platform's connection."""
+        while True:
+            await asyncio.sleep(_WATCH_EVERY_S)
+            give_up_before = time.monotonic() - self._limits.timeout_s
+            late = [w for w in (*self._in_flight, *self._waiting) if w.since < give_up_before]
+            _fail(late, "The disk did not answer in time.")
+
+    async def _checkpoint_when_due(self) -> None:
+        now = time.monotonic()
+        if now - self._checkpointed < self._limits.checkpoint_every_s:
+            return
+        self._checkpointed = now
+        # A checkpoint that fails loses nothing: the WAL keeps all, and the next one tries again.
+        with contextlib.suppress(WriterError):
+            await self._file.checkpoint(
+                empty_wal=self._file.wal_bytes() > self._limits.wal_cap_bytes
+            )
+
+    # --- reading ----------------------------------------------------------------------------
+
+    async def read_after(self, position: int, *, rows: int, max_bytes: int) -> list[Row]:
+        """Give the next rows in order: at most `rows`, and about `max_bytes` of bodies."""
+        return await self._file.read_after(position, rows=rows, max_bytes=max_bytes)
+
+    async def arrival_after(self, position: int) -> int | None:
+        """Give when the entry after a position arrived (microseconds), None if there is none."""
+        return await self._file.arrival_after(position)
+
+    async def wait_for_growth(self, position: int, timeout_s: float) -> None:
+        """Return when there is something after the position, or after the timeout."""
+        if self.last_position > position:
+            return
+        self._grown.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._grown.wait(), timeout_s)
+
+    # --- keeping ----------------------------------------------------------------------------
+
+    async def prune(self, *, up_to: int, arrived_before: int) -> int:
+        """Delete rows that are both old and at or before a position; give how many went.
+
+        The newest row always stays: positions must never start again.
+        """
+        deleted = 0
+        while True:
+            async with self._turn:
+                count = await self._file.delete_oldest(
+                    up_to=min(up_to, self.last_position - 1),
+                    arrived_before=arrived_before,
+                    limit=_PRUNE_SLICE,
+                )
+            deleted += count
+            if count < _PRUNE_SLICE:
+                return deleted
+            await asyncio.sleep(0)
+
+    async def begin_anew(self) -> None:
+        """Take a new identity, so that every row counts as unread (after a restored backup)."""
+        async with self._turn:
+            self.identity = await self._file.renew_identity()
+
+    async def is_writable(self) -> bool:
+        """Tell whether an append would succeed; tries the disk when the last one failed."""
+        if self._closing:
+            return False
+        if self._failure is None:
+            return True
+        try:
+            async with self._turn:
+                await self._file.try_writing()
+        except WriterError:
+            return False
+        self._failure = None
+        return True
+
+    @property
+    def waiting(self) -> int:
+        """How many entries wait for the disk now."""
+        return len(self._waiting) + len(self._in_flight)
+
+    def total_bytes(self) -> int:
+        """Size of the file and its write-ahead log."""
+        return self._file.total_bytes()
+
+    async def close(self) -> None:
+        """Finish what waits, then close the file; appends fail from now on."""
+        self._closing = True
+        while self.waiting and not self._writer.done():
+            self._wake.set()
+            await asyncio.sleep(_CLOSE_LOOKS_EVERY_S)
+        for task in (self._writer, self._watcher):
+            task.cancel()
+        await asyncio.gather(self._writer, self._watcher, return_exceptions=True)
+        await self._file.close()
+
+
+_CLOSE_LOOKS_EVERY_S = 0.005
+
+
+def _fail(group: Iterable[_Waiting], reason: str) -> None:
+    for waiting in group:
+        if not waiting.durable.done():
+            waiting.durable.set_exception(JournalUnavailableError(reason))

@@ -1,0 +1,105 @@
+"""The server's side of the writing process: start it, ask it, notice its death."""
+
+import asyncio
+import marshal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+from receiver.journal import writer
+
+_END_PATIENCE_S = 5.0
+
+
+class WriterError(Exception):
+    """A request to the writer failed.
+
+    Attributes:
+        code: SQLite's extended error code, 0 when it was no error of SQLite.
+        name: the error's name.
+    """
+
+    def __init__(self, code: int, name: str) -> None:
+        super().__init__(name)
+        self.code = code
+        self.name = name
+
+
+class WriterProcess:
+    """A running writer. One request at a time: the caller takes care of the turns."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stream: socket.socket) -> None:
+        self._process = process
+        self._stream = stream
+
+    @classmethod
+    async def start(cls, path: Path) -> Self:
+        """Start a writer on a journal file; returns when the file is open.
+
+        Raises:
+            WriterError: it cannot open the file.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(  # noqa: ASYNC220, S603 - it returns at once; our own file
+                [sys.executable, "-I", writer.__file__, str(path)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+            )
+        ours.setblocking(False)  # noqa: FBT003 - the signature is the library's
+        started = cls(process, ours)
+        try:
+            await started._read_answer()
+        except WriterError:
+            await started.end()
+            raise
+        return started
+
+    async def ask(self, name: str, *arguments: Any) -> Any:
+        """Let the writer run one of its methods; give the result.
+
+        Raises:
+            WriterError: the writer failed or died; what it was asked may or may not be done.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(self._stream, writer.make_frame((name, *arguments)))
+        except OSError as error:
+            raise WriterError(0, type(error).__name__) from error
+        return await self._read_answer()
+
+    async def _read_answer(self) -> Any:
+        head = await self._read_exactly(writer.LENGTH.size)
+        body = await self._read_exactly(writer.LENGTH.unpack(head)[0])
+        done, *result = marshal.loads(body)  # noqa: S302 - our own writer wrote it
+        if not done:
+            raise WriterError(*result)
+        return result[0]
+
+    async def _read_exactly(self, size: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        data = b""
+        while len(data) < size:
+            try:
+                got = await loop.sock_recv(self._stream, size - len(data))
+            except OSError as error:
+                raise WriterError(0, type(error).__name__) from error
+            if not got:
+                raise WriterError(0, "WriterDied")
+            data += got
+        return data
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    async def end(self) -> None:
+        """Let the writer finish and end; one that the disk holds is killed."""
+        self._stream.close()
+        try:
+            await asyncio.to_thread(self._process.wait, _END_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
