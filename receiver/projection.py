@@ -1,0 +1,257 @@
+"""What a stretch of the journal does to the store, as pure values: correlate, fold, decide."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from receiver.domain.catalogue import Catalogue
+from receiver.domain.events import Arrival, Send, StatusReport, Uplink
+from receiver.domain.messages import (
+    Folded,
+    LateDelivered,
+    State,
+    StoredReport,
+    fold,
+    merge_reports,
+    merge_sends,
+    report_key,
+)
+from receiver.domain.verdict import RetryWaits, Subject, Verdict, decide
+
+Key = tuple[str, str]  # application, smsMsgId
+ReportKey = tuple[int, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportArrived:
+    """A status report came."""
+
+    arrival: Arrival
+    report: StatusReport
+
+
+@dataclass(frozen=True, slots=True)
+class SendRegistered:
+    """The application told us of a send."""
+
+    arrival: Arrival
+    send: Send
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkArrived:
+    """A person's SMS came."""
+
+    arrival: Arrival
+    uplink: Uplink
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Something came that could not be understood."""
+
+    arrival: Arrival
+    kind: str
+    reason: str
+    peer: str
+    headers: str
+    body: bytes
+    size: int
+
+
+Event = ReportArrived | SendRegistered | UplinkArrived | Quarantined
+
+
+@dataclass(slots=True)
+class Message:
+    """One message while events are applied to it."""
+
+    id: int
+    application: str
+    sms_msg_id: str
+    send: Send | None = None
+    registered_at: int | None = None
+    reports: dict[ReportKey, StoredReport] = field(default_factory=dict)
+    state_before: State | None = None  # None: not in the store yet
+    delivery_known_before: bool = False
+    new_reports: set[ReportKey] = field(default_factory=set)
+    changed_reports: set[ReportKey] = field(default_factory=set)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the store has not seen it yet."""
+        return self.state_before is None
+
+    @property
+    def first_heard_at(self) -> int:
+        """The first arrival of anything about it, microseconds."""
+        arrivals = [stored.received_at for stored in self.reports.values()]
+        if self.registered_at is not None:
+            arrivals.append(self.registered_at)
+        return min(arrivals)
+
+
+@dataclass(slots=True)
+class UplinkRecord:
+    """One uplink while events are applied to it."""
+
+    uplink: Uplink
+    arrival: Arrival
+    last_received_at: int
+    redeliveries: int
+    is_new: bool
+
+
+@dataclass(slots=True)
+class Known:
+    """What the store holds of everything that a stretch of the journal speaks of."""
+
+    messages: dict[Key, Message]
+    uplinks: dict[Key, UplinkRecord]
+    next_message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A message that changed, with its new state and verdict."""
+
+    message: Message
+    folded: Folded
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class Changes:
+    """All that one transaction writes, and what there is to count."""
+
+    messages: list[Decided] = field(default_factory=list)
+    uplinks: list[UplinkRecord] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    reports: list[StatusReport] = field(default_factory=list)  # new ones, redeliveries aside
+    redeliveries: int = 0
+    sends: int = 0
+    orphans_found: int = 0
+    orphans_bound: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of decision."""
+
+    catalogue: Catalogue
+    late_delivered: LateDelivered = "wins"
+    waits: RetryWaits = field(default_factory=RetryWaits)
+
+
+def keys_of(events: Iterable[Event]) -> tuple[set[Key], set[Key]]:
+    """Give the keys of the messages and of the uplinks that events speak of."""
+    messages: set[Key] = set()
+    uplinks: set[Key] = set()
+    for event in events:
+        match event:
+            case ReportArrived(arrival, report):
+                messages.add((arrival.application, report.sms_msg_id))
+            case SendRegistered(arrival, send):
+                messages.add((arrival.application, send.sms_msg_id))
+            case UplinkArrived(arrival, uplink):
+                uplinks.add((arrival.application, uplink.sms_msg_id))
+            case Quarantined():
+                pass
+    return messages, uplinks
+
+
+class Projection:
+    """Applies events to what is known and collects the changes."""
+
+    def __init__(self, known: Known) -> None:
+        self.changes = Changes()
+        self._known = known
+        self._touched: dict[Key, Message] = {}
+        self._touched_uplinks: dict[Key, UplinkRecord] = {}
+
+    def apply(self, event: Event) -> None:
+        """Apply one event."""
+        match event:
+            case ReportArrived(arrival, report):
+                self._report(arrival, report)
+            case SendRegistered(arrival, send):
+                self._send(arrival, send)
+            case UplinkArrived(arrival, uplink):
+                self._uplink(arrival, uplink)
+            case Quarantined():
+                self.changes.quarantined.append(event)
+
+    def touched(self) -> Iterable[Message]:
+        """Give the messages that events have changed."""
+        return self._touched.values()
+
+    def decide(self, message: Message, policy: Policy) -> None:
+        """Fold one touched message and note the result as a change."""
+        folded = fold(
+            message.send, list(message.reports.values()), late_delivered=policy.late_delivered
+        )
+        verdict = decide(subject_of(folded), policy.catalogue, policy.waits)
+        self.changes.messages.append(Decided(message, folded, verdict))
+
+    def finish(self) -> Changes:
+        """Give all changes; call it when every touched message has been decided."""
+        self.changes.uplinks = list(self._touched_uplinks.values())
+        return self.changes
+
+    def _report(self, arrival: Arrival, report: StatusReport) -> None:
+        message = self._message(arrival, report.sms_msg_id)
+        if message.is_new and message.send is None and not message.reports:
+            self.changes.orphans_found += 1
+        came = StoredReport(report, arrival.received_at, arrival.received_at, trust=arrival.trust)
+        key = report_key(report)
+        stored = message.reports.get(key)
+        if stored is None:
+            message.reports[key] = came
+            message.new_reports.add(key)
+            self.changes.reports.append(report)
+            return
+        message.reports[key] = merge_reports(stored, came)
+        message.changed_reports.add(key)
+        self.changes.redeliveries += 1
+
+    def _send(self, arrival: Arrival, send: Send) -> None:
+        message = self._message(arrival, send.sms_msg_id)
+        if message.send is None and message.reports:
+            self.changes.orphans_bound += 1
+        message.send = send if message.send is None else merge_sends(message.send, send)
+        message.registered_at = message.registered_at or arrival.received_at
+        self.changes.sends += 1
+
+    def _message(self, arrival: Arrival, sms_msg_id: str) -> Message:
+        key = (arrival.application, sms_msg_id)
+        message = self._known.messages.get(key)
+        if message is None:
+            message = Message(self._known.next_message_id, arrival.application, sms_msg_id)
+            self._known.next_message_id += 1
+            self._known.messages[key] = message
+        self._touched[key] = message
+        return message
+
+    def _uplink(self, arrival: Arrival, uplink: Uplink) -> None:
+        key = (arrival.application, uplink.sms_msg_id)
+        record = self._known.uplinks.get(key)
+        if record is None:
+            record = UplinkRecord(uplink, arrival, arrival.received_at, 0, is_new=True)
+            self._known.uplinks[key] = record
+        else:
+            record.redeliveries += 1
+            record.last_received_at = max(record.last_received_at, arrival.received_at)
+            self.changes.redeliveries += 1
+        self._touched_uplinks[key] = record
+
+
+def subject_of(folded: Folded, *, overdue: bool = False) -> Subject:
+    """Give what a verdict needs to know of a message."""
+    deciding = folded.deciding
+    return Subject(
+        state=State.OVERDUE if overdue else folded.state,
+        code=folded.code,
+        source=deciding.source if deciding else None,
+        org_code=deciding.org_code if deciding else None,
+        failed_at=folded.failed_at,
+        conflict=folded.conflict,
+    )

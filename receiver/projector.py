@@ -1,0 +1,297 @@
+"""The projector: reads the journal in order and brings the store up to date.
+
+It runs on the event loop in slices of a few milliseconds, so that pushes go first. The effects of
+a batch and the checkpoint behind it commit in one transaction: a crash repeats nothing and skips
+nothing.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from receiver.domain import times
+from receiver.domain.events import Arrival, Trust
+from receiver.errors import StoreRejectedError, StoreUnavailableError
+from receiver.huawei import wire
+from receiver.huawei.registration import RegistrationError, read_registration
+from receiver.journal import Journal, Kind, Row
+from receiver.projection import (
+    Changes,
+    Event,
+    Policy,
+    Projection,
+    Quarantined,
+    ReportArrived,
+    SendRegistered,
+    UplinkArrived,
+    keys_of,
+)
+from receiver.store import projecting
+from receiver.store.store import Store
+
+_log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE_S = 0.1  # after a failed write; doubles up to the longest
+_LONGEST_PAUSE_S = 2.0
+_IDLE_WAIT_S = 1.0
+_UPKEEP_EVERY_S = 60.0
+_OVERDUE_SLICE = 500
+# While pushes crowd before the disk, this much time is left to them for each unit taken ...
+_GIVE_WAY = 4
+_CROWD = 3  # pushes waiting
+# ... unless the store has fallen this far behind: then the journal must not grow for ever.
+_GIVE_WAY_UP_TO_ROWS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the projector works."""
+
+    batch_rows: int = 500
+    batch_bytes: int = 8 * 1024 * 1024
+    slice_s: float = 0.003
+    overdue_after_us: int = 73 * 3600 * times.SECOND
+    journal_kept_us: int = 72 * 3600 * times.SECOND
+    quarantine_rows: int = 10_000
+    quarantine_body_bytes: int = 64 * 1024
+
+
+def _ignore(*_: object) -> None:
+    """Stand in where nobody observes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Whom the projector tells what it did."""
+
+    on_changes: Callable[[Changes], None] = _ignore
+    on_orphans: Callable[[int], None] = _ignore  # how many there are at the start
+    on_overdue: Callable[[int], None] = _ignore
+    on_failure: Callable[[], None] = _ignore
+
+
+class Pacer:
+    """Lets everything else run when a slice of time is used up, and longer while pushes wait."""
+
+    def __init__(self, slice_s: float, busy: Callable[[], bool]) -> None:
+        self._slice_s = slice_s
+        self._busy = busy
+        self._until = time.perf_counter() + slice_s
+
+    async def breathe(self) -> None:
+        """Yield if the slice is used up."""
+        if time.perf_counter() >= self._until:
+            await asyncio.sleep(_GIVE_WAY * self._slice_s if self._busy() else 0)
+            self._until = time.perf_counter() + self._slice_s
+
+
+class Projector:
+    """Brings the store up to date with the journal until it is stopped."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: Store,
+        policy: Policy,
+        *,
+        clock: Callable[[], int],
+        options: Options | None = None,
+        observers: Observers | None = None,
+    ) -> None:
+        self.position = 0  # how far the store is, as far as this process knows
+        self.healthy = False  # whether the last write to the store worked
+        self._journal = journal
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+        self._options = options or Options()
+        self._observers = observers or Observers()
+        self._advanced = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._started = False
+        self._next_upkeep = time.monotonic()
+
+    async def run(self) -> None:
+        """Work until `stop`; a store that is away or locked is tried again and again."""
+        pause = _FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            try:
+                await self._work()
+            except StoreUnavailableError as error:
+                self._note_failure(error)
+                await self._rest(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+            else:
+                self.healthy = True
+                pause = _FIRST_PAUSE_S
+
+    def stop(self) -> None:
+        """Let `run` end after the batch at hand."""
+        self._stopping.set()
+
+    async def reached(self, position: int) -> None:
+        """Return when the store has everything up to a position of the journal."""
+        while self.position < position:
+            await self._advanced.wait()
+
+    async def _work(self) -> None:
+        if not self._started:
+            await self._start()
+        moved = await self._advance()
+        if time.monotonic() >= self._next_upkeep:
+            self._next_upkeep = time.monotonic() + _UPKEEP_EVERY_S
+            await self._mark_overdue()
+            await self._prune()
+        if not moved:
+            await self._journal.wait_for_growth(self.position, _IDLE_WAIT_S)
+
+    async def _start(self) -> None:
+        await self._store.prepare()
+        async with self._store.reading() as connection:
+            known = await projecting.read_checkpoint(connection, self._journal.identity)
+            self._observers.on_orphans(await projecting.count_orphans(connection))
+        if known is not None and known > self._journal.last_position:
+            # The journal is older than the store, as after a restored backup: its positions
+            # would be taken for old ones. Reading all of it again is safe, for the same report
+            # twice is a redelivery.
+            _log.warning("journal is older than the store, reading it from its start")
+            await self._journal.begin_anew()
+            known = None
+        self.position = known or 0
+        self._started = True
+
+    async def _advance(self) -> bool:
+        rows = await self._journal.read_after(
+            self.position, rows=self._options.batch_rows, max_bytes=self._options.batch_bytes
+        )
+        if not rows:
+            return False
+        started = time.perf_counter()
+        pacer = Pacer(self._options.slice_s, self._is_crowded)
+        events: list[Event] = []
+        for row in rows:
+            events += self._decode(row)
+            await pacer.breathe()
+        try:
+            await self._commit(events, rows[-1].position, pacer)
+        except StoreRejectedError:
+            for row in rows:
+                await self._commit_alone(row, pacer)
+        if self._is_crowded():
+            await self._rest(_GIVE_WAY * (time.perf_counter() - started))
+        return True
+
+    def _is_crowded(self) -> bool:
+        behind = self._journal.last_position - self.position
+        return self._journal.waiting >= _CROWD and behind < _GIVE_WAY_UP_TO_ROWS
+
+    async def _commit_alone(self, row: Row, pacer: Pacer) -> None:
+        """Commit one row of a batch that the store refused: only the culprit is set aside."""
+        try:
+            await self._commit(self._decode(row), row.position, pacer)
+        except StoreRejectedError as error:
+            _log.error("row set aside", position=row.position, reason=str(error))
+            await self._commit([self._set_aside(row, str(error))], row.position, pacer)
+
+    async def _commit(self, events: list[Event], position: int, pacer: Pacer) -> None:
+        async with self._store.writing() as connection:
+            known = await projecting.load(connection, *keys_of(events))
+            projection = Projection(known)
+            for event in events:
+                projection.apply(event)
+                await pacer.breathe()
+            for message in projection.touched():
+                projection.decide(message, self._policy)
+                await pacer.breathe()
+            changes = projection.finish()
+            await projecting.save(
+                connection, changes, quarantine_rows=self._options.quarantine_rows
+            )
+            await projecting.save_checkpoint(
+                connection, self._journal.identity, position, self._clock()
+            )
+        self.position = position
+        self._advanced.set()
+        self._advanced.clear()
+        self._observers.on_changes(changes)
+
+    # --- rows -> events ---------------------------------------------------------------------
+
+    def _decode(self, row: Row) -> list[Event]:
+        try:
+            if row.kind == Kind.SENDS:
+                return self._decode_sends(row)
+            return self._decode_push(row)
+        except (wire.UnusableError, RegistrationError) as error:
+            return [self._set_aside(row, str(error))]
+        except Exception as error:  # noqa: BLE001 - one row must never stop all that follow
+            _log.error("row cannot be read", position=row.position, error=type(error).__name__)
+            return [self._set_aside(row, f"The receiver failed on it: {type(error).__name__}.")]
+
+    def _decode_sends(self, row: Row) -> list[Event]:
+        arrival = _arrival(row)
+        return [SendRegistered(arrival, send) for send in read_registration(row.body).sends]
+
+    def _decode_push(self, row: Row) -> list[Event]:
+        push = wire.sift(row.body)
+        arrival = _arrival(row)
+        if push.kind is wire.Kind.UPLINK:
+            return [UplinkArrived(arrival, wire.read_uplink(item)) for item in push.items]
+        events: list[Event] = [
+            ReportArrived(arrival, wire.read_report(item)) for item in push.items
+        ]
+        events += [
+            self._set_aside(row, bad.reason, json.dumps(bad.raw).encode()) for bad in push.bad
+        ]
+        return events
+
+    def _set_aside(self, row: Row, reason: str, body: bytes | None = None) -> Quarantined:
+        whole = row.body if body is None else body
+        return Quarantined(
+            arrival=_arrival(row),
+            kind=row.kind,
+            reason=reason,
+            peer=row.peer,
+            headers=row.headers,
+            body=whole[: self._options.quarantine_body_bytes],
+            size=len(whole),
+        )
+
+    # --- upkeep -----------------------------------------------------------------------------
+
+    async def _mark_overdue(self) -> None:
+        heard_before = self._clock() - self._options.overdue_after_us
+        marked = _OVERDUE_SLICE
+        while marked == _OVERDUE_SLICE:
+            async with self._store.writing() as connection:
+                marked = await projecting.mark_overdue(
+                    connection, heard_before=heard_before, limit=_OVERDUE_SLICE
+                )
+            self._observers.on_overdue(marked)
+
+    async def _prune(self) -> None:
+        """Let the journal forget rows that are old and that the store holds durably."""
+        position = self.position
+        arrived_before = self._clock() - self._options.journal_kept_us
+        oldest = await self._journal.arrival_after(0)
+        if oldest is not None and oldest < arrived_before and await self._store.make_durable():
+            await self._journal.prune(up_to=position, arrived_before=arrived_before)
+
+    def _note_failure(self, error: StoreUnavailableError) -> None:
+        if self.healthy or not self._started:
+            _log.warning("store unavailable, trying again", reason=str(error))
+        self.healthy = False
+        self._observers.on_failure()
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+def _arrival(row: Row) -> Arrival:
+    return Arrival(row.application, row.received_at, Trust(row.trust))

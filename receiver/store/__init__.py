@@ -1,0 +1,1 @@
+"""The store: queryable state, SQLite by default, PostgreSQL for several nodes."""

@@ -1,0 +1,179 @@
+"""What people and programs ask the store: messages, uplinks, quarantine."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from receiver.domain.messages import State
+from receiver.domain.numbers import normalise
+from receiver.projection import Message
+from receiver.store import records
+from receiver.store.schema import NOT_DELIVERED, messages, quarantine, reports, uplinks
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which stretch of a list, newest first."""
+
+    limit: int
+    before: int | None = None  # the id after which the page before ended
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """Which messages; None leaves a condition out. Times are microseconds."""
+
+    to: str | None = None  # in any writing
+    state: State | None = None
+    code: str | None = None
+    category: str | None = None
+    application: str | None = None
+    extend: str | None = None
+    reference: str | None = None
+    registered: bool | None = None
+    since: int | None = None  # sent (else first heard of) at or after
+    until: int | None = None  # ... and before
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkFilter:
+    """Which uplinks."""
+
+    sender: str | None = None  # in any writing
+    to: str | None = None
+    application: str | None = None
+    since: int | None = None  # arrived at or after
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineFilter:
+    """Which quarantined pushes and items."""
+
+    application: str | None = None
+    kind: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message as stored: what it was made from, and the columns that time alone changes."""
+
+    row_id: int
+    message: Message
+    state: State
+    country: str | None
+
+
+Row = dict[str, Any]
+
+
+async def find_messages(
+    connection: AsyncConnection, ids: Iterable[str], application: str | None = None
+) -> list[StoredMessage]:
+    """Give the messages with these ids (of all applications, unless one is named)."""
+    query = select(messages).where(messages.c.sms_msg_id.in_(list(ids)))
+    if application is not None:
+        query = query.where(messages.c.application == application)
+    return await _with_reports(connection, await _rows(connection, query))
+
+
+async def list_messages(
+    connection: AsyncConnection, wanted: MessageFilter, page: Page
+) -> list[StoredMessage]:
+    """Give a page of messages, newest first."""
+    conditions = _equal(
+        messages,
+        {
+            "to_number": normalise(wanted.to),
+            "state": wanted.state,
+            "code": wanted.code,
+            "category": wanted.category,
+            "application": wanted.application,
+            "extend": wanted.extend,
+            "reference": wanted.reference,
+            "registered": wanted.registered,
+        },
+    ) + _between(messages.c.occurred_at, wanted.since, wanted.until)
+    if _never_delivered(wanted):
+        conditions.append(NOT_DELIVERED)  # type: ignore[arg-type]  # a text clause is a condition
+    rows = await _rows(connection, _page(messages, conditions, page))
+    return await _with_reports(connection, rows)
+
+
+async def list_uplinks(connection: AsyncConnection, wanted: UplinkFilter, page: Page) -> list[Row]:
+    """Give a page of uplinks, newest first."""
+    conditions = _equal(
+        uplinks,
+        {
+            "from_number": normalise(wanted.sender),
+            "to_number": wanted.to,
+            "application": wanted.application,
+        },
+    ) + _between(uplinks.c.received_at, wanted.since, wanted.until)
+    return await _rows(connection, _page(uplinks, conditions, page))
+
+
+async def list_quarantine(
+    connection: AsyncConnection, wanted: QuarantineFilter, page: Page
+) -> list[Row]:
+    """Give a page of the quarantine, newest first."""
+    conditions = _equal(
+        quarantine, {"application": wanted.application, "kind": wanted.kind}
+    ) + _between(quarantine.c.received_at, wanted.since, wanted.until)
+    return await _rows(connection, _page(quarantine, conditions, page))
+
+
+def _never_delivered(wanted: MessageFilter) -> bool:
+    """Whether no delivered message can match, so that the smaller indexes serve."""
+    return (
+        wanted.state not in (None, State.DELIVERED)
+        or wanted.category not in (None, "delivered")
+        or (wanted.code is not None and wanted.code.strip().upper() != "DELIVRD")
+    )
+
+
+def _equal(table: Table, values: Row) -> list[ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in values.items() if value is not None]
+
+
+def _between(
+    column: ColumnElement[int], since: int | None, until: int | None
+) -> list[ColumnElement[bool]]:
+    conditions = []
+    if since is not None:
+        conditions.append(column >= since)
+    if until is not None:
+        conditions.append(column < until)
+    return conditions
+
+
+def _page(
+    table: Table, conditions: Sequence[ColumnElement[bool]], page: Page
+) -> Select[tuple[Any, ...]]:
+    query = select(table).where(*conditions).order_by(table.c.id.desc()).limit(page.limit)
+    return query if page.before is None else query.where(table.c.id < page.before)
+
+
+async def _rows(connection: AsyncConnection, query: Select[tuple[Any, ...]]) -> list[Row]:
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def _with_reports(connection: AsyncConnection, rows: list[Row]) -> list[StoredMessage]:
+    found = {
+        row["id"]: StoredMessage(
+            row["id"], records.read_message(row), State(row["state"]), row["country"]
+        )
+        for row in rows
+    }
+    if found:
+        query = select(reports).where(reports.c.message_id.in_(list(found)))
+        for row in await _rows(connection, query):
+            message = found[row["message_id"]].message
+            stored = records.read_report(row, message.sms_msg_id)
+            message.reports[stored.key] = stored
+    return list(found.values())

@@ -1,0 +1,170 @@
+"""Rows of the store <-> values of the domain: the one place that knows the columns' meaning."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from receiver.domain.events import Arrival, Send, StatusReport, Trust, Uplink
+from receiver.domain.messages import State, StoredReport
+from receiver.domain.numbers import country_of, normalise
+from receiver.projection import Decided, Message, Quarantined, UplinkRecord
+
+Values = dict[str, Any]
+
+
+def message_values(decided: Decided) -> Values:
+    """Give the columns of `messages`."""
+    message, folded, send = decided.message, decided.folded, decided.message.send
+    sent_at = send.sent_at if send else None
+    return {
+        "id": message.id,
+        "application": message.application,
+        "sms_msg_id": message.sms_msg_id,
+        "send": dump_send(send) if send else None,
+        "registered": send is not None,
+        "registered_at": message.registered_at,
+        "state": folded.state.value,
+        "final": folded.final,
+        "conflict": folded.conflict,
+        "code": folded.code,
+        "org_code": folded.deciding.org_code if folded.deciding else None,
+        "source": folded.deciding.source if folded.deciding else None,
+        "category": decided.verdict.category,
+        "to_text": folded.to,
+        "to_number": normalise(folded.to),
+        "from_number": send.sender if send else None,
+        "country": (send.country if send else None) or country_of(folded.to),
+        "extend": folded.extend,
+        "reference": send.reference if send else None,
+        "template_id": send.template_id if send else None,
+        "total": folded.total,
+        "sent_at": sent_at,
+        "occurred_at": message.first_heard_at if sent_at is None else sent_at,
+        "first_report_at": folded.first_report_at,
+        "last_report_at": folded.last_report_at,
+        "delivered_at": folded.delivered_at,
+        "failed_at": folded.failed_at,
+        "trust": folded.trust.value,
+    }
+
+
+def read_message(row: Mapping[str, Any]) -> Message:
+    """Build a message from its row; its reports are added by `read_report`."""
+    return Message(
+        id=row["id"],
+        application=row["application"],
+        sms_msg_id=row["sms_msg_id"],
+        send=load_send(row["send"]) if row["send"] else None,
+        registered_at=row["registered_at"],
+        state_before=State(row["state"]),
+        delivery_known_before=row["delivered_at"] is not None and row["sent_at"] is not None,
+    )
+
+
+def report_values(message_id: int, stored: StoredReport) -> Values:
+    """Give the columns of `reports`."""
+    report = stored.report
+    return {
+        "message_id": message_id,
+        "sequence": report.sequence,
+        "status": report.status,
+        "update_time": report.update_time,
+        "updated_at": report.updated_at,
+        "total": report.total,
+        "source": report.source,
+        "status_desc": report.status_desc,
+        "org_code": report.org_code,
+        "extend": report.extend,
+        "to_text": report.to,
+        "trust": stored.trust.value,
+        "received_at": stored.received_at,
+        "last_received_at": stored.last_received_at,
+        "redeliveries": stored.redeliveries,
+        "raw": json.dumps(report.raw),  # ASCII: also what is not valid Unicode survives
+    }
+
+
+def read_report(row: Mapping[str, Any], sms_msg_id: str) -> StoredReport:
+    """Build a stored report from its row."""
+    report = StatusReport(
+        sms_msg_id=sms_msg_id,
+        status=row["status"],
+        sequence=row["sequence"],
+        total=row["total"],
+        source=row["source"],
+        updated_at=row["updated_at"],
+        update_time=row["update_time"],
+        status_desc=row["status_desc"],
+        org_code=row["org_code"],
+        extend=row["extend"],
+        to=row["to_text"],
+        raw=json.loads(row["raw"]),
+    )
+    return StoredReport(
+        report=report,
+        received_at=row["received_at"],
+        last_received_at=row["last_received_at"],
+        redeliveries=row["redeliveries"],
+        trust=Trust(row["trust"]),
+    )
+
+
+def uplink_values(record: UplinkRecord) -> Values:
+    """Give the columns of `uplinks`."""
+    uplink, arrival = record.uplink, record.arrival
+    return {
+        "application": arrival.application,
+        "sms_msg_id": uplink.sms_msg_id,
+        "from_text": uplink.sender,
+        "from_number": normalise(uplink.sender),
+        "to_number": uplink.to,
+        "body": uplink.body,
+        "original_body": uplink.original_body,
+        "created_at": uplink.created_at,
+        "trust": arrival.trust.value,
+        "received_at": arrival.received_at,
+        "last_received_at": record.last_received_at,
+        "redeliveries": record.redeliveries,
+        "raw": json.dumps(uplink.raw),
+    }
+
+
+def read_uplink(row: Mapping[str, Any]) -> UplinkRecord:
+    """Build an uplink from its row."""
+    uplink = Uplink(
+        sms_msg_id=row["sms_msg_id"],
+        sender=row["from_text"],
+        to=row["to_number"],
+        body=row["body"],
+        original_body=row["original_body"],
+        created_at=row["created_at"],
+        raw=json.loads(row["raw"]),
+    )
+    arrival = Arrival(row["application"], row["received_at"], Trust(row["trust"]))
+    return UplinkRecord(uplink, arrival, row["last_received_at"], row["redeliveries"], is_new=False)
+
+
+def quarantine_values(quarantined: Quarantined) -> Values:
+    """Give the columns of `quarantine`."""
+    return {
+        "application": quarantined.arrival.application,
+        "kind": quarantined.kind,
+        "reason": quarantined.reason,
+        "peer": quarantined.peer,
+        "trust": quarantined.arrival.trust.value,
+        "received_at": quarantined.arrival.received_at,
+        "headers": quarantined.headers,
+        "body": quarantined.body,
+        "size": quarantined.size,
+    }
+
+
+def dump_send(send: Send) -> str:
+    """Write a send as JSON."""
+    return json.dumps(asdict(send))
+
+
+def load_send(text: str) -> Send:
+    """Read a send from JSON."""
+    return Send(**json.loads(text))

@@ -1,0 +1,151 @@
+"""The tables. All times are microseconds since the epoch, UTC; JSON stands in text columns."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only where the type is spelt INTEGER.
+_RowId = BigInteger().with_variant(Integer, "sqlite")
+_Instant = BigInteger
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("journal", String(36), primary_key=True),  # the journal's identity
+    Column("position", BigInteger, nullable=False),
+    Column("updated_at", _Instant, nullable=False),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=False),  # in order of first hearing
+    Column("application", Text, nullable=False),
+    Column("sms_msg_id", Text, nullable=False),
+    Column("send", Text),  # JSON of domain.events.Send; NULL: an orphan
+    Column("registered", Boolean, nullable=False),
+    Column("registered_at", _Instant),
+    Column("state", Text, nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("conflict", Boolean, nullable=False),
+    Column("code", Text),
+    Column("org_code", Text),
+    Column("source", SmallInteger),
+    Column("category", Text),
+    Column("to_text", Text),  # as the application or the platform wrote it
+    Column("to_number", Text),  # E.164 where it is a number
+    Column("from_number", Text),
+    Column("country", Text),
+    Column("extend", Text),
+    Column("reference", Text),
+    Column("template_id", Text),
+    Column("total", Integer, nullable=False),
+    Column("sent_at", _Instant),
+    Column("occurred_at", _Instant, nullable=False),  # sent, else first heard of
+    Column("first_report_at", _Instant),
+    Column("last_report_at", _Instant),
+    Column("delivered_at", _Instant),
+    Column("failed_at", _Instant),
+    Column("trust", Text, nullable=False),
+)
+Index("uq_messages_sms_msg_id_application", messages.c.sms_msg_id, messages.c.application,
+      unique=True)  # fmt: skip
+Index("ix_messages_to_number", messages.c.to_number, messages.c.id)
+Index("ix_messages_occurred_at", messages.c.occurred_at)
+
+# Most messages are delivered, and those are found by walking the newest; only the others need an
+# index by what became of them. Queries repeat the condition so that the planner may use these.
+NOT_DELIVERED = text("state <> 'delivered'")
+_REFERENCED = text("reference IS NOT NULL")
+_EXTENDED = text("extend IS NOT NULL")
+for _name, _column, _where in (
+    ("ix_messages_state", messages.c.state, NOT_DELIVERED),
+    ("ix_messages_code", messages.c.code, NOT_DELIVERED),
+    ("ix_messages_category", messages.c.category, NOT_DELIVERED),
+    ("ix_messages_extend", messages.c.extend, _EXTENDED),
+    ("ix_messages_reference", messages.c.reference, _REFERENCED),
+):
+    Index(_name, _column, messages.c.id, sqlite_where=_where, postgresql_where=_where)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("message_id", BigInteger, ForeignKey("messages.id"), nullable=False),
+    Column("sequence", SmallInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("update_time", Text, nullable=False),  # as it came; "" when absent
+    Column("updated_at", _Instant),
+    Column("total", SmallInteger),
+    Column("source", SmallInteger),
+    Column("status_desc", Text),
+    Column("org_code", Text),
+    Column("extend", Text),
+    Column("to_text", Text),
+    Column("trust", Text, nullable=False),
+    Column("received_at", _Instant, nullable=False),
+    Column("last_received_at", _Instant, nullable=False),
+    Column("redeliveries", Integer, nullable=False),
+    Column("raw", Text, nullable=False),  # JSON of the item as it came
+)
+Index("uq_reports_key", reports.c.message_id, reports.c.sequence, reports.c.status,
+      reports.c.update_time, unique=True)  # fmt: skip
+
+uplinks = Table(
+    "uplinks",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("application", Text, nullable=False),
+    Column("sms_msg_id", Text, nullable=False),
+    Column("from_text", Text, nullable=False),
+    Column("from_number", Text),
+    Column("to_number", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("original_body", Text),
+    Column("created_at", _Instant),
+    Column("trust", Text, nullable=False),
+    Column("received_at", _Instant, nullable=False),
+    Column("last_received_at", _Instant, nullable=False),
+    Column("redeliveries", Integer, nullable=False),
+    Column("raw", Text, nullable=False),
+)
+Index("uq_uplinks_sms_msg_id_application", uplinks.c.sms_msg_id, uplinks.c.application,
+      unique=True)  # fmt: skip
+Index("ix_uplinks_from_number", uplinks.c.from_number, uplinks.c.id)
+Index("ix_uplinks_to_number", uplinks.c.to_number, uplinks.c.id)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("application", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("trust", Text, nullable=False),
+    Column("received_at", _Instant, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # as it came, cut at the size limit
+    Column("size", Integer, nullable=False),  # of the whole body, bytes
+)
