@@ -1,0 +1,47 @@
+"""Logging: one structured line per event on standard error, never a number, text or secret."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+_LEVELS = logging.getLevelNamesMapping()
+
+
+def configure(level: str) -> None:
+    """Send structlog and the standard library's loggers to standard error.
+
+    Args:
+        level: debug, info, warning or error. Lines are JSON unless standard error is a terminal.
+    """
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+    last: list[Any] = (
+        [structlog.dev.ConsoleRenderer()]
+        if sys.stderr.isatty()
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Some of these would print statements with their values at debug, the others say nothing new.
+    for chatty in ("aiosqlite", "sqlalchemy", "httpx", "httpcore", "alembic", "asyncio", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

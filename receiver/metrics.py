@@ -1,0 +1,145 @@
+"""Metrics: one registry of our own; no label takes a value that a stranger can choose."""
+
+from collections.abc import Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+)
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+_ACK_BUCKETS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+)  # fmt: skip
+_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_DELIVERY_BUCKETS = (
+    1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 6 * 3600, 24 * 3600, 72 * 3600,
+)  # fmt: skip
+
+
+# They would be a second series for each counter, which nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
+
+
+class Metrics:
+    """Everything that is measured. A new instance has its own registry."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        Info("receiver_build", "Version of the receiver.", registry=registry).info(
+            {"version": version}
+        )
+        self.pushes = Counter(
+            "receiver_pushes",
+            "Requests to the callback address, by kind of push and what became of them.",
+            ("kind", "outcome"),
+            registry=registry,
+        )
+        self.push_items = Histogram(
+            "receiver_push_items",
+            "Usable items in an accepted push: reports of a batch, or 1.",
+            buckets=_SIZE_BUCKETS,
+            registry=registry,
+        )
+        self.ack_seconds = Histogram(
+            "receiver_ack_seconds",
+            "From the first byte of an accepted push to its durable 200.",
+            buckets=_ACK_BUCKETS,
+            registry=registry,
+        )
+        self.last_push = Gauge(
+            "receiver_last_push_timestamp_seconds",
+            "When the last push of an application was accepted.",
+            ("application",),
+            registry=registry,
+        )
+        self.commit_entries = Histogram(
+            "receiver_journal_commit_entries",
+            "Entries in one group commit.",
+            buckets=_SIZE_BUCKETS,
+            registry=registry,
+        )
+        self.commit_seconds = Histogram(
+            "receiver_journal_commit_seconds",
+            "Time of one group commit, the sync to disk included.",
+            buckets=_ACK_BUCKETS,
+            registry=registry,
+        )
+        self.journal_waiting = Gauge(
+            "receiver_journal_waiting", "Entries that wait for the disk.", registry=registry
+        )
+        self.journal_bytes = Gauge(
+            "receiver_journal_bytes",
+            "Size of the journal with its write-ahead log.",
+            registry=registry,
+        )
+        self.lag_rows = Gauge(
+            "receiver_projector_lag_rows",
+            "Journal depth: entries that the store does not have yet.",
+            registry=registry,
+        )
+        self.lag_seconds = Gauge(
+            "receiver_projector_lag_seconds",
+            "Age of the oldest entry that the store does not have yet.",
+            registry=registry,
+        )
+        self.projector_failures = Counter(
+            "receiver_projector_failures",
+            "Attempts to write to the store that failed and are tried again.",
+            registry=registry,
+        )
+        self.reports = Counter(
+            "receiver_reports",
+            "Status reports stored, by category and listed code or code family.",
+            ("category", "code"),
+            registry=registry,
+        )
+        self.unknown_codes = Counter(
+            "receiver_unknown_codes",
+            "Status reports whose code neither a row nor a family of the catalogue explains.",
+            registry=registry,
+        )
+        self.redeliveries = Counter(
+            "receiver_redeliveries", "Reports and uplinks that came again.", registry=registry
+        )
+        self.uplinks = Counter("receiver_uplinks", "Uplink SMSs stored.", registry=registry)
+        self.sends = Counter("receiver_sends", "Sends registered.", registry=registry)
+        self.orphans = Gauge(
+            "receiver_orphans", "Messages with reports but no registered send.", registry=registry
+        )
+        self.orphans_bound = Counter(
+            "receiver_orphans_bound",
+            "Messages whose send was registered after a report.",
+            registry=registry,
+        )
+        self.quarantined = Counter(
+            "receiver_quarantined",
+            "Pushes and items that could not be understood.",
+            ("kind",),
+            registry=registry,
+        )
+        self.overdue = Counter(
+            "receiver_overdue",
+            "Messages marked overdue: no final report within the horizon.",
+            registry=registry,
+        )
+        self.delivery_seconds = Histogram(
+            "receiver_delivery_seconds",
+            "From the sending to the delivery of a message, by the platform's times.",
+            buckets=_DELIVERY_BUCKETS,
+            registry=registry,
+        )
+
+    def names(self) -> Iterable[str]:
+        """Give the names of our own metrics as a scraper sees them."""
+        for family in self.registry.collect():
+            if family.name.startswith("receiver_"):
+                suffix = "_total" if family.type == "counter" else ""
+                yield family.name + ("_info" if family.type == "info" else suffix)
