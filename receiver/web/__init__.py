@@ -1,0 +1,1 @@
+"""The two listeners: the public edge that the platform calls, and the private API."""

@@ -1,0 +1,309 @@
+"""The composition root: makes the parts of one node from its settings and runs them."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from receiver import __version__, journal, projector
+from receiver.datadir import DataDirectory
+from receiver.domain import times
+from receiver.domain.catalogue import Rule
+from receiver.domain.messages import State
+from receiver.domain.verdict import RetryWaits
+from receiver.errors import StoreUnavailableError
+from receiver.huawei.catalogue import load_catalogue
+from receiver.journal import Commit, Entry, Journal
+from receiver.metrics import Metrics
+from receiver.projection import Changes, Policy
+from receiver.projector import Projector
+from receiver.settings import DEFAULT_APPLICATION, Settings, split_address
+from receiver.store.store import Store
+from receiver.web.api import Api, Health, Parts
+from receiver.web.auth import Keys, make_key
+from receiver.web.callbacks import PREFIX, Address, Callbacks
+from receiver.web.server import Listener, bind
+
+_log = structlog.get_logger(__name__)
+
+TOKEN_FILE = "callback_token"  # noqa: S105 - the name of a file
+KEY_FILE = "api_key"
+
+# An exit status of its own for a disk that failed a sync: a supervisor restarts, people see why.
+EXIT_UNTRUSTWORTHY_DISK = 74  # EX_IOERR of sysexits.h
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secrets in force, made where the settings name none."""
+
+    addresses: tuple[Address, ...]  # the first one is shown at the start
+    api_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A node that accepts pushes."""
+
+    callback_url: str
+    api_url: str
+    api_key: str
+    metrics: Metrics
+
+
+def now() -> int:
+    """Give the time: microseconds since the epoch, UTC."""
+    return time.time_ns() // 1000
+
+
+def make_secrets(settings: Settings, directory: DataDirectory) -> Secrets:
+    """Take the secrets from the settings, or from the data directory, made when missing."""
+    addresses = []
+    if settings.callback_token is not None:
+        token = settings.callback_token.get_secret_value()
+        addresses.append(Address(token, DEFAULT_APPLICATION))
+    elif not settings.applications:
+        addresses.append(Address(directory.secret(TOKEN_FILE), DEFAULT_APPLICATION))
+    for application in settings.applications:
+        addresses += [Address(t.get_secret_value(), application.name) for t in application.tokens]
+    if settings.api_key is not None:
+        key = settings.api_key.get_secret_value()
+    else:
+        key = directory.secret(KEY_FILE)
+    return Secrets(tuple(addresses), key)
+
+
+def make_policy(settings: Settings) -> Policy:
+    """Make the rules of decision."""
+    return Policy(
+        catalogue=load_catalogue(),
+        late_delivered=settings.late_delivered,
+        waits=RetryWaits(
+            soon_s=settings.retry.soon_seconds,
+            later_s=settings.retry.later_seconds,
+            next_day_s=settings.retry.next_day_seconds,
+        ),
+    )
+
+
+class Node:
+    """The parts of one running receiver."""
+
+    def __init__(
+        self, settings: Settings, secrets: Secrets, opened: Journal, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._journal = opened
+        self._store = Store(settings.effective_store_url)
+        self._policy = make_policy(settings)
+        self._projector = Projector(
+            opened,
+            self._store,
+            self._policy,
+            clock=now,
+            options=_projector_options(settings),
+            observers=projector.Observers(
+                on_changes=self._count_changes,
+                on_orphans=metrics.orphans.set,
+                on_overdue=metrics.overdue.inc,
+                on_failure=metrics.projector_failures.inc,
+            ),
+        )
+        self._projecting: asyncio.Task[None] | None = None
+        self.public = Callbacks(
+            secrets.addresses, self._accept, metrics, now, settings.max_body_bytes
+        )
+        applications = dict.fromkeys(address.application for address in secrets.addresses)
+        keys = [make_key("default", secrets.api_key, ["admin"])]
+        keys += [
+            make_key(key.name, key.key.get_secret_value(), key.scopes) for key in settings.api_keys
+        ]
+        self.private = Api(
+            Parts(
+                store=self._store,
+                policy=self._policy,
+                keys=Keys(keys),
+                accept=self._accept,
+                clock=now,
+                applications=list(applications),
+                registry=metrics.registry,
+                refresh_metrics=self._refresh_metrics,
+                health=self._health,
+                max_body_bytes=settings.api_max_body_bytes,
+                metrics_need_key=settings.metrics_need_key,
+            )
+        ).application()
+
+    def start(self) -> None:
+        """Start to project."""
+        self._projecting = asyncio.create_task(self._projector.run(), name="projector")
+
+    async def stop(self) -> None:
+        """Finish what was accepted, then close the files."""
+        self._projector.stop()
+        if self._projecting is not None:
+            done, _ = await asyncio.wait({self._projecting}, timeout=_LAST_BATCH_S)
+            if not done:
+                self._projecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._projecting
+        await self._store.close()
+
+    async def _accept(self, entry: Entry) -> None:
+        position = await self._journal.append(entry)
+        if self._settings.ack == "store":
+            try:
+                async with asyncio.timeout(self._settings.journal.timeout_seconds):
+                    await self._projector.reached(position)
+            except TimeoutError:
+                raise StoreUnavailableError("The store did not take the entry in time.") from None
+
+    async def _health(self) -> Health:
+        try:
+            async with asyncio.timeout(_PING_S):
+                await self._store.ping()
+            store = True
+        except (StoreUnavailableError, TimeoutError):
+            store = False
+        running = self._projecting is not None and not self._projecting.done()
+        return Health(
+            journal=await self._journal.is_writable(),
+            projector=running and self._projector.healthy,
+            store=store,
+        )
+
+    async def _refresh_metrics(self) -> None:
+        metrics, position = self._metrics, self._projector.position
+        metrics.journal_waiting.set(self._journal.waiting)
+        metrics.journal_bytes.set(self._journal.total_bytes())
+        metrics.lag_rows.set(self._journal.last_position - position)
+        oldest = await self._journal.arrival_after(position)
+        metrics.lag_seconds.set(0 if oldest is None else max(0, now() - oldest) / times.SECOND)
+
+    def _count_changes(self, changes: Changes) -> None:
+        metrics, catalogue = self._metrics, self._policy.catalogue
+        for report in changes.reports:
+            match = catalogue.lookup(report.status, source=report.source, org_code=report.org_code)
+            # The label is the catalogue's row, never what a stranger wrote.
+            metrics.reports.labels(match.entry.category.value, match.entry.code).inc()
+            if match.rule is Rule.FALLBACK:
+                metrics.unknown_codes.inc()
+        for quarantined in changes.quarantined:
+            metrics.quarantined.labels(quarantined.kind).inc()
+        for decided in changes.messages:
+            message, folded = decided.message, decided.folded
+            if folded.state is not State.DELIVERED or message.delivery_known_before:
+                continue
+            sent_at = message.send.sent_at if message.send else None
+            if sent_at is not None and folded.delivered_at is not None:
+                seconds = (folded.delivered_at - sent_at) / times.SECOND
+                if seconds >= 0:  # the clocks of the platform's machines differ
+                    metrics.delivery_seconds.observe(seconds)
+        metrics.redeliveries.inc(changes.redeliveries)
+        metrics.uplinks.inc(sum(uplink.is_new for uplink in changes.uplinks))
+        metrics.sends.inc(changes.sends)
+        metrics.orphans.inc(changes.orphans_found - changes.orphans_bound)
+        metrics.orphans_bound.inc(changes.orphans_bound)
+
+
+_LAST_BATCH_S = 2.0
+_PING_S = 2.0
+
+
+def _projector_options(settings: Settings) -> projector.Options:
+    hour = 3600 * times.SECOND
+    return projector.Options(
+        batch_rows=settings.projector.batch_rows,
+        batch_bytes=settings.projector.batch_bytes,
+        slice_s=settings.projector.slice_milliseconds / 1000,
+        overdue_after_us=round(settings.projector.overdue_after_hours * hour),
+        journal_kept_us=round(settings.retention.journal_hours * hour),
+        quarantine_rows=settings.retention.quarantine_rows,
+        quarantine_body_bytes=settings.retention.quarantine_body_bytes,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings, on_loss_of_trust: Callable[[str], None]
+) -> AsyncIterator[Running]:
+    """Run a node: inside the context it accepts pushes; on leaving it ends without loss.
+
+    Raises:
+        ReceiverError: it cannot start; the text says what to do.
+    """
+    metrics = Metrics(__version__)
+
+    def observe_commit(commit: Commit) -> None:
+        metrics.commit_entries.observe(commit.entries)
+        metrics.commit_seconds.observe(commit.seconds)
+
+    async with contextlib.AsyncExitStack() as stack:
+        directory = stack.enter_context(DataDirectory(settings.data_dir))
+        secrets = make_secrets(settings, directory)
+        # Both sockets first: a port that is taken must be said before anything is accepted.
+        public_socket = stack.enter_context(bind("listen", *split_address(settings.listen)))
+        api_socket = stack.enter_context(bind("api_listen", *split_address(settings.api_listen)))
+        opened = await Journal.open(
+            Path(settings.data_dir) / journal.FILE_NAME,
+            limits=journal.Limits(
+                max_waiting=settings.journal.max_waiting,
+                max_waiting_bytes=settings.journal.max_waiting_bytes,
+                timeout_s=settings.journal.timeout_seconds,
+            ),
+            on_commit=observe_commit,
+            on_loss_of_trust=on_loss_of_trust,
+        )
+        stack.push_async_callback(opened.close)
+        node = Node(settings, secrets, opened, metrics)
+        node.start()
+        stack.push_async_callback(node.stop)
+        patience = max(1.0, settings.shutdown_seconds - _LAST_BATCH_S)
+        private = Listener(node.private, api_socket, shutdown_s=patience)
+        public = Listener(node.public, public_socket, shutdown_s=patience)
+        stack.push_async_callback(_stop_all, public, private)
+        await private.start()
+        await public.start()
+        yield Running(
+            callback_url=public.url + PREFIX + secrets.addresses[0].token,
+            api_url=private.url,
+            api_key=secrets.api_key,
+            metrics=metrics,
+        )
+
+
+async def _stop_all(*listeners: Listener) -> None:
+    await asyncio.gather(*(listener.stop() for listener in listeners))
+
+
+async def serve(settings: Settings, on_running: Callable[[Running], None]) -> int:
+    """Run a node until SIGTERM or SIGINT; give the exit status.
+
+    Raises:
+        ReceiverError: it cannot start; the text says what to do.
+    """
+    ended = asyncio.Event()
+    status = 0
+
+    def lose_trust(error: str) -> None:
+        nonlocal status
+        _log.critical(
+            "the disk failed a sync, ending so that the journal is read anew", error=error
+        )
+        status = EXIT_UNTRUSTWORTHY_DISK
+        ended.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    async with running(settings, lose_trust) as node:
+        on_running(node)
+        await ended.wait()
+        _log.info("ending")
+    return status

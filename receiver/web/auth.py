@@ -1,0 +1,54 @@
+"""API keys: who may read, write and administer."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What a key may do; `admin` includes the others."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key by its digest."""
+
+    name: str
+    digest: bytes
+    scopes: frozenset[Scope]
+
+    def may(self, scope: Scope) -> bool:
+        """Tell whether the key has a scope."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+def make_key(name: str, key: str, scopes: Iterable[str]) -> Key:
+    """Make a key from its text, which is not kept."""
+    return Key(name, _digest(key), frozenset(Scope(scope) for scope in scopes))
+
+
+class Keys:
+    """The keys of the private API."""
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._keys = tuple(keys)
+
+    def find(self, authorization: str | None) -> Key | None:
+        """Give the key of an `Authorization: Bearer KEY` header, None when it is not valid."""
+        scheme, _, credentials = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        digest = _digest(credentials.strip())
+        # All are compared, so that the time taken does not tell which one nearly fitted.
+        found = [key for key in self._keys if hmac.compare_digest(key.digest, digest)]
+        return found[0] if found else None
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()

@@ -1,0 +1,59 @@
+"""Problem documents (RFC 9457): every error on either listener, from one table."""
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    status: int
+    title: str
+
+
+class Problem(Enum):
+    """Everything that can go wrong in a request. The value's status and title never vary."""
+
+    BAD_REQUEST = _Kind(400, "The request cannot be understood")
+    UNUSABLE_PUSH = _Kind(400, "Nothing in the push can be used")
+    UNAUTHORIZED = _Kind(401, "A valid API key is needed")
+    FORBIDDEN = _Kind(403, "The API key does not have the scope")
+    NOT_FOUND = _Kind(404, "There is nothing here")
+    METHOD_NOT_ALLOWED = _Kind(405, "The method is not allowed here")
+    AMBIGUOUS = _Kind(409, "Several applications know this id")
+    TOO_LARGE = _Kind(413, "The body is too large")
+    INTERNAL = _Kind(500, "The receiver failed")
+    UNAVAILABLE = _Kind(503, "Not now; try again")
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.value.status
+
+    @property
+    def slug(self) -> str:
+        """The machine-readable name, as in `type`."""
+        return self.name.lower().replace("_", "-")
+
+
+def document(problem: Problem, detail: str, **more: Any) -> bytes:
+    """Write the problem document.
+
+    Args:
+        problem: what went wrong.
+        detail: what is wrong in this case and what to do; never a value of a person.
+        more: further members.
+    """
+    return json.dumps(
+        {
+            "type": f"urn:receiver:problem:{problem.slug}",
+            "title": problem.value.title,
+            "status": problem.status,
+            "detail": detail,
+            **more,
+        },
+        ensure_ascii=False,
+    ).encode(errors="replace")

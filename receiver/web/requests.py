@@ -1,0 +1,192 @@
+"""Reading requests of the private API: bodies, query parameters, cursors."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from receiver.domain import times
+from receiver.store.queries import Page
+from receiver.web.problems import Problem
+
+MOST_ON_A_PAGE = 1000
+_USUAL_PAGE = 50
+_LONGEST_PARAMETER = 1024
+_T = TypeVar("_T")
+
+
+class ProblemError(Exception):
+    """A request that gets a problem document instead of an answer."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.problem = problem
+        self.detail = detail
+        self.headers = headers
+        self.more = more
+
+
+def bad(detail: str, **more: Any) -> ProblemError:
+    """Make the error of a request that the caller must correct."""
+    return ProblemError(Problem.BAD_REQUEST, detail, **more)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Read the body.
+
+    Raises:
+        ProblemError: it is larger than the limit (bytes).
+    """
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise ProblemError(
+                    Problem.TOO_LARGE,
+                    f"A body may have up to {limit} bytes; send the rest in further requests.",
+                    {"connection": "close"},
+                )
+    except ClientDisconnect:
+        raise bad("The body ended early.") from None
+    return bytes(body)
+
+
+def read_json_object(body: bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ProblemError: it is none.
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise bad("The body is not valid JSON.") from None
+    if not isinstance(document, dict):
+        raise bad("The body is not a JSON object.")
+    return document
+
+
+class Query:
+    """The query parameters of a request; `done` refuses those that nobody asked for."""
+
+    def __init__(self, request: Request) -> None:
+        self._parameters = request.query_params
+        self._asked: set[str] = set()
+
+    def text(self, name: str) -> str | None:
+        """Give a parameter as it stands; empty counts as absent."""
+        self._asked.add(name)
+        given = self._parameters.getlist(name)
+        if len(given) > 1:
+            raise bad(f"`{name}` stands twice.")
+        if not given or given[0] == "":
+            return None
+        if len(given[0]) > _LONGEST_PARAMETER or "\x00" in given[0] or not _encodes(given[0]):
+            raise bad(f"`{name}` is too long or holds characters that nothing stored can hold.")
+        return given[0]
+
+    def number(self, name: str) -> str | None:
+        """Give a phone number; a `+` that was not escaped came as a blank and is put back."""
+        text = self.text(name)
+        return "+" + text[1:] if text and text.startswith(" ") else text
+
+    def one_of(self, name: str, make: Callable[[str], _T], allowed: str) -> _T | None:
+        """Give a parameter made by a function that raises ValueError for what is not allowed."""
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            return make(text)
+        except ValueError:
+            raise bad(f"`{name}` must be {allowed}.") from None
+
+    def flag(self, name: str) -> bool | None:
+        """Give true or false."""
+        return self.one_of(name, _FLAGS.__getitem__, "true or false")
+
+    def whole(self, name: str, lowest: int, highest: int) -> int | None:
+        """Give a whole number within bounds."""
+
+        def make(text: str) -> int:
+            if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
+                raise ValueError
+            return int(text)
+
+        return self.one_of(name, make, f"a whole number from {lowest} to {highest}")
+
+    def time(self, name: str) -> int | None:
+        """Give a time, microseconds since the epoch."""
+
+        def make(text: str) -> int:
+            # A `+` of an offset that was not escaped came as a blank.
+            moment = times.parse(text.replace(" ", "+")) or times.parse(text)
+            if moment is None:
+                raise ValueError
+            return moment
+
+        return self.one_of(name, make, "an RFC 3339 time such as 2026-01-31T08:00:00Z")
+
+    def page(self) -> Page:
+        """Give the stretch of a list that `limit` and `cursor` ask for."""
+        limit = self.whole("limit", 1, MOST_ON_A_PAGE) or _USUAL_PAGE
+        return Page(limit, self.one_of("cursor", read_cursor, "the `next` of a page before"))
+
+    def done(self) -> None:
+        """Refuse parameters that do not exist, so that a typing error is not a silent answer.
+
+        Raises:
+            ProblemError: there is one.
+        """
+        unknown = sorted(set(self._parameters) - self._asked)
+        if unknown:
+            raise bad(
+                "Some query parameters do not exist here.",
+                unknown=unknown,
+                known=sorted(self._asked),
+            )
+
+
+class _Flags(dict[str, bool]):
+    def __missing__(self, key: str) -> bool:
+        raise ValueError(key)
+
+
+_FLAGS = _Flags({"true": True, "false": False, "1": True, "0": False})
+
+
+def write_cursor(row_id: int) -> str:
+    """Write the cursor behind a row; callers must not look into it."""
+    return base64.urlsafe_b64encode(b"%d" % row_id).decode().rstrip("=")
+
+
+def read_cursor(text: str) -> int:
+    """Read a cursor.
+
+    Raises:
+        ValueError: it is none of ours.
+    """
+    try:
+        digits = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raise ValueError("not a cursor") from None
+    if not digits.isdigit() or len(digits) > len(str(2**63)) - 1:
+        raise ValueError("not a cursor")
+    return int(digits)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

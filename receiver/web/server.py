@@ -1,0 +1,105 @@
+"""Running ASGI applications on ports, and ending without losing a request that was taken."""
+
+import asyncio
+import contextlib
+import socket
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from receiver.errors import ReceiverError
+
+_BACKLOG = 2048
+# A request that reached a socket before the end was announced is read within a turn or two of the
+# event loop; only then are idle connections closed.
+_LAST_READS_S = 0.2
+
+
+class ListenError(ReceiverError):
+    """An address cannot be listened on."""
+
+
+def bind(setting: str, host: str, port: int) -> socket.socket:
+    """Listen on an address; port 0 takes a free one.
+
+    Raises:
+        ListenError: the address is taken or not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ListenError(
+            f"{setting}: cannot listen on {host}:{port}: {error.strerror}. "
+            "Stop what uses it or choose another address."
+        ) from error
+    listener.setblocking(False)  # noqa: FBT003 - the signature is the library's
+    return listener
+
+
+class Listener:
+    """One ASGI application on one socket."""
+
+    def __init__(self, app: ASGIApp, listening: socket.socket, *, shutdown_s: float) -> None:
+        host, port = listening.getsockname()[:2]
+        self.url = f"http://{_reachable(host)}:{port}"
+        self._socket = listening
+        self._shutdown_s = shutdown_s
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                loop="uvloop",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                backlog=_BACKLOG,
+                timeout_graceful_shutdown=max(1, round(shutdown_s)),
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to accept; returns when connections are taken."""
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        # uvicorn tells the start by a flag, not by an event.
+        while not self._server.started and not self._task.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        if self._task.done():
+            self._task.result()
+
+    async def stop(self) -> None:
+        """Take no more connections, answer what was taken, then end."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+            self._task = None
+
+
+class _Server(uvicorn.Server):
+    """A server whose process handles signals itself and whose end is gentle."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - as the base has it
+        """Leave the signals to the process: it has two servers and a journal to end."""
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, read what has already come, then let the base end."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_LAST_READS_S)
+        await super().shutdown(sockets)
+
+
+def _reachable(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,196 @@
+"""Domain values -> the JSON of the private API."""
+
+import base64
+from typing import Any
+
+from receiver.domain.catalogue import Entry, Match
+from receiver.domain.messages import Folded, Part, State, StoredReport, fold
+from receiver.domain.numbers import normalise
+from receiver.domain.times import to_rfc3339
+from receiver.domain.verdict import Verdict, decide
+from receiver.projection import Policy, subject_of
+from receiver.store.queries import Row, StoredMessage
+
+Json = dict[str, Any]
+
+
+def message_json(stored: StoredMessage, policy: Policy) -> Json:
+    """Write one message with its parts, reports, timeline and verdict."""
+    message, send = stored.message, stored.message.send
+    reports = sorted(message.reports.values(), key=_report_order)
+    folded = fold(send, reports, late_delivered=policy.late_delivered)
+    verdict = decide(
+        subject_of(folded, overdue=stored.state is State.OVERDUE), policy.catalogue, policy.waits
+    )
+    return {
+        "sms_msg_id": message.sms_msg_id,
+        "application": message.application,
+        "state": stored.state.value,
+        "final": folded.final,
+        "conflict": folded.conflict,
+        "code": folded.code,
+        "org_code": folded.deciding.org_code if folded.deciding else None,
+        "to": normalise(folded.to),
+        "from": send.sender if send else None,
+        "country": stored.country,
+        "extend": folded.extend,
+        "reference": send.reference if send else None,
+        "template_id": send.template_id if send else None,
+        "registered": send is not None,
+        "sent_at": _time(send.sent_at) if send else None,
+        "delivered_at": _time(folded.delivered_at),
+        "first_report_at": _time(folded.first_report_at),
+        "last_report_at": _time(folded.last_report_at),
+        "total": folded.total,
+        "parts": [_part_json(part) for part in folded.parts],
+        "reports": [_report_json(report) for report in reports],
+        "timeline": _timeline(stored, folded, reports),
+        "verdict": verdict_json(verdict),
+        "attempts": {"previous": None, "next": None},
+        "trust": folded.trust.value,
+    }
+
+
+def verdict_json(verdict: Verdict) -> Json:
+    """Write a verdict."""
+    return {
+        "action": verdict.action.value,
+        "category": verdict.category.value if verdict.category else None,
+        "meaning": verdict.meaning,
+        "cause": verdict.cause,
+        "suggestion": verdict.suggestion,
+        "retryable": verdict.retryable,
+        "not_before": _time(verdict.not_before),
+        "suppress_recipient": verdict.suppress_recipient,
+        "billable": verdict.billable,
+        "duplicate_risk": verdict.duplicate_risk,
+        "why": verdict.why,
+        "catalogue": verdict.catalogue,
+    }
+
+
+def uplink_json(row: Row) -> Json:
+    """Write one uplink."""
+    return {
+        "sms_msg_id": row["sms_msg_id"],
+        "application": row["application"],
+        "from": row["from_number"],
+        "to": row["to_number"],
+        "body": row["body"],
+        "original_body": row["original_body"],
+        "created_at": _time(row["created_at"]),
+        "received_at": _time(row["received_at"]),
+        "redeliveries": row["redeliveries"],
+        "trust": row["trust"],
+    }
+
+
+def quarantine_json(row: Row) -> Json:
+    """Write one quarantined push or item; its bytes as text where they are text."""
+    raw = bytes(row["body"])
+    try:
+        body: Json = {"body": raw.decode()}
+    except UnicodeDecodeError:
+        body = {"body_base64": base64.b64encode(raw).decode()}
+    return {
+        "id": row["id"],
+        "application": row["application"],
+        "kind": row["kind"],
+        "reason": row["reason"],
+        "received_at": _time(row["received_at"]),
+        "peer": row["peer"],
+        "trust": row["trust"],
+        "size": row["size"],
+        "truncated": row["size"] > len(raw),
+        **body,
+    }
+
+
+def entry_json(entry: Entry) -> Json:
+    """Write one row of the catalogue."""
+    return {
+        "code": entry.code,
+        "origin": entry.origin,
+        "scope": entry.scope,
+        "category": entry.category.value,
+        "retry": entry.retry.value,
+        "retry_after_s": entry.retry_after_s,
+        "meaning": entry.meaning,
+        "cause": entry.cause,
+        "suggestion": entry.suggestion,
+        "source": entry.source,
+        "rank": entry.rank.name.lower(),
+    }
+
+
+def match_json(match: Match) -> Json:
+    """Write how a code was looked up."""
+    return {"rule": match.rule.value, "looked_up": match.code, **entry_json(match.entry)}
+
+
+def _part_json(part: Part) -> Json:
+    report = part.report
+    return {
+        "sequence": part.sequence,
+        "state": part.state.value,
+        "code": report.status if report else None,
+        "source": report.source if report else None,
+        "updated_at": _time(report.updated_at) if report else None,
+        "conflict": part.conflict,
+    }
+
+
+def _report_json(stored: StoredReport) -> Json:
+    report = stored.report
+    return {
+        "sequence": report.sequence,
+        "total": report.total,
+        "status": report.status,
+        "source": report.source,
+        "updated_at": _time(report.updated_at),
+        "status_desc": report.status_desc,
+        "org_code": report.org_code,
+        "extend": report.extend,
+        "to": normalise(report.to),
+        "trust": stored.trust.value,
+        "received_at": _time(stored.received_at),
+        "last_received_at": _time(stored.last_received_at),
+        "redeliveries": stored.redeliveries,
+        "raw": report.raw,
+    }
+
+
+def _timeline(stored: StoredMessage, folded: Folded, reports: list[StoredReport]) -> list[Json]:
+    """List what happened in the order of the platform's own times; what has none comes last."""
+    send = stored.message.send
+    deciding = {id(part.report) for part in folded.parts}
+    events: list[tuple[int | None, Json]] = []
+    if send is not None:
+        event = "refused" if send.refused else "sent"
+        events.append((send.sent_at, {"event": event, "code": send.status}))
+    for known in reports:
+        report = known.report
+        what = {
+            "event": "report",
+            "sequence": report.sequence,
+            "code": report.status,
+            "decides": id(report) in deciding,
+        }
+        events.append((report.updated_at, what))
+    events.sort(key=lambda event: (event[0] is None, event[0] or 0))
+    return [{"at": _time(at), **event} for at, event in events]
+
+
+def _report_order(stored: StoredReport) -> tuple[int, bool, int, str, str]:
+    report = stored.report
+    return (
+        report.sequence,
+        report.updated_at is None,
+        report.updated_at or 0,
+        report.status,
+        report.update_time,
+    )
+
+
+def _time(micros: int | None) -> str | None:
+    return None if micros is None else to_rfc3339(micros)
