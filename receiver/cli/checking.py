@@ -1,0 +1,105 @@
+"""`receiver check`: what is wrong with the settings, and what they are."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from receiver import settings
+from receiver.errors import SettingsError
+from receiver.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a check found."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> bool:
+        """Whether a receiver can be run with it."""
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it for programs."""
+        return {
+            "usable": self.usable,
+            "problems": self.problems,
+            "warnings": self.warnings,
+            "settings": self.settings,
+        }
+
+
+def check(config: Path | None) -> Findings:
+    """Check the settings and the data directory; changes nothing."""
+    findings = Findings()
+    try:
+        loaded = settings.load(config)
+    except SettingsError as error:
+        findings.problems = str(error).splitlines()
+        findings.warnings = _unknown()
+        return findings
+    findings.settings = settings.describe(loaded)
+    findings.problems = _check_directory(loaded.data_dir)
+    findings.warnings = _warnings(loaded)
+    return findings
+
+
+def warn(loaded: Settings) -> None:
+    """Log what is allowed but probably not meant."""
+    for warning in _warnings(loaded):
+        _log.warning(warning)
+
+
+def show(findings: Findings) -> None:
+    """Print the findings for people."""
+    for problem in findings.problems:
+        typer.echo(f"error: {problem}", err=True)
+    for warning in findings.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if findings.usable:
+        table = Table("setting", "value", title="Settings in force", title_justify="left")
+        for name, value in _flat(findings.settings):
+            table.add_row(name, "" if value is None else str(value))
+        Console().print(table)
+
+
+def _warnings(loaded: Settings) -> list[str]:
+    weak = [
+        f"{name} is short enough to be guessed; leave it out to have one made"
+        for name in settings.weak_secrets(loaded)
+    ]
+    return weak + _unknown()
+
+
+def _unknown() -> list[str]:
+    return [f"{name} sets nothing; is it misspelt?" for name in settings.unknown_variables()]
+
+
+def _check_directory(path: Path) -> list[str]:
+    if path.exists() and not path.is_dir():
+        return [f"data_dir: {path} is not a directory"]
+    nearest = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return [f"data_dir: {nearest} cannot be written by this user"]
+    return []
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{name}.")
+        else:
+            rows.append((prefix + name, value))
+    return rows
