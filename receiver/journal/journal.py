@@ -201,7 +201,9 @@ class Journal:
             await asyncio.sleep(_WATCH_EVERY_S)
             give_up_before = time.monotonic() - self._limits.timeout_s
             late = [w for w in (*self._in_flight, *self._waiting) if w.since < give_up_before]
-            _fail(late, "The disk did not answer in time.")
+            if late:
+                self._failure = self._failure or "Stalled"
+                _fail(late, "The disk did not answer in time.")
 
     async def _checkpoint_when_due(self) -> None:
         now = time.monotonic()
@@ -263,6 +265,8 @@ class Journal:
             return False
         if self._failure is None:
             return True
+        if self._turn.locked():  # whatever holds it is what failed or stalls
+            return False
         try:
             async with self._turn:
                 await self._file.try_writing()
