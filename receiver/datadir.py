@@ -67,6 +67,7 @@ class DataDirectory:
         made = secrets.token_urlsafe(32)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
+            os.fchmod(descriptor, 0o600)  # the file may have been there, empty, after a crash
             file.write(made + "\n")
             file.flush()
             os.fsync(file.fileno())

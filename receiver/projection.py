@@ -1,7 +1,7 @@
 """What a stretch of the journal does to the store, as pure values: correlate, fold, decide."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.events import Arrival, Send, StatusReport, Uplink
@@ -11,6 +11,7 @@ from receiver.domain.messages import (
     State,
     StoredReport,
     fold,
+    greater_trust,
     merge_reports,
     merge_sends,
     report_key,
@@ -240,6 +241,9 @@ class Projection:
         else:
             record.redeliveries += 1
             record.last_received_at = max(record.last_received_at, arrival.received_at)
+            record.arrival = replace(
+                record.arrival, trust=greater_trust(record.arrival.trust, arrival.trust)
+            )
             self.changes.redeliveries += 1
         self._touched_uplinks[key] = record
 

@@ -114,6 +114,7 @@ class Projector:
         self._advanced = asyncio.Event()
         self._stopping = asyncio.Event()
         self._started = False
+        self._failure = ""  # why the last attempt failed
         self._next_upkeep = time.monotonic()
 
     async def run(self) -> None:
@@ -121,14 +122,21 @@ class Projector:
         pause = _FIRST_PAUSE_S
         while not self._stopping.is_set():
             try:
-                await self._work()
+                moved = await self._work()
             except StoreUnavailableError as error:
-                self._note_failure(error)
+                self._note_failure(str(error))
+                await self._rest(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+            except Exception as error:  # noqa: BLE001 - a dead projector would help nobody
+                self._note_failure(f"defect: {type(error).__name__}")
                 await self._rest(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:
                 self.healthy = True
+                self._failure = ""
                 pause = _FIRST_PAUSE_S
+                if not moved:
+                    await self._idle()
 
     def stop(self) -> None:
         """Let `run` end after the batch at hand."""
@@ -139,7 +147,7 @@ class Projector:
         while self.position < position:
             await self._advanced.wait()
 
-    async def _work(self) -> None:
+    async def _work(self) -> bool:
         if not self._started:
             await self._start()
         moved = await self._advance()
@@ -147,8 +155,17 @@ class Projector:
             self._next_upkeep = time.monotonic() + _UPKEEP_EVERY_S
             await self._mark_overdue()
             await self._prune()
-        if not moved:
-            await self._journal.wait_for_growth(self.position, _IDLE_WAIT_S)
+        return moved
+
+    async def _idle(self) -> None:
+        """Wait until the journal grows, or for the end, or until it is time to look around."""
+        waits = [
+            asyncio.create_task(self._journal.wait_for_growth(self.position, _IDLE_WAIT_S)),
+            asyncio.create_task(self._stopping.wait()),
+        ]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
     async def _start(self) -> None:
         await self._store.prepare()
@@ -179,7 +196,10 @@ class Projector:
             await pacer.breathe()
         try:
             await self._commit(events, rows[-1].position, pacer)
-        except StoreRejectedError:
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, one row must not stop the rest
+            _log.warning("a batch failed, taking its rows one by one", error=type(error).__name__)
             for row in rows:
                 await self._commit_alone(row, pacer)
         if self._is_crowded():
@@ -191,12 +211,15 @@ class Projector:
         return self._journal.waiting >= _CROWD and behind < _GIVE_WAY_UP_TO_ROWS
 
     async def _commit_alone(self, row: Row, pacer: Pacer) -> None:
-        """Commit one row of a batch that the store refused: only the culprit is set aside."""
+        """Commit one row of a batch that failed: only the culprit is set aside."""
         try:
             await self._commit(self._decode(row), row.position, pacer)
-        except StoreRejectedError as error:
-            _log.error("row set aside", position=row.position, reason=str(error))
-            await self._commit([self._set_aside(row, str(error))], row.position, pacer)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as for the batch
+            reason = str(error) if isinstance(error, StoreRejectedError) else type(error).__name__
+            _log.error("row set aside", position=row.position, reason=reason)
+            await self._commit([self._set_aside(row, reason)], row.position, pacer)
 
     async def _commit(self, events: list[Event], position: int, pacer: Pacer) -> None:
         async with self._store.writing() as connection:
@@ -253,7 +276,8 @@ class Projector:
     def _set_aside(self, row: Row, reason: str, body: bytes | None = None) -> Quarantined:
         whole = row.body if body is None else body
         return Quarantined(
-            arrival=_arrival(row),
+            # Not the row's own trust, which may be what cannot be read.
+            arrival=Arrival(row.application, row.received_at, Trust.OPEN),
             kind=row.kind,
             reason=reason,
             peer=row.peer,
@@ -282,9 +306,10 @@ class Projector:
         if oldest is not None and oldest < arrived_before and await self._store.make_durable():
             await self._journal.prune(up_to=position, arrived_before=arrived_before)
 
-    def _note_failure(self, error: StoreUnavailableError) -> None:
-        if self.healthy or not self._started:
-            _log.warning("store unavailable, trying again", reason=str(error))
+    def _note_failure(self, reason: str) -> None:
+        if reason != self._failure:
+            _log.warning("the store cannot be brought up to date, trying again", reason=reason)
+        self._failure = reason
         self.healthy = False
         self._observers.on_failure()
 

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,7 +14,8 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
@@ -163,23 +164,41 @@ class Settings(BaseSettings):
         """Let the environment win over the file; the file is named by `load`."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
-    @model_validator(mode="after")
-    def _check_whole(self) -> Self:
-        if self.store_url is not None:
+    @field_validator("store_url")
+    @classmethod
+    def _check_store_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
             try:
-                check_url(self.store_url.get_secret_value())
+                check_url(url.get_secret_value())
             except SettingsError as error:
                 raise ValueError(str(error)) from None
-        _refuse_twins("applications", (a.name for a in self.applications))
-        _refuse_twins("api_keys", (k.name for k in self.api_keys))
-        tokens = [t.get_secret_value() for a in self.applications for t in a.tokens]
-        if self.callback_token is not None:
-            tokens.append(self.callback_token.get_secret_value())
-        if len(tokens) != len(set(tokens)):
-            raise ValueError("two applications share a token; each push must name one application")
-        if self.listen == self.api_listen and split_address(self.listen)[1] != 0:
+        return url
+
+    @field_validator("api_listen")
+    @classmethod
+    def _check_listeners(cls, address: str, info: ValidationInfo) -> str:
+        if address == info.data.get("listen") and split_address(address)[1] != 0:
             raise ValueError("listen and api_listen are the same address; give each its own port")
-        return self
+        return address
+
+    @field_validator("applications")
+    @classmethod
+    def _check_applications(
+        cls, applications: list[Application], info: ValidationInfo
+    ) -> list[Application]:
+        _refuse_twins("name", (application.name for application in applications))
+        tokens = [t.get_secret_value() for a in applications for t in a.tokens]
+        if info.data.get("callback_token") is not None:
+            tokens.append(info.data["callback_token"].get_secret_value())
+        if len(tokens) != len(set(tokens)):
+            raise ValueError("two share a token; each push must lead to one application")
+        return applications
+
+    @field_validator("api_keys")
+    @classmethod
+    def _check_api_keys(cls, keys: list[ApiKey]) -> list[ApiKey]:
+        _refuse_twins("name", (key.name for key in keys))
+        return keys
 
     @property
     def effective_store_url(self) -> str:
@@ -189,11 +208,11 @@ class Settings(BaseSettings):
         return self.store_url.get_secret_value()
 
 
-def _refuse_twins(setting: str, names: Iterable[str]) -> None:
+def _refuse_twins(what: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"{setting}: the name {name!r} stands twice")
+            raise ValueError(f"the {what} {name!r} stands twice")
         seen.add(name)
 
 
@@ -224,12 +243,13 @@ def load(config: Path | None = None) -> Settings:
 def unknown_variables(environment: Iterable[str] | None = None) -> list[str]:
     """Name the variables that start with our prefix but set nothing: likely typing errors."""
     names = os.environ if environment is None else environment
-    fields = {PREFIX + name.upper() for name in Settings.model_fields}
-    return sorted(
-        name
-        for name in names
-        if name.upper().startswith(PREFIX) and name.upper().split("__")[0] not in fields
-    )
+    return sorted(n for n in names if n.upper().startswith(PREFIX) and not _sets_something(n))
+
+
+def _sets_something(variable: str) -> bool:
+    name, nested, _ = variable.upper().removeprefix(PREFIX).lower().partition("__")
+    field = Settings.model_fields.get(name)
+    return field is not None and (not nested or isinstance(field.default, BaseModel))
 
 
 def _explain(detail: ErrorDetails) -> str:

@@ -28,6 +28,7 @@ class State(StrEnum):
     OVERDUE = "overdue"  # nothing final within the horizon; set by the watchdog
 
 
+_FAILURES = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
 FINAL_STATES = frozenset({State.DELIVERED, State.FAILED, State.PARTIAL, State.REFUSED})
 
 
@@ -134,11 +135,16 @@ def merge_reports(one: StoredReport, other: StoredReport) -> StoredReport:
         received_at=min(one.received_at, other.received_at),
         last_received_at=max(one.last_received_at, other.last_received_at),
         redeliveries=one.redeliveries + other.redeliveries + 1,
-        trust=max(one.trust, other.trust, key=_TRUST_ORDER.index),
+        trust=greater_trust(one.trust, other.trust),
     )
 
 
 _TRUST_ORDER = (Trust.OPEN, Trust.SIGNED)
+
+
+def greater_trust(one: Trust, other: Trust) -> Trust:
+    """Give the better of two arrivals' trust: the same content was vouched for once."""
+    return max(one, other, key=_TRUST_ORDER.index)
 
 
 def _raw_order(raw: dict[str, Any]) -> tuple[int, str]:
@@ -200,7 +206,7 @@ def fold(
         first_report_at=min((s.received_at for s in reports), default=None),
         last_report_at=max((s.last_received_at for s in reports), default=None),
         delivered_at=_delivered_at(state, parts),
-        failed_at=_failed_at(deciding, send, reports),
+        failed_at=_failed_at(deciding, send, reports) if state in _FAILURES else None,
         trust=min((s.trust for s in reports), key=_TRUST_ORDER.index, default=Trust.OPEN),
     )
 

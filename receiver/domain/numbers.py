@@ -1,6 +1,7 @@
 """Phone numbers: every way of writing one leads to the same person."""
 
 import re
+import unicodedata
 from functools import lru_cache
 
 import phonenumbers
@@ -8,7 +9,7 @@ import phonenumbers
 # The platform adds +86 to a number without a country code (sms_05_0001).
 HOME_REGION = "CN"
 _MAINLAND_MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
-_DIALLABLE = re.compile(r"[+0-9()./\s-]+")  # no mask, no alias, no extension
+_DIALLABLE = re.compile(r"[+0-9()./\s\u2010-\u2015-]+")  # no mask, no alias, no extension
 _LONGEST = 40  # the documented maximum is 21; longer text is no phone number
 
 
@@ -23,9 +24,7 @@ def normalise(text: str | None) -> str | None:
     if mainland:
         return "+86" + mainland[1]
     text = text.strip()
-    if not text:
-        return None
-    return _parse(text)[0]
+    return _parse(text)[0] if text else None
 
 
 def country_of(text: str | None) -> str | None:
@@ -39,13 +38,17 @@ def country_of(text: str | None) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> tuple[str, str | None]:
-    if len(text) > _LONGEST or not _DIALLABLE.fullmatch(text):
+    plain = unicodedata.normalize("NFKC", text)  # full-width digits and signs, as people type
+    if len(plain) > _LONGEST or not _DIALLABLE.fullmatch(plain):
         return text, None
     try:
-        number = phonenumbers.parse(text, HOME_REGION)
+        number = phonenumbers.parse(plain, HOME_REGION)
     except phonenumbers.NumberParseException:
         return text, None
     if not phonenumbers.is_possible_number(number):
         return text, None
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return written, phonenumbers.region_code_for_number(number)
+    if phonenumbers.parse(written) != number:  # no number that can be dialled: zeros and the like
+        return text, None
+    country = phonenumbers.region_code_for_number(number)
+    return written, country if country in phonenumbers.SUPPORTED_REGIONS else None

@@ -8,24 +8,25 @@ from datetime import UTC, datetime, timedelta
 
 SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 def parse(text: str) -> int | None:
     """Read an RFC 3339 or ISO 8601 time; a missing offset means UTC. None when it is no time."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    try:
-        return (moment - _EPOCH) // _MICROSECOND
-    except OverflowError:
+        moment = datetime.fromisoformat(text.upper())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND
+    except (ValueError, OverflowError):  # no time, or one outside the years 1 to 9999 of UTC
         return None
 
 
 def to_rfc3339(micros: int) -> str:
-    """Write an instant as RFC 3339 UTC; fractions appear only when there are any."""
-    moment = _EPOCH + timedelta(microseconds=micros)
+    """Write an instant as RFC 3339 UTC; fractions appear only when there are any.
+
+    What RFC 3339 cannot write, because it lies after the year 9999, becomes the last it can.
+    """
+    moment = _EPOCH + min(timedelta(microseconds=micros), _LAST - _EPOCH)
     return moment.isoformat().replace("+00:00", "Z")

@@ -117,7 +117,7 @@ def _read_send(entry: Any, common: Mapping[str, Any]) -> Send:
         raise RegistrationError("`sms_msg_id` holds a NUL or is not valid Unicode.")
     return Send(
         sms_msg_id=identifier,
-        status=_text(given, "status") or ACCEPTED_BY_PLATFORM,
+        status=_clean(given, "status") or ACCEPTED_BY_PLATFORM,
         to=_clean(given, "to"),
         sender=_clean(given, "sender"),
         sent_at=_time(given["sent_at"]),

@@ -18,8 +18,12 @@ from receiver.domain.events import StatusReport, Uplink
 from receiver.domain.messages import MOST_PARTS
 
 MOST_FIELDS = 64  # a documented push has 9
+DEEPEST_ITEM = 16  # levels; the documented fields have none
 LONGEST_ID = 255  # documented: 50
 LONGEST_STATUS = 64  # documented: 7; the longest known code has 11
+
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Kind(StrEnum):
@@ -57,10 +61,11 @@ def sift(body: bytes) -> Push:
     Raises:
         UnusableError: nothing in the push can be used.
     """
-    start = body.lstrip()[:4]
-    if start[:1] in (b"{", b"[") or start[:3] == b"\xef\xbb\xbf":
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    if body.lstrip()[:1] in (b"{", b"["):
         return _sift_json(body)
-    return _sift_form(body)
+    # A line end is never part of a form, but tools like to add one.
+    return _sift_form(body.strip(b"\r\n"))
 
 
 def _sift_form(body: bytes) -> Push:
@@ -93,7 +98,7 @@ def _sift_form(body: bytes) -> Push:
 
 def _sift_json(body: bytes) -> Push:
     try:
-        document = json.loads(body.decode("utf-8-sig"), parse_float=_finite, parse_constant=str)
+        document = json.loads(body.decode(), parse_float=_finite, parse_constant=str)
     except UnicodeDecodeError:
         raise UnusableError("The JSON is not UTF-8.") from None
     except RecursionError:
@@ -107,6 +112,9 @@ def _sift_json(body: bytes) -> Push:
         raise UnusableError("The list `statusReportList` is empty.")
     push = Push(Kind.BATCH, [], [])
     for entry in listed:
+        if _is_deeper(entry, DEEPEST_ITEM):
+            push.bad.append(BadItem("The item is nested too deeply.", None))
+            continue
         reason = _why_no_report(entry) if isinstance(entry, dict) else "The item is no object."
         if reason:
             push.bad.append(BadItem(reason, entry))
@@ -115,6 +123,14 @@ def _sift_json(body: bytes) -> Push:
     if not push.items:
         raise UnusableError(f"No item of `statusReportList` can be used: {push.bad[0].reason}")
     return push
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return levels == 0 or any(_is_deeper(inner, levels - 1) for inner in value)
 
 
 def _finite(text: str) -> float | str:

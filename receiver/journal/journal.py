@@ -8,9 +8,9 @@ import contextlib
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import structlog
 
@@ -19,11 +19,14 @@ from receiver.journal.entries import Commit, Entry, Limits, Row
 from receiver.journal.file import MOST_ROWS_A_COMMIT, JournalFile
 from receiver.journal.process import WriterError
 
+_T = TypeVar("_T")
+
 _log = structlog.get_logger(__name__)
 
 _WATCH_EVERY_S = 0.25
 _COMPANY_FROM, _COMPANY_UP_TO = 3, 24  # entries
 _LINGER_S = 0.002
+_CLOSE_LOOKS_EVERY_S = 0.005
 _PRUNE_SLICE = 500  # rows deleted between two commits
 # After a failed fsync the kernel may have dropped the dirty pages, so what the file holds is no
 # longer known to this process.
@@ -68,6 +71,7 @@ class Journal:
         self._wake = asyncio.Event()
         self._grown = asyncio.Event()
         self._turn = asyncio.Lock()  # commits, checkpoints and pruning share the connection
+        self._turns: set[asyncio.Task[Any]] = set()  # that others than the writer have taken
         self._checkpointed = time.monotonic()
         self._failure: str | None = None
         self._position_known = True  # not after a failure: it may have written all the same
@@ -243,12 +247,13 @@ class Journal:
         """
         deleted = 0
         while True:
-            async with self._turn:
-                count = await self._file.delete_oldest(
+            count = await self._take_turn(
+                lambda: self._file.delete_oldest(
                     up_to=min(up_to, self.last_position - 1),
                     arrived_before=arrived_before,
                     limit=_PRUNE_SLICE,
                 )
+            )
             deleted += count
             if count < _PRUNE_SLICE:
                 return deleted
@@ -256,8 +261,7 @@ class Journal:
 
     async def begin_anew(self) -> None:
         """Take a new identity, so that every row counts as unread (after a restored backup)."""
-        async with self._turn:
-            self.identity = await self._file.renew_identity()
+        self.identity = await self._take_turn(self._file.renew_identity)
 
     async def is_writable(self) -> bool:
         """Tell whether an append would succeed; tries the disk when the last one failed."""
@@ -268,12 +272,27 @@ class Journal:
         if self._turn.locked():  # whatever holds it is what failed or stalls
             return False
         try:
-            async with self._turn:
-                await self._file.try_writing()
+            await self._take_turn(self._file.try_writing)
         except WriterError:
             return False
         self._failure = None
         return True
+
+    async def _take_turn(self, ask: Callable[[], Coroutine[None, None, _T]]) -> _T:
+        """Ask the file when no commit runs.
+
+        The turn ends with the answer, also when the caller is cancelled: otherwise the next
+        request would take this one's answer for its own.
+        """
+
+        async def asking() -> _T:
+            async with self._turn:
+                return await ask()
+
+        turn = asyncio.create_task(asking())
+        self._turns.add(turn)
+        turn.add_done_callback(self._turns.discard)
+        return await asyncio.shield(turn)
 
     @property
     def waiting(self) -> int:
@@ -287,16 +306,15 @@ class Journal:
     async def close(self) -> None:
         """Finish what waits, then close the file; appends fail from now on."""
         self._closing = True
-        while self.waiting and not self._writer.done():
+        give_up = time.monotonic() + self._limits.timeout_s + _WATCH_EVERY_S
+        while (self.waiting or self._turns) and time.monotonic() < give_up:
             self._wake.set()
             await asyncio.sleep(_CLOSE_LOOKS_EVERY_S)
-        for task in (self._writer, self._watcher):
+        tasks = (self._writer, self._watcher, *self._turns)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(self._writer, self._watcher, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._file.close()
-
-
-_CLOSE_LOOKS_EVERY_S = 0.005
 
 
 def _fail(group: Iterable[_Waiting], reason: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from receiver.journal import writer
 
-_END_PATIENCE_S = 5.0
+_END_PATIENCE_S = 2.0
 
 
 class WriterError(Exception):

@@ -9,12 +9,13 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import Engine, create_engine, event, exc, make_url, select, text
+from sqlalchemy import Engine, create_engine, event, exc, make_url, select
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from receiver.errors import SettingsError, StoreRejectedError, StoreUnavailableError
+from receiver.store.schema import checkpoints
 
 FILE_NAME = "store.sqlite3"
 
@@ -38,15 +39,15 @@ def check_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):
         raise SettingsError(
             "store_url is not a URL; write sqlite:////path/to/file or "
-            "postgresql://user:password@host/database."
+            "postgresql://user:password@host/database (special characters percent-encoded)."
         ) from None
     backend = parsed.get_backend_name()
     if backend not in _ASYNC_DRIVERS:
         raise SettingsError(f"store_url names {backend!r}; sqlite and postgresql are supported.")
-    if backend == "sqlite" and not parsed.database:
+    if backend == "sqlite" and (not parsed.database or ":memory:" in parsed.database):
         raise SettingsError("store_url names no file; a store in memory would lose everything.")
     return parsed
 
@@ -120,7 +121,7 @@ class Store:
             StoreUnavailableError: there is none.
         """
         async with self.reading() as connection:
-            await connection.execute(select(text("1")))
+            await connection.execute(select(checkpoints.c.position).limit(1))
 
     async def make_durable(self) -> bool:
         """Force what was committed to disk; tell whether all of it is there now.
@@ -206,14 +207,15 @@ def _translated() -> Iterator[None]:
     """Turn driver errors into ours, once, with the cause kept and without any values."""
     try:
         yield
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-        raise StoreUnavailableError(f"The store does not answer: {_cause(error)}.") from error
-    except exc.DBAPIError as error:
-        if error.connection_invalidated:
-            raise StoreUnavailableError("The connection to the store broke.") from error
+    except (exc.DataError, exc.IntegrityError) as error:
         raise StoreRejectedError(f"The store refused a value: {_cause(error)}.") from error
-    except OverflowError as error:
-        raise StoreRejectedError("The store refused a value: a number is too large.") from error
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        raise StoreUnavailableError(f"The store does not answer: {_cause(error)}.") from error
+    except (exc.StatementError, OverflowError) as error:
+        raise StoreRejectedError(f"The store refused a value: {type(error).__name__}.") from error
+    except UnicodeError as error:
+        # Without the cause, which carries the text itself.
+        raise StoreRejectedError(f"The store refused a value: {type(error).__name__}.") from None
 
 
 def _cause(error: exc.SQLAlchemyError) -> str:

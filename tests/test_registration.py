@@ -1,0 +1,345 @@
+"""Registrations: the platform's send response and our own list become sends."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from receiver.domain.events import Send
+from receiver.huawei.registration import (
+    Registration,
+    RegistrationError,
+    Rejected,
+    read_registration,
+)
+
+SENT = 1_527_266_074_000_000  # 2018-05-25T16:34:34Z
+ENTRY = {
+    "originTo": "+86155****5678",
+    "createTime": "2018-05-25T16:34:34Z",
+    "from": "1069********0012",
+    "smsMsgId": "d6e3cdd0-522b-4692-8304-a07553cdf591_8539659",
+    "status": "000000",
+    "countryId": "CN",
+    "total": 2,
+}
+RESPONSE = {"result": [ENTRY], "code": "000000", "description": "Success"}
+SEND = Send(
+    sms_msg_id="d6e3cdd0-522b-4692-8304-a07553cdf591_8539659",
+    status="000000",
+    to="+86155****5678",
+    sender="1069********0012",
+    sent_at=SENT,
+    total=2,
+    country="CN",
+)
+OURS = {
+    "sms_msg_id": "d6e3cdd0-522b-4692-8304-a07553cdf591_8539659",
+    "to": "+86155****5678",
+    "from": "1069********0012",
+    "sent_at": "2018-05-25T16:34:34Z",
+    "total": 2,
+    "country": "CN",
+}
+EXPECTED = (
+    "Expected the platform's send response (with `code` and `result`), bare or as `response`, "
+    "or a list `sends`."
+)
+
+
+def read(document: Any) -> Registration:
+    """Read a document as a registration."""
+    return read_registration(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(RESPONSE, id="raw response"),
+        pytest.param({"result": [ENTRY]}, id="response without code"),
+        pytest.param({"response": RESPONSE}, id="wrapped"),
+        pytest.param({"response": json.dumps(RESPONSE)}, id="wrapped as text"),
+        pytest.param({"sends": [OURS]}, id="sends in our names"),
+        pytest.param({"sends": [ENTRY]}, id="sends in the platform's names"),
+        pytest.param({"sends": [{**ENTRY, **OURS}]}, id="both names: ours first"),
+        pytest.param({"sends": [{**ENTRY, "to": ""}]}, id="an empty field counts as absent"),
+        pytest.param({"sends": [{**OURS, "total": "2"}]}, id="total as text"),
+        pytest.param(
+            {"sends": [{**OURS, "sent_at": "2018-05-26T00:34:34+08:00"}]}, id="time with an offset"
+        ),
+        pytest.param({"sends": [{**OURS, "brand_new": {"a": [1]}}]}, id="unknown field ignored"),
+    ],
+)
+def test_forms_of_one_registration(document: Any) -> None:
+    """A send is the same in whichever documented form the application has it."""
+    assert read(document) == Registration(None, [SEND], [])
+
+
+def test_siblings_hold_for_all_entries() -> None:
+    """`reference`, `extend` and `template_id` beside the response hold for each of its entries."""
+    second = {**ENTRY, "smsMsgId": "second"}
+    document = {
+        "response": {**RESPONSE, "result": [ENTRY, second]},
+        "reference": "order 7",
+        "extend": "x",
+        "template_id": 12,
+    }
+
+    sends = read(document).sends
+
+    assert [send.sms_msg_id for send in sends] == [SEND.sms_msg_id, "second"]
+    assert [(s.reference, s.extend, s.template_id) for s in sends] == 2 * [("order 7", "x", "12")]
+
+
+def test_an_entry_speaks_before_its_siblings() -> None:
+    """What an entry says itself goes before what stands beside the list."""
+    document = {
+        "sends": [{**OURS, "reference": "mine", "templateId": "t"}, OURS],
+        "reference": "common",
+        "template_id": "common",
+    }
+
+    assert [(s.reference, s.template_id) for s in read(document).sends] == [
+        ("mine", "t"),
+        ("common", "common"),
+    ]
+
+
+def test_application() -> None:
+    """The caller may say whose sends these are."""
+    assert read({"application": "shop", "sends": [OURS]}).application == "shop"
+    assert read({"application": "", "sends": [OURS]}).application is None
+
+
+def test_refused_entry_of_the_documentation() -> None:
+    """An entry that the platform refused is registered with its own status."""
+    (send,) = read(
+        {
+            "result": [
+                {
+                    "total": 1,
+                    "originTo": "17300005478",
+                    "createTime": "2024-08-18T11:32:20Z",
+                    "from": "x8824060312575",
+                    "smsMsgId": "06e4b966-ad87-479f-8b74-f57fb7aafb60_304613461",
+                    "countryId": "CN",
+                    "status": "E200033",
+                }
+            ],
+            "code": "E000510",
+            "description": "The SMS fails to be sent. For details, see status.",
+        }
+    ).sends
+
+    assert (send.status, send.refused, send.to) == ("E200033", True, "17300005478")
+    assert not SEND.refused
+
+
+def test_older_response_without_country_and_total() -> None:
+    """Older responses lack `countryId` and `total`."""
+    entry = {name: value for name, value in ENTRY.items() if name not in ("countryId", "total")}
+
+    (send,) = read({"code": "000000", "result": [entry]}).sends
+
+    assert (send.country, send.total, send.sent_at) == (None, None, SENT)
+
+
+def test_least_entry() -> None:
+    """An id alone is enough; what is not said to be refused was taken by the platform."""
+    assert read({"sends": [{"sms_msg_id": "m"}]}).sends == [Send("m")]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param({"code": "E000102", "description": "Invalid app_key."}, id="no result"),
+        pytest.param({"code": "E000102", "result": None}, id="null result"),
+        pytest.param({"response": {"code": "E000102"}}, id="wrapped"),
+        pytest.param({"sends": []}, id="empty list of ours"),
+    ],
+)
+def test_nothing_was_sent(document: Any) -> None:
+    """A request that failed as a whole has nothing to register, and that is no error."""
+    assert read(document) == Registration(None, [], [])
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        pytest.param("text", "The entry is not an object.", id="no object"),
+        pytest.param({}, "`sms_msg_id` (or `smsMsgId`) is missing.", id="no id"),
+        pytest.param({"sms_msg_id": " "}, "`sms_msg_id` (or `smsMsgId`) is missing.", id="blank"),
+        pytest.param(
+            {"smsMsgId": 256 * "m"}, "`sms_msg_id` is longer than 255 characters.", id="over-long"
+        ),
+        pytest.param(
+            {"smsMsgId": "a\x00"},
+            "`sms_msg_id` holds a NUL or is not valid Unicode.",
+            id="NUL in the id",
+        ),
+        pytest.param(
+            {"smsMsgId": True}, "`sms_msg_id` is neither text nor a whole number.", id="truth value"
+        ),
+        pytest.param(
+            {**ENTRY, "status": 1.5}, "`status` is neither text nor a whole number.", id="fraction"
+        ),
+        pytest.param(
+            {**ENTRY, "reference": 1025 * "x"},
+            "`reference` is longer than 1024 characters.",
+            id="over-long reference",
+        ),
+        pytest.param(
+            {**ENTRY, "extend": {}}, "`extend` is neither text nor a whole number.", id="object"
+        ),
+        pytest.param(
+            {**ENTRY, "createTime": "yesterday"},
+            "`sent_at` (or `createTime`) is no RFC 3339 time.",
+            id="no time",
+        ),
+        pytest.param(
+            {**ENTRY, "createTime": 1527266074},
+            "`sent_at` (or `createTime`) is no RFC 3339 time.",
+            id="time as a number",
+        ),
+        pytest.param(
+            {**ENTRY, "total": 0}, "`total` is no whole number from 1 to 255.", id="no part"
+        ),
+        pytest.param(
+            {**ENTRY, "total": 256},
+            "`total` is no whole number from 1 to 255.",
+            id="too many parts",
+        ),
+        pytest.param(
+            {**ENTRY, "total": "²"}, "`total` is no whole number from 1 to 255.", id="odd digit"
+        ),
+    ],
+)
+def test_bad_entry(entry: Any, reason: str) -> None:
+    """A bad entry is named by its place and reason; the good ones beside it count."""
+    registration = read({"sends": [OURS, entry, ENTRY]})
+
+    assert registration.sends == [SEND, SEND]
+    assert registration.rejected == [Rejected(1, reason)]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        pytest.param(b"", "The body is not valid JSON.", id="empty"),
+        pytest.param(b"code=000000", "The body is not valid JSON.", id="form"),
+        pytest.param(b"\xff\xfe\xff", "The body is not valid JSON.", id="binary"),
+        pytest.param(10_000 * b"[", "The body is not valid JSON.", id="nested deeply"),
+        pytest.param(
+            b'{"response":"{"}', "The body is not valid JSON.", id="response is broken text"
+        ),
+        pytest.param(b"[]", "The body is not a JSON object.", id="array"),
+        pytest.param(b"null", "The body is not a JSON object.", id="null"),
+        pytest.param(b"{}", EXPECTED, id="nothing known"),
+        pytest.param(b'{"response":null}', EXPECTED, id="null response"),
+        pytest.param(b'{"response":[]}', EXPECTED, id="response is a list"),
+        pytest.param(
+            b'{"response":{"description":"x"}}', EXPECTED, id="response is something else"
+        ),
+        pytest.param(b'{"sends":{}}', "`sends` is not a list.", id="sends is an object"),
+        pytest.param(b'{"sends":null}', "`sends` is not a list.", id="sends is null"),
+        pytest.param(
+            b'{"code":"0","result":{"a":1}}',
+            "`result` of the send response is not a list.",
+            id="result is an object",
+        ),
+        pytest.param(
+            b'{"application":[],"sends":[]}',
+            "`application` is neither text nor a whole number.",
+            id="application is a list",
+        ),
+    ],
+)
+def test_no_registration(body: bytes, reason: str) -> None:
+    """A document that is no registration is refused with what was expected."""
+    with pytest.raises(RegistrationError) as refused:
+        read_registration(body)
+
+    assert str(refused.value) == reason
+
+
+_names = st.sampled_from(
+    [
+        *OURS,
+        *ENTRY,
+        "status",
+        "extend",
+        "reference",
+        "template_id",
+        "templateId",
+        "application",
+        "sends",
+        "response",
+        "result",
+        "code",
+    ]
+)
+_texts = st.text(st.characters(codec=None, exclude_categories=()), max_size=10) | st.sampled_from(
+    ["1", "000000", "2018-05-25T16:34:34Z", '{"code":"0","result":[]}']
+)
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=4),
+    max_leaves=6,
+)
+_entries = st.lists(st.dictionaries(_names, _texts | _values, max_size=10) | _values, max_size=4)
+_documents = st.one_of(
+    _values,
+    st.fixed_dictionaries({"sends": _entries}, optional={"extend": _values, "reference": _values}),
+    st.fixed_dictionaries({"response": st.fixed_dictionaries({"result": _entries})}),
+)
+
+
+@given(_documents)
+def test_any_json_is_read_or_refused(document: Any) -> None:
+    """Any JSON gives sends that every store can keep, or RegistrationError; nothing else."""
+    try:
+        registration = read(document)
+    except RegistrationError:
+        return
+
+    for send in registration.sends:
+        for name in Send.__dataclass_fields__:
+            value = getattr(send, name)
+            if isinstance(value, str):
+                value.encode()
+                assert "\x00" not in value
+    for rejected in registration.rejected:
+        assert rejected.reason
+
+
+@given(st.binary())
+def test_bytes_that_are_no_json(body: bytes) -> None:
+    """Bytes that are no JSON object give RegistrationError; nothing else."""
+    with pytest.raises(RegistrationError):
+        read_registration(b"\x01" + body)
+
+
+@pytest.mark.parametrize("name", ["status", "to", "from", "country", "extend", "reference"])
+def test_unstorable_text_of_an_entry(name: str) -> None:
+    """A NUL or a lone surrogate in any text of an entry never reaches the store."""
+    registration = read({"sends": [{"sms_msg_id": "m", name: "a\x00\ud800"}]})
+
+    texts = [text for send in registration.sends for text in (send.status, send.to, send.sender)]
+    texts += [
+        text for send in registration.sends for text in (send.country, send.extend, send.reference)
+    ]
+    assert not [text for text in texts if text and ("\x00" in text or "\ud800" in text)]
+    assert len(registration.sends) + len(registration.rejected) == 1
+
+
+_NEEDLE = "needle-7315"
+
+
+@given(st.dictionaries(_names, st.sampled_from([_NEEDLE, [_NEEDLE], 200 * _NEEDLE]), max_size=5))
+def test_no_reason_repeats_a_value(entry: dict[str, Any]) -> None:
+    """What is said about a bad entry holds no number, text or id out of it."""
+    rejected = read({"sends": [entry, {"sms_msg_id": "m", **entry}]}).rejected
+
+    assert _NEEDLE not in "".join(bad.reason for bad in rejected)

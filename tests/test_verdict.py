@@ -1,0 +1,373 @@
+"""The verdict: every state and retry class, with the arithmetic of the waits."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from receiver.domain.catalogue import Catalogue, Category, Entry, Rank, RetryClass
+from receiver.domain.messages import State
+from receiver.domain.verdict import Action, RetryWaits, Subject, Verdict, decide
+from receiver.huawei.catalogue import load_catalogue
+
+SHIPPED = load_catalogue()
+FAILED_AT = 1_523_601_106_000_000  # 2018-04-13T06:31:46Z
+SECOND = 1_000_000
+WAITS = RetryWaits(soon_s=10, later_s=200, next_day_s=3000)
+
+
+def row(code: str, category: str, retry: str, **other: object) -> Entry:
+    """Make a row of the catalogue."""
+    made = Entry(
+        code=code,
+        origin="supplier",
+        scope="international",
+        category=Category(category),
+        retry=RetryClass(retry),
+        retry_after_s=None,
+        meaning=f"Meaning of {code}",
+        cause="Cause.",
+        suggestion="Suggest this.",
+        source="test",
+        rank=Rank.OFFICIAL,
+    )
+    return replace(made, **other)  # type: ignore[arg-type]  # a test names the fields it varies
+
+
+MADE = Catalogue(
+    [
+        row("NONE", "configuration", "none"),
+        row("SOON", "rate-limited", "retry-soon"),
+        row("SOON7", "rate-limited", "retry-soon", retry_after_s=7),
+        row("LATER", "carrier-failure", "retry-later"),
+        row("DAY", "rate-limited", "next-day"),
+        row("FIX", "routing", "after-fix"),
+        row("FIX600", "routing", "after-fix", retry_after_s=600),
+        row("NEVER", "routing", "never"),
+        row("BLOCKED", "blocked-recipient", "never"),
+        row("UNLISTED", "blocked-recipient", "after-fix"),
+        row("INVALID", "invalid-number", "never"),
+        row("TYPO", "invalid-number", "after-fix"),
+        row("SLOW", "timeout", "retry-later"),
+        row("EXPIRED", "carrier-failure", "retry-later"),
+        row("OURS", "platform-failure", "retry-later", origin="platform"),
+        row("HOME", "carrier-failure", "retry-later", scope="mainland"),
+        row("RIDDLE", "unknown", "retry-later", retry_after_s=7),
+        row("RIDDLE*", "unknown", "never"),
+        row("FAMILY*", "routing", "after-fix"),
+        row("RELATED", "routing", "after-fix", rank=Rank.RELATED),
+        row("API", "rate-limited", "retry-later", origin="send-api"),
+        row("BOTH", "rate-limited", "retry-later", origin="send-api"),
+        row("BOTH", "blocked-recipient", "never"),
+    ]
+)
+
+
+def subject(state: str, code: str | None = None, **other: object) -> Subject:
+    """Make a message's part of the decision."""
+    made = Subject(state=state, code=code, source=None, org_code=None, failed_at=FAILED_AT)
+    return replace(made, **other)  # type: ignore[arg-type]  # as in `row`
+
+
+def judge(state: str, code: str | None = None, **other: object) -> Verdict:
+    """Decide by the made catalogue and waits."""
+    return decide(subject(state, code, **other), MADE, WAITS)
+
+
+FAILURES = [
+    # code, action, category, seconds from the failure to the earliest retry
+    pytest.param("NONE", "none", "configuration", None, id="none"),
+    pytest.param("SOON", "retry", "rate-limited", 10, id="retry-soon: soon_s = 10"),
+    pytest.param("SOON7", "retry", "rate-limited", 7, id="retry-soon: the row's own 7"),
+    pytest.param("LATER", "retry", "carrier-failure", 200, id="retry-later: later_s = 200"),
+    pytest.param("DAY", "retry", "rate-limited", 3000, id="next-day: next_day_s = 3000"),
+    pytest.param("FIX", "fix", "routing", None, id="after-fix"),
+    pytest.param("FIX600", "fix", "routing", None, id="after-fix: a wait is no retry"),
+    pytest.param("NEVER", "stop", "routing", None, id="never"),
+    pytest.param("RIDDLE", "investigate", "unknown", None, id="unknown: never retried"),
+    pytest.param("RIDDLE9", "investigate", "unknown", None, id="unknown family"),
+    pytest.param("nonsense", "investigate", "unknown", None, id="not listed"),
+    pytest.param("", "investigate", "unknown", None, id="empty code"),
+    pytest.param(None, "investigate", "unknown", None, id="no code"),
+]
+
+
+@pytest.mark.parametrize("state", ["failed", "partial", "refused"])
+@pytest.mark.parametrize(("code", "action", "category", "wait_s"), FAILURES)
+def test_a_failure_is_judged_by_its_retry_class(
+    state: str, code: str | None, action: str, category: str, wait_s: int | None
+) -> None:
+    """A message that failed gets the action of its row's class; a retry waits from failed_at."""
+    verdict = judge(state, code)
+    assert (verdict.action, verdict.category) == (action, category)
+    assert verdict.retryable == (action == "retry")
+    assert verdict.not_before == (None if wait_s is None else FAILED_AT + wait_s * SECOND)
+
+
+@pytest.mark.parametrize("code", ["SOON", "SOON7", "LATER", "DAY"])
+def test_a_failure_at_an_unknown_time_has_no_earliest_retry(code: str) -> None:
+    """Without the time of the failure a retry is advised, but no time is invented."""
+    verdict = judge("failed", code, failed_at=None)
+    assert (verdict.retryable, verdict.not_before) == (True, None)
+
+
+def test_the_default_waits() -> None:
+    """A minute, half an hour and a day are waited when nothing else is said."""
+    expected = {"SOON": 60, "LATER": 30 * 60, "DAY": 24 * 3600}
+    for code, seconds in expected.items():
+        assert decide(subject("failed", code), MADE).not_before == FAILED_AT + seconds * SECOND
+
+
+OTHER_STATES = [
+    # state, code, action, category, billable, duplicate_risk
+    pytest.param("pending", None, "wait", None, None, False, id="pending"),
+    pytest.param("accepted", "ACCEPTD", "wait", "accepted", None, False, id="accepted"),
+    pytest.param("accepted", "DELIVRD", "wait", "accepted", None, False, id="parts-missing"),
+    pytest.param("accepted", "MK:0015", "wait", "accepted", None, False, id="a-part-failed"),
+    pytest.param("delivered", "DELIVRD", "none", "delivered", True, False, id="delivered"),
+    pytest.param("unknown", "UNKNOWN", "wait", "unknown", None, True, id="unknown"),
+    pytest.param("overdue", None, "investigate", "timeout", None, True, id="overdue"),
+    pytest.param("overdue", "ACCEPTD", "investigate", "timeout", None, True, id="overdue-accepted"),
+]
+
+
+@pytest.mark.parametrize("catalogue", [SHIPPED, MADE], ids=["listed", "unlisted"])
+@pytest.mark.parametrize(
+    ("state", "code", "action", "category", "billable", "duplicate_risk"), OTHER_STATES
+)
+def test_a_state_that_is_no_failure_speaks_for_itself(
+    catalogue: Catalogue,
+    state: str,
+    code: str | None,
+    action: str,
+    category: str | None,
+    billable: bool | None,
+    duplicate_risk: bool,
+) -> None:
+    """The state decides, whatever the catalogue holds; nothing is retried or suppressed."""
+    verdict = decide(subject(state, code), catalogue)
+    assert (verdict.action, verdict.category, verdict.billable, verdict.duplicate_risk) == (
+        action,
+        category,
+        billable,
+        duplicate_risk,
+    )
+    assert (verdict.retryable, verdict.not_before, verdict.suppress_recipient) == (
+        False,
+        None,
+        False,
+    )
+    assert all((verdict.meaning, verdict.cause, verdict.suggestion, verdict.why["text"]))
+
+
+def test_each_state_has_a_verdict_and_no_other_text_is_a_state() -> None:
+    """All states are known; anything else is an error of the caller."""
+    for state in State:
+        assert decide(subject(state), MADE).action in Action
+    with pytest.raises(ValueError, match="lost"):
+        judge("lost")
+
+
+TEXTS = [
+    # state, code, rule, a piece of the cause
+    pytest.param("accepted", "ACCEPTD", "exact", "passing state", id="accepted-row"),
+    pytest.param("accepted", "DELIVRD", "state", "still missing", id="accepted-parts-missing"),
+    pytest.param("accepted", None, "state", "still missing", id="accepted-no-code"),
+    pytest.param("delivered", "DELIVRD", "exact", "has received", id="delivered-row"),
+    pytest.param("unknown", "UNKNOWN", "exact", "cannot tell", id="unknown-row"),
+    pytest.param("unknown", "nonsense", "state", "cannot tell", id="unknown-other-code"),
+    pytest.param("pending", None, "state", "72 hours", id="pending"),
+    pytest.param("overdue", "ACCEPTD", "state", "72 hours", id="overdue"),
+]
+
+
+@pytest.mark.parametrize(("state", "code", "rule", "piece"), TEXTS)
+def test_a_row_lends_its_texts_where_it_fits_the_state(
+    state: str, code: str | None, rule: str, piece: str
+) -> None:
+    """The texts are the row's where code and state say the same, otherwise the state's own."""
+    verdict = decide(subject(state, code), SHIPPED)
+    assert verdict.why["rule"] == rule
+    assert piece in verdict.cause
+
+
+SUPPRESSED = [
+    pytest.param("BLOCKED", True, id="blocked-never"),
+    pytest.param("INVALID", True, id="invalid-never"),
+    pytest.param("UNLISTED", False, id="blocked-after-fix"),
+    pytest.param("TYPO", False, id="invalid-after-fix"),
+    pytest.param("NEVER", False, id="routing-never"),
+]
+
+
+@pytest.mark.parametrize("state", ["failed", "partial", "refused"])
+@pytest.mark.parametrize(("code", "suppressed"), SUPPRESSED)
+def test_only_hopeless_recipients_are_suppressed(state: str, code: str, suppressed: bool) -> None:
+    """A number is suppressed when it is blocked or invalid for good, not when it can be fixed."""
+    assert judge(state, code).suppress_recipient is suppressed
+
+
+BILLED = [
+    pytest.param("failed", "LATER", None, id="international-failure"),
+    pytest.param("failed", "HOME", False, id="mainland-is-charged-after-delivery"),
+    pytest.param("failed", "OURS", False, id="platform-codes-are-free"),
+    pytest.param("failed", "nonsense", None, id="unlisted"),
+    pytest.param("partial", "HOME", None, id="parts-are-charged-one-by-one"),
+    pytest.param("refused", "LATER", False, id="refused"),
+]
+
+
+@pytest.mark.parametrize(("state", "code", "billable"), BILLED)
+def test_what_a_failure_costs(state: str, code: str, billable: bool | None) -> None:
+    """It is said whether the message is charged, or that this cannot be told."""
+    assert judge(state, code).billable is billable
+
+
+RISKY = [
+    pytest.param("failed", "LATER", {}, False, id="plain-failure"),
+    pytest.param("failed", "SLOW", {}, True, id="timeout"),
+    pytest.param("failed", "EXPIRED", {}, True, id="expired-of-any-category"),
+    pytest.param("failed", " expired", {}, True, id="expired-in-other-letters"),
+    pytest.param("failed", "LATER", {"conflict": True}, True, id="conflict"),
+    pytest.param("delivered", "DELIVRD", {"conflict": True}, True, id="delivered-with-conflict"),
+    pytest.param("partial", "LATER", {}, True, id="partial"),
+    pytest.param("refused", "API", {}, False, id="refused"),
+]
+
+
+@pytest.mark.parametrize(("state", "code", "other", "risk"), RISKY)
+def test_when_a_second_copy_may_be_one_too_many(
+    state: str, code: str, other: dict[str, object], risk: bool
+) -> None:
+    """The risk of a duplicate is told wherever the message may have arrived after all."""
+    assert judge(state, code, **other).duplicate_risk is risk
+
+
+def test_a_refusal_is_looked_up_among_the_send_codes() -> None:
+    """The same code means one thing in a send response and another in a report."""
+    assert judge("refused", "BOTH").category is Category.RATE_LIMITED
+    assert judge("failed", "BOTH").category is Category.BLOCKED_RECIPIENT
+    assert judge("refused", "API").action is Action.RETRY
+    assert judge("failed", "API").action is Action.INVESTIGATE
+
+
+REASONS = [
+    # code, source, orgCode, rule, row, looked up, rank, text
+    pytest.param(
+        *("LIMIT", 2, None, "exact-source", "LIMIT", "LIMIT", "official"),
+        "status LIMIT is listed, and its origin carrier-mobile fits the report's source",
+        id="exact-source",
+    ),
+    pytest.param(
+        *("SC:0003", None, None, "exact", "SC:0003", "SC:0003", "official"),
+        "status SC:0003 is listed",
+        id="exact",
+    ),
+    pytest.param(
+        *("MI:0042", None, None, "exact", "MI:0042", "MI:0042", "related"),
+        "status MI:0042 is not in the platform's own list; a related list explains it",
+        id="related",
+    ),
+    pytest.param(
+        *("MK:0099", 2, None, "family", "MK:*", "MK:0099", "official"),
+        "status MK:0099 is not listed; its family MK:* decides",
+        id="family",
+    ),
+    pytest.param(
+        *("RTE_ERR", 2, "E200027", "exact", "E200027", "E200027", "official"),
+        "status RTE_ERR is not listed; the network's own code E200027 decides",
+        id="org-code",
+    ),
+    pytest.param(
+        *("RTE_ERR", None, "MK:0099", "family", "MK:*", "MK:0099", "official"),
+        "status RTE_ERR is not listed; the family MK:* of the network's own code MK:0099 decides",
+        id="org-code-family",
+    ),
+    pytest.param(
+        *("nonsense", None, "000", "fallback", "*", "nonsense", "fallback"),
+        "status nonsense is not listed, nor is its family",
+        id="fallback",
+    ),
+    pytest.param(
+        *("x" * 60, None, None, "fallback", "*", "x" * 60, "fallback"),
+        f"status {'x' * 39}… is not listed, nor is its family",
+        id="long-code-is-cut-in-the-text",
+    ),
+    pytest.param(
+        *(None, None, None, "fallback", "*", "", "fallback"),
+        "no status code was given",
+        id="no-code",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "source", "org_code", "rule", "decides", "looked_up", "rank", "text"), REASONS
+)
+def test_every_verdict_says_which_row_decided(
+    code: str | None,
+    source: int | None,
+    org_code: str | None,
+    rule: str,
+    decides: str,
+    looked_up: str,
+    rank: str,
+    text: str,
+) -> None:
+    """`why` names the rule, the row, its origin, rank and source, and says so in a sentence."""
+    verdict = decide(subject("failed", code, source=source, org_code=org_code), SHIPPED)
+    why = dict(verdict.why)
+    assert (why.pop("origin"), why.pop("source")) == _origin_and_source(decides, why["rule"])
+    assert why == {
+        "rule": rule,
+        "code": decides,
+        "looked_up": looked_up,
+        "rank": rank,
+        "text": text,
+    }
+    assert verdict.catalogue == SHIPPED.version
+
+
+def _origin_and_source(code: str, rule: str) -> tuple[str, str]:
+    if rule == "fallback":
+        return "generic", "built in"
+    rows = [entry for entry in SHIPPED.entries if entry.code == code]
+    deciding = rows[-1] if rule == "exact-source" else rows[0]
+    return deciding.origin, deciding.source
+
+
+def test_a_verdict_can_be_written_as_json() -> None:
+    """A verdict holds nothing but what JSON can say."""
+    for code in ("LIMIT", "MK:0099", "nonsense"):
+        verdict = asdict(decide(subject("failed", code, source=2), SHIPPED))
+        assert json.loads(json.dumps(verdict)) == verdict
+
+
+@pytest.mark.parametrize("entry", SHIPPED.entries, ids=lambda entry: f"{entry.origin}-{entry.code}")
+def test_every_shipped_row_gives_a_sound_verdict(entry: Entry) -> None:
+    """No listed code is retried without a time, and none of unknown meaning is retried at all."""
+    code = entry.code.replace("*", "999") if entry.family else entry.code
+    for state in ("failed", "refused"):
+        verdict = decide(subject(state, code), SHIPPED)
+        assert verdict.why["rule"] != "fallback" or entry.origin == "send-api"
+        assert verdict.retryable == (verdict.not_before is not None)
+        if verdict.category is Category.UNKNOWN:
+            assert verdict.action is Action.INVESTIGATE
+
+
+@given(
+    code=st.none() | st.text(),
+    org_code=st.none() | st.text(),
+    state=st.sampled_from(["failed", "partial", "refused"]),
+)
+@example(code="~", org_code="DELIVRD", state="failed")
+def test_nonsense_is_investigated(code: str | None, org_code: str | None, state: str) -> None:
+    """Whatever a stranger writes gets a verdict; what no row covers is never retried."""
+    verdict = decide(subject(state, code, org_code=org_code), SHIPPED)
+    assert verdict.category is not Category.DELIVERED or code == "DELIVRD"
+    if verdict.why["rule"] == "fallback":
+        assert verdict.action is Action.INVESTIGATE
+        assert not verdict.retryable
+        assert verdict.not_before is None
