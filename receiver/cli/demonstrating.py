@@ -126,14 +126,7 @@ def _counts(node: Running) -> dict[str, int]:
 
 def _settings(directory: Path) -> Settings:
     listen, api_listen = (f"127.0.0.1:{_free_port(port)}" for port in _USUAL_PORTS)
-    return Settings.model_construct(
-        **{
-            **Settings.model_construct().model_dump(),
-            "data_dir": directory,
-            "listen": listen,
-            "api_listen": api_listen,
-        }
-    )
+    return Settings.model_construct(data_dir=directory, listen=listen, api_listen=api_listen)
 
 
 def _free_port(usual: int) -> int:

@@ -1,0 +1,5 @@
+"""What durable acknowledgement costs, measured with real processes on real ports and disks.
+
+`python -m tests.benchmarks` compares servers; `python -m tests.benchmarks.journal` compares places
+for the journal's writing connection.
+"""

@@ -1,0 +1,12 @@
+"""The little arithmetic that the benchmarks share."""
+
+from collections.abc import Sequence
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Give the nearest-rank percentile; NaN when there are no values."""
+    if not values:
+        return float("nan")
+    ordered = sorted(values)
+    rank = -(-len(ordered) * percent // 100)  # rounded up
+    return ordered[max(0, int(rank) - 1)]

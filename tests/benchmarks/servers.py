@@ -1,0 +1,165 @@
+"""The servers under test: each a process of its own on a port of 127.0.0.1."""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "benchmark-token-0123456789abcdef"  # noqa: S105 - of no service
+_KEY = "benchmark-key-0123456789abcdef"
+_READY_S = 20.0
+_STOP_S = 15.0
+
+
+class Name(StrEnum):
+    """The servers, in the order of the table."""
+
+    BARE = "bare"
+    RECEIVER = "receiver"
+    FASTAPI = "fastapi"
+    STARLETTE = "starlette"
+
+
+class ServerError(Exception):
+    """A server did not start; the text carries the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server; `database` has a row of table `journal` for each push, or is None."""
+
+    name: Name
+    port: int
+    database: Path | None
+    process: subprocess.Popen[bytes]
+
+    @property
+    def push_url(self) -> str:
+        """Where the platform would push."""
+        return f"http://127.0.0.1:{self.port}/callbacks/{TOKEN}"
+
+    def pause(self) -> None:
+        """Let it use no processor while another one is measured (a backlog would)."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        self.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def serving(name: Name, directory: Path) -> Iterator[Server]:
+    """Run a server with its files in a directory of its own; it is gone afterwards.
+
+    Raises:
+        ServerError: it did not answer in time.
+    """
+    directory.mkdir()
+    port, second_port = _free_ports(2)
+    database = _database(name, directory)
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            _command(name, port),
+            env=_environment(directory, port, second_port, database),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(name, port, database, process)
+    try:
+        _await_ready(server, log)
+        yield server
+    finally:
+        _end(server)
+
+
+def count_rows(database: Path) -> int:
+    """Count what a stopped server stored, with a connection that cannot write."""
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        (count,) = connection.execute("SELECT count(*) FROM journal").fetchone()
+    finally:
+        connection.close()
+    return int(count)
+
+
+def _command(name: Name, port: int) -> Sequence[str]:
+    if name is Name.RECEIVER:
+        return [sys.executable, "-m", "receiver", "serve"]
+    options = "--host 127.0.0.1 --loop uvloop --http httptools --ws none --workers 1"
+    quiet = "--no-access-log --no-server-header --no-proxy-headers --log-level warning"
+    app = f"{__package__}.{name.value}_app:app"
+    lifespan = "off" if name is Name.BARE else "on"
+    run = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--lifespan", lifespan]
+    return [*run, *options.split(), *quiet.split()]
+
+
+def _database(name: Name, directory: Path) -> Path | None:
+    return None if name is Name.BARE else directory / "journal.sqlite3"
+
+
+def _environment(
+    directory: Path, port: int, second_port: int, database: Path | None
+) -> Mapping[str, str]:
+    inherited = {key: value for key, value in os.environ.items() if "RECEIVER_" not in key}
+    return {
+        **inherited,
+        "BENCHMARK_DATABASE": str(database),
+        "RECEIVER_DATA_DIR": str(directory),
+        "RECEIVER_LISTEN": f"127.0.0.1:{port}",
+        "RECEIVER_API_LISTEN": f"127.0.0.1:{second_port}",
+        "RECEIVER_CALLBACK_TOKEN": TOKEN,
+        "RECEIVER_API_KEY": _KEY,
+    }
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _await_ready(server: Server, log: Path) -> None:
+    until = time.monotonic() + _READY_S
+    url = f"http://127.0.0.1:{server.port}/healthz"
+    while time.monotonic() < until and server.process.poll() is None:
+        with (
+            suppress(urllib.error.URLError, ConnectionError, TimeoutError),
+            urllib.request.urlopen(url, timeout=1) as answer,
+        ):
+            if answer.status == HTTPStatus.OK:
+                return
+        time.sleep(0.05)
+    tail = log.read_text(errors="replace")[-2000:]
+    raise ServerError(f"The server {server.name} is not ready. The end of its log:\n{tail}")
+
+
+def _end(server: Server) -> None:
+    if server.process.poll() is not None:
+        return
+    server.resume()
+    server.process.terminate()
+    try:
+        server.process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()

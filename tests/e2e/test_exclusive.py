@@ -1,0 +1,63 @@
+"""What only one process may have: its data directory and its ports."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.server import MakeServer, Server
+
+
+@contextmanager
+def refused(server: Server) -> Iterator[None]:
+    """Start a server, expect it to end with status 1 and without a trace."""
+    server.spawn()
+    assert server.wait() == 1
+    assert "Traceback" not in server.printed()
+    yield
+
+
+def test_a_second_process_on_one_directory_is_refused(make_server: MakeServer) -> None:
+    """The second one names the directory and the process that holds it; the first goes on."""
+    first = make_server().start()
+    assert first.process is not None
+    second = make_server()
+    second.log = second.log.with_name("second.log")
+    with refused(second):
+        said = second.log.read_text()
+        assert str(second.directory) in said
+        assert str(first.process.pid) in said
+    assert first.push(b"smsMsgId=a_1&status=DELIVRD").status_code == 200
+
+
+def test_a_directory_is_free_again_after_a_kill(make_server: MakeServer) -> None:
+    """A killed process leaves nothing behind that would hold up the next."""
+    server = make_server().start()
+    server.kill()
+    server.start()
+    assert server.push(b"smsMsgId=a_1&status=DELIVRD").status_code == 200
+
+
+@pytest.mark.parametrize("setting", ["listen", "api_listen"])
+def test_a_port_that_is_taken_is_named(
+    shared_server: Server, make_server: MakeServer, setting: str
+) -> None:
+    """The message names the setting and the address; no journal was touched before."""
+    address = f"127.0.0.1:{shared_server.port}"
+    second = make_server({f"RECEIVER_{setting.upper()}": address})
+    with refused(second):
+        said = second.log.read_text()
+        assert address in said
+        assert setting in said
+        assert not second.journal_file.exists()
+    assert shared_server.push(b"smsMsgId=a_1&status=DELIVRD").status_code == 200
+
+
+def test_the_same_address_twice_is_refused(make_server: MakeServer) -> None:
+    """One address for both listeners is a mistake of the settings, told as such."""
+    server = make_server()
+    server.api_port = server.port
+    with refused(server):
+        said = server.log.read_text()
+        assert "same address" in said
+        assert "api_listen" in said
