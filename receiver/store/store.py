@@ -204,17 +204,17 @@ def _sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
 
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
-    """Turn driver errors into ours, once, with the cause kept and without any values."""
+    """Turn driver errors into ours, once and without any values.
+
+    What is refused loses its cause: drivers quote the row in it, and a trace may reach a log.
+    """
     try:
         yield
     except (exc.DataError, exc.IntegrityError) as error:
-        raise StoreRejectedError(f"The store refused a value: {_cause(error)}.") from error
+        raise StoreRejectedError(f"The store refused a value: {_cause(error)}.") from None
     except (exc.DBAPIError, exc.TimeoutError) as error:
         raise StoreUnavailableError(f"The store does not answer: {_cause(error)}.") from error
-    except (exc.StatementError, OverflowError) as error:
-        raise StoreRejectedError(f"The store refused a value: {type(error).__name__}.") from error
-    except UnicodeError as error:
-        # Without the cause, which carries the text itself.
+    except (exc.StatementError, OverflowError, UnicodeError) as error:
         raise StoreRejectedError(f"The store refused a value: {type(error).__name__}.") from None
 
 

@@ -9,26 +9,18 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from .servers import TOKEN
 
-# One pooled connection: SQLite has one writer anyway; to wait in the pool is as fast as to wait for
-# one another's file lock and never ends in "database is locked".
+# SQLite as it comes, which is durable (a rollback journal, synchronous=FULL). One pooled
+# connection: SQLite has one writer anyway; to wait in the pool is as fast as to wait for one
+# another's file lock and never ends in "database is locked".
 _engine = create_async_engine(
     f"sqlite+aiosqlite:///{os.environ['BENCHMARK_DATABASE']}", pool_size=1, max_overflow=0
 )
 _sessions = async_sessionmaker(_engine, expire_on_commit=False)
-
-
-@event.listens_for(_engine.sync_engine, "connect")
-def _make_durable(connection: Any, _: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
 
 
 class Base(DeclarativeBase):

@@ -1,0 +1,360 @@
+"""What the tests of the parts share: real files, real parts, and a clock that is passed in."""
+
+import asyncio
+import inspect
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from sqlalchemy import Table, create_engine, make_url, select, text
+from sqlalchemy.pool import NullPool
+
+from receiver import __version__
+from receiver.datadir import DataDirectory
+from receiver.domain import times
+from receiver.huawei.catalogue import load_catalogue
+from receiver.journal import FILE_NAME, Commit, Entry, Journal, Limits
+from receiver.metrics import Metrics
+from receiver.projection import Changes, Policy
+from receiver.projector import Observers, Options, Projector
+from receiver.settings import Settings
+from receiver.store.schema import metadata
+from receiver.store.store import Store, default_url
+from receiver.web.app import Node, make_secrets
+
+ROOT = Path(__file__).parents[1]
+POSTGRESQL = "RECEIVER_TEST_POSTGRESQL_URL"
+TOKEN = "token-of-the-component-tests-0123"  # noqa: S105 - of no service
+KEY = "key-of-the-component-tests-012345"
+NOW = 1_700_000_000 * times.SECOND  # 2023-11-14T22:13:20Z
+HOUR = 3600 * times.SECOND
+PATIENCE_S = 20.0
+
+
+# --- running ------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine function on an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    with asyncio.Runner() as runner:
+        runner.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
+
+
+@pytest.fixture(autouse=True)
+def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings of whoever runs the tests out of them."""
+    for name in os.environ:
+        if name.startswith("RECEIVER_") and not name.startswith("RECEIVER_TEST_"):
+            monkeypatch.delenv(name)
+
+
+# --- pushes and files ---------------------------------------------------------------------------
+
+
+def form(**fields: str) -> bytes:
+    """Write a form as the platform does; `from_` stands for `from`."""
+    pairs = (f"{name.rstrip('_')}={quote(value, safe='')}" for name, value in fields.items())
+    return "&".join(pairs).encode()
+
+
+def batch(items: Iterable[Mapping[str, Any]]) -> bytes:
+    """Write a batch of status reports."""
+    return json.dumps({"statusReportList": list(items)}, separators=(",", ":")).encode()
+
+
+def read_rows(file: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Read from a SQLite file by a connection of its own that cannot write."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+@contextmanager
+def write_lock(file: Path) -> Iterator[None]:
+    """Hold the write lock of a SQLite file, as another program would."""
+    with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            connection.execute("ROLLBACK")
+
+
+# --- journal ------------------------------------------------------------------------------------
+
+
+def entry(body: bytes = b"", kind: str = "status", **changes: Any) -> Entry:
+    """Make an entry as the public edge does."""
+    usual = Entry(kind, "default", NOW, "192.0.2.1", "open", "content-type: x", body)
+    return usual._replace(**changes)
+
+
+@asynccontextmanager
+async def a_journal(
+    directory: Path, *, commits: list[Commit] | None = None, **limits: Any
+) -> AsyncIterator[Journal]:
+    """Open the journal of a directory."""
+    opened = await Journal.open(
+        directory / FILE_NAME,
+        limits=Limits(**limits),
+        on_commit=(commits if commits is not None else []).append,
+    )
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def break_journal(directory: Path) -> None:
+    """Let every write to the journal's file fail, until `mend_journal`."""
+    _change_journal(
+        directory,
+        "CREATE TRIGGER a BEFORE INSERT ON journal BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "CREATE TRIGGER b BEFORE UPDATE ON meta BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "CREATE TRIGGER c BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'no'); END",
+    )
+
+
+def mend_journal(directory: Path) -> None:
+    """Undo `break_journal`."""
+    _change_journal(directory, *(f"DROP TRIGGER {name}" for name in "abc"))
+
+
+def _change_journal(directory: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(directory / FILE_NAME, timeout=10)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+# --- store --------------------------------------------------------------------------------------
+
+
+def _store_kinds() -> list[str]:
+    return ["sqlite", *(["postgresql"] if POSTGRESQL in os.environ else [])]
+
+
+@pytest.fixture(params=_store_kinds())
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the URL of an empty store: SQLite, and PostgreSQL where the environment names one."""
+    if request.param == "sqlite":
+        yield default_url(tmp_path)
+        return
+    url = os.environ[POSTGRESQL]
+    _empty_postgresql(url)
+    yield url
+    _empty_postgresql(url)
+
+
+def _empty_postgresql(url: str) -> None:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+
+
+@asynccontextmanager
+async def a_store(url: str, *, prepared: bool = True) -> AsyncIterator[Store]:
+    """Open a store."""
+    opened = Store(url)
+    try:
+        if prepared:
+            await opened.prepare()
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def rows_of(store: Store, table: Table) -> list[dict[str, Any]]:
+    """Give all rows of a table in the order of their first column."""
+    async with store.reading() as connection:
+        found = await connection.execute(select(table).order_by(next(iter(table.c))))
+        return [dict(row) for row in found.mappings()]
+
+
+async def counts_of(store: Store) -> dict[str, int]:
+    """Give the number of rows of every table that holds something."""
+    counts = {name: len(await rows_of(store, table)) for name, table in metadata.tables.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
+# --- projector ----------------------------------------------------------------------------------
+
+
+@cache
+def policy() -> Policy:
+    """Give the usual rules of decision."""
+    return Policy(load_catalogue())
+
+
+@dataclass
+class Projecting:
+    """A projector at work, and what its observers were told."""
+
+    projector: Projector
+    journal: Journal
+    task: asyncio.Task[None]
+    changes: list[Changes]
+    orphans: list[int]
+    overdue: list[int]
+    failures: list[None]
+
+    async def until(self, seen: Callable[[], object], what: str) -> None:
+        """Wait until something is seen; a projector that ended is an error."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                while not seen():
+                    if self.task.done():
+                        self.task.result()
+                        raise AssertionError(f"the projector ended before: {what}")
+                    await asyncio.sleep(0.005)
+                return
+        raise AssertionError(f"after {PATIENCE_S} s still not: {what}")
+
+    async def caught_up(self) -> None:
+        """Wait until the store has all that the journal has."""
+        await self.until(
+            lambda: self.projector.position >= self.journal.last_position,
+            f"the store has everything up to {self.journal.last_position}",
+        )
+
+
+@asynccontextmanager
+async def a_projector(
+    journal: Journal,
+    store: Store,
+    *,
+    clock: Callable[[], int] = lambda: NOW,
+    rules: Policy | None = None,
+    **options: Any,
+) -> AsyncIterator[Projecting]:
+    """Run a projector; it ends as abruptly as in a process that is killed."""
+    changes: list[Changes] = []
+    orphans: list[int] = []
+    overdue: list[int] = []
+    failures: list[None] = []
+    projector = Projector(
+        journal,
+        store,
+        rules or policy(),
+        clock=clock,
+        options=Options(**options),
+        observers=Observers(
+            on_changes=changes.append,
+            on_orphans=orphans.append,
+            on_overdue=overdue.append,
+            on_failure=lambda: failures.append(None),
+        ),
+    )
+    task = asyncio.create_task(projector.run())
+    try:
+        yield Projecting(projector, journal, task, changes, orphans, overdue, failures)
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def project(journal: Journal, store: Store, **options: Any) -> None:
+    """Bring the store up to date with the journal, by a projector of its own."""
+    async with a_projector(journal, store, **options) as projecting:
+        await projecting.caught_up()
+
+
+# --- a whole node -------------------------------------------------------------------------------
+
+
+@dataclass
+class Served:
+    """The two ASGI applications of a node, without ports."""
+
+    node: Node
+    journal: Journal
+    metrics: Metrics
+    public: httpx.AsyncClient
+    api: httpx.AsyncClient
+    directory: Path
+
+    async def push(self, body: bytes, token: str = TOKEN) -> httpx.Response:
+        """Push a body as the platform would."""
+        return await self.public.post(f"/callbacks/{token}", content=body)
+
+    async def register(self, **document: Any) -> None:
+        """Register sends, which must be taken."""
+        answer = await self.api.post("/v1/sends", json=document)
+        assert answer.status_code == 202, answer.text
+
+    async def get(self, path: str, **parameters: str) -> Any:
+        """Get a document that must be there."""
+        answer = await self.api.get(path, params=parameters)
+        assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+
+async def until_answered(api: httpx.AsyncClient, path: str) -> None:
+    """Ask again and again until the answer is 200."""
+    async with asyncio.timeout(PATIENCE_S):
+        while (await api.get(path)).status_code != HTTPStatus.OK:  # noqa: ASYNC110 - as a client has to
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def a_node(directory: Path, *, ready: bool = True, **changes: Any) -> AsyncIterator[Served]:
+    """Run a node of the composition root on a directory; what was pushed is visible at once.
+
+    Args:
+        directory: its data directory.
+        ready: wait until it can be asked.
+        changes: settings.
+    """
+    settings = Settings(
+        **{
+            "data_dir": directory,
+            "callback_token": TOKEN,
+            "api_key": KEY,
+            "ack": "store",
+            **changes,
+        }
+    )
+    metrics = Metrics(__version__)
+    limits: dict[str, Any] = {
+        "max_waiting": settings.journal.max_waiting,
+        "timeout_s": settings.journal.timeout_seconds,
+    }
+    with DataDirectory(directory) as held:
+        async with a_journal(directory, **limits) as journal:
+            node = Node(settings, make_secrets(settings, held), journal, metrics)
+            node.start()
+            try:
+                async with (
+                    _client(node.public) as public,
+                    _client(node.private, {"authorization": f"Bearer {KEY}"}) as api,
+                ):
+                    served = Served(node, journal, metrics, public, api, directory)
+                    if ready:
+                        await until_answered(api, "/v1/messages")
+                    yield served
+            finally:
+                await node.stop()
+
+
+def _client(app: Any, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, client=("192.0.2.7", 40_000)),
+        base_url="http://receiver.test",
+        headers=headers,
+    )

@@ -1,0 +1,364 @@
+"""The store: one schema however it was made, whole transactions, and errors without values."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, insert, inspect, make_url, select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+import receiver.store
+from receiver.errors import SettingsError, StoreRejectedError, StoreUnavailableError
+from receiver.store.schema import checkpoints, messages, metadata, reports
+from receiver.store.store import FILE_NAME, Store, check_url, default_url, upgrade
+from tests.conftest import NOW, a_store, counts_of, rows_of, write_lock
+
+PERSON = "+8613912345678"
+PERSONS_ID = "b9d9b4fe-ad0e-4a2a-a2c7-445505b674ac"
+MESSAGE: dict[str, Any] = {
+    "id": 1,
+    "application": "default",
+    "sms_msg_id": "m1",
+    "registered": False,
+    "state": "accepted",
+    "final": False,
+    "conflict": False,
+    "to_text": PERSON,
+    "to_number": PERSON,
+    "total": 1,
+    "occurred_at": NOW,
+    "trust": "open",
+}
+OTHERS = {"alembic_version"}
+
+
+@contextmanager
+def an_engine(url: str) -> Iterator[Engine]:
+    """Open the database past the store, as a migration does."""
+    drivers = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+    parsed = make_url(url)
+    engine = create_engine(
+        parsed.set(drivername=drivers[parsed.get_backend_name()]), poolclass=NullPool
+    )
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def describe_index(index: Any) -> str:
+    """Give all that a database says of an index, conditions as text."""
+    options = {name: str(value) for name, value in index["dialect_options"].items()}
+    return str(sorted({**index, "dialect_options": options}.items()))
+
+
+def describe(engine: Engine) -> dict[str, Any]:
+    """Give all that a database says of its tables."""
+    with engine.connect() as connection:
+        seen = inspect(connection)
+        return {
+            table: {
+                "columns": [
+                    {**column, "type": str(column["type"])} for column in seen.get_columns(table)
+                ],
+                "key": seen.get_pk_constraint(table),
+                "foreign keys": seen.get_foreign_keys(table),
+                "indexes": sorted(describe_index(index) for index in seen.get_indexes(table)),
+            }
+            for table in seen.get_table_names()
+            if table not in OTHERS
+        }
+
+
+def differences(engine: Engine) -> list[Any]:
+    """Give what a new migration would have to change."""
+    options = {"compare_type": True, "compare_server_default": True}
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        found: list[Any] = compare_metadata(context, metadata)
+    return found
+
+
+def empty(engine: Engine) -> None:
+    """Drop all that there is."""
+    with engine.begin() as connection:
+        metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
+
+
+def downgrade(engine: Engine) -> None:
+    """Undo all migrations."""
+    config = Config()
+    directory = Path(receiver.store.__file__).with_name("migrations")
+    config.set_main_option("script_location", str(directory))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+
+
+# --- schema -------------------------------------------------------------------------------------
+
+
+def test_the_migrations_lead_to_the_schema(store_url: str) -> None:
+    """A database from all migrations and one from the schema do not differ in anything."""
+    with an_engine(store_url) as engine:
+        metadata.create_all(engine)
+        by_schema = describe(engine)
+        assert differences(engine) == []
+        empty(engine)
+        upgrade(engine)
+        assert differences(engine) == []
+        assert describe(engine) == by_schema
+    assert set(by_schema) == set(metadata.tables)
+
+
+def test_the_migrations_can_be_undone(store_url: str) -> None:
+    """Down to nothing and up again leads to the same tables."""
+    with an_engine(store_url) as engine:
+        upgrade(engine)
+        before = describe(engine)
+        downgrade(engine)
+        assert describe(engine) == {}
+        upgrade(engine)
+        assert describe(engine) == before
+        assert differences(engine) == []
+
+
+async def test_preparing_keeps_what_is_there(store_url: str) -> None:
+    """A store that is prepared again, by this process or the next, keeps its rows."""
+    async with a_store(store_url) as store:
+        async with store.writing() as connection:
+            await connection.execute(insert(messages), [MESSAGE])
+        await store.prepare()
+    async with a_store(store_url) as store:
+        assert await counts_of(store) == {"messages": 1}
+
+
+async def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:
+    """A revision that this version does not know gets advice and changes nothing."""
+    async with a_store(store_url) as store:
+        async with store.writing() as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(StoreUnavailableError, match="newer version"):
+            await store.prepare()
+        async with store.reading() as connection:
+            found = await connection.execute(text("SELECT version_num FROM alembic_version"))
+            assert found.scalar_one() == "9999"
+
+
+# --- transactions -------------------------------------------------------------------------------
+
+
+async def write_twice(store: Store) -> None:
+    """Write a message, then the same again, which the database refuses."""
+    async with store.writing() as connection:
+        await connection.execute(insert(messages), [MESSAGE])
+        await connection.execute(insert(messages), [MESSAGE])
+
+
+async def write_and_fail(store: Store) -> None:
+    """Write a message, then fail without the database."""
+    async with store.writing() as connection:
+        await connection.execute(insert(messages), [MESSAGE])
+        _ = 1 // 0
+
+
+async def test_a_transaction_is_all_or_nothing(store_url: str) -> None:
+    """What was written before a failure is gone, whoever failed; then writing works again."""
+    async with a_store(store_url) as store:
+        with pytest.raises(StoreRejectedError):
+            await write_twice(store)
+        with pytest.raises(ZeroDivisionError):
+            await write_and_fail(store)
+        assert await counts_of(store) == {}
+        async with store.writing() as connection:
+            await connection.execute(insert(messages), [MESSAGE])
+        assert await counts_of(store) == {"messages": 1}
+
+
+async def test_readers_see_only_what_is_committed(store_url: str) -> None:
+    """A reader sees one state from its first to its last statement, whatever is written."""
+    async with a_store(store_url) as store:
+        async with store.writing() as writing:
+            await writing.execute(insert(messages), [MESSAGE])
+            async with store.reading() as reading:
+                assert (await reading.execute(select(messages))).all() == []
+        assert await counts_of(store) == {"messages": 1}
+
+
+async def test_every_report_belongs_to_a_message(store_url: str) -> None:
+    """A report of a message that does not exist is refused."""
+    orphan = {
+        "message_id": 99,
+        "sequence": 1,
+        "status": "DELIVRD",
+        "update_time": "",
+        "trust": "open",
+        "received_at": NOW,
+        "last_received_at": NOW,
+        "redeliveries": 0,
+        "raw": "{}",
+    }
+    async with a_store(store_url) as store:
+        with pytest.raises(StoreRejectedError):
+            async with store.writing() as connection:
+                await connection.execute(insert(reports), [orphan])
+
+
+async def test_readers_cannot_write(tmp_path: Path) -> None:
+    """SQLite's file is written by the writer alone."""
+    async with a_store(default_url(tmp_path)) as store:
+        with pytest.raises(StoreUnavailableError):
+            async with store.reading() as connection:
+                await connection.execute(insert(messages), [MESSAGE])
+        assert await counts_of(store) == {}
+
+
+# --- failures -----------------------------------------------------------------------------------
+
+
+async def test_a_locked_store_is_unavailable_and_then_works(tmp_path: Path) -> None:
+    """While another holds the write lock writing fails and reading works; then both work."""
+    async with a_store(default_url(tmp_path)) as store:
+        with write_lock(tmp_path / FILE_NAME):
+            with pytest.raises(StoreUnavailableError, match="SQLITE_BUSY"):
+                async with store.writing():
+                    pass
+            await store.ping()
+            assert await counts_of(store) == {}
+        async with store.writing() as connection:
+            await connection.execute(insert(messages), [MESSAGE])
+        assert await counts_of(store) == {"messages": 1}
+
+
+async def test_a_store_that_is_locked_cannot_be_prepared_and_then_can(tmp_path: Path) -> None:
+    """A lock at the start is a passing failure too."""
+    async with a_store(default_url(tmp_path), prepared=False) as store:
+        (tmp_path / FILE_NAME).touch()
+        with write_lock(tmp_path / FILE_NAME), pytest.raises(StoreUnavailableError):
+            await store.prepare()
+        await store.prepare()
+        assert await counts_of(store) == {}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("sqlite:////nowhere/at/all/store.sqlite3", id="no directory"),
+        pytest.param("postgresql://user:hunter2@127.0.0.1:9/none", id="nobody listens"),
+    ],
+)
+async def test_a_store_that_is_away_is_unavailable(url: str) -> None:
+    """A database that cannot be reached is unavailable in every way, and names no password."""
+    if url.startswith("postgresql"):
+        pytest.importorskip("psycopg")
+    async with a_store(url, prepared=False) as store:
+        for attempt in (store.prepare, store.ping):
+            with pytest.raises(StoreUnavailableError) as failure:
+                await attempt()
+            assert "hunter2" not in "".join(traceback.format_exception(failure.value))
+
+
+async def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    """A file of something else is no refused value: whoever puts it right is not left waiting."""
+    (tmp_path / FILE_NAME).write_bytes(b"this is a diary, not a database\n" * 1000)
+    async with a_store(default_url(tmp_path), prepared=False) as store:
+        with pytest.raises(StoreUnavailableError):
+            await store.prepare()
+        with pytest.raises(StoreUnavailableError):
+            await rows_of(store, messages)
+        with pytest.raises(StoreUnavailableError):
+            await write_twice(store)
+
+
+STATEMENTS = [
+    pytest.param({"id": 1}, id="a key that stands there already"),
+    pytest.param({"id": 2}, id="an id that stands there already"),
+    pytest.param({"id": 2, "state": None}, id="a value that is missing"),
+    pytest.param({"id": 2**70}, id="a number that is too large"),
+    pytest.param({"id": 2, "sms_msg_id": "\ud800" + PERSON}, id="no valid Unicode"),
+]
+
+
+@pytest.mark.parametrize("changes", STATEMENTS)
+async def test_an_error_carries_no_values(store_url: str, changes: dict[str, Any]) -> None:
+    """Neither the error nor its whole trace holds a phone number or an id of the statement."""
+    stored = {**MESSAGE, "sms_msg_id": PERSONS_ID}
+    async with a_store(store_url) as store:
+        async with store.writing() as connection:
+            await connection.execute(insert(messages), [stored])
+        with pytest.raises(StoreRejectedError) as failure:
+            async with store.writing() as connection:
+                await connection.execute(insert(messages), [{**stored, **changes}])
+    said = str(failure.value) + "".join(traceback.format_exception(failure.value))
+    assert PERSON not in said
+    assert PERSONS_ID not in said
+
+
+async def test_an_error_that_may_pass_keeps_its_cause(tmp_path: Path) -> None:
+    """The driver's own error is the cause of ours, for whoever looks into a trace."""
+    async with a_store(default_url(tmp_path), prepared=False) as store:
+        with pytest.raises(StoreUnavailableError) as failure:
+            await write_twice(store)
+    assert isinstance(failure.value.__cause__, OperationalError)
+
+
+async def test_a_statement_that_cannot_run_carries_no_values(tmp_path: Path) -> None:
+    """A failing statement of its own kind (a missing table) holds no values either."""
+    async with a_store(default_url(tmp_path)) as store:
+        async with store.writing() as connection:
+            await connection.execute(text("ALTER TABLE messages RENAME TO gone"))
+        with pytest.raises(StoreUnavailableError) as failure:
+            async with store.writing() as connection:
+                await connection.execute(insert(messages), [MESSAGE])
+    assert PERSON not in "".join(traceback.format_exception(failure.value))
+
+
+# --- durability and readiness -------------------------------------------------------------------
+
+
+async def test_what_was_committed_can_be_made_durable(store_url: str) -> None:
+    """After `make_durable` the rows are in the file itself."""
+    async with a_store(store_url) as store:
+        async with store.writing() as connection:
+            await connection.execute(insert(messages), [MESSAGE])
+        assert await store.make_durable()
+
+
+async def test_durability_is_not_claimed_while_a_reader_holds_it_up(tmp_path: Path) -> None:
+    """A checkpoint that cannot be complete is told, so that the journal forgets nothing."""
+    url = default_url(tmp_path)
+    async with a_store(url) as store:
+        async with store.writing() as connection:
+            await connection.execute(insert(messages), [MESSAGE])
+        async with store.reading() as reading:
+            await reading.execute(select(messages))
+            async with store.writing() as connection:
+                await connection.execute(
+                    insert(checkpoints).values(journal="j", position=1, updated_at=NOW)
+                )
+            assert not await store.make_durable()
+        assert await store.make_durable()
+        assert len(await rows_of(store, checkpoints)) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "mysql://host/database", "sqlite://", "sqlite:///"],
+    ids=["no URL", "another database", "in memory", "no file"],
+)
+def test_a_url_that_cannot_be_used_is_refused(url: str) -> None:
+    """What is no URL of a supported database is refused before anything is opened."""
+    with pytest.raises(SettingsError):
+        check_url(url)
+    with pytest.raises(SettingsError):
+        Store(url)
