@@ -56,7 +56,6 @@ class Quarantined:
     peer: str
     headers: str
     body: bytes
-    size: int
 
 
 Event = ReportArrived | SendRegistered | UplinkArrived | Quarantined

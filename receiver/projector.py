@@ -7,30 +7,17 @@ nothing.
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
+from receiver.decoding import decode, set_aside
 from receiver.domain import times
-from receiver.domain.events import Arrival, Trust
 from receiver.errors import StoreRejectedError, StoreUnavailableError
-from receiver.huawei import wire
-from receiver.huawei.registration import RegistrationError, read_registration
-from receiver.journal import Journal, Kind, Row
-from receiver.projection import (
-    Changes,
-    Event,
-    Policy,
-    Projection,
-    Quarantined,
-    ReportArrived,
-    SendRegistered,
-    UplinkArrived,
-    keys_of,
-)
+from receiver.journal import Journal, Row
+from receiver.projection import Changes, Event, Policy, Projection, keys_of
 from receiver.store import projecting
 from receiver.store.store import Store
 
@@ -57,8 +44,7 @@ class Options:
     slice_s: float = 0.003
     overdue_after_us: int = 73 * 3600 * times.SECOND
     journal_kept_us: int = 72 * 3600 * times.SECOND
-    quarantine_rows: int = 10_000
-    quarantine_body_bytes: int = 64 * 1024
+    quarantine: projecting.QuarantineLimits = field(default_factory=projecting.QuarantineLimits)
 
 
 def _ignore(*_: object) -> None:
@@ -192,16 +178,17 @@ class Projector:
         pacer = Pacer(self._options.slice_s, self._is_crowded)
         events: list[Event] = []
         for row in rows:
-            events += self._decode(row)
+            events += decode(row)
             await pacer.breathe()
         try:
-            await self._commit(events, rows[-1].position, pacer)
+            done = [await self._commit(events, rows[-1].position, pacer)]
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, one row must not stop the rest
             _log.warning("a batch failed, taking its rows one by one", error=type(error).__name__)
-            for row in rows:
-                await self._commit_alone(row, pacer)
+            done = [await self._commit_alone(row, pacer) for row in rows]
+        for changes in done:
+            self._observers.on_changes(changes)
         if self._is_crowded():
             await self._rest(_GIVE_WAY * (time.perf_counter() - started))
         return True
@@ -210,18 +197,18 @@ class Projector:
         behind = self._journal.last_position - self.position
         return self._journal.waiting >= _CROWD and behind < _GIVE_WAY_UP_TO_ROWS
 
-    async def _commit_alone(self, row: Row, pacer: Pacer) -> None:
+    async def _commit_alone(self, row: Row, pacer: Pacer) -> Changes:
         """Commit one row of a batch that failed: only the culprit is set aside."""
         try:
-            await self._commit(self._decode(row), row.position, pacer)
+            return await self._commit(decode(row), row.position, pacer)
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - as for the batch
             reason = str(error) if isinstance(error, StoreRejectedError) else type(error).__name__
             _log.error("row set aside", position=row.position, reason=reason)
-            await self._commit([self._set_aside(row, reason)], row.position, pacer)
+            return await self._commit([set_aside(row, reason)], row.position, pacer)
 
-    async def _commit(self, events: list[Event], position: int, pacer: Pacer) -> None:
+    async def _commit(self, events: list[Event], position: int, pacer: Pacer) -> Changes:
         async with self._store.writing() as connection:
             known = await projecting.load(connection, *keys_of(events))
             projection = Projection(known)
@@ -232,59 +219,14 @@ class Projector:
                 projection.decide(message, self._policy)
                 await pacer.breathe()
             changes = projection.finish()
-            await projecting.save(
-                connection, changes, quarantine_rows=self._options.quarantine_rows
-            )
+            await projecting.save(connection, changes, self._options.quarantine)
             await projecting.save_checkpoint(
                 connection, self._journal.identity, position, self._clock()
             )
         self.position = position
         self._advanced.set()
         self._advanced.clear()
-        self._observers.on_changes(changes)
-
-    # --- rows -> events ---------------------------------------------------------------------
-
-    def _decode(self, row: Row) -> list[Event]:
-        try:
-            if row.kind == Kind.SENDS:
-                return self._decode_sends(row)
-            return self._decode_push(row)
-        except (wire.UnusableError, RegistrationError) as error:
-            return [self._set_aside(row, str(error))]
-        except Exception as error:  # noqa: BLE001 - one row must never stop all that follow
-            _log.error("row cannot be read", position=row.position, error=type(error).__name__)
-            return [self._set_aside(row, f"The receiver failed on it: {type(error).__name__}.")]
-
-    def _decode_sends(self, row: Row) -> list[Event]:
-        arrival = _arrival(row)
-        return [SendRegistered(arrival, send) for send in read_registration(row.body).sends]
-
-    def _decode_push(self, row: Row) -> list[Event]:
-        push = wire.sift(row.body)
-        arrival = _arrival(row)
-        if push.kind is wire.Kind.UPLINK:
-            return [UplinkArrived(arrival, wire.read_uplink(item)) for item in push.items]
-        events: list[Event] = [
-            ReportArrived(arrival, wire.read_report(item)) for item in push.items
-        ]
-        events += [
-            self._set_aside(row, bad.reason, json.dumps(bad.raw).encode()) for bad in push.bad
-        ]
-        return events
-
-    def _set_aside(self, row: Row, reason: str, body: bytes | None = None) -> Quarantined:
-        whole = row.body if body is None else body
-        return Quarantined(
-            # Not the row's own trust, which may be what cannot be read.
-            arrival=Arrival(row.application, row.received_at, Trust.OPEN),
-            kind=row.kind,
-            reason=reason,
-            peer=row.peer,
-            headers=row.headers,
-            body=whole[: self._options.quarantine_body_bytes],
-            size=len(whole),
-        )
+        return changes
 
     # --- upkeep -----------------------------------------------------------------------------
 
@@ -316,7 +258,3 @@ class Projector:
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
-
-
-def _arrival(row: Row) -> Arrival:
-    return Arrival(row.application, row.received_at, Trust(row.trust))

@@ -34,6 +34,7 @@ _BELOW_PROJECTOR = (
     "receiver.projection",
     "receiver.store",
     "receiver.settings",
+    "receiver.decoding",
 )
 
 # From the ground up; a name stands for the module and all below it, the longest name decides.
@@ -49,6 +50,10 @@ LAYERS = (
     Layer("receiver.projection", ("receiver.domain",)),
     Layer("receiver.store", (*_GROUND, "receiver.projection")),
     Layer("receiver.settings", (*_GROUND, "receiver.store")),
+    Layer(
+        "receiver.decoding",
+        ("receiver.domain", "receiver.huawei", "receiver.journal", "receiver.projection"),
+    ),
     Layer("receiver.projector", _BELOW_PROJECTOR),
     Layer("receiver.web", (*_BELOW_PROJECTOR, "receiver.projector")),
     Layer("receiver.simulator", ("receiver.domain.times",)),

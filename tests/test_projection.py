@@ -32,7 +32,7 @@ DELIVERED = StatusReport("m", "DELIVRD", source=2, updated_at=NOW, update_time="
 FAILED = StatusReport("m", "UNDELIV", source=2, updated_at=NOW - 1, update_time="b")
 SEND = Send("m", to="+8615500005172", total=1)
 UPLINK = Uplink("u", "+8615500005172", "1069", "R")
-BAD = Quarantined(SHOP, "unusable", "The body is empty.", "127.0.0.1", "", b"", 0)
+BAD = Quarantined(SHOP, "unusable", "The body is empty.", "127.0.0.1", "", b"")
 
 
 def nothing_known() -> Known:

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from receiver.errors import StoreUnavailableError
 from receiver.journal import FILE_NAME as JOURNAL_FILE
 from receiver.journal import Entry, Journal
+from receiver.store.projecting import QuarantineLimits
 from receiver.store.schema import messages, quarantine, reports, uplinks
 from receiver.store.store import FILE_NAME, Store, default_url
 from tests.conftest import (
@@ -327,7 +328,7 @@ async def test_the_quarantine_keeps_its_newest_rows(store_url: str, tmp_path: Pa
     """The quarantine is bounded in rows: the oldest go first."""
     async with a_journal(tmp_path) as journal, a_store(store_url) as store:
         await fill(journal, *(entry(b"%d" % n, "unusable") for n in range(5)))
-        await project(journal, store, quarantine_rows=3, batch_rows=2)
+        await project(journal, store, quarantine=QuarantineLimits(rows=3), batch_rows=2)
         found = [bytes(row["body"]) for row in await rows_of(store, quarantine)]
     assert found == [b"2", b"3", b"4"]
 
@@ -336,7 +337,7 @@ async def test_the_quarantine_cuts_long_bodies(store_url: str, tmp_path: Path) -
     """The quarantine is bounded in bytes: a body is cut, its whole size is told."""
     async with a_journal(tmp_path) as journal, a_store(store_url) as store:
         await fill(journal, entry(b"x" * 100, "unusable"))
-        await project(journal, store, quarantine_body_bytes=10)
+        await project(journal, store, quarantine=QuarantineLimits(body_bytes=10))
         (row,) = await rows_of(store, quarantine)
     assert (bytes(row["body"]), row["size"]) == (b"x" * 10, 100)
 

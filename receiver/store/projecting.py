@@ -1,6 +1,7 @@
 """The projector's side of the store: read what is known, write the changes, in one transaction."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -10,7 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from receiver.domain.messages import State
 from receiver.projection import Changes, Key, Known, Message, UplinkRecord
 from receiver.store import records
-from receiver.store.schema import checkpoints, messages, quarantine, reports, uplinks
+from receiver.store.schema import (
+    NOT_DELIVERED,
+    ORPHANED,
+    checkpoints,
+    messages,
+    quarantine,
+    reports,
+    uplinks,
+)
 
 _T = TypeVar("_T")
 
@@ -67,7 +76,15 @@ async def _load_uplinks(connection: AsyncConnection, keys: set[Key]) -> dict[Key
     return known
 
 
-async def save(connection: AsyncConnection, changes: Changes, *, quarantine_rows: int) -> None:
+@dataclass(frozen=True, slots=True)
+class QuarantineLimits:
+    """How much the quarantine keeps."""
+
+    rows: int = 10_000  # the newest ones
+    body_bytes: int = 64 * 1024  # of each
+
+
+async def save(connection: AsyncConnection, changes: Changes, limits: QuarantineLimits) -> None:
     """Write changes; the quarantine keeps only its newest rows."""
     new: list[records.Values] = []
     changed: list[records.Values] = []
@@ -93,12 +110,12 @@ async def save(connection: AsyncConnection, changes: Changes, *, quarantine_rows
     )
     if changes.quarantined:
         await _insert_all(
-            connection, quarantine, [records.quarantine_values(q) for q in changes.quarantined]
+            connection,
+            quarantine,
+            [records.quarantine_values(q, limits.body_bytes) for q in changes.quarantined],
         )
         newest = select(func.max(quarantine.c.id)).scalar_subquery()
-        await connection.execute(
-            delete(quarantine).where(quarantine.c.id <= newest - quarantine_rows)
-        )
+        await connection.execute(delete(quarantine).where(quarantine.c.id <= newest - limits.rows))
 
 
 def _report_rows(changes: Changes, *, changed: bool) -> list[records.Values]:
@@ -127,6 +144,7 @@ async def mark_overdue(connection: AsyncConnection, *, heard_before: int, limit:
     silent = (
         select(messages.c.id)
         .where(
+            NOT_DELIVERED,
             messages.c.state.in_((State.PENDING, State.ACCEPTED, State.UNKNOWN)),
             messages.c.registered_at < heard_before,
             or_(messages.c.sent_at.is_(None), messages.c.sent_at < heard_before),
@@ -144,9 +162,7 @@ async def mark_overdue(connection: AsyncConnection, *, heard_before: int, limit:
 
 async def count_orphans(connection: AsyncConnection) -> int:
     """Count the messages that have reports but no send."""
-    found = await connection.execute(
-        select(func.count()).select_from(messages).where(messages.c.registered.is_(False))
-    )
+    found = await connection.execute(select(func.count()).select_from(messages).where(ORPHANED))
     return int(found.scalar_one())
 
 

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, select
+from sqlalchemy import ColumnElement, Select, Table, TextClause, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import State
 from receiver.domain.numbers import normalise
 from receiver.projection import Message
 from receiver.store import records
-from receiver.store.schema import NOT_DELIVERED, messages, quarantine, reports, uplinks
+from receiver.store.schema import NOT_DELIVERED, ORPHANED, messages, quarantine, reports, uplinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ async def list_messages(
     connection: AsyncConnection, wanted: MessageFilter, page: Page
 ) -> list[StoredMessage]:
     """Give a page of messages, newest first."""
-    conditions = _equal(
+    conditions: list[ColumnElement[bool] | TextClause] = []
+    conditions += _equal(
         messages,
         {
             "to_number": normalise(wanted.to),
@@ -96,11 +97,12 @@ async def list_messages(
             "application": wanted.application,
             "extend": wanted.extend,
             "reference": wanted.reference,
-            "registered": wanted.registered,
         },
     ) + _between(messages.c.occurred_at, wanted.since, wanted.until)
+    if wanted.registered is not None:
+        conditions.append(messages.c.registered if wanted.registered else ORPHANED)
     if _never_delivered(wanted):
-        conditions.append(NOT_DELIVERED)  # type: ignore[arg-type]  # a text clause is a condition
+        conditions.append(NOT_DELIVERED)
     rows = await _rows(connection, _page(messages, conditions, page))
     return await _with_reports(connection, rows)
 
@@ -153,7 +155,7 @@ def _between(
 
 
 def _page(
-    table: Table, conditions: Sequence[ColumnElement[bool]], page: Page
+    table: Table, conditions: Sequence[ColumnElement[bool] | TextClause], page: Page
 ) -> Select[tuple[Any, ...]]:
     query = select(table).where(*conditions).order_by(table.c.id.desc()).limit(page.limit)
     return query if page.before is None else query.where(table.c.id < page.before)

@@ -145,8 +145,8 @@ def read_uplink(row: Mapping[str, Any]) -> UplinkRecord:
     return UplinkRecord(uplink, arrival, row["last_received_at"], row["redeliveries"], is_new=False)
 
 
-def quarantine_values(quarantined: Quarantined) -> Values:
-    """Give the columns of `quarantine`."""
+def quarantine_values(quarantined: Quarantined, body_bytes: int) -> Values:
+    """Give the columns of `quarantine`; of the body at most `body_bytes`."""
     return {
         "application": quarantined.arrival.application,
         "kind": quarantined.kind,
@@ -155,8 +155,8 @@ def quarantine_values(quarantined: Quarantined) -> Values:
         "trust": quarantined.arrival.trust.value,
         "received_at": quarantined.arrival.received_at,
         "headers": quarantined.headers,
-        "body": quarantined.body,
-        "size": quarantined.size,
+        "body": quarantined.body[:body_bytes],
+        "size": len(quarantined.body),
     }
 
 

@@ -77,6 +77,7 @@ Index("ix_messages_occurred_at", messages.c.occurred_at)
 # Most messages are delivered, and those are found by walking the newest; only the others need an
 # index by what became of them. Queries repeat the condition so that the planner may use these.
 NOT_DELIVERED = text("state <> 'delivered'")
+ORPHANED = text("NOT registered")
 _REFERENCED = text("reference IS NOT NULL")
 _EXTENDED = text("extend IS NOT NULL")
 for _name, _column, _where in (
@@ -87,6 +88,7 @@ for _name, _column, _where in (
     ("ix_messages_reference", messages.c.reference, _REFERENCED),
 ):
     Index(_name, _column, messages.c.id, sqlite_where=_where, postgresql_where=_where)
+Index("ix_messages_orphans", messages.c.id, sqlite_where=ORPHANED, postgresql_where=ORPHANED)
 
 reports = Table(
     "reports",

@@ -23,6 +23,7 @@ from receiver.metrics import Metrics
 from receiver.projection import Changes, Policy
 from receiver.projector import Projector
 from receiver.settings import DEFAULT_APPLICATION, Settings, split_address
+from receiver.store.projecting import QuarantineLimits
 from receiver.store.store import Store
 from receiver.web.api import Api, Health, Parts
 from receiver.web.auth import Keys, make_key
@@ -224,8 +225,10 @@ def _projector_options(settings: Settings) -> projector.Options:
         slice_s=settings.projector.slice_milliseconds / 1000,
         overdue_after_us=round(settings.projector.overdue_after_hours * hour),
         journal_kept_us=round(settings.retention.journal_hours * hour),
-        quarantine_rows=settings.retention.quarantine_rows,
-        quarantine_body_bytes=settings.retention.quarantine_body_bytes,
+        quarantine=QuarantineLimits(
+            rows=settings.retention.quarantine_rows,
+            body_bytes=settings.retention.quarantine_body_bytes,
+        ),
     )
 
 

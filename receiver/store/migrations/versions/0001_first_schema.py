@@ -79,6 +79,13 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_messages_occurred_at", ["occurred_at"], unique=False)
         batch_op.create_index(
+            "ix_messages_orphans",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("NOT registered"),
+            postgresql_where=sa.text("NOT registered"),
+        )
+        batch_op.create_index(
             "ix_messages_reference",
             ["reference", "id"],
             unique=False,
@@ -206,6 +213,11 @@ def downgrade() -> None:
             "ix_messages_reference",
             sqlite_where=sa.text("reference IS NOT NULL"),
             postgresql_where=sa.text("reference IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_messages_orphans",
+            sqlite_where=sa.text("NOT registered"),
+            postgresql_where=sa.text("NOT registered"),
         )
         batch_op.drop_index("ix_messages_occurred_at")
         batch_op.drop_index(
