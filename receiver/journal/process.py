@@ -11,6 +11,7 @@ from typing import Any, Self
 from receiver.journal import writer
 
 _END_PATIENCE_S = 2.0
+_READ_AHEAD = 4096  # an answer comes in one piece: one wait for it, not one for each field
 
 
 class WriterError(Exception):
@@ -33,6 +34,7 @@ class WriterProcess:
     def __init__(self, process: subprocess.Popen[bytes], stream: socket.socket) -> None:
         self._process = process
         self._stream = stream
+        self._received = b""  # of an answer, not yet taken
 
     @classmethod
     async def start(cls, path: Path) -> Self:
@@ -80,15 +82,15 @@ class WriterProcess:
 
     async def _read_exactly(self, size: int) -> bytes:
         loop = asyncio.get_running_loop()
-        data = b""
-        while len(data) < size:
+        while len(self._received) < size:
             try:
-                got = await loop.sock_recv(self._stream, size - len(data))
+                got = await loop.sock_recv(self._stream, _READ_AHEAD)
             except OSError as error:
                 raise WriterError(0, type(error).__name__) from error
             if not got:
                 raise WriterError(0, "WriterDied")
-            data += got
+            self._received += got
+        data, self._received = self._received[:size], self._received[size:]
         return data
 
     @property

@@ -146,7 +146,8 @@ def _ratio(group: Sequence[Window], base: Sequence[Window] | None) -> float | No
     if base is None:
         return None
     own, other = _by_round(group), _by_round(base)
-    return median([own[number] / other[number] for number in own if other.get(number)])
+    ratios = [own[number] / other[number] for number in own if other.get(number)]
+    return median(ratios) if ratios else None  # a base that answered nothing compares to nothing
 
 
 def _by_round(group: Sequence[Window]) -> Mapping[int, float]:
