@@ -3,6 +3,8 @@
 import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,12 +14,43 @@ from receiver.errors import DataDirectoryError
 _LOCK_FILE = "lock"
 
 
+@contextmanager
+def held(lock_file: Path, what: str) -> Iterator[None]:
+    """Hold something for this process alone, by the lock of a file.
+
+    Args:
+        lock_file: made when it is not there.
+        what: what is held, as people know it, for the error.
+
+    Raises:
+        DataDirectoryError: another process holds it, or the file cannot be made.
+    """
+    try:
+        lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataDirectoryError(f"{what} cannot be used: {error.strerror}.") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+            raise DataDirectoryError(
+                f"{what} is in use by another receiver (process {holder}). Stop that one, or "
+                "give this one its own."
+            ) from error
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(lock)
+
+
 class DataDirectory:
     """A directory that this process holds until it leaves the context."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: int | None = None
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
         """Create the directory when needed and take its lock.
@@ -27,24 +60,12 @@ class DataDirectory:
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self.path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise DataDirectoryError(
                 f"The data directory {self.path} cannot be used: {error.strerror}. "
                 "Create it for this user, or set `data_dir` to another place."
             ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
-            os.close(lock)
-            raise DataDirectoryError(
-                f"The data directory {self.path} is in use by another receiver (process "
-                f"{holder}). Stop that one, or give this one a `data_dir` of its own."
-            ) from error
-        os.ftruncate(lock, 0)
-        os.write(lock, f"{os.getpid()}\n".encode())
-        self._lock = lock
+        self._held.enter_context(held(self.path / _LOCK_FILE, f"The data directory {self.path}"))
         return self
 
     def __exit__(
@@ -54,9 +75,7 @@ class DataDirectory:
         trace: TracebackType | None,
     ) -> None:
         """Let the directory go."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._held.close()
 
     def secret(self, name: str) -> str:
         """Read a secret of 256 bits from its file, making it (mode 0600) the first time."""

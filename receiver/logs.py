@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from typing import Any
 
 import structlog
@@ -30,13 +31,17 @@ def configure(level: str) -> None:
     last: list[Any] = (
         [structlog.dev.ConsoleRenderer()]
         if sys.stderr.isatty()
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else [structlog.processors.JSONRenderer()]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _name_exception,
+                *last,
+            ],
         )
     )
     root = logging.getLogger()
@@ -45,3 +50,20 @@ def configure(level: str) -> None:
     # Some of these would print statements with their values at debug, the others say nothing new.
     for chatty in ("aiosqlite", "sqlalchemy", "httpx", "httpcore", "alembic", "asyncio", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _name_exception(
+    _: logging.Logger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Write where an exception came from and its classes; its text may hold a number or a text."""
+    exc_info = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if exc_info is True else exc_info
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["exception"] = type(error).__name__
+        event["frames"] = [
+            f"{frame.filename}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+    return event

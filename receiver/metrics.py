@@ -50,7 +50,7 @@ class Metrics:
         )
         self.ack_seconds = Histogram(
             "receiver_ack_seconds",
-            "From the first byte of an accepted push to its durable 200.",
+            "From the end of an accepted push's headers to its durable 200.",
             buckets=_ACK_BUCKETS,
             registry=registry,
         )

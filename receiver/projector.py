@@ -110,6 +110,8 @@ class Projector:
             try:
                 moved = await self._work()
             except StoreUnavailableError as error:
+                # A commit whose answer was lost may have been made: the checkpoint knows.
+                self._started = False
                 self._note_failure(str(error))
                 await self._rest(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -158,7 +160,7 @@ class Projector:
         async with self._store.reading() as connection:
             known = await projecting.read_checkpoint(connection, self._journal.identity)
             self._observers.on_orphans(await projecting.count_orphans(connection))
-        if known is not None and known > self._journal.last_position:
+        if known is not None and known > self._journal.handed_out:
             # The journal is older than the store, as after a restored backup: its positions
             # would be taken for old ones. Reading all of it again is safe, for the same report
             # twice is a redelivery.

@@ -238,6 +238,19 @@ async def test_closing_ends_even_if_the_disk_does_not_answer(tmp_path: Path) -> 
                 await journal.close()
 
 
+async def test_a_long_reader_holds_up_no_append(tmp_path: Path) -> None:
+    """While somebody copies the file, checkpoints wait for them and appends do not."""
+    async with a_journal(tmp_path, checkpoint_every_s=0, wal_cap_bytes=0) as journal:
+        await journal.append(entry(b"before"))
+        with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM journal").fetchall()
+            async with asyncio.timeout(4):  # a checkpoint that waited would take 5 s alone
+                for number in range(5):
+                    await journal.append(entry(b"%d" % number))
+        assert len(await bodies(journal)) == 6
+
+
 async def test_a_caller_that_goes_away_acknowledges_nothing_to_others(tmp_path: Path) -> None:
     """The answer to a request that was cancelled is not taken for the answer to an append."""
     async with a_journal(tmp_path, timeout_s=30) as journal:

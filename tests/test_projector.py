@@ -530,6 +530,26 @@ async def test_a_journal_older_than_the_store_is_read_anew(store_url: str, tmp_p
     assert found["m1"]["conflict"]
 
 
+async def test_a_restored_journal_that_outgrew_the_store_meanwhile_is_read_anew(
+    store_url: str, tmp_path: Path
+) -> None:
+    """Pushes that came before the store answered are not taken for those it had seen."""
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    async with a_journal(tmp_path) as journal:
+        await fill(journal, entry(report("kept")))
+    shutil.copy(tmp_path / JOURNAL_FILE, backup)
+    async with a_store(store_url) as store:
+        async with a_journal(tmp_path) as journal:
+            await fill(journal, entry(report("lost with the journal")))
+            await project(journal, store)
+        async with a_journal(backup) as journal:
+            await fill(journal, *(entry(report(f"new {number}")) for number in range(3)))
+            await project(journal, store)
+        found = {row["sms_msg_id"] for row in await rows_of(store, messages)}
+    assert found == {"kept", "lost with the journal", "new 0", "new 1", "new 2"}
+
+
 async def test_two_journals_have_a_checkpoint_each(store_url: str, tmp_path: Path) -> None:
     """Two nodes that project into one store do not disturb each other's positions."""
     one, two = tmp_path / "one", tmp_path / "two"

@@ -11,14 +11,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, insert, inspect, make_url, select, text
+from sqlalchemy import Engine, create_engine, event, insert, inspect, make_url, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 import receiver.store
 from receiver.errors import SettingsError, StoreRejectedError, StoreUnavailableError
 from receiver.store.schema import checkpoints, messages, metadata, reports
-from receiver.store.store import FILE_NAME, Store, check_url, default_url, upgrade
+from receiver.store.store import FILE_NAME, Store, check_url, default_url, lock_of, upgrade
 from tests.conftest import NOW, a_store, counts_of, rows_of, write_lock
 
 PERSON = "+8613912345678"
@@ -362,3 +362,34 @@ def test_a_url_that_cannot_be_used_is_refused(url: str) -> None:
         check_url(url)
     with pytest.raises(SettingsError):
         Store(url)
+
+
+@contextmanager
+def failing_at(words: str) -> Iterator[None]:
+    """Let every statement with these words fail before it runs, as a full disk would."""
+
+    def fail(*arguments: Any) -> None:
+        if words in arguments[2]:
+            raise OSError(words)
+
+    event.listen(Engine, "before_cursor_execute", fail)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", fail)
+
+
+async def test_an_interrupted_migration_leaves_nothing_behind(store_url: str) -> None:
+    """The tables come all or not at all, so that the next start finds nothing in its way."""
+    async with a_store(store_url, prepared=False) as store:
+        with failing_at("CREATE TABLE reports"), pytest.raises(OSError, match="reports"):
+            await store.prepare()
+        await store.prepare()
+        assert await rows_of(store, messages) == []
+
+
+def test_one_file_of_a_store_has_one_lock(tmp_path: Path) -> None:
+    """Two ways to name one SQLite file lead to one lock; a database server needs none."""
+    file = tmp_path / "store.sqlite3"
+    assert lock_of(f"sqlite:///{file}") == lock_of(default_url(tmp_path))
+    assert lock_of("postgresql://user@host/database") is None

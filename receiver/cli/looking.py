@@ -1,6 +1,7 @@
 """`receiver lookup` and `receiver explain`."""
 
 import json
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
@@ -9,6 +10,7 @@ import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from receiver.datadir import read_secret
 from receiver.errors import ReceiverError
@@ -125,12 +127,13 @@ def _show_message(message: Json) -> None:
     )
     timeline = Table("at", "event", "part", "code", box=None)
     for event in message["timeline"]:
-        timeline.add_row(
+        cells = (
             event["at"] or "(no time)",
             event["event"],
-            str(event.get("sequence", "")),
+            event.get("sequence", ""),
             event["code"],
         )
+        timeline.add_row(*map(_plain, cells))
     console = Console()
     console.print(facts)
     console.print(timeline)
@@ -140,7 +143,7 @@ def _show_messages(messages: list[Json]) -> None:
     table = Table("message", "state", "code", "action", "sent", "suggestion")
     for message in messages:
         verdict = message["verdict"]
-        table.add_row(
+        cells = (
             message["sms_msg_id"],
             message["state"],
             message["code"] or "",
@@ -148,6 +151,7 @@ def _show_messages(messages: list[Json]) -> None:
             message["sent_at"] or "",
             verdict["suggestion"],
         )
+        table.add_row(*map(_plain, cells))
     Console().print(table)
 
 
@@ -178,12 +182,18 @@ def explain(code: str, *, source: int | None, org_code: str | None, as_json: boo
     )
     for other in catalogue.explain(code):
         if other != entry:
-            console.print(f"Also {other.code} of {other.origin}: {other.meaning}.")
+            console.print(_plain(f"Also {other.code} of {other.origin}: {other.meaning}."))
 
 
 def _facts(facts: dict[str, str | None]) -> Table:
     table = Table(box=None, show_header=False)
     for name, value in facts.items():
         if value:
-            table.add_row(f"[bold]{name}[/bold]", str(value))
+            table.add_row(Text(name, style="bold"), _plain(value))
     return table
+
+
+def _plain(value: object) -> Text:
+    """Show a value as it stands: strangers choose some, and none may drive the terminal."""
+    shown = "".join("\ufffd" if unicodedata.category(c) == "Cc" else c for c in str(value))
+    return Text(shown)

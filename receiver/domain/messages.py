@@ -1,7 +1,8 @@
 """A message's state: a pure function of its send and the set of its reports.
 
 Nothing here depends on the order in which reports came, how often they came or how pushes were
-cut into batches. Ties that the platform's own times leave open are settled by content.
+cut into batches. Ties that the platform's own times leave open are settled by content. The one
+exception: with `late_delivered = "ignored"`, a report without a time counts from its arrival.
 """
 
 from collections.abc import Iterable, Sequence

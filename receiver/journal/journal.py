@@ -61,6 +61,9 @@ class Journal:
     ) -> None:
         self.identity = identity
         self.last_position = last_position
+        # The newest position that a store can know of: it stood in the file when it was opened, or
+        # was read since.
+        self.handed_out = last_position
         self._file = file
         self._limits = limits
         self._on_commit = on_commit
@@ -77,6 +80,7 @@ class Journal:
         self._position_known = True  # not after a failure: it may have written all the same
         self._closing = False
         self._writer = asyncio.create_task(self._write_groups(), name="journal writer")
+        self._writer.add_done_callback(self._note_end)
         self._watcher = asyncio.create_task(self._watch(), name="journal watch")
 
     @classmethod
@@ -169,9 +173,9 @@ class Journal:
             first = self.last_position + 1
             await self._file.append(first, [waiting.entry for waiting in group])
         except Exception as error:  # noqa: BLE001 - whatever it is, the waiters must hear of it
-            self._note_failure(error)
             _fail(group, "The journal could not be written.")
             self._position_known = False
+            self._note_failure(error)
             return
         finally:
             self._in_flight = []
@@ -191,13 +195,23 @@ class Journal:
         return [waiting for waiting in group if not waiting.durable.done()]
 
     def _note_failure(self, error: Exception) -> None:
-        code = error.code if isinstance(error, WriterError) else 0
         name = error.name if isinstance(error, WriterError) else type(error).__name__
         if self._failure != name:
             _log.error("journal write failed", error=name)
         self._failure = name
-        if code in _UNTRUSTWORTHY:
-            self._on_loss_of_trust(name)
+        if isinstance(error, WriterError) and error.code in _UNTRUSTWORTHY:
+            self._lose_trust(name)
+
+    def _note_end(self, writer: asyncio.Task[None]) -> None:
+        """Let the process end when the writer did although nobody closed the journal."""
+        if not writer.cancelled() and (error := writer.exception()) is not None:
+            self._lose_trust(type(error).__name__)
+
+    def _lose_trust(self, error: str) -> None:
+        """Acknowledge nothing from now on, and let the process be started anew."""
+        self._closing = True
+        _fail(self._waiting, "The disk failed a sync.")
+        self._on_loss_of_trust(error)
 
     async def _watch(self) -> None:
         """Give up what waits too long: a stalled disk must not hold the platform's connection."""
@@ -214,17 +228,23 @@ class Journal:
         if now - self._checkpointed < self._limits.checkpoint_every_s:
             return
         self._checkpointed = now
-        # A checkpoint that fails loses nothing: the WAL keeps all, and the next one tries again.
-        with contextlib.suppress(WriterError):
+        try:
             await self._file.checkpoint(
                 empty_wal=self._file.wal_bytes() > self._limits.wal_cap_bytes
             )
+        except (WriterError, OSError) as error:
+            # Nothing is lost, for the WAL keeps all and the next checkpoint tries again; but a
+            # failed sync counts as one here too.
+            self._note_failure(error)
 
     # --- reading ----------------------------------------------------------------------------
 
     async def read_after(self, position: int, *, rows: int, max_bytes: int) -> list[Row]:
         """Give the next rows in order: at most `rows`, and about `max_bytes` of bodies."""
-        return await self._file.read_after(position, rows=rows, max_bytes=max_bytes)
+        found = await self._file.read_after(position, rows=rows, max_bytes=max_bytes)
+        if found:
+            self.handed_out = max(self.handed_out, found[-1].position)
+        return found
 
     async def arrival_after(self, position: int) -> int | None:
         """Give when the entry after a position arrived (microseconds), None if there is none."""
@@ -273,7 +293,8 @@ class Journal:
             return False
         try:
             await self._take_turn(self._file.try_writing)
-        except WriterError:
+        except WriterError as error:
+            self._note_failure(error)
             return False
         self._failure = None
         return True
@@ -303,10 +324,16 @@ class Journal:
         """Size of the file and its write-ahead log."""
         return self._file.total_bytes()
 
-    async def close(self) -> None:
-        """Finish what waits, then close the file; appends fail from now on."""
+    async def close(self, patience_s: float | None = None) -> None:
+        """Finish what waits, then close the file; appends fail from now on.
+
+        Args:
+            patience_s: the longest wait for the disk; None: as long as an append may take.
+        """
         self._closing = True
-        give_up = time.monotonic() + self._limits.timeout_s + _WATCH_EVERY_S
+        if patience_s is None:
+            patience_s = self._limits.timeout_s + _WATCH_EVERY_S
+        give_up = time.monotonic() + patience_s
         while (self.waiting or self._turns) and time.monotonic() < give_up:
             self._wake.set()
             await asyncio.sleep(_CLOSE_LOOKS_EVERY_S)

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from receiver.journal import writer
 
-_END_PATIENCE_S = 2.0
+_END_PATIENCE_S = 1.0
 _READ_AHEAD = 4096  # an answer comes in one piece: one wait for it, not one for each field
 
 
@@ -35,6 +35,7 @@ class WriterProcess:
         self._process = process
         self._stream = stream
         self._received = b""  # of an answer, not yet taken
+        self._is_broken = False  # the process may be gone before it can be seen to be
 
     @classmethod
     async def start(cls, path: Path) -> Self:
@@ -43,15 +44,10 @@ class WriterProcess:
         Raises:
             WriterError: it cannot open the file.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(  # noqa: ASYNC220, S603 - it returns at once; our own file
-                [sys.executable, "-I", writer.__file__, str(path)],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-            )
-        ours.setblocking(False)  # noqa: FBT003 - the signature is the library's
-        started = cls(process, ours)
+        try:
+            started = cls(*_spawn(path))
+        except OSError as error:  # no descriptors, no memory
+            raise WriterError(0, type(error).__name__) from error
         try:
             await started._read_answer()
         except WriterError:
@@ -69,7 +65,7 @@ class WriterProcess:
         try:
             await loop.sock_sendall(self._stream, writer.make_frame((name, *arguments)))
         except OSError as error:
-            raise WriterError(0, type(error).__name__) from error
+            raise self._broken(type(error).__name__) from error
         return await self._read_answer()
 
     async def _read_answer(self) -> Any:
@@ -86,17 +82,21 @@ class WriterProcess:
             try:
                 got = await loop.sock_recv(self._stream, _READ_AHEAD)
             except OSError as error:
-                raise WriterError(0, type(error).__name__) from error
+                raise self._broken(type(error).__name__) from error
             if not got:
-                raise WriterError(0, "WriterDied")
+                raise self._broken("WriterDied")
             self._received += got
         data, self._received = self._received[:size], self._received[size:]
         return data
 
+    def _broken(self, name: str) -> WriterError:
+        self._is_broken = True
+        return WriterError(0, name)
+
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process.poll() is None
+        """Whether it can be asked."""
+        return not self._is_broken and self._process.poll() is None
 
     async def end(self) -> None:
         """Let the writer finish and end; one that the disk holds is killed."""
@@ -105,3 +105,19 @@ class WriterProcess:
             await asyncio.to_thread(self._process.wait, _END_PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
+
+
+def _spawn(path: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own file
+                [sys.executable, "-I", writer.__file__, str(path)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+            )
+        except OSError:
+            ours.close()
+            raise
+    ours.setblocking(False)  # noqa: FBT003 - the signature is the library's
+    return process, ours

@@ -97,7 +97,12 @@ class Writer:
 
     def checkpoint(self, mode: str) -> None:
         """Copy the WAL into the file (PASSIVE), or empty it too (TRUNCATE)."""
-        self._connection.execute(f"PRAGMA wal_checkpoint({mode})")
+        # Whoever reads may hold a checkpoint up, but never the commits behind it.
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._connection.execute(f"PRAGMA wal_checkpoint({mode})")
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_S * 1000}")
 
     def close(self) -> None:
         """Close the file."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import importlib.util
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,22 @@ def check_url(url: str) -> URL:
     backend = parsed.get_backend_name()
     if backend not in _ASYNC_DRIVERS:
         raise SettingsError(f"store_url names {backend!r}; sqlite and postgresql are supported.")
+    if backend == "postgresql" and importlib.util.find_spec("psycopg") is None:
+        raise SettingsError(
+            "store_url names postgresql, whose driver is not installed: "
+            "pip install 'receiver[postgres]'."
+        )
     if backend == "sqlite" and (not parsed.database or ":memory:" in parsed.database):
         raise SettingsError("store_url names no file; a store in memory would lose everything.")
     return parsed
+
+
+def lock_of(url: str) -> Path | None:
+    """Name the file whose lock keeps a SQLite store for one process; None for a server."""
+    parsed = check_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    return Path(f"{parsed.database}.lock").absolute()
 
 
 class Store:
@@ -148,9 +162,12 @@ class Store:
 
 def migrate(url: URL) -> None:
     """Bring the schema to this version's (blocking)."""
+    backend = url.get_backend_name()
     engine = create_engine(
-        url.set(drivername=_SYNC_DRIVERS[url.get_backend_name()]), poolclass=NullPool
+        url.set(drivername=_SYNC_DRIVERS[backend]), poolclass=NullPool, hide_parameters=True
     )
+    if backend == "sqlite":
+        _begin_by_ourselves(engine, "BEGIN IMMEDIATE")  # so that tables come all or not at all
     try:
         upgrade(engine)
     except CommandError as error:
@@ -185,21 +202,25 @@ def _sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
     pragmas = ["foreign_keys = ON"]
     if writing:
         pragmas += ["journal_mode = WAL", "synchronous = NORMAL"]
+    # A writer takes its lock at once: no statement in the middle can then find it taken.
+    _begin_by_ourselves(engine.sync_engine, "BEGIN IMMEDIATE" if writing else "BEGIN", pragmas)
+    return engine
 
-    @event.listens_for(engine.sync_engine, "connect")
+
+def _begin_by_ourselves(engine: Engine, begin: str, pragmas: Sequence[str] = ()) -> None:
+    """Let every transaction of a SQLite engine start with a BEGIN, which the driver omits."""
+
+    @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves, see _on_begin
+        connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
-        # A writer takes its lock at once: no statement in the middle can then find it taken.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-    return engine
+        connection.exec_driver_sql(begin)
 
 
 @contextlib.contextmanager

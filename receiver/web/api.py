@@ -185,7 +185,8 @@ class Api:
         query = Query(request)
         application = query.text("application")
         query.done()
-        sms_msg_id = _storable_id(request.path_params["sms_msg_id"])
+        sms_msg_id = request.path_params["sms_msg_id"]
+        _check_storable(sms_msg_id)
         async with self._parts.store.reading() as connection:
             found = await queries.find_messages(connection, [sms_msg_id], application)
         if not found:
@@ -241,7 +242,10 @@ class Api:
         application = document.get("application")
         if application is not None and not isinstance(application, str):
             raise bad("`application` is not text.")
-        wanted = dict.fromkeys(_storable_id(one) for one in ids)
+        _check_storable(application or "")
+        for one in ids:
+            _check_storable(one)
+        wanted = dict.fromkeys(ids)
         async with self._parts.store.reading() as connection:
             found = await queries.find_messages(connection, wanted, application)
         known = {stored.message.sms_msg_id for stored in found}
@@ -349,10 +353,9 @@ class Api:
         )
 
 
-def _storable_id(text: str) -> str:
+def _check_storable(text: str) -> None:
     if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
-        raise bad("An id holds characters that no message id holds.")
-    return text
+        raise bad("A text holds characters that nothing stored can hold.")
 
 
 def _page(name: str, items: list[views.Json], ids: list[int], page: queries.Page) -> Response:
@@ -388,7 +391,6 @@ async def _unavailable(_: Request, error: Exception) -> Response:
 
 
 async def _internal(request: Request, error: Exception) -> Response:
-    # The trace names the place; the values in it stay out of the log.
     _log.error("request failed", method=request.method, error=type(error).__name__)
     return _problem_response(
         Problem.INTERNAL, "This is a defect of the receiver; nothing was changed."

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from receiver import __version__, journal, projector
-from receiver.datadir import DataDirectory
+from receiver.datadir import DataDirectory, held
 from receiver.domain import times
 from receiver.domain.catalogue import Rule
 from receiver.domain.messages import State
@@ -24,7 +25,7 @@ from receiver.projection import Changes, Policy
 from receiver.projector import Projector
 from receiver.settings import DEFAULT_APPLICATION, Settings, split_address
 from receiver.store.projecting import QuarantineLimits
-from receiver.store.store import Store
+from receiver.store.store import Store, lock_of
 from receiver.web.api import Api, Health, Parts
 from receiver.web.auth import Keys, make_key
 from receiver.web.callbacks import PREFIX, Address, Callbacks
@@ -213,7 +214,9 @@ class Node:
         metrics.orphans_bound.inc(changes.orphans_bound)
 
 
-_LAST_BATCH_S = 2.0
+# Of `shutdown_seconds`, what is kept for the parts behind the listeners.
+_LAST_BATCH_S = 1.5
+_LAST_COMMIT_S = 1.0
 _PING_S = 2.0
 
 
@@ -247,8 +250,12 @@ async def running(
         metrics.commit_entries.observe(commit.entries)
         metrics.commit_seconds.observe(commit.seconds)
 
+    os.umask(0o077)  # numbers and texts are for this user alone, also in a directory made by hand
     async with contextlib.AsyncExitStack() as stack:
         directory = stack.enter_context(DataDirectory(settings.data_dir))
+        store_lock = lock_of(settings.effective_store_url)
+        if store_lock is not None:
+            stack.enter_context(held(store_lock, "The store of `store_url`"))
         secrets = make_secrets(settings, directory)
         # Both sockets first: a port that is taken must be said before anything is accepted.
         public_socket = stack.enter_context(bind("listen", *split_address(settings.listen)))
@@ -263,11 +270,11 @@ async def running(
             on_commit=observe_commit,
             on_loss_of_trust=on_loss_of_trust,
         )
-        stack.push_async_callback(opened.close)
+        stack.push_async_callback(opened.close, _LAST_COMMIT_S)
         node = Node(settings, secrets, opened, metrics)
         node.start()
         stack.push_async_callback(node.stop)
-        patience = max(1.0, settings.shutdown_seconds - _LAST_BATCH_S)
+        patience = max(1.0, settings.shutdown_seconds - _LAST_BATCH_S - _LAST_COMMIT_S)
         private = Listener(node.private, api_socket, shutdown_s=patience)
         public = Listener(node.public, public_socket, shutdown_s=patience)
         stack.push_async_callback(_stop_all, public, private)

@@ -13,6 +13,7 @@ _BACKLOG = 2048
 # A request that reached a socket before the end was announced is read within a turn or two of the
 # event loop; only then are idle connections closed.
 _LAST_READS_S = 0.2
+_LAST_ACCEPTS_S = 0.1
 
 
 class ListenError(ReceiverError):
@@ -92,7 +93,12 @@ class _Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, read what has already come, then let the base end."""
+        """Take no more connections, read what has already come, then let the base end."""
+        # Closing a listening socket resets what waits in its queue. With no room in the queue new
+        # connections wait with their sender, while those already in it are still accepted.
+        for listening in sockets or []:
+            listening.listen(0)
+        await asyncio.sleep(_LAST_ACCEPTS_S)
         for server in self.servers:
             server.close()
         await asyncio.sleep(_LAST_READS_S)

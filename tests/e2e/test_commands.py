@@ -35,6 +35,15 @@ def test_explain_shows_a_table_to_people() -> None:
         assert word in shown.stdout
 
 
+@pytest.mark.parametrize("code", ["[/b]", "[red]x", "\x1b[31mx", "a\nb"])
+def test_a_code_that_a_stranger_chose_is_shown_as_it_stands(code: str) -> None:
+    """Markup is not obeyed and control characters do not reach the terminal."""
+    shown = run("explain", code)
+    assert shown.returncode == 0, shown.stderr
+    assert "\x1b[31m" not in shown.stdout
+    assert code.strip("\x1b").partition("\n")[0] in shown.stdout
+
+
 def test_lookup_finds_by_id_and_by_number(shared_server: Server) -> None:
     """A message is found by its id, and with others by the number."""
     for number, code in (("1", "DELIVRD"), ("2", "EXPIRED")):

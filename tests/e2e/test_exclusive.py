@@ -30,6 +30,15 @@ def test_a_second_process_on_one_directory_is_refused(make_server: MakeServer) -
     assert first.push(b"smsMsgId=a_1&status=DELIVRD").status_code == 200
 
 
+def test_a_second_process_on_one_store_is_refused(make_server: MakeServer) -> None:
+    """Two directories do not make two writers of one SQLite file."""
+    first = make_server().start()
+    second = make_server({"RECEIVER_STORE_URL": f"sqlite:///{first.store_file}"}, "second")
+    with refused(second):
+        assert "store_url" in second.log.read_text()
+    assert first.push(b"smsMsgId=a_1&status=DELIVRD").status_code == 200
+
+
 def test_a_directory_is_free_again_after_a_kill(make_server: MakeServer) -> None:
     """A killed process leaves nothing behind that would hold up the next."""
     server = make_server().start()
