@@ -38,8 +38,11 @@ def held(lock_file: Path, what: str) -> Iterator[None]:
                 f"{what} is in use by another receiver (process {holder}). Stop that one, or "
                 "give this one its own."
             ) from error
-        os.ftruncate(lock, 0)
-        os.write(lock, f"{os.getpid()}\n".encode())
+        try:
+            os.ftruncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode())
+        except OSError as error:
+            raise DataDirectoryError(f"{what} cannot be written: {error.strerror}.") from error
         yield
     finally:
         os.close(lock)
@@ -94,8 +97,25 @@ class DataDirectory:
 
 
 def read_secret(path: Path) -> str | None:
-    """Read a secret that was made before; None when there is none."""
+    """Read a secret that was made before; None when there is none.
+
+    Raises:
+        DataDirectoryError: the file cannot be read, or holds no secret of ours.
+    """
     try:
-        return path.read_text().strip() or None
+        text = path.read_text().strip()
     except FileNotFoundError:
         return None
+    except (OSError, UnicodeError) as error:
+        raise DataDirectoryError(f"{path} cannot be read: {type(error).__name__}.") from error
+    if text and not is_secret(text):
+        raise DataDirectoryError(
+            f"{path} must hold one line of letters, digits, '-', '_', '.' or '~'; correct it, or "
+            "remove it to have one made."
+        )
+    return text or None
+
+
+def is_secret(text: str) -> bool:
+    """Tell whether a text can stand in a URL and a header as it is."""
+    return bool(text) and all(c.isascii() and (c.isalnum() or c in "-_.~") for c in text)

@@ -48,8 +48,10 @@ def configure(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Some of these would print statements with their values at debug, the others say nothing new.
-    for chatty in ("aiosqlite", "sqlalchemy", "httpx", "httpcore", "alembic", "asyncio", "uvicorn"):
+    for chatty in ("aiosqlite", "sqlalchemy", "httpx", "httpcore", "alembic", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It warns of every request that is no HTTP: strangers could fill the disk with it.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
 def _name_exception(

@@ -15,7 +15,11 @@ import structlog
 
 from receiver.decoding import decode, set_aside
 from receiver.domain import times
-from receiver.errors import StoreRejectedError, StoreUnavailableError
+from receiver.errors import (
+    JournalUnavailableError,
+    StoreRejectedError,
+    StoreUnavailableError,
+)
 from receiver.journal import Journal, Row
 from receiver.projection import Changes, Event, Policy, Projection, keys_of
 from receiver.store import projecting
@@ -109,6 +113,9 @@ class Projector:
         while not self._stopping.is_set():
             try:
                 moved = await self._work()
+            except JournalUnavailableError as error:
+                self._note_failure(str(error))
+                await self._rest(_LONGEST_PAUSE_S)
             except StoreUnavailableError as error:
                 # A commit whose answer was lost may have been made: the checkpoint knows.
                 self._started = False
@@ -151,9 +158,12 @@ class Projector:
             asyncio.create_task(self._journal.wait_for_growth(self.position, _IDLE_WAIT_S)),
             asyncio.create_task(self._stopping.wait()),
         ]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def _start(self) -> None:
         await self._store.prepare()

@@ -25,6 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from receiver.datadir import is_secret
 from receiver.domain.messages import LateDelivered
 from receiver.errors import SettingsError
 from receiver.store.store import check_url, default_url
@@ -33,6 +34,10 @@ PREFIX = "RECEIVER_"
 DEFAULT_APPLICATION = "default"
 _WEAK_BELOW = 22  # characters: 128 bits of base64; what we make ourselves has 43
 _HIGHEST_PORT = 65535
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+_A_CENTURY_H = 876_000.0
+_A_YEAR_S = 31_536_000
+_MANY = 1_000_000_000
 
 Scope = Literal["read", "write", "admin"]
 
@@ -56,10 +61,15 @@ def split_address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)  # noqa: S104 - `:8080` means every address, as elsewhere
 
 
+def _clash(one: str, other: str) -> bool:
+    (host, port), (other_host, other_port) = split_address(one), split_address(other)
+    same_host = host == other_host or not {host, other_host}.isdisjoint(_EVERYWHERE)
+    return same_host and port == other_port != 0
+
+
 def _check_secret(secret: SecretStr) -> SecretStr:
     """Allow what stands in a URL and a header as it is; how long it should be is a warning."""
-    value = secret.get_secret_value()
-    if not value or not all(c.isascii() and (c.isalnum() or c in "-_.~") for c in value):
+    if not is_secret(secret.get_secret_value()):
         raise ValueError("must be one or more letters, digits, '-', '_', '.' or '~'")
     return secret
 
@@ -69,7 +79,7 @@ Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Application(_Part):
@@ -90,34 +100,34 @@ class ApiKey(_Part):
 class JournalSettings(_Part):
     """How much may wait for the disk."""
 
-    max_waiting: int = Field(default=10_000, ge=1)
-    max_waiting_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
-    timeout_seconds: float = Field(default=5.0, gt=0)
+    max_waiting: int = Field(default=10_000, ge=1, le=_MANY)
+    max_waiting_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, le=_MANY)
+    timeout_seconds: float = Field(default=5.0, gt=0, le=3600)
 
 
 class ProjectorSettings(_Part):
     """How the projector works."""
 
     batch_rows: int = Field(default=500, ge=1, le=10_000)
-    batch_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
-    slice_milliseconds: float = Field(default=3.0, gt=0)
-    overdue_after_hours: float = Field(default=73.0, gt=0)
+    batch_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, le=_MANY)
+    slice_milliseconds: float = Field(default=3.0, gt=0, le=1000)
+    overdue_after_hours: float = Field(default=73.0, gt=0, le=_A_CENTURY_H)
 
 
 class RetrySettings(_Part):
     """How long to wait before a retry, where the catalogue names no time of its own."""
 
-    soon_seconds: int = Field(default=60, ge=0)
-    later_seconds: int = Field(default=1800, ge=0)
-    next_day_seconds: int = Field(default=86_400, ge=0)
+    soon_seconds: int = Field(default=60, ge=0, le=_A_YEAR_S)
+    later_seconds: int = Field(default=1800, ge=0, le=_A_YEAR_S)
+    next_day_seconds: int = Field(default=86_400, ge=0, le=_A_YEAR_S)
 
 
 class RetentionSettings(_Part):
     """What is kept, and how long."""
 
-    journal_hours: float = Field(default=72.0, gt=0)
-    quarantine_rows: int = Field(default=10_000, ge=1)
-    quarantine_body_bytes: int = Field(default=64 * 1024, ge=0)
+    journal_hours: float = Field(default=72.0, gt=0, le=_A_CENTURY_H)
+    quarantine_rows: int = Field(default=10_000, ge=1, le=_MANY)
+    quarantine_body_bytes: int = Field(default=64 * 1024, ge=0, le=_MANY)
 
 
 class Settings(BaseSettings):
@@ -129,6 +139,7 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     data_dir: Path = Path("receiver-data")
@@ -139,9 +150,9 @@ class Settings(BaseSettings):
     api_key: Secret | None = None
     applications: list[Application] = []
     api_keys: list[ApiKey] = []
-    max_body_bytes: int = Field(default=64 * 1024, ge=1024)
-    api_max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
-    shutdown_seconds: float = Field(default=8.0, gt=0)
+    max_body_bytes: int = Field(default=64 * 1024, ge=1024, le=_MANY)
+    api_max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=_MANY)
+    shutdown_seconds: float = Field(default=8.0, gt=0, le=3600)
     ack: Literal["journal", "store"] = "journal"
     late_delivered: LateDelivered = "wins"
     language: Literal["en"] = "en"
@@ -177,7 +188,8 @@ class Settings(BaseSettings):
     @field_validator("api_listen")
     @classmethod
     def _check_listeners(cls, address: str, info: ValidationInfo) -> str:
-        if address == info.data.get("listen") and split_address(address)[1] != 0:
+        public = info.data.get("listen")
+        if public is not None and _clash(public, address):
             raise ValueError("listen and api_listen are the same address; give each its own port")
         return address
 

@@ -124,7 +124,7 @@ def break_journal(directory: Path) -> None:
     _change_journal(
         directory,
         "CREATE TRIGGER a BEFORE INSERT ON journal BEGIN SELECT RAISE(ABORT, 'no'); END",
-        "CREATE TRIGGER b BEFORE UPDATE ON meta BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "CREATE TRIGGER b BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'no'); END",
         "CREATE TRIGGER c BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'no'); END",
     )
 

@@ -310,7 +310,6 @@ FILTERS: list[tuple[Mapping[str, str], list[str]]] = [
     ({"state": "failed", "registered": "true"}, ["failed"]),
     ({"state": "delivered", "application": "default", "code": "DELIVRD", "extend": "shop"},
      ["delivered"]),
-    ({"to": "", "state": ""}, EVERY),
     ({"limit": "2"}, EVERY[:2]),
 ]  # fmt: skip
 

@@ -49,7 +49,7 @@ LAYERS = (
     Layer("receiver.metrics", _GROUND),
     Layer("receiver.projection", ("receiver.domain",)),
     Layer("receiver.store", (*_GROUND, "receiver.projection")),
-    Layer("receiver.settings", (*_GROUND, "receiver.store")),
+    Layer("receiver.settings", (*_GROUND, "receiver.store", "receiver.datadir")),
     Layer(
         "receiver.decoding",
         ("receiver.domain", "receiver.huawei", "receiver.journal", "receiver.projection"),

@@ -186,8 +186,8 @@ def test_nothing_was_sent(document: Any) -> None:
             {**ENTRY, "status": 1.5}, "`status` is neither text nor a whole number.", id="fraction"
         ),
         pytest.param(
-            {**ENTRY, "reference": 1025 * "x"},
-            "`reference` is longer than 1024 characters.",
+            {**ENTRY, "reference": 513 * "x"},
+            "`reference` is longer than 512 characters.",
             id="over-long reference",
         ),
         pytest.param(

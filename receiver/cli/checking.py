@@ -9,6 +9,7 @@ import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from receiver import settings
 from receiver.errors import SettingsError
@@ -70,7 +71,7 @@ def show(findings: Findings) -> None:
     if findings.usable:
         table = Table("setting", "value", title="Settings in force", title_justify="left")
         for name, value in _flat(findings.settings):
-            table.add_row(name, "" if value is None else str(value))
+            table.add_row(name, Text("" if value is None else str(value)))
         Console().print(table)
 
 
@@ -87,9 +88,12 @@ def _unknown() -> list[str]:
 
 
 def _check_directory(path: Path) -> list[str]:
-    if path.exists() and not path.is_dir():
-        return [f"data_dir: {path} is not a directory"]
-    nearest = next(p for p in (path, *path.absolute().parents) if p.exists())
+    try:
+        if path.exists() and not path.is_dir():
+            return [f"data_dir: {path} is not a directory"]
+        nearest = next(p for p in (path, *path.absolute().parents) if p.exists())
+    except OSError as error:
+        return [f"data_dir: {error.strerror}"]
     if not os.access(nearest, os.W_OK | os.X_OK):
         return [f"data_dir: {nearest} cannot be written by this user"]
     return []

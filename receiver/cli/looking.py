@@ -67,7 +67,7 @@ class Client:
                 headers={"authorization": f"Bearer {self.key}"},
                 timeout=_TIMEOUT_S,
             )
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise LookupFailedError(
                 f"No receiver answers at {self.url} ({type(error).__name__}). Start it with "
                 "`receiver serve`, or give its address by --api-url."
@@ -76,7 +76,10 @@ class Client:
             return None
         if answer.is_error:
             raise LookupFailedError(f"The receiver refused: {_detail(answer)}")
-        document: Json = answer.json()
+        try:
+            document: Json = answer.json()
+        except ValueError:
+            raise LookupFailedError(f"What answers at {self.url} is no receiver.") from None
         return document
 
 

@@ -148,8 +148,8 @@ def greater_trust(one: Trust, other: Trust) -> Trust:
     return max(one, other, key=_TRUST_ORDER.index)
 
 
-def _raw_order(raw: dict[str, Any]) -> tuple[int, str]:
-    return len(raw), repr(sorted(raw.items(), key=repr))
+def _raw_order(raw: dict[str, Any]) -> tuple[int, str, str]:
+    return len(raw), repr(sorted(raw.items(), key=repr)), repr(raw)
 
 
 def _greater(a: _Text | None, b: _Text | None) -> _Text | None:

@@ -27,6 +27,11 @@ def normalise(text: str | None) -> str | None:
     return _parse(text)[0] if text else None
 
 
+def is_mainland_mobile(text: str) -> bool:
+    """Tell whether the text alone, without a country code, is a mainland mobile number."""
+    return _MAINLAND_MOBILE.fullmatch(text) is not None and text.startswith("1")
+
+
 def country_of(text: str | None) -> str | None:
     """Give the ISO 3166 alpha-2 country of a number in any writing, None when unknown."""
     if text is None:

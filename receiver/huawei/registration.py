@@ -14,7 +14,8 @@ from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
 from receiver.domain.messages import MOST_PARTS
 from receiver.huawei.wire import LONGEST_ID, storable
 
-_LONGEST_TEXT = 1024
+MOST_ENTRIES = 10_000  # a response of the platform has up to 1,000
+_LONGEST_TEXT = 512  # characters; PostgreSQL indexes up to 2,700 bytes
 
 # our name -> the names under which an entry may carry the field, ours first
 _FIELDS = {
@@ -62,6 +63,8 @@ def read_registration(body: bytes) -> Registration:
     """
     document = _load(body)
     entries = _entries(document)
+    if len(entries) > MOST_ENTRIES:
+        raise RegistrationError(f"Up to {MOST_ENTRIES} sends can be registered at once.")
     common = {name: document.get(name) for name in _COMMON}
     registration = Registration(_text(document, "application"), [], [])
     for index, entry in enumerate(entries):

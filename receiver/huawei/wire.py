@@ -20,6 +20,8 @@ from receiver.domain.messages import MOST_PARTS
 MOST_FIELDS = 64  # a documented push has 9
 DEEPEST_ITEM = 16  # levels; the documented fields have none
 LONGEST_ID = 255  # documented: 50
+LONGEST_TEXT = 255  # characters that are kept of other fields; documented: up to 128
+LONGEST_DESCRIPTION = 2000  # documented: 500
 LONGEST_STATUS = 64  # documented: 7; the longest known code has 11
 
 
@@ -191,7 +193,7 @@ def read_report(item: Mapping[str, Any]) -> StatusReport:
         source=_source(item.get("source")),
         updated_at=read_time(update_time),
         update_time=update_time,
-        status_desc=_text(item.get("statusDesc")),
+        status_desc=_text(item.get("statusDesc"), LONGEST_DESCRIPTION),
         org_code=_text(item.get("orgCode")),
         extend=_text(item.get("extend")),
         to=_text(item.get("to")),
@@ -245,13 +247,13 @@ def storable(text: str) -> str:
     return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("\ufffd", text)
 
 
-def _text(value: Any) -> str | None:
-    """Read an optional field of whatever type; empty counts as absent."""
+def _text(value: Any, longest: int = LONGEST_TEXT) -> str | None:
+    """Read an optional field of whatever type; empty counts as absent, `raw` keeps all of it."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         value = json.dumps(value, ensure_ascii=False)
-    return storable(value)
+    return storable(value[:longest])
 
 
 _SHORT_NUMBER = re.compile("[0-9]{1,4}")

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import aiosqlite
 
-from receiver.errors import DataDirectoryError
+from receiver.errors import DataDirectoryError, JournalUnavailableError
 from receiver.journal.entries import Entry, Row
 from receiver.journal.process import WriterError, WriterProcess
 from receiver.journal.writer import COLUMNS, LAYOUT
@@ -24,6 +24,7 @@ class JournalFile:
         self._wal = path.with_name(path.name + "-wal")
         self._process = process
         self._reader = reader
+        self._inode = path.stat().st_ino
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -45,7 +46,7 @@ class JournalFile:
         file = cls(path, process, reader)
         try:
             layout = await file._meta("layout")
-        except sqlite3.Error as error:
+        except JournalUnavailableError as error:
             await file.close()
             raise _cannot_open(path, str(error)) from error
         if layout != LAYOUT:
@@ -135,7 +136,21 @@ class JournalFile:
         return int(found[0][0]) if found else None
 
     async def _fetch(self, sql: str, values: tuple[object, ...] = ()) -> list[sqlite3.Row]:
-        return list(await self._reader.execute_fetchall(sql, values))
+        try:
+            return list(await self._reader.execute_fetchall(sql, values))
+        except sqlite3.DatabaseError as error:
+            raise JournalUnavailableError(
+                f"The journal {self._path} cannot be read ({error.sqlite_errorname}). If it stays "
+                "so, the file is damaged: stop the receiver, keep a copy, and save what can be "
+                "read by the command .recover of sqlite3."
+            ) from error
+
+    def is_in_place(self) -> bool:
+        """Tell whether the path still leads to the file that was opened."""
+        try:
+            return self._path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
     def wal_bytes(self) -> int:
         """Size of the write-ahead log."""

@@ -222,6 +222,10 @@ class Journal:
             if late:
                 self._failure = self._failure or "Stalled"
                 _fail(late, "The disk did not answer in time.")
+            if not self._file.is_in_place():
+                _log.critical("the journal's file was taken away while it was written")
+                self._lose_trust("FileTakenAway")
+                return
 
     async def _checkpoint_when_due(self) -> None:
         now = time.monotonic()

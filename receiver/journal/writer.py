@@ -33,6 +33,7 @@ _STATEMENTS_KEPT = 512  # one for each size of a group
 _BUSY_TIMEOUT_S = 5
 _LOCK_PATIENCE_S = 10  # for a writer whose server was killed to end its last commit
 _LOCK_LOOKS_EVERY_S = 0.01
+_PROBE = 64 * 1024 * "0"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS journal (
@@ -92,8 +93,9 @@ class Writer:
         return identity
 
     def try_writing(self) -> None:
-        """Write something that changes nothing, to learn whether the disk takes it."""
-        self._connection.execute("UPDATE meta SET value = ? WHERE name = 'layout'", (LAYOUT,))
+        """Write as much as a large push and take it back, to learn whether the disk takes it."""
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (_PROBE,))
+        self._connection.execute("DELETE FROM meta WHERE name = 'probe'")
 
     def checkpoint(self, mode: str) -> None:
         """Copy the WAL into the file (PASSIVE), or empty it too (TRUNCATE)."""

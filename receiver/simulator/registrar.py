@@ -73,7 +73,7 @@ class Registrar:
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise SimulationError(
                 f"The API at {self._origin} refuses the key ({status}). "
-                "Give a key that may write (`receiver key` makes one)."
+                "Give a key that may write: the one that `receiver serve` shows at its start."
             )
         busy = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (
             HTTPStatus.REQUEST_TIMEOUT,

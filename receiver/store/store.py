@@ -234,6 +234,9 @@ def _translated() -> Iterator[None]:
     except (exc.DataError, exc.IntegrityError) as error:
         raise StoreRejectedError(f"The store refused a value: {_cause(error)}.") from None
     except (exc.DBAPIError, exc.TimeoutError) as error:
+        if str(getattr(getattr(error, "orig", None), "sqlstate", "")).startswith("54"):
+            # "Program limit exceeded": PostgreSQL's word for a value too large for an index.
+            raise StoreRejectedError(f"The store refused a value: {_cause(error)}.") from None
         raise StoreUnavailableError(f"The store does not answer: {_cause(error)}.") from error
     except (exc.StatementError, OverflowError, UnicodeError) as error:
         raise StoreRejectedError(f"The store refused a value: {type(error).__name__}.") from None

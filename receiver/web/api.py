@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,6 +41,22 @@ from receiver.web.requests import (
 _log = structlog.get_logger(__name__)
 
 MOST_IDS = 1000
+MOST_REJECTIONS_SHOWN = 100
+
+
+class _Opaque(Convertor[str]):
+    """A path parameter that may hold anything, slashes and line ends too."""
+
+    regex = r"[\s\S]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("opaque", _Opaque())
 
 Endpoint = Callable[["Api", Request], Awaitable[Response]]
 
@@ -102,10 +119,10 @@ class Api:
                 Route("/v1/sends", self.register, methods=["POST"]),
                 Route("/v1/messages", self.messages, methods=["GET"]),
                 Route("/v1/messages/lookup", self.lookup, methods=["POST"]),
-                Route("/v1/messages/{sms_msg_id:path}", self.message, methods=["GET"]),
+                Route("/v1/messages/{sms_msg_id:opaque}", self.message, methods=["GET"]),
                 Route("/v1/uplinks", self.uplinks, methods=["GET"]),
                 Route("/v1/codes", self.codes, methods=["GET"]),
-                Route("/v1/codes/{code:path}", self.code, methods=["GET"]),
+                Route("/v1/codes/{code:opaque}", self.code, methods=["GET"]),
                 Route("/v1/quarantine", self.quarantine, methods=["GET"]),
                 Route("/metrics", self.metrics, methods=["GET"]),
                 Route("/healthz", self.healthz, methods=["GET"]),
@@ -144,7 +161,8 @@ class Api:
         except RegistrationError as error:
             raise bad(str(error)) from None
         application = self._known_application(registration.application)
-        rejected = [{"index": r.index, "reason": r.reason} for r in registration.rejected]
+        shown = registration.rejected[:MOST_REJECTIONS_SHOWN]
+        rejected = [{"index": r.index, "reason": r.reason} for r in shown]
         if rejected and not registration.sends:
             raise bad("No entry can be registered.", rejected=rejected)
         if registration.sends:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from receiver.domain import times
+from receiver.domain.numbers import is_mainland_mobile
 from receiver.store.queries import Page
 from receiver.web.problems import Problem
 
@@ -84,13 +85,15 @@ class Query:
         self._asked: set[str] = set()
 
     def text(self, name: str) -> str | None:
-        """Give a parameter as it stands; empty counts as absent."""
+        """Give a parameter as it stands; an empty one is refused, for a script may have lost it."""
         self._asked.add(name)
         given = self._parameters.getlist(name)
         if len(given) > 1:
             raise bad(f"`{name}` stands twice.")
-        if not given or given[0] == "":
+        if not given:
             return None
+        if given[0] == "":
+            raise bad(f"`{name}` is empty; leave it out or give it a value.")
         if len(given[0]) > _LONGEST_PARAMETER or "\x00" in given[0] or not _encodes(given[0]):
             raise bad(f"`{name}` is too long or holds characters that nothing stored can hold.")
         return given[0]
@@ -98,7 +101,9 @@ class Query:
     def number(self, name: str) -> str | None:
         """Give a phone number; a `+` that was not escaped came as a blank and is put back."""
         text = self.text(name)
-        return "+" + text[1:] if text and text.startswith(" ") else text
+        if text and text.startswith(" ") and not is_mainland_mobile(text.strip()):
+            return "+" + text[1:]
+        return text
 
     def one_of(self, name: str, make: Callable[[str], _T], allowed: str) -> _T | None:
         """Give a parameter made by a function that raises ValueError for what is not allowed."""

@@ -6,6 +6,7 @@ import socket
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from receiver.errors import ReceiverError
 
@@ -31,6 +32,8 @@ def bind(setting: str, host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # Here, where a failure is heard: the event loop would keep one to itself.
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise ListenError(
@@ -44,7 +47,17 @@ def bind(setting: str, host: str, port: int) -> socket.socket:
 class Listener:
     """One ASGI application on one socket."""
 
-    def __init__(self, app: ASGIApp, listening: socket.socket, *, shutdown_s: float) -> None:
+    def __init__(
+        self, app: ASGIApp, listening: socket.socket, *, shutdown_s: float, fast: bool
+    ) -> None:
+        """Make a listener that does not accept yet.
+
+        Args:
+            app: what answers.
+            listening: where.
+            shutdown_s: the longest wait for open requests at the end.
+            fast: take the faster parser, which does not know how to decline an `Upgrade`.
+        """
         host, port = listening.getsockname()[:2]
         self.url = f"http://{_reachable(host)}:{port}"
         self._socket = listening
@@ -52,7 +65,7 @@ class Listener:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=_FastProtocol if fast else "h11",
                 loop="uvloop",
                 ws="none",
                 lifespan="off",
@@ -82,6 +95,17 @@ class Listener:
         if self._task is not None:
             await self._task
             self._task = None
+
+
+class _FastProtocol(HttpToolsProtocol):
+    """The fast parser, without the door that an `Upgrade` opens.
+
+    It takes everything behind the headers of such a request for another protocol and would then
+    read the body as the next request.
+    """
+
+    def _unsupported_upgrade_warning(self) -> None:
+        self.send_400_response("Upgrade is not supported here.")
 
 
 class _Server(uvicorn.Server):
