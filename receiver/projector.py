@@ -33,7 +33,7 @@ _IDLE_WAIT_S = 1.0
 _UPKEEP_EVERY_S = 60.0
 _OVERDUE_SLICE = 500
 # While pushes crowd before the disk, this much time is left to them for each unit taken ...
-_GIVE_WAY = 4
+_GIVE_WAY = 15
 _CROWD = 3  # pushes waiting
 # ... unless the store has fallen this far behind: then the journal must not grow for ever.
 _GIVE_WAY_UP_TO_ROWS = 200_000
