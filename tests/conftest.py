@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Table, create_engine, make_url, select, text
 from sqlalchemy.pool import NullPool
 
@@ -39,6 +41,16 @@ KEY = "key-of-the-component-tests-012345"
 NOW = 1_700_000_000 * times.SECOND  # 2023-11-14T22:13:20Z
 HOUR = 3600 * times.SECOND
 PATIENCE_S = 20.0
+
+# No property is timed: a busy machine is no defect. In CI the examples are the same each time, so
+# that a change is judged by what it changes; elsewhere every run looks at new ones.
+hypothesis_settings.register_profile(
+    "receiver",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+hypothesis_settings.load_profile("receiver")
 
 
 # --- running ------------------------------------------------------------------------------------
