@@ -16,7 +16,7 @@ import structlog
 from receiver.decoding import decode, set_aside
 from receiver.domain import times
 from receiver.errors import (
-    JournalUnavailableError,
+    ReceiverError,
     StoreRejectedError,
     StoreUnavailableError,
 )
@@ -113,17 +113,11 @@ class Projector:
         while not self._stopping.is_set():
             try:
                 moved = await self._work()
-            except JournalUnavailableError as error:
-                self._note_failure(str(error))
-                await self._rest(_LONGEST_PAUSE_S)
-            except StoreUnavailableError as error:
-                # A commit whose answer was lost may have been made: the checkpoint knows.
-                self._started = False
-                self._note_failure(str(error))
-                await self._rest(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
             except Exception as error:  # noqa: BLE001 - a dead projector would help nobody
-                self._note_failure(f"defect: {type(error).__name__}")
+                # A commit whose answer was lost may have been made: the checkpoint knows.
+                self._started = self._started and not isinstance(error, StoreUnavailableError)
+                said = isinstance(error, ReceiverError)
+                self._note_failure(str(error) if said else f"defect: {type(error).__name__}")
                 await self._rest(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:

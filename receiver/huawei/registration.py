@@ -12,7 +12,8 @@ from typing import Any
 from receiver.domain import times
 from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
 from receiver.domain.messages import MOST_PARTS
-from receiver.huawei.wire import LONGEST_ID, storable
+from receiver.domain.texts import is_storable, storable
+from receiver.huawei.wire import LONGEST_ID
 
 MOST_ENTRIES = 10_000  # a response of the platform has up to 1,000
 _LONGEST_TEXT = 512  # characters; PostgreSQL indexes up to 2,700 bytes
@@ -116,7 +117,7 @@ def _read_send(entry: Any, common: Mapping[str, Any]) -> Send:
     identifier = _text(given, "sms_msg_id")
     if identifier is None or not identifier.strip():
         raise RegistrationError("`sms_msg_id` (or `smsMsgId`) is missing.")
-    if storable(identifier) != identifier:
+    if not is_storable(identifier):
         raise RegistrationError("`sms_msg_id` holds a NUL or is not valid Unicode.")
     return Send(
         sms_msg_id=identifier,

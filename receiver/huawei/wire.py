@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from receiver.domain import times
 from receiver.domain.events import StatusReport, Uplink
 from receiver.domain.messages import MOST_PARTS
+from receiver.domain.texts import is_storable, storable
 
 MOST_FIELDS = 64  # a documented push has 9
 DEEPEST_ITEM = 16  # levels; the documented fields have none
@@ -174,7 +175,7 @@ def _why_not(item: Mapping[str, Any], name: str, longest: int) -> str | None:
         return f"`{name}` is empty."
     if len(value) > longest:
         return f"`{name}` is longer than {longest} characters."
-    if not _storable(value):
+    if not is_storable(value):
         return f"`{name}` holds a NUL or is not valid Unicode."
     return None
 
@@ -233,18 +234,6 @@ def repair(text: str) -> str:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return text
-
-
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-
-def _storable(text: str) -> bool:
-    return _UNSTORABLE.search(text) is None
-
-
-def storable(text: str) -> str:
-    """Replace what no database keeps as text (NUL, lone surrogates) by U+FFFD."""
-    return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("\ufffd", text)
 
 
 def _text(value: Any, longest: int = LONGEST_TEXT) -> str | None:

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from receiver.domain.catalogue import Category
 from receiver.domain.events import Trust
 from receiver.domain.messages import State
+from receiver.domain.texts import is_storable
 from receiver.errors import JournalUnavailableError, StoreUnavailableError
 from receiver.huawei.registration import RegistrationError, read_registration
 from receiver.journal import Entry, Kind
@@ -372,7 +373,7 @@ class Api:
 
 
 def _check_storable(text: str) -> None:
-    if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+    if not is_storable(text):
         raise bad("A text holds characters that nothing stored can hold.")
 
 

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from receiver.domain import times
 from receiver.domain.numbers import is_mainland_mobile
+from receiver.domain.texts import is_storable
 from receiver.store.queries import Page
 from receiver.web.problems import Problem
 
@@ -94,7 +95,7 @@ class Query:
             return None
         if given[0] == "":
             raise bad(f"`{name}` is empty; leave it out or give it a value.")
-        if len(given[0]) > _LONGEST_PARAMETER or "\x00" in given[0] or not _encodes(given[0]):
+        if len(given[0]) > _LONGEST_PARAMETER or not is_storable(given[0]):
             raise bad(f"`{name}` is too long or holds characters that nothing stored can hold.")
         return given[0]
 
@@ -187,11 +188,3 @@ def read_cursor(text: str) -> int:
     if not digits.isdigit() or len(digits) > len(str(2**63)) - 1:
         raise ValueError("not a cursor")
     return int(digits)
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

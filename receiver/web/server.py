@@ -61,7 +61,6 @@ class Listener:
         host, port = listening.getsockname()[:2]
         self.url = f"http://{_reachable(host)}:{port}"
         self._socket = listening
-        self._shutdown_s = shutdown_s
         self._server = _Server(
             uvicorn.Config(
                 app,

@@ -1,8 +1,7 @@
 """What a test does to a server from outside: to its files, and to what is left of it."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from tests.server import Server
@@ -23,14 +22,3 @@ def is_running(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
-
-
-@contextmanager
-def write_lock(file: Path) -> Iterator[None]:
-    """Hold the write lock of a SQLite file, as a backup tool or a curious person would."""
-    with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            connection.execute("ROLLBACK")

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e.outside import write_lock
+from tests.conftest import write_lock
 from tests.e2e.pushes import batch, form
 from tests.server import MakeServer, Server
 

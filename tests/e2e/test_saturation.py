@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from tests.conftest import write_lock
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
-from tests.e2e.outside import write_lock
 from tests.server import MakeServer, Server, eventually
 
 LOCKED_S = float(os.environ.get("RECEIVER_TEST_JOURNAL_LOCKED_SECONDS", "4"))

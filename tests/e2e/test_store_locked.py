@@ -4,9 +4,9 @@ import os
 import threading
 import time
 
+from tests.conftest import write_lock
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
-from tests.e2e.outside import write_lock
 from tests.server import Server
 
 LOCKED_S = float(os.environ.get("RECEIVER_TEST_LOCKED_SECONDS", "30"))
