@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     applications: list[Application] = []
     api_keys: list[ApiKey] = []
     max_body_bytes: int = Field(default=64 * 1024, ge=1024, le=_MANY)
+    max_head_bytes: int = Field(default=16 * 1024, ge=1024, le=_MANY)
+    request_seconds: float = Field(default=10.0, gt=0, le=3600)
+    idle_seconds: float = Field(default=10.0, gt=0, le=3600)
     api_max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=_MANY)
     shutdown_seconds: float = Field(default=8.0, gt=0, le=3600)
     ack: Literal["journal", "store"] = "journal"

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Table, create_engine, make_url, select, text
 from sqlalchemy.pool import NullPool
+from starlette.types import ASGIApp
 
 from receiver import __version__
 from receiver.datadir import DataDirectory
@@ -32,7 +33,9 @@ from receiver.projector import Observers, Options, Projector
 from receiver.settings import Settings
 from receiver.store.schema import metadata
 from receiver.store.store import Store, default_url
+from receiver.web import http1
 from receiver.web.app import Node, make_secrets
+from tests.server import NO_CERTIFICATES
 
 ROOT = Path(__file__).parents[1]
 POSTGRESQL = "RECEIVER_TEST_POSTGRESQL_URL"
@@ -292,7 +295,7 @@ async def project(journal: Journal, store: Store, **options: Any) -> None:
 
 @dataclass
 class Served:
-    """The two ASGI applications of a node, without ports."""
+    """A node: its public listener on a port, its private application without one."""
 
     node: Node
     journal: Journal
@@ -353,8 +356,8 @@ async def a_node(directory: Path, *, ready: bool = True, **changes: Any) -> Asyn
             node.start()
             try:
                 async with (
-                    _client(node.public) as public,
-                    _client(node.private, {"authorization": f"Bearer {KEY}"}) as api,
+                    a_public_client(node.public, node.limits) as public,
+                    _api_client(node.private) as api,
                 ):
                     served = Served(node, journal, metrics, public, api, directory)
                     if ready:
@@ -364,9 +367,46 @@ async def a_node(directory: Path, *, ready: bool = True, **changes: Any) -> Asyn
                 await node.stop()
 
 
-def _client(app: Any, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+@asynccontextmanager
+async def a_listener(handler: http1.Handler, limits: http1.Limits) -> AsyncIterator[int]:
+    """Listen on a free port for a handler of pushes; give the port. It ends abruptly."""
+    edge = http1.Edge(handler, limits)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: http1.Connection(edge), "127.0.0.1", 0)
+    ticking = asyncio.create_task(_tick(edge))
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        ticking.cancel()
+        server.close()
+        for connection in list(edge.connections):
+            connection.abort()
+        await asyncio.wait({ticking})
+
+
+async def _tick(edge: http1.Edge) -> None:
+    while True:
+        await asyncio.sleep(0.02)
+        edge.tick()
+
+
+@asynccontextmanager
+async def a_public_client(
+    handler: http1.Handler, limits: http1.Limits
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client for a handler of pushes, over a port."""
+    async with (
+        a_listener(handler, limits) as port,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=NO_CERTIFICATES
+        ) as client,
+    ):
+        yield client
+
+
+def _api_client(app: ASGIApp) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app, client=("192.0.2.7", 40_000)),
         base_url="http://receiver.test",
-        headers=headers,
+        headers={"authorization": f"Bearer {KEY}"},
     )

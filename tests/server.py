@@ -36,7 +36,7 @@ _STOP_S = 20.0
 # port while its server is down must never meet itself there.
 _PORTS = range(20_000, 32_000)
 # Nothing here speaks TLS, and to load the machine's certificates takes 20 ms for each client.
-_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _T = TypeVar("_T")
 
 
@@ -95,7 +95,7 @@ def http_client(url: str, key: str | None = None) -> httpx.Client:
     """Make a client for a listener, with a key or without."""
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
     return httpx.Client(
-        base_url=url, headers=headers, timeout=10, trust_env=False, verify=_NO_CERTIFICATES
+        base_url=url, headers=headers, timeout=10, trust_env=False, verify=NO_CERTIFICATES
     )
 
 
@@ -157,6 +157,8 @@ class Server:
         directory: its data directory.
         settings: further `RECEIVER_*` variables; they win over the usual ones.
         cwd: its working directory.
+        prefix: a command to run it under, such as a tracer.
+        extra_env: variables that are no settings; they win over all others.
     """
 
     directory: Path
@@ -165,6 +167,8 @@ class Server:
     port: int = field(default_factory=free_port)
     api_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    prefix: tuple[str, ...] = ()
+    extra_env: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.out = self.directory.with_name(self.directory.name + ".out")
@@ -208,8 +212,8 @@ class Server:
         """Start the process and do not wait; what it prints goes to the end of the files."""
         with self.out.open("ab") as out, self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "receiver", "serve"],
-                env=clean_environment(self.environment),
+                [*self.prefix, sys.executable, "-m", "receiver", "serve"],
+                env=clean_environment({**self.environment, **self.extra_env}),
                 cwd=self.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

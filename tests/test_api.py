@@ -453,7 +453,7 @@ async def test_the_quarantine_shows_what_came(tmp_path: Path) -> None:
         assert rows[0]["body_base64"] == "//4="
         assert [row["size"] for row in rows] == [2, 2, 8]
         assert all(row["reason"] and not row["truncated"] for row in rows)
-        assert {row["peer"] for row in rows} == {"192.0.2.7"}
+        assert {row["peer"] for row in rows} == {"127.0.0.1"}
         for parameters, expected in (
             ({"application": "second"}, [2]),
             ({"kind": "batch"}, [2]),

@@ -135,7 +135,8 @@ async def test_no_label_takes_what_a_stranger_wrote(tmp_path: Path) -> None:
         "application": {"default"},
         "kind": {"status", "batch", "uplink", "unusable", "unknown", "sends"},
         "outcome": {
-            "accepted", "unavailable", "unusable", "too_large", "unknown_token", "wrong_method",
+            "accepted", "unavailable", "unusable", "unknown_token", "wrong_method", "malformed",
+            "too_large", "too_slow", "failed",
         },
     }  # fmt: skip
     async with a_node(tmp_path) as served:

@@ -2,6 +2,6 @@
 
 from receiver.journal.entries import Commit, Entry, Kind, Limits, Row
 from receiver.journal.file import FILE_NAME
-from receiver.journal.journal import Journal
+from receiver.journal.journal import Journal, Settle
 
-__all__ = ["FILE_NAME", "Commit", "Entry", "Journal", "Kind", "Limits", "Row"]
+__all__ = ["FILE_NAME", "Commit", "Entry", "Journal", "Kind", "Limits", "Row", "Settle"]

@@ -10,11 +10,11 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import structlog
 
-from receiver.errors import JournalUnavailableError
+from receiver.errors import JournalUnavailableError, ReceiverError
 from receiver.journal.entries import Commit, Entry, Limits, Row
 from receiver.journal.file import MOST_ROWS_A_COMMIT, JournalFile
 from receiver.journal.process import WriterError
@@ -33,10 +33,29 @@ _PRUNE_SLICE = 500  # rows deleted between two commits
 _UNTRUSTWORTHY = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 
 
-class _Waiting(NamedTuple):
-    entry: Entry
-    durable: asyncio.Future[int]
-    since: float  # monotonic seconds
+# Told once: the entry's position when it is on disk, or why it could not be made durable.
+Settle = Callable[[int | ReceiverError], None]
+
+
+class _Waiting:
+    """An entry that waits for the disk, and who is to be told."""
+
+    __slots__ = ("_settle", "entry", "is_settled", "since")
+
+    def __init__(self, entry: Entry, settle: Settle) -> None:
+        self.entry = entry
+        self.since = time.monotonic()
+        self.is_settled = False
+        self._settle = settle
+
+    def settle(self, result: int | ReceiverError) -> None:
+        if self.is_settled:  # given up before
+            return
+        self.is_settled = True
+        try:
+            self._settle(result)
+        except Exception as error:  # noqa: BLE001 - one client's trouble must not touch the others
+            _log.error("an answer failed", error=type(error).__name__)
 
 
 def _ignore(_: object) -> None:
@@ -123,6 +142,25 @@ class Journal:
             JournalUnavailableError: at once when too much waits; from the awaitable when the
                 entry could not be made durable. Nothing was acknowledged then.
         """
+        durable: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def settle(result: int | ReceiverError) -> None:
+            if durable.done():  # whoever waited was cancelled
+                return
+            if isinstance(result, int):
+                durable.set_result(result)
+            else:
+                durable.set_exception(result)
+
+        self.submit(entry, settle)
+        return durable
+
+    def submit(self, entry: Entry, settle: Settle) -> None:
+        """Queue an entry; `settle` is told once what became of it. Cheaper than a future each.
+
+        Raises:
+            JournalUnavailableError: too much waits; `settle` is not told.
+        """
         limits = self._limits
         if self._closing:
             raise JournalUnavailableError("The journal is closed.")
@@ -131,11 +169,9 @@ class Journal:
             or self._waiting_bytes >= limits.max_waiting_bytes
         ):
             raise JournalUnavailableError("Too many entries wait for the disk.")
-        durable: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(entry, durable, time.monotonic()))
+        self._waiting.append(_Waiting(entry, settle))
         self._waiting_bytes += len(entry.body)
         self._wake.set()
-        return durable
 
     async def _write_groups(self) -> None:
         try:
@@ -182,8 +218,7 @@ class Journal:
         self._failure = None
         self.last_position += len(group)
         for position, waiting in enumerate(group, first):
-            if not waiting.durable.done():
-                waiting.durable.set_result(position)
+            waiting.settle(position)
         self._grown.set()
         self._on_commit(Commit(len(group), time.perf_counter() - started))
 
@@ -192,7 +227,7 @@ class Journal:
         group = [self._waiting.popleft() for _ in range(count)]
         self._waiting_bytes -= sum(len(waiting.entry.body) for waiting in group)
         # Whoever was given up was told so; writing it still would only cost time.
-        return [waiting for waiting in group if not waiting.durable.done()]
+        return [waiting for waiting in group if not waiting.is_settled]
 
     def _note_failure(self, error: Exception) -> None:
         name = error.name if isinstance(error, WriterError) else type(error).__name__
@@ -350,5 +385,4 @@ class Journal:
 
 def _fail(group: Iterable[_Waiting], reason: str) -> None:
     for waiting in group:
-        if not waiting.durable.done():
-            waiting.durable.set_exception(JournalUnavailableError(reason))
+        waiting.settle(JournalUnavailableError(reason))

@@ -18,9 +18,9 @@ from receiver.domain import times
 from receiver.domain.catalogue import Rule
 from receiver.domain.messages import State
 from receiver.domain.verdict import RetryWaits
-from receiver.errors import StoreUnavailableError
+from receiver.errors import JournalUnavailableError, StoreUnavailableError
 from receiver.huawei.catalogue import load_catalogue
-from receiver.journal import Commit, Entry, Journal
+from receiver.journal import Commit, Entry, Journal, Settle
 from receiver.metrics import Metrics
 from receiver.projection import Changes, Policy
 from receiver.projector import Projector
@@ -30,7 +30,8 @@ from receiver.store.store import Store, lock_of
 from receiver.web.api import Api, Health, Parts
 from receiver.web.auth import Keys, make_key
 from receiver.web.callbacks import PREFIX, Address, Callbacks
-from receiver.web.server import Listener, bind
+from receiver.web.http1 import Limits
+from receiver.web.server import PrivateListener, PublicListener, bind
 
 _log = structlog.get_logger(__name__)
 
@@ -119,9 +120,14 @@ class Node:
             ),
         )
         self._projecting: asyncio.Task[None] | None = None
-        self.public = Callbacks(
-            secrets.addresses, self._accept, metrics, now, settings.max_body_bytes
+        self.limits = Limits(
+            max_body_bytes=settings.max_body_bytes,
+            max_head_bytes=settings.max_head_bytes,
+            request_s=settings.request_seconds,
+            idle_s=settings.idle_seconds,
         )
+        self.public = Callbacks(secrets.addresses, self._submit, metrics, now, self.limits)
+        self._settling: set[asyncio.Task[None]] = set()
         applications = dict.fromkeys(address.application for address in secrets.addresses)
         keys = [make_key("default", secrets.api_key, ["admin"])]
         keys += [
@@ -158,7 +164,23 @@ class Node:
                 await self._projecting
         await self._store.close()
 
-    async def _accept(self, entry: Entry) -> None:
+    def _submit(self, entry: Entry, settle: Settle) -> None:
+        if self._settings.ack == "journal":
+            self._journal.submit(entry, settle)
+            return
+        task = asyncio.create_task(self._settle_when_stored(entry, settle))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def _settle_when_stored(self, entry: Entry, settle: Settle) -> None:
+        try:
+            position = await self._accept(entry)
+        except (JournalUnavailableError, StoreUnavailableError) as error:
+            settle(error)
+        else:
+            settle(position)
+
+    async def _accept(self, entry: Entry) -> int:
         position = await self._journal.append(entry)
         if self._settings.ack == "store":
             try:
@@ -166,6 +188,7 @@ class Node:
                     await self._projector.reached(position)
             except TimeoutError:
                 raise StoreUnavailableError("The store did not take the entry in time.") from None
+        return position
 
     async def _health(self) -> Health:
         try:
@@ -277,8 +300,8 @@ async def running(
         node.start()
         stack.push_async_callback(node.stop)
         patience = max(1.0, settings.shutdown_seconds - _LAST_BATCH_S - _LAST_COMMIT_S)
-        private = Listener(node.private, api_socket, shutdown_s=patience, fast=False)
-        public = Listener(node.public, public_socket, shutdown_s=patience, fast=True)
+        private = PrivateListener(node.private, api_socket, shutdown_s=patience)
+        public = PublicListener(node.public, public_socket, node.limits, shutdown_s=patience)
         stack.push_async_callback(_stop_all, public, private)
         await private.start()
         await public.start()
@@ -290,7 +313,7 @@ async def running(
         )
 
 
-async def _stop_all(*listeners: Listener) -> None:
+async def _stop_all(*listeners: PublicListener | PrivateListener) -> None:
     await asyncio.gather(*(listener.stop() for listener in listeners))
 
 

@@ -24,7 +24,9 @@ class Problem(Enum):
     NOT_FOUND = _Kind(404, "There is nothing here")
     METHOD_NOT_ALLOWED = _Kind(405, "The method is not allowed here")
     AMBIGUOUS = _Kind(409, "Several applications know this id")
+    TOO_SLOW = _Kind(408, "The request took too long to come")
     TOO_LARGE = _Kind(413, "The body is too large")
+    HEAD_TOO_LARGE = _Kind(431, "The headers are too large")
     INTERNAL = _Kind(500, "The receiver failed")
     UNAVAILABLE = _Kind(503, "Not now; try again")
 

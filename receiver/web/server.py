@@ -1,4 +1,4 @@
-"""Running ASGI applications on ports, and ending without losing a request that was taken."""
+"""Listening on ports, and ending without losing a request that was taken."""
 
 import asyncio
 import contextlib
@@ -6,15 +6,16 @@ import socket
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from receiver.errors import ReceiverError
+from receiver.web.http1 import Connection, Edge, Handler, Limits
 
 _BACKLOG = 2048
 # A request that reached a socket before the end was announced is read within a turn or two of the
 # event loop; only then are idle connections closed.
 _LAST_READS_S = 0.2
 _LAST_ACCEPTS_S = 0.1
+_TICK_S = 0.25
 
 
 class ListenError(ReceiverError):
@@ -44,27 +45,72 @@ def bind(setting: str, host: str, port: int) -> socket.socket:
     return listener
 
 
-class Listener:
-    """One ASGI application on one socket."""
+class PublicListener:
+    """The platform's side: a handler of pushes on one socket."""
 
     def __init__(
-        self, app: ASGIApp, listening: socket.socket, *, shutdown_s: float, fast: bool
+        self, handler: Handler, listening: socket.socket, limits: Limits, *, shutdown_s: float
     ) -> None:
+        """Make a listener that does not accept yet.
+
+        Args:
+            handler: what answers.
+            listening: where.
+            limits: what a request may be.
+            shutdown_s: the longest wait for open requests at the end.
+        """
+        self.url = _url_of(listening)
+        self._edge = Edge(handler, limits)
+        self._socket = listening
+        self._shutdown_s = shutdown_s
+        self._server: asyncio.Server | None = None
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to accept; returns when connections are taken."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self._edge), sock=self._socket, backlog=_BACKLOG
+        )
+        self._ticking = asyncio.create_task(self._tick(), name="public listener")
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._edge.tick()
+
+    async def stop(self) -> None:
+        """Take no more connections, answer what was taken, then end."""
+        if self._server is None or self._ticking is None:
+            return
+        await _read_what_came(self._socket, self._server)
+        self._edge.end()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._edge.ended.wait(), self._shutdown_s)
+        for connection in list(self._edge.connections):
+            connection.abort()
+        self._ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._ticking
+
+
+class PrivateListener:
+    """Our own side: an ASGI application on one socket."""
+
+    def __init__(self, app: ASGIApp, listening: socket.socket, *, shutdown_s: float) -> None:
         """Make a listener that does not accept yet.
 
         Args:
             app: what answers.
             listening: where.
             shutdown_s: the longest wait for open requests at the end.
-            fast: take the faster parser, which does not know how to decline an `Upgrade`.
         """
-        host, port = listening.getsockname()[:2]
-        self.url = f"http://{_reachable(host)}:{port}"
+        self.url = _url_of(listening)
         self._socket = listening
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=_FastProtocol if fast else "h11",
+                http="h11",  # unlike httptools' protocol it knows how to decline an `Upgrade`
                 loop="uvloop",
                 ws="none",
                 lifespan="off",
@@ -96,17 +142,6 @@ class Listener:
             self._task = None
 
 
-class _FastProtocol(HttpToolsProtocol):
-    """The fast parser, without the door that an `Upgrade` opens.
-
-    It takes everything behind the headers of such a request for another protocol and would then
-    read the body as the next request.
-    """
-
-    def _unsupported_upgrade_warning(self) -> None:
-        self.send_400_response("Upgrade is not supported here.")
-
-
 class _Server(uvicorn.Server):
     """A server whose process handles signals itself and whose end is gentle."""
 
@@ -117,15 +152,24 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, read what has already come, then let the base end."""
-        # Closing a listening socket resets what waits in its queue. With no room in the queue new
-        # connections wait with their sender, while those already in it are still accepted.
-        for listening in sockets or []:
-            listening.listen(0)
-        await asyncio.sleep(_LAST_ACCEPTS_S)
-        for server in self.servers:
-            server.close()
-        await asyncio.sleep(_LAST_READS_S)
+        for listening, server in zip(sockets or [], self.servers, strict=True):
+            await _read_what_came(listening, server)
         await super().shutdown(sockets)
+
+
+async def _read_what_came(listening: socket.socket, server: asyncio.AbstractServer) -> None:
+    """Take no new connections, but those in the queue, and what they have sent."""
+    # Closing a listening socket resets what waits in its queue. With no room in the queue new
+    # connections wait with their sender, while those already in it are still accepted.
+    listening.listen(0)
+    await asyncio.sleep(_LAST_ACCEPTS_S)
+    server.close()
+    await asyncio.sleep(_LAST_READS_S)
+
+
+def _url_of(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{_reachable(host)}:{port}"
 
 
 def _reachable(host: str) -> str:

@@ -1,0 +1,399 @@
+"""HTTP/1.1 on the public listener: bytes on a socket -> requests handed over, bytes answered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from receiver.web.answers import Answer, make_answer, refusal
+from receiver.web.http1 import Exchange, Limits, Trouble
+from receiver.web.problems import Problem
+from tests.conftest import a_listener
+
+LIMITS = Limits(max_body_bytes=1000, max_head_bytes=2000, request_s=0.3, idle_s=0.3)
+PATIENT = replace(LIMITS, request_s=60, idle_s=60)
+CLOSED = b""  # what a read gives at the end of a connection
+
+
+@dataclass
+class Echo:
+    """A handler that answers a body with itself, once it is let go, and notes what it was given."""
+
+    at_once: bool = True
+    taken: list[Exchange] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+
+    def open(self, exchange: Exchange) -> Answer | None:
+        """Refuse one path, fail on another one, want the body of all others."""
+        if exchange.path == "/broken":
+            raise ValueError("a secret")
+        return refusal(Problem.NOT_FOUND, "Nothing.") if exchange.path == "/nothing" else None
+
+    def take(self, exchange: Exchange) -> None:
+        """Note it."""
+        self.taken.append(exchange)
+        if self.at_once:
+            self.let_go(exchange)
+
+    def let_go(self, exchange: Exchange) -> None:
+        """Answer."""
+        exchange.answer(make_answer(200, "text/plain", exchange.body))
+
+    def give_up(self, trouble: Trouble) -> Answer:
+        """Note it."""
+        self.troubles.append(trouble)
+        return refusal(Problem.BAD_REQUEST, trouble.name)
+
+
+@dataclass
+class Client:
+    """A connection of a client."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    def send(self, *pieces: bytes) -> None:
+        """Send bytes."""
+        self.writer.write(b"".join(pieces))
+
+    async def answer(self, *, to_head: bool = False) -> tuple[int, dict[str, str], bytes]:
+        """Read one answer: status, headers, body."""
+        async with asyncio.timeout(5):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            headers = dict(line.split(": ", 1) for line in head[1:-2])
+            length = 0 if to_head else int(headers["content-length"])
+            return int(head[0].split(" ")[1]), headers, await self.reader.readexactly(length)
+
+    async def end(self) -> bytes:
+        """Read until the server closes."""
+        async with asyncio.timeout(5):
+            return await self.reader.read()
+
+    def close(self) -> None:
+        """Close."""
+        self.writer.close()
+
+
+@asynccontextmanager
+async def connected(handler: Echo, limits: Limits = PATIENT) -> AsyncIterator[Client]:
+    """Connect to a listener."""
+    async with a_listener(handler, limits) as port:
+        client = Client(*await asyncio.open_connection("127.0.0.1", port))
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    """Wait until something is seen."""
+    async with asyncio.timeout(5):
+        while not seen():  # noqa: ASYNC110 - what happens on the other side of a socket
+            await asyncio.sleep(0.005)
+
+
+def post(body: bytes, *headers: str, path: str = "/", version: str = "1.1") -> bytes:
+    """Write a request."""
+    lines = [f"POST {path} HTTP/{version}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+# bytes, bodies handed over, whether the connection stays
+WHOLE = [
+    pytest.param(post(b"abc"), [b"abc"], True, id="one"),
+    pytest.param(post(b""), [b""], True, id="no body"),
+    pytest.param(b"POST / HTTP/1.1\r\n\r\n", [b""], True, id="no length"),
+    pytest.param(post(b"a") + post(b"b") + post(b"c"), [b"a", b"b", b"c"], True, id="pipelined"),
+    pytest.param(post(b"x" * 1000), [b"x" * 1000], True, id="as large as may be"),
+    pytest.param(post(b"a", "Connection: close"), [b"a"], False, id="close"),
+    pytest.param(post(b"a", "CONNECTION: Close"), [b"a"], False, id="close, another case"),
+    pytest.param(post(b"a", version="1.0"), [b"a"], False, id="HTTP/1.0"),
+    pytest.param(post(b"a", "Connection: keep-alive", version="1.0"), [b"a"], False,
+                 id="HTTP/1.0 keep-alive"),
+    pytest.param(CHUNKED + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+                 [b"abcde"], True, id="chunked"),
+    pytest.param(CHUNKED + b"1\r\na\r\n0\r\nX: y\r\n\r\n",
+                 [b"a"], True, id="trailer"),
+    pytest.param(b"\r\n\r\n" + post(b"a"), [b"a"], True, id="lines before"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "bodies", "stays"), WHOLE)
+@pytest.mark.parametrize("at_a_time", [1, 7, 100_000])
+async def test_requests_are_handed_over_whole(
+    sent: bytes, bodies: Sequence[bytes], *, stays: bool, at_a_time: int
+) -> None:
+    """However the bytes are cut, each body is handed over whole and answered in its turn."""
+    handler = Echo()
+    async with connected(handler) as client:
+        for start in range(0, len(sent), at_a_time):
+            client.send(sent[start : start + at_a_time])
+            await asyncio.sleep(0)
+        for body in bodies:
+            status, headers, answered = await client.answer()
+            assert (status, answered) == (200, body)
+            assert headers["date"].endswith("GMT")
+            assert (headers.get("connection") == "close") is not stays
+        if stays:
+            client.send(post(b"again"))
+            assert (await client.answer())[2] == b"again"
+        else:
+            assert await client.end() == CLOSED
+    assert [exchange.body for exchange in handler.taken][: len(bodies)] == list(bodies)
+    assert handler.troubles == []
+
+
+@pytest.mark.parametrize("more", [b"\r\n", b"\0", post(b"b")])
+async def test_nothing_is_read_behind_the_last_request(more: bytes) -> None:
+    """What stands behind a request that asks for the end is neither handed over nor an error."""
+    handler = Echo(at_once=False)
+    async with connected(handler) as client:
+        client.send(post(b"a", "Connection: close"), more)
+        await until(lambda: len(handler.taken) == 1)
+        handler.let_go(handler.taken[0])
+        assert (await client.answer())[2] == b"a"
+        assert await client.end() == CLOSED
+    assert (len(handler.taken), handler.troubles) == (1, [])
+
+
+# bytes, why it is given up
+BROKEN = [
+    pytest.param(b"nonsense\r\n\r\n", Trouble.MALFORMED, id="nonsense"),
+    pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", Trouble.MALFORMED, id="TLS"),
+    pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Trouble.MALFORMED, id="HTTP/2"),
+    pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                 Trouble.MALFORMED, id="two lengths"),
+    pytest.param(b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", Trouble.MALFORMED,
+                 id="negative length"),
+    pytest.param(b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 500 + b"\r\n\r\n",
+                 Trouble.MALFORMED, id="endless length"),
+    pytest.param(CHUNKED + b"zz\r\n", Trouble.MALFORMED,
+                 id="bad chunk"),
+    pytest.param(post(b"x=1", "Connection: Upgrade", "Upgrade: h2c"), Trouble.MALFORMED,
+                 id="upgrade"),
+    pytest.param(post(b"x" * 1001), Trouble.BODY_TOO_LARGE, id="declared too large"),
+    pytest.param(CHUNKED +
+                 (b"64\r\n" + b"x" * 100 + b"\r\n") * 11, Trouble.BODY_TOO_LARGE,
+                 id="too large in pieces"),
+    pytest.param(post(b"", *(f"X-{n}: {'y' * 90}" for n in range(30))), Trouble.HEAD_TOO_LARGE,
+                 id="many headers"),
+    pytest.param(post(b"", "X: " + "y" * 3000), Trouble.HEAD_TOO_LARGE, id="long header"),
+    pytest.param(post(b"", path="/" + "y" * 3000), Trouble.HEAD_TOO_LARGE, id="long target"),
+    pytest.param(CHUNKED + b"1\r\na\r\n0\r\n" +
+                 b"".join(b"X-%d: %b\r\n" % (n, b"y" * 90) for n in range(30)) + b"\r\n",
+                 Trouble.HEAD_TOO_LARGE, id="many trailers"),
+    pytest.param(post(b"", path="/broken"), Trouble.DEFECT, id="a defect of the handler"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "trouble"), BROKEN)
+@pytest.mark.parametrize("before", [0, 2])
+async def test_a_request_that_is_not_whole_is_refused(
+    sent: bytes, trouble: Trouble, before: int
+) -> None:
+    """It is answered after the requests before it, never handed over, and the connection ends."""
+    handler = Echo(at_once=False)
+    async with connected(handler) as client:
+        client.send(*[post(b"first")] * before, sent)
+        await until(lambda: handler.troubles != [])
+        for exchange in handler.taken:
+            handler.let_go(exchange)
+        for _ in range(before):
+            assert (await client.answer())[::2] == (200, b"first")
+        status, headers, body = await client.answer()
+        assert (status, headers["connection"]) == (400, "close")
+        assert trouble.name in body.decode()
+        client.send(post(b"ignored"))
+        assert await client.end() == CLOSED
+    assert handler.troubles == [trouble]
+    assert [exchange.body for exchange in handler.taken] == [b"first"] * before
+
+
+async def test_a_header_without_an_end_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """A head that goes on and on in small pieces is refused when it is too long."""
+    handler = Echo()
+    async with connected(handler) as client:
+        client.send(b"POST / HTTP/1.1\r\nX: ")
+        async with asyncio.timeout(5):
+            while not handler.troubles:
+                client.send(b"y" * 100)
+                await asyncio.sleep(0.002)
+        assert (await client.answer())[0] == 400
+    assert handler.troubles == [Trouble.HEAD_TOO_LARGE]
+    assert "y" not in caplog.text
+
+
+async def test_answers_come_in_the_order_of_the_requests() -> None:
+    """A later request that is done first waits for its turn."""
+    handler = Echo(at_once=False)
+    async with connected(handler) as client:
+        client.send(*(post(b"%d" % n) for n in range(5)))
+        await until(lambda: len(handler.taken) == 5)
+        for n in (3, 1, 4, 0, 2):
+            handler.let_go(handler.taken[n])
+        assert [(await client.answer())[2] for _ in range(5)] == [b"%d" % n for n in range(5)]
+
+
+async def test_a_connection_has_few_requests_in_hand() -> None:
+    """A client that pipelines without end is read on when it has been answered."""
+    handler = Echo(at_once=False)
+    async with connected(handler) as client:
+        client.send(*(post(b"%d" % n) for n in range(16)))
+        await until(lambda: len(handler.taken) == 16)
+        client.send(*(post(b"%d" % n) for n in range(16, 40)))
+        await asyncio.sleep(0.1)
+        assert len(handler.taken) == 16
+        handler.at_once = True
+        for exchange in list(handler.taken):
+            handler.let_go(exchange)
+        assert [(await client.answer())[2] for _ in range(40)] == [b"%d" % n for n in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered", "trouble"),
+    [
+        pytest.param(b"", False, [], id="nothing"),
+        pytest.param(b"POST / HTTP/1.1\r\nX", True, [Trouble.TOO_SLOW], id="half a head"),
+        pytest.param(post(b"abc")[:-1], True, [Trouble.TOO_SLOW], id="half a body"),
+        pytest.param(post(b"abc", path="/nothing")[:-1], True, [Trouble.TOO_SLOW], id="refused"),
+        pytest.param(b"\r\n", False, [], id="a line"),
+    ],
+)
+async def test_what_takes_too_long_ends(
+    sent: bytes, trouble: list[Trouble], *, answered: bool
+) -> None:
+    """Half a request is answered and closed after the limit; silence is closed without a word."""
+    handler = Echo()
+    async with connected(handler, LIMITS) as client:
+        client.send(sent)
+        if answered:
+            assert (await client.answer())[0] == 400
+        assert await client.end() == CLOSED
+    assert (handler.taken, handler.troubles) == ([], trouble)
+
+
+async def test_an_idle_connection_ends_but_not_one_that_waits_for_us() -> None:
+    """A client is never cut off while its answer is due; afterwards it has the idle time."""
+    handler = Echo(at_once=False)
+    async with connected(handler, LIMITS) as client:
+        client.send(post(b"slow"))
+        await asyncio.sleep(3 * LIMITS.request_s)
+        handler.let_go(handler.taken[0])
+        assert (await client.answer())[2] == b"slow"
+        assert await client.end() == CLOSED
+    assert handler.troubles == []
+
+
+async def test_a_refusal_by_the_head_lets_the_connection_live() -> None:
+    """The body of a request to nowhere is read and dropped, and the next request is taken."""
+    handler = Echo()
+    async with connected(handler) as client:
+        client.send(post(b"x" * 5000, path="/nothing"), post(b"next"))
+        # Too large for the limit, but nobody wants it.
+        assert [(await client.answer())[0], (await client.answer())[0]] == [404, 200]
+    assert [exchange.body for exchange in handler.taken] == [b"next"]
+
+
+async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
+    """`Expect: 100-continue` is answered before the body comes, by a refusal where it is one."""
+    handler = Echo()
+    async with connected(handler) as client:
+        whole = post(b"abc", "Expect: 100-Continue")
+        client.send(whole[:-3])
+        async with asyncio.timeout(5):
+            assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(b"abc")
+        assert (await client.answer())[::2] == (200, b"abc")
+        client.send(post(b"abc", "Expect: 100-continue", path="/nothing")[:-3])
+        status, headers, _ = await client.answer()
+        assert (status, headers["connection"]) == (404, "close")
+        assert await client.end() == CLOSED
+
+
+async def test_a_head_request_gets_no_body() -> None:
+    """The answer to HEAD has the headers of the other answer, and the connection stays usable."""
+    async with connected(Echo()) as client:
+        client.send(b"HEAD / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", post(b"next"))
+        status, headers, _ = await client.answer(to_head=True)
+        assert (status, headers["content-length"]) == (200, "3")
+        assert (await client.answer())[2] == b"next"
+
+
+async def test_a_client_that_sends_no_more_still_gets_its_answer() -> None:
+    """A half-closed connection is answered, then closed."""
+    handler = Echo(at_once=False)
+    async with connected(handler) as client:
+        client.send(post(b"abc"))
+        client.writer.write_eof()
+        await until(lambda: len(handler.taken) == 1)
+        await asyncio.sleep(0.05)
+        handler.let_go(handler.taken[0])
+        assert (await client.answer())[2] == b"abc"
+        assert await client.end() == CLOSED
+
+
+async def test_an_answer_to_a_client_that_left_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What was taken is settled all the same, and nobody complains."""
+    handler = Echo(at_once=False)
+    async with connected(handler) as client:
+        client.send(post(b"abc"))
+        await until(lambda: len(handler.taken) == 1)
+        client.writer.transport.abort()
+        await asyncio.sleep(0.05)
+        handler.let_go(handler.taken[0])
+        await asyncio.sleep(0.05)
+    assert caplog.text == ""
+
+
+# request target -> path
+PATHS = [
+    pytest.param("/a/b", "/a/b", id="path"),
+    pytest.param("/a?b=c", "/a", id="query"),
+    pytest.param("/a%2Fb%20c", "/a/b c", id="percent-encoded"),
+    pytest.param("http://example.com/a?b", "/a", id="absolute"),
+    pytest.param("*", "*", id="asterisk"),
+    pytest.param("//a", "//a", id="two slashes"),
+]
+
+
+@pytest.mark.parametrize(("target", "path"), PATHS)
+async def test_the_path_is_read_from_the_target(target: str, path: str) -> None:
+    """Query and scheme are cut off, percent-encoding is undone."""
+    handler = Echo()
+    async with connected(handler) as client:
+        method = "OPTIONS" if target == "*" else "POST"
+        client.send(f"{method} {target} HTTP/1.1\r\nX-A: b\r\nx-a:  c \r\n\r\n".encode())
+        assert (await client.answer())[0] == 200
+    (exchange,) = handler.taken
+    assert (exchange.path, exchange.method) == (path, method.encode())
+    assert exchange.headers == [(b"x-a", b"b"), (b"x-a", b"c")]
+    assert exchange.peer == "127.0.0.1"
+
+
+@given(sent=st.one_of(st.binary(max_size=300), st.binary(max_size=60).map(lambda b: post(b) + b)))
+def test_any_bytes_are_answered_or_refused(sent: bytes) -> None:
+    """Whatever comes, the server answers in HTTP, closes in time, and goes on for others."""
+
+    async def run() -> None:
+        handler = Echo()
+        async with a_listener(handler, replace(LIMITS, request_s=0.05, idle_s=0.05)) as port:
+            client = Client(*await asyncio.open_connection("127.0.0.1", port))
+            client.send(sent)
+            client.writer.write_eof()
+            answered = await client.end()
+            assert answered == b"" or answered.startswith(b"HTTP/1.1 ")
+            client.close()
+            other = Client(*await asyncio.open_connection("127.0.0.1", port))
+            other.send(post(b"still here"))
+            assert (await other.answer())[2] == b"still here"
+            other.close()
+
+    asyncio.run(run())
