@@ -30,11 +30,13 @@ class Echo:
     def open(self, exchange: Exchange) -> Answer | None:
         """Refuse one path, fail on another one, want the body of all others."""
         if exchange.path == "/broken":
-            raise ValueError("a secret")
+            raise ValueError("broken")
         return refusal(Problem.NOT_FOUND, "Nothing.") if exchange.path == "/nothing" else None
 
     def take(self, exchange: Exchange) -> None:
-        """Note it."""
+        """Note it, or fail on one body."""
+        if exchange.body == b"broken":
+            raise ValueError("broken")
         self.taken.append(exchange)
         if self.at_once:
             self.let_go(exchange)
@@ -55,6 +57,13 @@ class Client:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+
+    @property
+    def reading(self) -> asyncio.ReadTransport:
+        """The side that reads."""
+        transport = self.writer.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        return transport
 
     def send(self, *pieces: bytes) -> None:
         """Send bytes."""
@@ -188,7 +197,6 @@ BROKEN = [
     pytest.param(CHUNKED + b"1\r\na\r\n0\r\n" +
                  b"".join(b"X-%d: %b\r\n" % (n, b"y" * 90) for n in range(30)) + b"\r\n",
                  Trouble.HEAD_TOO_LARGE, id="many trailers"),
-    pytest.param(post(b"", path="/broken"), Trouble.DEFECT, id="a defect of the handler"),
 ]  # fmt: skip
 
 
@@ -213,6 +221,33 @@ async def test_a_request_that_is_not_whole_is_refused(
         assert await client.end() == CLOSED
     assert handler.troubles == [trouble]
     assert [exchange.body for exchange in handler.taken] == [b"first"] * before
+
+
+@pytest.mark.parametrize("broken", [post(b"x", path="/broken"), post(b"broken")])
+async def test_a_defect_of_the_handler_is_its_own(broken: bytes) -> None:
+    """One request that the handler fails on is refused; the others on the connection are not."""
+    handler = Echo()
+    async with connected(handler) as client:
+        client.send(post(b"before"), broken, post(b"after"))
+        answers = [await client.answer() for _ in range(3)]
+    assert [status for status, _, _ in answers] == [200, 400, 200]
+    assert handler.troubles == [Trouble.DEFECT]
+    assert [exchange.body for exchange in handler.taken] == [b"before", b"after"]
+
+
+async def test_a_client_that_does_not_read_is_cut_off() -> None:
+    """Answers that nobody fetches are kept for a while, not for ever."""
+    handler = Echo()
+    async with connected(handler, replace(LIMITS, max_body_bytes=100_000)) as client:
+        client.reading.pause_reading()
+        for _ in range(200):
+            client.send(post(b"x" * 100_000))
+        before = -1
+        while len(handler.taken) > before:  # until the server stops reading
+            before = len(handler.taken)
+            await asyncio.sleep(0.2)
+        assert before < 200
+        await until(client.writer.transport.is_closing)
 
 
 async def test_a_header_without_an_end_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:

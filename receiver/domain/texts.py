@@ -7,6 +7,8 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 def is_storable(text: str) -> bool:
     """Tell whether a text can be kept as it is."""
+    if text.isascii():  # nearly always, and told in a tenth of the search's time
+        return "\0" not in text
     return _UNSTORABLE.search(text) is None
 
 

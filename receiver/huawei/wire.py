@@ -137,11 +137,10 @@ def _sift_json(body: bytes) -> Push:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list):
-        return False
-    return levels == 0 or any(_is_deeper(inner, levels - 1) for inner in value)
+    """Tell whether lists and objects stand in each other more than so many levels deep."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    nested = [one for one in inner if isinstance(one, (dict, list))]
+    return bool(nested) and (levels <= 1 or any(_is_deeper(one, levels - 1) for one in nested))
 
 
 def _finite(text: str) -> float | str:
@@ -242,7 +241,9 @@ def _text(value: Any, longest: int = LONGEST_TEXT) -> str | None:
         return None
     if not isinstance(value, str):
         value = json.dumps(value, ensure_ascii=False)
-    return storable(value[:longest])
+    text = value[:longest]
+    # ASCII texts, nearly all of them, can at most hold a NUL.
+    return text if text.isascii() and "\x00" not in text else storable(text)
 
 
 _SHORT_NUMBER = re.compile("[0-9]{1,4}")

@@ -22,10 +22,12 @@ from receiver.web.answers import Answer, Header
 _log = structlog.get_logger(__name__)
 
 # After an answer to half a request the rest is read and dropped for so long: closing at once would
-# reset the connection, and the client would never see the answer.
+# reset the connection, and the client would never see the answer. Also the time that a client has
+# to read its last answer.
 _LINGER_S = 2.0
 _LAST_HALF_S = 2.0  # for the rest of a request that is half there when the server ends
 _MOST_PIPELINED = 16  # requests of a connection in hand before it is read on
+_AROUND_A_HEADER = 4  # bytes: colon, blank, line end
 _NEVER = float("inf")
 
 
@@ -146,6 +148,7 @@ class Connection(asyncio.Protocol):
     """One connection of a client."""
 
     __slots__ = (
+        "_body",
         "_edge",
         "_exchange",
         "_exchanges",
@@ -169,6 +172,7 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._head_bytes = 0
         self._url = b""
+        self._body: bytes | bytearray = b""
 
     # --- the transport's side ---------------------------------------------------------------
 
@@ -197,9 +201,6 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             # Everything behind the head would belong to another protocol.
             self._give_up(Trouble.MALFORMED)
-        except httptools.HttpParserCallbackError as error:
-            _log.error("a request failed", error=type(error.__context__).__name__)
-            self._give_up(Trouble.DEFECT)
         except httptools.HttpParserError:
             self._give_up(Trouble.MALFORMED)
         else:
@@ -211,6 +212,7 @@ class Connection(asyncio.Protocol):
         """Answer what is whole, although the client will send no more."""
         self._is_deaf = True
         self._exchange = None
+        self.deadline = _NEVER
         return bool(self._exchanges)  # false: the transport closes
 
     def pause_writing(self) -> None:
@@ -229,6 +231,7 @@ class Connection(asyncio.Protocol):
             return
         self._exchange = Exchange(self, self._peer)
         self._url = b""
+        self._body = b""
         self._head_bytes = 0
         self.deadline = self._edge.now + self._edge.limits.request_s
 
@@ -243,7 +246,7 @@ class Connection(asyncio.Protocol):
             return
         if not exchange.path:
             exchange.headers.append((name.lower(), value.rstrip(b" \t")))
-        self._head_bytes += len(name) + len(value)
+        self._head_bytes += len(name) + len(value) + _AROUND_A_HEADER
         if self._head_bytes > self._edge.limits.max_head_bytes:
             self._give_up(Trouble.HEAD_TOO_LARGE)
 
@@ -265,7 +268,10 @@ class Connection(asyncio.Protocol):
         exchange.keep_alive = (
             parser.should_keep_alive() and not edge.is_ending and parser.get_http_version() != "1.0"
         )
-        exchange.answered = edge.handler.open(exchange)
+        try:
+            exchange.answered = edge.handler.open(exchange)
+        except Exception as error:  # noqa: BLE001 - one request's trouble must not touch the others
+            exchange.answered = self._note_defect(error)
         self._heed_headers(exchange)
 
     def _heed_headers(self, exchange: Exchange) -> None:
@@ -288,8 +294,13 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or exchange.answered is not None:
             return
-        exchange.body = exchange.body + body if exchange.body else body
-        if len(exchange.body) > self._edge.limits.max_body_bytes:
+        if not self._body:  # nearly always the only piece
+            self._body = body
+        elif isinstance(self._body, bytes):
+            self._body = bytearray(self._body + body)
+        else:
+            self._body += body
+        if len(self._body) > self._edge.limits.max_body_bytes:
             self._give_up(Trouble.BODY_TOO_LARGE)
 
     def on_message_complete(self) -> None:
@@ -303,13 +314,24 @@ class Connection(asyncio.Protocol):
         self._exchanges.append(exchange)
         if not exchange.keep_alive:
             self._is_deaf = True
+        exchange.body = bytes(self._body)
         if exchange.answered is not None:
             self.send_answers()
         else:
-            self._edge.handler.take(exchange)
+            self._hand_over(exchange)
         if len(self._exchanges) >= _MOST_PIPELINED:
             self._transport.pause_reading()
             self._is_paused = True
+
+    def _hand_over(self, exchange: Exchange) -> None:
+        try:
+            self._edge.handler.take(exchange)
+        except Exception as error:  # noqa: BLE001 - as for `open`
+            exchange.answer(self._note_defect(error))
+
+    def _note_defect(self, error: Exception) -> Answer:
+        _log.error("a request failed", exc_info=error)
+        return self._edge.handler.give_up(Trouble.DEFECT)
 
     # --- answering --------------------------------------------------------------------------
 
@@ -326,7 +348,7 @@ class Connection(asyncio.Protocol):
                 return
         if not exchanges and self._exchange is None:
             if self._is_deaf:
-                self._transport.close()
+                self._close()
                 return
             self.deadline = self._edge.now + self._edge.limits.idle_s
             if self._is_paused:
@@ -335,10 +357,14 @@ class Connection(asyncio.Protocol):
 
     def _close_after(self, exchange: Exchange) -> None:
         if exchange.is_whole or not self._transport.can_write_eof():
-            self._transport.close()
+            self._close()
         else:
             self._transport.write_eof()
             self.deadline = self._edge.now + _LINGER_S
+
+    def _close(self) -> None:
+        self.deadline = self._edge.now + _LINGER_S
+        self._transport.close()
 
     def _give_up(self, trouble: Trouble) -> None:
         if not self._is_deaf:
@@ -366,8 +392,10 @@ class Connection(asyncio.Protocol):
         """End what took too long."""
         if self._exchange is not None and not self._is_deaf:
             self._give_up(Trouble.TOO_SLOW)
+        elif self._transport.is_closing():
+            self._transport.abort()  # the client does not read
         else:
-            self._transport.close()
+            self._close()
 
     def end(self) -> None:
         """Take no further request; close when what was begun is answered."""
@@ -378,7 +406,7 @@ class Connection(asyncio.Protocol):
             self._exchanges[-1].keep_alive = False
             self._is_deaf = True
         elif not self._is_deaf:
-            self._transport.close()
+            self._close()
 
     def abort(self) -> None:
         """Close at once."""
