@@ -1,26 +1,33 @@
-"""How fast are pushes acknowledged durably? `python -m tests.benchmarks`.
+"""Does the receiver reach its figures? `python -m tests.benchmarks`.
 
-Status reports with ids of their own are pushed at servers that run side by side; only one is awake
-at a time. Exit status 1: a push was refused, a connection failed, or an acknowledged push is not
-in the server's file.
+Everything is measured with real processes over real ports and files of a temporary directory. Exit
+status 1: a push was refused, a connection failed, or an acknowledged push is not in the server's
+file. A target that is missed is printed and is no failure: machines differ.
 """
 
-import dataclasses
-import json
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from . import comparison
-from .comparison import Durability, Plan
-from .load import Generator, Window, default_generator
-from .machine import Machine, inspect
-from .servers import Name
+from . import ack, batches, comparison, drain, growth, idle, openloops, plot, report, steady
+from .figures import Family, Figure
+from .load import Generator, default_generator
+from .machine import inspect
+from .report import Result
+from .servers import Name, ServerError
+from .trial import Setting
+
+_RESULT = Path("build/benchmark/performance.json")
+_QUICK_MESSAGES = 50_000
+_QUICK_STEADY_S = 5
 
 
 def main(
@@ -28,76 +35,142 @@ def main(
     rounds: Annotated[int, typer.Option(min=1)] = 5,
     seconds: Annotated[int, typer.Option(min=1, help="per server, mode and round")] = 3,
     connections: Annotated[int, typer.Option(min=1)] = 64,
-    quick: Annotated[bool, typer.Option("--quick", help="one round of one second")] = False,
-    server: Annotated[list[Name] | None, typer.Option(help="only these")] = None,
+    messages: Annotated[int, typer.Option(min=10_000, help="in the full store")] = 10_000_000,
+    steady_seconds: Annotated[int, typer.Option(min=5, help="of steady load")] = 600,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="a minute: shows the figures, judges none")
+    ] = False,
+    only: Annotated[list[Family] | None, typer.Option(help="only these figures")] = None,
+    server: Annotated[list[Name] | None, typer.Option(help="only compare these servers")] = None,
     generator: Annotated[Generator | None, typer.Option(help="wrk where installed")] = None,
-    json_path: Annotated[Path | None, typer.Option("--json", help="also write here")] = None,
+    json_path: Annotated[Path, typer.Option("--json", help="the figures as JSON")] = _RESULT,
+    plot_path: Annotated[
+        Path | None, typer.Option("--plot", help="the picture; else beside the JSON")
+    ] = None,
+    keep_data: Annotated[
+        Path | None, typer.Option(help="keep the large stores here, or use those that are there")
+    ] = None,
 ) -> None:
-    """Compare servers that acknowledge status reports."""
+    """Measure a receiver and say which of its targets it reaches."""
     # Ended from outside, the servers are stopped as well.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda which, _: sys.exit(128 + which))
-    plan = Plan(
-        servers=tuple(name for name in Name if name in (server or _DEFAULT)),
-        rounds=1 if quick else rounds,
-        seconds=1 if quick else seconds,
-        connections=connections,
-        generator=generator or default_generator(),
-        warm_up=not quick,
-    )
     console = Console(width=100, highlight=False, soft_wrap=True)
-    with tempfile.TemporaryDirectory(prefix="receiver-benchmark-") as made:
-        machine = inspect(Path(made))
-        console.print(machine.describe())
-        with console.status("starting the servers") as status:
-            windows, kept = comparison.run(
-                plan,
-                Path(made),
-                lambda one: status.update(f"{one.server} {one.mode}: {one.per_second:,.0f}/s"),
-            )
-    rows = comparison.tally(windows)
-    title = f"{plan.rounds} x {plan.seconds} s, {connections} connections, {plan.generator.label}"
-    console.print(comparison.tabulate(rows, title))
-    troubles = _troubles(windows, kept)
-    for one in kept:
-        console.print(f"{one.server}: {one.acknowledged:,} acknowledged, {one.stored:,} stored")
-    for trouble in troubles:
+    with (
+        tempfile.TemporaryDirectory(prefix="receiver-benchmark-") as made,
+        console.status("beginning") as status,
+    ):
+        directory = Path(made)
+        data = keep_data or directory / "stores"
+        data.mkdir(parents=True, exist_ok=True)
+        setting = Setting(
+            quick=quick,
+            rounds=rounds,
+            seconds=seconds,
+            connections=connections,
+            generator=generator or default_generator(),
+            messages=_QUICK_MESSAGES if quick else messages,
+            steady_seconds=_QUICK_STEADY_S if quick else steady_seconds,
+            directory=directory,
+            data=data,
+            say=status.update,
+        )
+        families = [Family.ACK] if server else [one for one in Family if one in (only or Family)]
+        result = _Run(console, setting).measure(families, server)
+    json_path.parent.mkdir(parents=True, exist_ok=True)
+    report.write(json_path, result)
+    console.rule()
+    report.show(console, result.figures)
+    if result.curves is not None:
+        picture = plot_path or json_path.with_suffix(".svg")
+        plot.draw(result.curves, result.machine, picture)
+        console.print(f"picture: {picture}")
+    console.print(f"figures: {json_path}")
+    for trouble in result.troubles:
         console.print(f"[red]{trouble}[/red]")
-    if json_path is not None:
-        _write(json_path, plan, machine, windows, rows, kept)
-    raise typer.Exit(1 if troubles else 0)
+    raise typer.Exit(1 if result.troubles else 0)
 
 
-_DEFAULT = (Name.BARE, Name.RECEIVER, Name.FASTAPI)
+_Measure = Callable[[], None]
 
 
-def _troubles(windows: list[Window], kept: list[Durability]) -> list[str]:
-    found = [
-        f"{one.server} {one.mode} round {one.round}: {one.refused} answers were not 2xx, "
-        f"{one.failed} connections failed, {one.accepted} pushes were accepted"
-        for one in windows
-        if one.refused or one.failed or not one.accepted
-    ]
-    lost = [f"{one.server} LOST {one.acknowledged - one.stored}" for one in kept if not one.holds]
-    return found + lost
+class _Run:
+    """One run over several families, told to the console as it goes."""
 
+    def __init__(self, console: Console, setting: Setting) -> None:
+        self._console = console
+        self._setting = setting
+        self._stores = growth.Stores(setting)
+        self._figures: list[Figure] = []
+        self._compared: ack.Compared | None = None
+        self._over_load: dict[str, list[plot.Point]] | None = None
+        self._over_size: list[plot.Point] | None = None
 
-def _write(
-    path: Path,
-    plan: Plan,
-    machine: Machine,
-    windows: list[Window],
-    rows: list[comparison.Row],
-    kept: list[Durability],
-) -> None:
-    document = {
-        "machine": dataclasses.asdict(machine),
-        "plan": dataclasses.asdict(plan),
-        "results": [dataclasses.asdict(row) for row in rows],
-        "durability": [dataclasses.asdict(one) for one in kept],
-        "windows": [dataclasses.asdict(window) for window in windows],
-    }
-    path.write_text(json.dumps(document, indent=2) + "\n")
+    def measure(self, families: list[Family], servers: list[Name] | None) -> Result:
+        """Measure in the order of the families."""
+        machine = inspect(self._setting.directory)
+        self._console.print(machine.describe())
+        measures: dict[Family, _Measure] = {
+            # Both curves together make a picture.
+            Family.OPEN_LOOP: lambda: self._measure_open_loop(curve=Family.GROWTH in families),
+            Family.BATCHES: self._measure_batches,
+            Family.DRAIN: lambda: self._add(drain.measure(self._setting)),
+            Family.STEADY: lambda: self._add(steady.measure(self._setting)),
+            Family.GROWTH: self._measure_growth,
+            Family.START_UP: lambda: self._add(growth.measure_start(self._setting, self._stores)),
+            Family.IDLE: lambda: self._add(idle.measure(self._setting)),
+        }
+        if {Family.ACK, Family.BACKLOG} & set(families):
+            self._try(Family.ACK, lambda: self._compare(families, servers))
+        for family, measure in measures.items():
+            if family in families:
+                self._try(family, measure)
+        curves = None
+        if self._over_load is not None and self._over_size is not None:
+            curves = plot.Curves(self._over_load, self._over_size, growth.RATE)
+        return Result(machine, self._figures, self._compared, curves, self._setting.troubles)
+
+    def _try(self, family: Family, measure: _Measure) -> None:
+        """Measure a family; when that fails the others still are worth their time."""
+        try:
+            measure()
+        except (ServerError, OSError, subprocess.SubprocessError) as error:
+            self._setting.troubles.append(f"{family} was not measured: {error}")
+
+    def _compare(self, families: list[Family], servers: list[Name] | None) -> None:
+        self._compared = compared = ack.measure(self._setting, families, servers)
+        plan = compared.plan
+        title = f"{plan.rounds} x {plan.seconds} s, {plan.connections} connections, "
+        self._console.print(comparison.tabulate(compared.rows, title + plan.generator.label))
+        for one in compared.kept:
+            self._console.print(
+                f"{one.server}: {one.acknowledged:,} acknowledged, {one.stored:,} stored"
+            )
+        self._add(*compared.figures)
+
+    def _measure_open_loop(self, *, curve: bool) -> None:
+        self._add(openloops.measure(self._setting))
+        if curve:
+            self._over_load = openloops.measure_curve(self._setting)
+
+    def _measure_growth(self) -> None:
+        figure, self._over_size = growth.measure(self._setting, self._stores)
+        self._add(figure)
+
+    def _measure_batches(self) -> None:
+        if self._setting.generator is not Generator.WRK or shutil.which("wrk") is None:
+            self._add(Figure("batches", {}, ("needs wrk: apt-get install wrk",), judged=False))
+        else:
+            self._add(batches.measure(self._setting))
+
+    def _add(self, *figures: Figure) -> None:
+        """Keep figures, and show them at once: a run is long."""
+        self._figures += figures
+        for figure in figures:
+            for bound in figure.wanted.bounds:
+                if bound.value in figure.numbers:
+                    said = bound.reads.format(figure.numbers[bound.value])
+                    self._console.print(f"{figure.wanted.title}: {said}")
 
 
 if __name__ == "__main__":

@@ -3,14 +3,16 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Self
 
 from rich.table import Table
 
+from . import backlog, private
 from .load import Generator, Mode, Window, drive
-from .servers import Name, Server, count_rows, serving
+from .servers import OURS, Name, Server, count_rows, serving
 
 _SETTLE_S = 0.3  # what is still on its way is answered before a server is paused
 WARM_UP = -1  # the round whose figures do not count
@@ -26,6 +28,7 @@ class Plan:
     connections: int
     generator: Generator
     warm_up: bool
+    backlog_rows: int  # that the server `behind` starts with
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Row:
     p99_ms: float
     to_bare: float | None
     to_fastapi: float | None
+    to_starlette: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,10 @@ def run(
 ) -> tuple[list[Window], list[Durability]]:
     """Measure all windows, stop the servers, then count what they stored."""
     windows = []
+    filled: dict[Name, int] = {}
+    if Name.BEHIND in plan.servers:
+        backlog.fill(directory / Name.BEHIND, plan.backlog_rows)
+        filled[Name.BEHIND] = plan.backlog_rows
     with ExitStack() as stack:
         running = {}
         for name in plan.servers:
@@ -67,17 +75,49 @@ def run(
             running[name].pause()
         for number, mode, name in _schedule(plan):
             with _awake(running[name]) as server:
-                window = drive(
-                    server,
-                    mode,
-                    number,
-                    seconds=1 if number == WARM_UP else plan.seconds,
-                    connections=plan.connections,
-                    by=plan.generator,
-                )
+                window = _drive(plan, server, mode, number)
             windows.append(window)
             on_window(window)
-    return windows, _check_durability(running.values(), windows)
+    return windows, _check_durability(running.values(), windows, filled)
+
+
+def _drive(plan: Plan, server: Server, mode: Mode, number: int) -> Window:
+    if server.name not in OURS:
+        return _measure(plan, server, mode, number)
+    before = _Progress.of(server)
+    window = _measure(plan, server, mode, number)
+    after = _Progress.of(server)
+    return replace(
+        window,
+        lag_before=before.lag_rows,
+        lag_after=after.lag_rows,
+        projected_per_second=(after.projected - before.projected) / (after.at - before.at),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """How far a receiver's projector is at a moment."""
+
+    at: float
+    lag_rows: int
+    projected: int  # rows since ever
+
+    @classmethod
+    def of(cls, server: Server) -> Self:
+        lag = private.lag_rows(server)
+        return cls(time.monotonic(), lag, backlog.last_position(server.directory) - lag)
+
+
+def _measure(plan: Plan, server: Server, mode: Mode, number: int) -> Window:
+    return drive(
+        server,
+        mode,
+        number,
+        seconds=1 if number == WARM_UP else plan.seconds,
+        connections=plan.connections,
+        by=plan.generator,
+    )
 
 
 def _schedule(plan: Plan) -> Iterator[tuple[int, Mode, Name]]:
@@ -89,8 +129,8 @@ def _schedule(plan: Plan) -> Iterator[tuple[int, Mode, Name]]:
         for mode in Mode:
             if Name.BARE not in plan.servers:
                 yield from ((number, mode, name) for name in others)
-            elif not others:
-                yield number, mode, Name.BARE
+            elif not others or not plan.warm_up:
+                yield from ((number, mode, name) for name in plan.servers)
             else:
                 for name in others:
                     yield number, mode, Name.BARE
@@ -107,12 +147,14 @@ def _awake(server: Server) -> Iterator[Server]:
         server.pause()
 
 
-def _check_durability(servers: Iterable[Server], windows: Sequence[Window]) -> list[Durability]:
+def _check_durability(
+    servers: Iterable[Server], windows: Sequence[Window], filled: Mapping[Name, int]
+) -> list[Durability]:
     return [
         Durability(
             server=server.name,
             acknowledged=sum(one.accepted for one in windows if one.server is server.name),
-            stored=count_rows(server.database),
+            stored=count_rows(server.database) - filled.get(server.name, 0),
         )
         for server in servers
         if server.database is not None
@@ -137,6 +179,7 @@ def tally(windows: Sequence[Window]) -> list[Row]:
             p99_ms=median([one.p99_ms for one in group]),
             to_bare=_ratio(group, groups.get((mode, Name.BARE))),
             to_fastapi=_ratio(group, groups.get((mode, Name.FASTAPI))),
+            to_starlette=_ratio(group, groups.get((mode, Name.STARLETTE))),
         )
         for (mode, name), group in groups.items()
     ]
@@ -162,7 +205,7 @@ def tabulate(rows: Sequence[Row], title: str) -> Table:
     table = Table(title=title)
     table.add_column("connections")
     table.add_column("server")
-    for heading in ("req/s", "p50 ms", "p99 ms", "x bare", "x fastapi"):
+    for heading in ("req/s", "p50 ms", "p99 ms", "x bare", "x fastapi", "x starlette"):
         table.add_column(heading, justify="right")
     for before, row in zip([None, *rows], rows, strict=False):
         if before is not None and before.mode is not row.mode:
@@ -173,7 +216,10 @@ def tabulate(rows: Sequence[Row], title: str) -> Table:
             f"{row.per_second:,.0f}",
             f"{row.p50_ms:.1f}",
             f"{row.p99_ms:.1f}",
-            "-" if row.to_bare is None else f"{row.to_bare:.2f}",
-            "-" if row.to_fastapi is None else f"{row.to_fastapi:.2f}",
+            *(_show(ratio) for ratio in (row.to_bare, row.to_fastapi, row.to_starlette)),
         )
     return table
+
+
+def _show(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}"

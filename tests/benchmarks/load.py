@@ -12,7 +12,6 @@ from pathlib import Path
 
 from .servers import ROOT, TOKEN, Name, Server
 
-_SCRIPT = Path(__file__).with_name("status_report.lua")
 _GRACE_S = 20.0
 
 
@@ -21,6 +20,13 @@ class Mode(StrEnum):
 
     CLOSE = "close"
     KEEP_ALIVE = "keep-alive"
+
+
+class Push(StrEnum):
+    """What is pushed; wrk's script for it bears its name."""
+
+    REPORT = "status_report"
+    BATCH = "status_batch"  # 50 reports; only wrk can
 
 
 class Generator(StrEnum):
@@ -50,6 +56,9 @@ class Window:
     seconds: float
     p50_ms: float
     p99_ms: float
+    lag_before: int | None = None  # rows that the receiver's projector was behind
+    lag_after: int | None = None
+    projected_per_second: float | None = None  # rows that it worked off meanwhile
 
     @property
     def accepted(self) -> int:
@@ -68,16 +77,26 @@ def default_generator() -> Generator:
 
 
 def drive(
-    server: Server, mode: Mode, number: int, *, seconds: int, connections: int, by: Generator
+    server: Server,
+    mode: Mode,
+    number: int,
+    *,
+    seconds: int,
+    connections: int,
+    by: Generator,
+    push: Push = Push.REPORT,
 ) -> Window:
     """Load a server; a round's number is only noted.
 
     Raises:
         subprocess.SubprocessError: the generator failed or did not end.
     """
-    make = _wrk if by is Generator.WRK else _builtin
+    if by is Generator.WRK:
+        command = _wrk(server, mode, seconds, connections, push)
+    else:
+        command = _builtin(server, mode, seconds, connections)
     ran = subprocess.run(
-        make(server, mode, seconds, connections),
+        command,
         cwd=ROOT,
         check=True,
         capture_output=True,
@@ -88,11 +107,12 @@ def drive(
     return Window(server=server.name, mode=mode, round=number, **fields)
 
 
-def _wrk(server: Server, mode: Mode, seconds: int, connections: int) -> Sequence[str]:
+def _wrk(server: Server, mode: Mode, seconds: int, connections: int, push: Push) -> Sequence[str]:
     options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
     if mode is Mode.CLOSE:
         options += ["-H", "Connection: close"]
-    return ["wrk", *options, "-s", str(_SCRIPT), server.push_url, "--", os.urandom(8).hex()]
+    script = Path(__file__).with_name(f"{push.value}.lua")
+    return ["wrk", *options, "-s", str(script), server.push_url, "--", os.urandom(8).hex()]
 
 
 def _builtin(server: Server, mode: Mode, seconds: int, connections: int) -> Sequence[str]:

@@ -40,7 +40,7 @@ class Machine:
 
 def inspect(directory: Path) -> Machine:
     """Gather the facts; a few hundred small appends in `directory` time its syncs."""
-    syncs = _time_syncs(directory / "sync-probe")
+    syncs = time_syncs(directory / "sync-probe", _PROBES, _PROBE_BYTES)
     now = datetime.now(UTC).replace(microsecond=0)
     return Machine(
         date=times.to_rfc3339(int(now.timestamp()) * times.SECOND),
@@ -54,13 +54,13 @@ def inspect(directory: Path) -> Machine:
     )
 
 
-def _time_syncs(path: Path) -> list[float]:
-    """Seconds that each fdatasync after a small append took."""
+def time_syncs(path: Path, count: int, size: int) -> list[float]:
+    """Give the seconds that each fdatasync took after an append of `size` bytes to a new file."""
     seconds = []
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        for _ in range(_PROBES):
-            os.write(descriptor, b"x" * _PROBE_BYTES)
+        for _ in range(count):
+            os.write(descriptor, b"x" * size)
             began = time.perf_counter()
             os.fdatasync(descriptor)
             seconds.append(time.perf_counter() - began)

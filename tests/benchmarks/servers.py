@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "benchmark-token-0123456789abcdef"  # noqa: S105 - of no service
-_KEY = "benchmark-key-0123456789abcdef"
+KEY = "benchmark-key-0123456789abcdef"
+_LOG = "log"
 _READY_S = 20.0
 _STOP_S = 15.0
 
@@ -28,8 +28,12 @@ class Name(StrEnum):
 
     BARE = "bare"
     RECEIVER = "receiver"
+    BEHIND = "behind"  # the receiver while its projector works on a backlog
     FASTAPI = "fastapi"
     STARLETTE = "starlette"
+
+
+OURS = frozenset({Name.RECEIVER, Name.BEHIND})
 
 
 class ServerError(Exception):
@@ -42,8 +46,10 @@ class Server:
 
     name: Name
     port: int
+    private_port: int  # of the receiver's private API
+    directory: Path
     database: Path | None
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes]  # leads a session of its own, with all its children
 
     @property
     def push_url(self) -> str:
@@ -52,39 +58,44 @@ class Server:
 
     def pause(self) -> None:
         """Let it use no processor while another one is measured (a backlog would)."""
-        self.process.send_signal(signal.SIGSTOP)
+        os.killpg(self.process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Undo `pause`."""
-        self.process.send_signal(signal.SIGCONT)
+        os.killpg(self.process.pid, signal.SIGCONT)
 
 
 @contextmanager
 def serving(name: Name, directory: Path) -> Iterator[Server]:
-    """Run a server with its files in a directory of its own; it is gone afterwards.
+    """Run a server with its files in a directory of its own; the server is gone afterwards.
 
     Raises:
         ServerError: it did not answer in time.
     """
-    directory.mkdir()
-    port, second_port = _free_ports(2)
+    server = spawn(name, directory)
+    try:
+        _await_ready(server)
+        yield server
+    finally:
+        end(server)
+
+
+def spawn(name: Name, directory: Path) -> Server:
+    """Start a server and do not wait for it; whoever calls ends it."""
+    directory.mkdir(exist_ok=True)
+    port, private_port = _free_ports(2)
     database = _database(name, directory)
-    log = directory / "log"
-    with log.open("wb") as output:
+    with (directory / _LOG).open("wb") as output:
         process = subprocess.Popen(
             _command(name, port),
-            env=_environment(directory, port, second_port, database),
+            env=_environment(directory, port, private_port, database),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
-    server = Server(name, port, database, process)
-    try:
-        _await_ready(server, log)
-        yield server
-    finally:
-        _end(server)
+    return Server(name, port, private_port, directory, database, process)
 
 
 def count_rows(database: Path) -> int:
@@ -98,7 +109,7 @@ def count_rows(database: Path) -> int:
 
 
 def _command(name: Name, port: int) -> Sequence[str]:
-    if name is Name.RECEIVER:
+    if name in OURS:
         return [sys.executable, "-m", "receiver", "serve"]
     options = "--host 127.0.0.1 --loop uvloop --http httptools --ws none --workers 1"
     quiet = "--no-access-log --no-server-header --no-proxy-headers --log-level warning"
@@ -113,7 +124,7 @@ def _database(name: Name, directory: Path) -> Path | None:
 
 
 def _environment(
-    directory: Path, port: int, second_port: int, database: Path | None
+    directory: Path, port: int, private_port: int, database: Path | None
 ) -> Mapping[str, str]:
     inherited = {key: value for key, value in os.environ.items() if "RECEIVER_" not in key}
     return {
@@ -121,9 +132,9 @@ def _environment(
         "BENCHMARK_DATABASE": str(database),
         "RECEIVER_DATA_DIR": str(directory),
         "RECEIVER_LISTEN": f"127.0.0.1:{port}",
-        "RECEIVER_API_LISTEN": f"127.0.0.1:{second_port}",
+        "RECEIVER_API_LISTEN": f"127.0.0.1:{private_port}",
         "RECEIVER_CALLBACK_TOKEN": TOKEN,
-        "RECEIVER_API_KEY": _KEY,
+        "RECEIVER_API_KEY": KEY,
     }
 
 
@@ -138,22 +149,26 @@ def _free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def _await_ready(server: Server, log: Path) -> None:
+def _await_ready(server: Server) -> None:
     until = time.monotonic() + _READY_S
-    url = f"http://127.0.0.1:{server.port}/healthz"
+    # The receiver takes pushes before its store is open; its figures need both.
+    ours = server.name in OURS
+    url = f"http://127.0.0.1:{server.private_port if ours else server.port}"
+    url += "/readyz" if ours else "/healthz"
     while time.monotonic() < until and server.process.poll() is None:
         with (
-            suppress(urllib.error.URLError, ConnectionError, TimeoutError),
-            urllib.request.urlopen(url, timeout=1) as answer,
+            suppress(OSError),
+            urllib.request.urlopen(url, timeout=1) as answer,  # noqa: S310 - our own
         ):
             if answer.status == HTTPStatus.OK:
                 return
         time.sleep(0.05)
-    tail = log.read_text(errors="replace")[-2000:]
+    tail = (server.directory / _LOG).read_text(errors="replace")[-2000:]
     raise ServerError(f"The server {server.name} is not ready. The end of its log:\n{tail}")
 
 
-def _end(server: Server) -> None:
+def end(server: Server) -> None:
+    """End a server that still runs, by force if it must be."""
     if server.process.poll() is not None:
         return
     server.resume()
@@ -161,5 +176,5 @@ def _end(server: Server) -> None:
     try:
         server.process.wait(_STOP_S)
     except subprocess.TimeoutExpired:
-        server.process.kill()
+        os.killpg(server.process.pid, signal.SIGKILL)
         server.process.wait()
