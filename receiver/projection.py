@@ -1,7 +1,8 @@
 """What a stretch of the journal does to the store, as pure values: correlate, fold, decide."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.events import Arrival, Send, StatusReport, Uplink
@@ -73,6 +74,7 @@ class Message:
     reports: dict[ReportKey, StoredReport] = field(default_factory=dict)
     state_before: State | None = None  # None: not in the store yet
     delivery_known_before: bool = False
+    stored: Mapping[str, Any] = field(default_factory=dict)  # its columns as the store has them
     new_reports: set[ReportKey] = field(default_factory=set)
     changed_reports: set[ReportKey] = field(default_factory=set)
 

@@ -32,11 +32,16 @@ _LONGEST_PAUSE_S = 2.0
 _IDLE_WAIT_S = 1.0
 _UPKEEP_EVERY_S = 60.0
 _OVERDUE_SLICE = 500
-# While pushes crowd before the disk, this much time is left to them for each unit taken ...
-_GIVE_WAY = 15
+_QUIET_LOOKS = 2  # the first look that finds nothing may fall between two pushes
+_MOST_EVENTS = 1000  # in one transaction, but that one row is never cut
+# While pushes crowd before the disk, this much time is left to them for each unit taken, and less
+# when the store has fallen far behind. A push that is turned away is lost, a store that lags is
+# not: even then most of the time is theirs.
 _CROWD = 3  # pushes waiting
-# ... unless the store has fallen this far behind: then the journal must not grow for ever.
-_GIVE_WAY_UP_TO_ROWS = 200_000
+_GIVE_WAY = 15
+_FAR_BEHIND_ROWS = 200_000
+_GIVE_WAY_FAR_BEHIND = 7
+_LONGEST_BREATH_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +70,61 @@ class Observers:
     on_failure: Callable[[], None] = _ignore
 
 
-class Pacer:
-    """Lets everything else run when a slice of time is used up, and longer while pushes wait."""
+def give_way(*, waiting: int, behind: int) -> int:
+    """Say how much time is left to pushes for each unit taken.
 
-    def __init__(self, slice_s: float, busy: Callable[[], bool]) -> None:
+    Args:
+        waiting: pushes that wait for the disk.
+        behind: rows of the journal that the store does not have.
+    """
+    if waiting < _CROWD:
+        return 0
+    return _GIVE_WAY if behind < _FAR_BEHIND_ROWS else _GIVE_WAY_FAR_BEHIND
+
+
+class Pacer:
+    """Shares the time: lets everything else run after each slice, and longer while pushes crowd."""
+
+    def __init__(self, slice_s: float, give_way: Callable[[], int]) -> None:
+        """Start to count.
+
+        Args:
+            slice_s: how long the event loop may be held.
+            give_way: how much time is left to others for each unit taken; 0 if they need none.
+        """
         self._slice_s = slice_s
-        self._busy = busy
-        self._until = time.perf_counter() + slice_s
+        self._give_way = give_way
+        self._since = time.perf_counter()
 
     async def breathe(self) -> None:
-        """Yield if the slice is used up."""
-        if time.perf_counter() >= self._until:
-            await asyncio.sleep(_GIVE_WAY * self._slice_s if self._busy() else 0)
-            self._until = time.perf_counter() + self._slice_s
+        """Rest if the slice is used up."""
+        if time.perf_counter() - self._since >= self._slice_s:
+            await self.rest()
+
+    async def rest(self) -> None:
+        """Give way for the time taken since the last rest, that of the store's thread included."""
+        taken = time.perf_counter() - self._since
+        await asyncio.sleep(0)  # who came meanwhile is not seen to wait before this
+        left = self._give_way() * taken
+        if left:
+            await asyncio.sleep(min(left, _LONGEST_BREATH_S))
+        self._since = time.perf_counter()
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows that are taken in one transaction, and what they say."""
+
+    rows: list[Row] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        self.events += decode(row)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.events) >= _MOST_EVENTS
 
 
 class Projector:
@@ -105,6 +152,7 @@ class Projector:
         self._stopping = asyncio.Event()
         self._started = False
         self._failure = ""  # why the last attempt failed
+        self._quiet_looks = 0  # in a row that found nothing new
         self._next_upkeep = time.monotonic()
 
     async def run(self) -> None:
@@ -137,9 +185,15 @@ class Projector:
             await self._advanced.wait()
 
     async def _work(self) -> bool:
-        if not self._started:
+        if self._started:
+            # A new file is filled from the journal's start, as if there had been none.
+            self._store.check_in_place()
+        else:
             await self._start()
         moved = await self._advance()
+        self._quiet_looks = 0 if moved else self._quiet_looks + 1
+        if self._quiet_looks == _QUIET_LOOKS:
+            await self._store.settle()
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + _UPKEEP_EVERY_S
             await self._mark_overdue()
@@ -178,30 +232,35 @@ class Projector:
         rows = await self._journal.read_after(
             self.position, rows=self._options.batch_rows, max_bytes=self._options.batch_bytes
         )
-        if not rows:
-            return False
-        started = time.perf_counter()
-        pacer = Pacer(self._options.slice_s, self._is_crowded)
-        events: list[Event] = []
+        pacer = Pacer(self._options.slice_s, self._give_way)
+        batch = _Batch()
         for row in rows:
-            events += decode(row)
+            batch.add(row)
             await pacer.breathe()
+            if batch.is_full or row is rows[-1]:
+                await self._take(batch, pacer)
+                await pacer.rest()
+                batch = _Batch()
+                if self._stopping.is_set():
+                    break
+        return bool(rows)
+
+    async def _take(self, batch: _Batch, pacer: Pacer) -> None:
         try:
-            done = [await self._commit(events, rows[-1].position, pacer)]
+            done = [await self._commit(batch.events, batch.rows[-1].position, pacer)]
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, one row must not stop the rest
             _log.warning("a batch failed, taking its rows one by one", error=type(error).__name__)
-            done = [await self._commit_alone(row, pacer) for row in rows]
+            done = [await self._commit_alone(row, pacer) for row in batch.rows]
         for changes in done:
+            await pacer.breathe()
             self._observers.on_changes(changes)
-        if self._is_crowded():
-            await self._rest(_GIVE_WAY * (time.perf_counter() - started))
-        return True
 
-    def _is_crowded(self) -> bool:
-        behind = self._journal.last_position - self.position
-        return self._journal.waiting >= _CROWD and behind < _GIVE_WAY_UP_TO_ROWS
+    def _give_way(self) -> int:
+        return give_way(
+            waiting=self._journal.waiting, behind=self._journal.last_position - self.position
+        )
 
     async def _commit_alone(self, row: Row, pacer: Pacer) -> Changes:
         """Commit one row of a batch that failed: only the culprit is set aside."""
@@ -225,7 +284,7 @@ class Projector:
                 projection.decide(message, self._policy)
                 await pacer.breathe()
             changes = projection.finish()
-            await projecting.save(connection, changes, self._options.quarantine)
+            await projecting.save(connection, changes, self._options.quarantine, pacer.breathe)
             await projecting.save_checkpoint(
                 connection, self._journal.identity, position, self._clock()
             )

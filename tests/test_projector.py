@@ -5,6 +5,7 @@ import json
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
@@ -14,10 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from receiver.errors import StoreUnavailableError
 from receiver.journal import FILE_NAME as JOURNAL_FILE
 from receiver.journal import Entry, Journal
+from receiver.projector import Pacer, give_way
 from receiver.store.projecting import QuarantineLimits
 from receiver.store.schema import messages, quarantine, reports, uplinks
 from receiver.store.store import FILE_NAME, Store, default_url
@@ -505,6 +508,56 @@ async def test_a_store_that_was_lost_is_made_anew(tmp_path: Path) -> None:
     assert len(before["messages"]) == 4
 
 
+@pytest.mark.parametrize(
+    "endings",
+    [
+        pytest.param(("",), id="the file alone"),
+        pytest.param(("", "-wal", "-shm"), id="all of it"),
+    ],
+)
+async def test_a_store_that_is_lost_while_it_runs_is_made_anew(
+    tmp_path: Path, endings: tuple[str, ...]
+) -> None:
+    """A store that is deleted is rebuilt without a restart, also for readers; one warning tells."""
+    url = default_url(tmp_path)
+    async with (
+        a_journal(tmp_path) as journal,
+        a_store(url, prepared=False) as store,
+        a_projector(journal, store) as projecting,
+    ):
+        await fill(journal, *STORY)
+        await projecting.caught_up()
+        await projecting.until(lambda: projecting.overdue, "it is idle")
+        before = await dump(store)
+        with capture_logs() as logs:
+            for ending in endings:
+                (tmp_path / (FILE_NAME + ending)).unlink()
+            await projecting.until(lambda: projecting.failures, "it has noticed")
+            await projecting.caught_up()
+            await projecting.until(lambda: projecting.projector.healthy, "it works again")
+        assert await dump(store) == before
+        await fill(journal, entry(report("after")))
+        await projecting.caught_up()
+        assert (await counts_of(store))["messages"] == len(before["messages"]) + 1
+    assert ["taken away" in log["reason"] for log in logs] == [True]
+
+
+async def test_a_store_that_is_lost_in_the_middle_of_work_is_made_anew(tmp_path: Path) -> None:
+    """Deleted between two batches of a backlog, the store still gets all of the journal."""
+    async with (
+        a_journal(tmp_path) as journal,
+        a_store(default_url(tmp_path), prepared=False) as store,
+    ):
+        await fill(journal, *(entry(report(f"m{n}")) for n in range(60)))
+        async with a_projector(journal, store, batch_rows=2) as projecting:
+            await projecting.until(lambda: len(projecting.changes) > 3, "it works")
+            (tmp_path / FILE_NAME).unlink()
+            await projecting.until(lambda: projecting.failures, "it has noticed")
+            await projecting.caught_up()
+        assert (await counts_of(store))["messages"] == 60
+        assert [row["redeliveries"] for row in await rows_of(store, reports)] == [0] * 60
+
+
 async def test_a_journal_older_than_the_store_is_read_anew(store_url: str, tmp_path: Path) -> None:
     """After a journal was restored from a backup, everything is read again without doubles."""
     backup = tmp_path / "backup"
@@ -570,6 +623,84 @@ async def test_two_journals_have_a_checkpoint_each(store_url: str, tmp_path: Pat
         expected = {"messages": 5, "reports": 5, "checkpoints": 2}
         assert await counts_of(store) == expected
         assert sum(row["redeliveries"] for row in await rows_of(store, reports)) == 1
+
+
+# --- how much at once ---------------------------------------------------------------------------
+
+
+async def test_many_events_are_cut_into_transactions(store_url: str, tmp_path: Path) -> None:
+    """Rows that say much are taken in several transactions, each a thousand events and a row."""
+    many = [sends(*(a_send(f"{row}.{n}") for n in range(700))) for row in range(5)]
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, *many)
+        async with a_projector(journal, store) as projecting:
+            await projecting.caught_up()
+            await projecting.until(lambda: len(projecting.changes) == 3, "all were told")
+            assert [changes.sends for changes in projecting.changes] == [1400, 1400, 700]
+        assert (await counts_of(store))["messages"] == 3500
+
+
+@pytest.mark.parametrize(
+    ("waiting", "behind", "expected"),
+    [
+        pytest.param(0, 10**6, 0, id="nobody waits"),
+        pytest.param(2, 10**6, 0, id="a few wait"),
+        pytest.param(3, 0, 15, id="a crowd"),
+        pytest.param(10_000, 199_999, 15, id="a large crowd, not far behind"),
+        pytest.param(3, 200_000, 7, id="far behind"),
+        pytest.param(10_000, 10**9, 7, id="never more than an eighth"),
+    ],
+)
+def test_pushes_that_wait_go_first(waiting: int, behind: int, expected: int) -> None:
+    """A crowd of pushes gets most of the time, however far the store has fallen behind."""
+    assert give_way(waiting=waiting, behind=behind) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "at_least", "below"),
+    [
+        pytest.param(0, 0.0, 0.05, id="nobody needs it"),
+        pytest.param(15, 0.15, 0.5, id="in proportion"),
+        pytest.param(10**6, 0.4, 5.0, id="not for ever"),
+    ],
+)
+async def test_time_is_left_in_proportion(left: int, at_least: float, below: float) -> None:
+    """Who has worked for 10 ms rests for as many times that as is left to others, up to a bound."""
+    pacer = Pacer(0.003, lambda: left)
+    time.sleep(0.01)  # noqa: ASYNC251 - the work, which holds the loop
+    worked = time.perf_counter()
+    await pacer.breathe()
+    assert at_least <= time.perf_counter() - worked < below
+
+
+async def test_a_report_leaves_what_it_does_not_change(tmp_path: Path) -> None:
+    """The report of a known send writes neither its ids nor its numbers nor their indexes."""
+    async with a_journal(tmp_path) as journal, a_store(default_url(tmp_path)) as store:
+        await fill(journal, sends(a_send()))
+        await project(journal, store)
+        await execute(
+            store,
+            "CREATE TRIGGER untouched BEFORE UPDATE OF application, sms_msg_id, send, to_number,"
+            " from_number, country, reference, occurred_at ON messages"
+            " BEGIN SELECT RAISE(ABORT, 'touched'); END",
+        )
+        await fill(journal, entry(report(extend="shop")))
+        await project(journal, store)
+        (row,) = await rows_of(store, messages)
+        assert await rows_of(store, quarantine) == []
+    assert (row["state"], row["delivered_at"], row["extend"]) == ("delivered", UPDATED_US, "shop")
+
+
+async def test_a_later_registration_changes_all_it_says(store_url: str, tmp_path: Path) -> None:
+    """What a second registration adds to a message is written, whatever was known before."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, entry(report()))
+        await project(journal, store)
+        await fill(journal, sends(a_send(reference="order 7", country="SG")))
+        await project(journal, store)
+        (row,) = await rows_of(store, messages)
+    expected = {"registered": True, "reference": "order 7", "country": "SG", "state": "delivered"}
+    assert {name: row[name] for name in expected} == expected
 
 
 # --- upkeep -------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The store: one schema however it was made, whole transactions, and errors without values."""
 
+import shutil
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,11 @@ from sqlalchemy.pool import NullPool
 
 import receiver.store
 from receiver.errors import SettingsError, StoreRejectedError, StoreUnavailableError
-from receiver.store.schema import checkpoints, messages, metadata, reports
-from receiver.store.store import FILE_NAME, Store, check_url, default_url, lock_of, upgrade
-from tests.conftest import NOW, a_store, counts_of, rows_of, write_lock
+from receiver.store.bulk import insert_rows, update_rows
+from receiver.store.engines import upgrade
+from receiver.store.schema import checkpoints, messages, metadata, quarantine, reports
+from receiver.store.store import FILE_NAME, Store, check_url, default_url, lock_of
+from tests.conftest import NOW, a_store, counts_of, read_rows, rows_of, write_lock
 
 PERSON = "+8613912345678"
 PERSONS_ID = "b9d9b4fe-ad0e-4a2a-a2c7-445505b674ac"
@@ -38,6 +41,7 @@ MESSAGE: dict[str, Any] = {
     "trust": "open",
 }
 OTHERS = {"alembic_version"}
+MEGABYTE = 1024 * 1024
 
 
 @contextmanager
@@ -223,6 +227,60 @@ async def test_readers_cannot_write(tmp_path: Path) -> None:
         assert await counts_of(store) == {}
 
 
+@pytest.mark.parametrize("count", [0, 1, 3, 24, 1249])
+async def test_many_rows_are_written_as_one_by_one(store_url: str, count: int) -> None:
+    """Any number of rows is inserted and updated, each with its own values, NULL among them."""
+    rows = [
+        {**MESSAGE, "id": n, "sms_msg_id": f"m{n}", "code": None if n % 3 else f"c{n}"}
+        for n in range(count)
+    ]
+    changes = [
+        {"id": n, "final": n % 2 == 0, "sent_at": NOW + n, "code": None} for n in range(count)
+    ]
+    async with a_store(store_url) as store:
+        async with store.writing() as connection:
+            await insert_rows(connection, messages, rows)
+        written = await rows_of(store, messages)
+        async with store.writing() as connection:
+            await update_rows(connection, messages, ("id",), changes[: count // 2])
+        changed = await rows_of(store, messages)
+    for row, expected in zip(written, rows, strict=True):
+        assert {name: row[name] for name in expected} == expected
+    for row, before, change in zip(changed, rows, changes, strict=True):
+        expected = {**before, **change} if row["id"] < count // 2 else before
+        assert {name: row[name] for name in expected} == expected
+
+
+async def test_rows_are_found_by_all_columns_of_their_key(store_url: str) -> None:
+    """An update reaches the row whose whole key fits, and no other."""
+    usual = {
+        "status": "DELIVRD",
+        "update_time": "",
+        "trust": "open",
+        "received_at": NOW,
+        "last_received_at": NOW,
+        "redeliveries": 0,
+        "raw": "{}",
+    }
+    keys = [(1, 1), (1, 2), (2, 1)]
+    async with a_store(store_url) as store:
+        async with store.writing() as connection:
+            await insert_rows(
+                connection, messages, [MESSAGE, {**MESSAGE, "id": 2, "sms_msg_id": "m2"}]
+            )
+            await insert_rows(
+                connection, reports, [{**usual, "message_id": m, "sequence": s} for m, s in keys]
+            )
+            await update_rows(
+                connection,
+                reports,
+                ("message_id", "sequence"),
+                [{"message_id": 1, "sequence": 2, "redeliveries": 7}],
+            )
+        found = await rows_of(store, reports)
+    assert [row["redeliveries"] for row in found] == [0, 7, 0]
+
+
 # --- failures -----------------------------------------------------------------------------------
 
 
@@ -332,6 +390,65 @@ async def test_what_was_committed_can_be_made_durable(store_url: str) -> None:
         async with store.writing() as connection:
             await connection.execute(insert(messages), [MESSAGE])
         assert await store.make_durable()
+
+
+async def test_a_quiet_moment_empties_the_log(tmp_path: Path) -> None:
+    """After `settle` the rows are in the file itself, and nothing is left for a commit to copy."""
+    async with a_store(default_url(tmp_path)) as store:
+        async with store.writing() as connection:
+            await connection.execute(insert(messages), [MESSAGE])
+        await store.settle()
+        shutil.copy(tmp_path / FILE_NAME, tmp_path / "copy")
+        assert read_rows(tmp_path / "copy", "SELECT id FROM messages") == [(1,)]
+
+
+async def test_the_log_is_cut_off_when_readers_let_it_grow(tmp_path: Path) -> None:
+    """What grew beyond the cap while somebody read is given back by the next commit."""
+    log = tmp_path / f"{FILE_NAME}-wal"
+    async with a_store(default_url(tmp_path)) as store:
+        await write_much(store, megabytes=1)
+        async with store.reading() as reading:
+            await reading.execute(select(quarantine.c.id))
+            await write_much(store, megabytes=50)
+            assert log.stat().st_size > 50 * MEGABYTE
+        await write_much(store, megabytes=1)
+        assert log.stat().st_size < 2 * MEGABYTE
+
+
+async def write_much(store: Store, megabytes: int) -> None:
+    """Write quarantined bodies of a megabyte each in one transaction."""
+    row = {
+        "application": "default",
+        "kind": "status",
+        "reason": "",
+        "peer": "",
+        "trust": "open",
+        "received_at": NOW,
+        "headers": "",
+        "body": bytes(MEGABYTE),
+        "size": MEGABYTE,
+    }
+    async with store.writing() as connection:
+        for _ in range(megabytes):
+            await connection.execute(insert(quarantine), [row])
+
+
+async def test_a_file_that_was_taken_away_is_noticed_and_made_anew(tmp_path: Path) -> None:
+    """A file that is deleted, or another in its place, is told; `prepare` opens what is there."""
+    async with a_store(default_url(tmp_path)) as store:
+        async with store.writing() as connection:
+            await connection.execute(insert(messages), [MESSAGE])
+        store.check_in_place()
+        (tmp_path / FILE_NAME).unlink()
+        with pytest.raises(StoreUnavailableError, match="taken away"):
+            store.check_in_place()
+        assert not await store.make_durable(), "the journal must not forget"
+        (tmp_path / FILE_NAME).touch()
+        with pytest.raises(StoreUnavailableError, match="taken away"):
+            store.check_in_place()
+        await store.prepare()
+        store.check_in_place()
+        assert await counts_of(store) == {}
 
 
 async def test_durability_is_not_claimed_while_a_reader_holds_it_up(tmp_path: Path) -> None:

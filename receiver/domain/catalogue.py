@@ -11,7 +11,7 @@ PLATFORM = "platform"
 SEND_API = "send-api"  # rows for send responses; a report with the same code means something else
 FAMILY_MARK = "*"  # ends the code of a row that speaks for all codes with its prefix
 MEMO_SIZE = 4096  # strangers choose the codes, so what is remembered of them is bounded
-_LONGEST_REMEMBERED = 64  # characters; no listed code comes near
+LONGEST_REMEMBERED = 64  # characters; no listed code comes near
 
 
 class Category(StrEnum):
@@ -168,7 +168,7 @@ class Catalogue:
         return (*sorted(exact, key=_rank_of), *self._reports.families(code))
 
     def _look(self, code: str, source: int | None) -> Match:
-        if len(code) > _LONGEST_REMEMBERED:
+        if len(code) > LONGEST_REMEMBERED:
             return self._find(code, source)
         return self._memo(code, source)
 

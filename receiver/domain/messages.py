@@ -107,7 +107,7 @@ def report_key(report: StatusReport) -> tuple[int, str, str]:
 
 def weigh(report: StatusReport) -> Weight:
     """Rank one report; every code but the named ones counts as a failure (platform rule)."""
-    named = _NAMED.get(report.status.strip().upper())
+    named = _NAMED.get(report.status) or _NAMED.get(report.status.strip().upper())
     if named is not None:
         return named
     if report.updated_at is None or report.source in _MADE_BY_PLATFORM:
@@ -182,13 +182,7 @@ def fold(
 ) -> Folded:
     """Derive a message's state from its send (None: not registered) and all its reports."""
     total = _count_parts(send, reports)
-    by_part: dict[int, list[StoredReport]] = {}
-    for stored in reports:
-        by_part.setdefault(stored.report.sequence, []).append(stored)
-    parts = tuple(
-        _fold_part(sequence, by_part.get(sequence, ()), late_delivered)
-        for sequence in range(1, total + 1)
-    )
+    parts = _fold_parts(total, reports, late_delivered)
     refused = send is not None and send.refused
     state = _state_of(parts, refused=refused)
     if state is State.REFUSED:
@@ -201,14 +195,14 @@ def fold(
         parts=parts,
         deciding=deciding,
         code=_code_of(state, deciding, send),
-        to=(send.to if send else None) or _most(s.report.to for s in reports),
-        extend=(send.extend if send else None) or _most(s.report.extend for s in reports),
+        to=(send.to if send else None) or _most([s.report.to for s in reports]),
+        extend=(send.extend if send else None) or _most([s.report.extend for s in reports]),
         total=total,
-        first_report_at=min((s.received_at for s in reports), default=None),
-        last_report_at=max((s.last_received_at for s in reports), default=None),
+        first_report_at=min([s.received_at for s in reports], default=None),
+        last_report_at=max([s.last_received_at for s in reports], default=None),
         delivered_at=_delivered_at(state, parts),
         failed_at=_failed_at(deciding, send, reports) if state in _FAILURES else None,
-        trust=min((s.trust for s in reports), key=_TRUST_ORDER.index, default=Trust.OPEN),
+        trust=min([s.trust for s in reports], key=_TRUST_ORDER.index, default=Trust.OPEN),
     )
 
 
@@ -220,6 +214,20 @@ def _count_parts(send: Send | None, reports: Sequence[StoredReport]) -> int:
     return min(max(heard), MOST_PARTS)
 
 
+def _fold_parts(
+    total: int, reports: Sequence[StoredReport], late_delivered: LateDelivered
+) -> tuple[Part, ...]:
+    if total == 1:  # nearly all messages; there is nothing to sort
+        return (_fold_part(1, reports, late_delivered),)
+    by_part: dict[int, list[StoredReport]] = {}
+    for stored in reports:
+        by_part.setdefault(stored.report.sequence, []).append(stored)
+    return tuple(
+        _fold_part(sequence, by_part.get(sequence, ()), late_delivered)
+        for sequence in range(1, total + 1)
+    )
+
+
 def _refuse_part(part: Part) -> Part:
     return part if part.report else replace(part, state=State.REFUSED)
 
@@ -229,6 +237,9 @@ def _fold_part(
 ) -> Part:
     if not reports:
         return Part(sequence, State.PENDING)
+    if len(reports) == 1:
+        only = reports[0].report
+        return Part(sequence, _STATE_OF_WEIGHT[weigh(only)], only)
     weights = {weigh(stored.report) for stored in reports}
     failed = Weight.CARRIER_FAILURE in weights or Weight.PLATFORM_FAILURE in weights
     conflict = failed and Weight.DELIVERED in weights
@@ -282,8 +293,8 @@ _SPEAKS_FIRST = (State.FAILED, State.UNKNOWN, State.ACCEPTED, State.DELIVERED)
 def _deciding(parts: Sequence[Part]) -> StatusReport | None:
     """Choose the report that stands for the message: a failure is never hidden by the rest."""
     heard = [part for part in parts if part.report is not None]
-    if not heard:
-        return None
+    if len(heard) <= 1:
+        return heard[0].report if heard else None
     return min(heard, key=lambda part: (_SPEAKS_FIRST.index(part.state), part.sequence)).report
 
 

@@ -1,14 +1,17 @@
 """The verdict: what one message's state and code mean for those who sent it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from receiver.domain.catalogue import (
+    LONGEST_REMEMBERED,
     PLATFORM,
     Catalogue,
     Category,
+    Entry,
     Match,
     Rank,
     RetryClass,
@@ -64,7 +67,7 @@ class Verdict:
     suppress_recipient: bool  # sending to this number again cannot help or is not wanted
     billable: bool | None  # None: it cannot be told
     duplicate_risk: bool  # the message may have arrived, so a second copy may be one too many
-    why: dict[str, Any]
+    why: Mapping[str, Any]
     catalogue: str  # the version of the catalogue that decided
 
 
@@ -131,6 +134,7 @@ _ACTIONS = {
 _HOPELESS = frozenset({Category.BLOCKED_RECIPIENT, Category.INVALID_NUMBER})
 _MAY_HAVE_ARRIVED = frozenset({State.PARTIAL, State.UNKNOWN, State.OVERDUE})
 _LONGEST_QUOTED = 40  # characters of a code in a sentence
+_CASES_REMEMBERED = 1024  # a day's messages share a few hundred
 
 DEFAULT_WAITS = RetryWaits()
 
@@ -141,10 +145,34 @@ def decide(subject: Subject, catalogue: Catalogue, waits: RetryWaits = DEFAULT_W
     Raises:
         ValueError: the subject's state is none of `State`.
     """
-    state = State(subject.state)
-    if state in _OUTCOMES:
-        return _of_state(state, subject, catalogue)
-    return _of_failure(state, subject, catalogue, waits)
+    short = len(subject.code or "") + len(subject.org_code or "") <= LONGEST_REMEMBERED
+    verdict, retried = (_judge_remembered if short else _judge)(
+        subject.state, subject.code, subject.source, subject.org_code, subject.conflict, catalogue
+    )
+    if retried is None or subject.failed_at is None:
+        return verdict
+    return replace(verdict, not_before=subject.failed_at + _wait_s(retried, waits) * SECOND)
+
+
+def _judge(
+    state: str,
+    code: str | None,
+    source: int | None,
+    org_code: str | None,
+    conflict: bool,
+    catalogue: Catalogue,
+) -> tuple[Verdict, Entry | None]:
+    """Give the verdict but for its time, and the row whose wait counts if a retry may help."""
+    known = State(state)
+    subject = Subject(known, code, source, org_code, failed_at=None, conflict=conflict)
+    if known in _OUTCOMES:
+        return _of_state(known, subject, catalogue), None
+    match = _match(known, subject, catalogue)
+    verdict = _of_failure(known, subject, match, catalogue)
+    return verdict, match.entry if verdict.retryable else None
+
+
+_judge_remembered = lru_cache(maxsize=_CASES_REMEMBERED)(_judge)
 
 
 def _of_state(state: State, subject: Subject, catalogue: Catalogue) -> Verdict:
@@ -180,20 +208,18 @@ def _speaking_match(state: State, subject: Subject, catalogue: Catalogue) -> Mat
     return match if listed and match.entry.category == _OUTCOMES[state][1] else None
 
 
-def _of_failure(state: State, subject: Subject, catalogue: Catalogue, waits: RetryWaits) -> Verdict:
-    match = _match(state, subject, catalogue)
+def _of_failure(state: State, subject: Subject, match: Match, catalogue: Catalogue) -> Verdict:
     entry = match.entry
     unknown = entry.category is Category.UNKNOWN
     action = Action.INVESTIGATE if unknown else _ACTIONS[entry.retry]
-    retryable = action is Action.RETRY
     return Verdict(
         action=action,
         category=entry.category,
         meaning=entry.meaning,
         cause=entry.cause,
         suggestion=entry.suggestion,
-        retryable=retryable,
-        not_before=_not_before(subject.failed_at, match, waits) if retryable else None,
+        retryable=action is Action.RETRY,
+        not_before=None,
         suppress_recipient=entry.category in _HOPELESS and entry.retry is RetryClass.NEVER,
         billable=_billable(state, match),
         duplicate_risk=_duplicate_risk(state, subject, entry.category),
@@ -209,17 +235,14 @@ def _match(state: State, subject: Subject, catalogue: Catalogue) -> Match:
     return catalogue.lookup(code, source=subject.source, org_code=subject.org_code)
 
 
-def _not_before(failed_at: int | None, match: Match, waits: RetryWaits) -> int | None:
-    if failed_at is None:
-        return None
-    wait = match.entry.retry_after_s
-    if wait is None:
-        wait = {
-            RetryClass.RETRY_SOON: waits.soon_s,
-            RetryClass.RETRY_LATER: waits.later_s,
-            RetryClass.NEXT_DAY: waits.next_day_s,
-        }[match.entry.retry]
-    return failed_at + wait * SECOND
+def _wait_s(entry: Entry, waits: RetryWaits) -> int:
+    if entry.retry_after_s is not None:
+        return entry.retry_after_s
+    return {
+        RetryClass.RETRY_SOON: waits.soon_s,
+        RetryClass.RETRY_LATER: waits.later_s,
+        RetryClass.NEXT_DAY: waits.next_day_s,
+    }[entry.retry]
 
 
 def _billable(state: State, match: Match) -> bool | None:

@@ -1,16 +1,24 @@
 """The projector's side of the store: read what is known, write the changes, in one transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import State
-from receiver.projection import Changes, Key, Known, Message, UplinkRecord
-from receiver.store import records
+from receiver.projection import (
+    Changes,
+    Decided,
+    Key,
+    Known,
+    Message,
+    Quarantined,
+    UplinkRecord,
+)
+from receiver.store import bulk, records
 from receiver.store.schema import (
     NOT_DELIVERED,
     ORPHANED,
@@ -23,6 +31,17 @@ from receiver.store.schema import (
 
 _T = TypeVar("_T")
 
+# What reports change of a message. When nothing else has changed, nothing else is written, which
+# spares the indexes of numbers, ids and times.
+_CHANGED_BY_REPORTS = (
+    "state", "final", "conflict", "code", "org_code", "source", "category", "extend", "total",
+    "first_report_at", "last_report_at", "delivered_at", "failed_at", "trust",
+)  # fmt: skip
+_NOT_CHANGED_BY_REPORTS = tuple(
+    column.name for column in messages.c if column.name not in _CHANGED_BY_REPORTS
+)
+_MESSAGE_KEY = ("id",)
+_REPORT_KEY = ("message_id", "sequence", "status", "update_time")
 _IN_ONE_LOOKUP = 500  # keys; each is one statement parameter
 # Any number that is ours alone: projectors of several nodes take turns by it on PostgreSQL.
 _PROJECTOR_TURN = 7_203_115_488
@@ -53,14 +72,17 @@ async def _load_messages(connection: AsyncConnection, keys: set[Key]) -> dict[Ke
     by_id: dict[int, Message] = {}
     for some in _chunks({identifier for _, identifier in keys}):
         found = await connection.execute(select(messages).where(messages.c.sms_msg_id.in_(some)))
-        for row in found.mappings():
+        names = tuple(found.keys())
+        for values in found:
+            row = dict(zip(names, values, strict=True))
             if (row["application"], row["sms_msg_id"]) in keys:
-                by_id[row["id"]] = records.read_message(dict(row))
-    for ids in _chunks(by_id):
+                by_id[row["id"]] = records.read_message(row)
+    reported = [at for at, message in by_id.items() if message.stored["last_report_at"] is not None]
+    for ids in _chunks(reported):
         found = await connection.execute(select(reports).where(reports.c.message_id.in_(ids)))
-        for row in found.mappings():
-            message = by_id[row["message_id"]]
-            stored = records.read_report(dict(row), message.sms_msg_id)
+        for entry in found.mappings():
+            message = by_id[entry["message_id"]]
+            stored = records.read_report(dict(entry), message.sms_msg_id)
             message.reports[stored.key] = stored
     return {(message.application, message.sms_msg_id): message for message in by_id.values()}
 
@@ -84,47 +106,81 @@ class QuarantineLimits:
     body_bytes: int = 64 * 1024  # of each
 
 
-async def save(connection: AsyncConnection, changes: Changes, limits: QuarantineLimits) -> None:
-    """Write changes; the quarantine keeps only its newest rows."""
-    new: list[records.Values] = []
-    changed: list[records.Values] = []
+async def save(
+    connection: AsyncConnection,
+    changes: Changes,
+    limits: QuarantineLimits,
+    breathe: Callable[[], Awaitable[None]],
+) -> None:
+    """Write changes; the quarantine keeps only its newest rows.
+
+    Args:
+        connection: in a transaction.
+        changes: what to write.
+        limits: of the quarantine.
+        breathe: awaited between rows, so that preparing many of them holds nobody up.
+    """
+    rows = _Rows()
     for decided in changes.messages:
-        (new if decided.message.is_new else changed).append(records.message_values(decided))
-    await _insert_all(connection, messages, new)
-    await _update_all(connection, messages, ("id",), changed)
-    await _insert_all(connection, reports, _report_rows(changes, changed=False))
-    await _update_all(
-        connection,
-        reports,
-        ("message_id", "sequence", "status", "update_time"),
-        _report_rows(changes, changed=True),
-    )
-    await _insert_all(
-        connection, uplinks, [records.uplink_values(u) for u in changes.uplinks if u.is_new]
-    )
-    await _update_all(
-        connection,
-        uplinks,
-        ("application", "sms_msg_id"),
-        [records.uplink_values(u) for u in changes.uplinks if not u.is_new],
-    )
-    if changes.quarantined:
-        await _insert_all(
-            connection,
-            quarantine,
-            [records.quarantine_values(q, limits.body_bytes) for q in changes.quarantined],
-        )
-        newest = select(func.max(quarantine.c.id)).scalar_subquery()
-        await connection.execute(delete(quarantine).where(quarantine.c.id <= newest - limits.rows))
+        rows.take(decided)
+        await breathe()
+    await bulk.insert_rows(connection, messages, rows.new_messages)
+    await bulk.update_rows(connection, messages, _MESSAGE_KEY, rows.changed_messages)
+    await bulk.update_rows(connection, messages, _MESSAGE_KEY, rows.reported_messages)
+    await bulk.insert_rows(connection, reports, rows.new_reports)
+    await bulk.update_rows(connection, reports, _REPORT_KEY, rows.changed_reports)
+    await _save_uplinks(connection, changes.uplinks)
+    await _save_quarantined(connection, changes.quarantined, limits)
 
 
-def _report_rows(changes: Changes, *, changed: bool) -> list[records.Values]:
-    rows = []
-    for decided in changes.messages:
-        message = decided.message
-        keys = message.changed_reports - message.new_reports if changed else message.new_reports
-        rows += [records.report_values(message.id, message.reports[key]) for key in keys]
-    return rows
+class _Rows:
+    """What there is to write of messages and their reports, sorted by how it is written."""
+
+    def __init__(self) -> None:
+        self.new_messages: list[records.Values] = []
+        self.changed_messages: list[records.Values] = []  # in any of their columns
+        self.reported_messages: list[records.Values] = []  # only in what reports change
+        self.new_reports: list[records.Values] = []
+        self.changed_reports: list[records.Values] = []
+
+    def take(self, decided: Decided) -> None:
+        """Add one message that changed."""
+        message, values = decided.message, records.message_values(decided)
+        if message.is_new:
+            self.new_messages.append(values)
+        elif _differ_elsewhere(values, message.stored):
+            self.changed_messages.append(values)
+        else:
+            names = _MESSAGE_KEY + _CHANGED_BY_REPORTS
+            self.reported_messages.append({name: values[name] for name in names})
+        for key in message.new_reports:
+            self.new_reports.append(records.report_values(message.id, message.reports[key]))
+        for key in message.changed_reports - message.new_reports:
+            self.changed_reports.append(records.report_values(message.id, message.reports[key]))
+
+
+def _differ_elsewhere(values: records.Values, stored: Mapping[str, Any]) -> bool:
+    """Tell whether a message differs from its stored row in more than reports change."""
+    return any(values[name] != stored[name] for name in _NOT_CHANGED_BY_REPORTS)
+
+
+async def _save_uplinks(connection: AsyncConnection, changed: Sequence[UplinkRecord]) -> None:
+    new = [records.uplink_values(record) for record in changed if record.is_new]
+    if new:
+        await connection.execute(insert(uplinks), new)
+    again = [records.uplink_values(record) for record in changed if not record.is_new]
+    await bulk.update_rows(connection, uplinks, ("application", "sms_msg_id"), again)
+
+
+async def _save_quarantined(
+    connection: AsyncConnection, quarantined: Sequence[Quarantined], limits: QuarantineLimits
+) -> None:
+    if not quarantined:
+        return
+    rows = [records.quarantine_values(one, limits.body_bytes) for one in quarantined]
+    await connection.execute(insert(quarantine), rows)
+    newest = select(func.max(quarantine.c.id)).scalar_subquery()
+    await connection.execute(delete(quarantine).where(quarantine.c.id <= newest - limits.rows))
 
 
 async def save_checkpoint(
@@ -164,25 +220,6 @@ async def count_orphans(connection: AsyncConnection) -> int:
     """Count the messages that have reports but no send."""
     found = await connection.execute(select(func.count()).select_from(messages).where(ORPHANED))
     return int(found.scalar_one())
-
-
-async def _insert_all(connection: AsyncConnection, table: Any, rows: list[records.Values]) -> None:
-    if rows:
-        await connection.execute(insert(table), rows)
-
-
-async def _update_all(
-    connection: AsyncConnection, table: Any, key: Sequence[str], rows: list[records.Values]
-) -> None:
-    if not rows:
-        return
-    where = and_(*(table.c[name] == bindparam(f"key_{name}") for name in key))
-    set_: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name not in key}
-    renamed = [
-        {(f"key_{name}" if name in key else name): value for name, value in row.items()}
-        for row in rows
-    ]
-    await connection.execute(update(table).where(where).values(set_), renamed)
 
 
 def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from receiver.domain.events import Arrival, Send, StatusReport, Trust, Uplink
@@ -12,11 +12,16 @@ from receiver.projection import Decided, Message, Quarantined, UplinkRecord
 
 Values = dict[str, Any]
 
+# What is written comes from JSON or is flat: it has no circles to look for.
+_to_json = json.JSONEncoder(check_circular=False).encode
+_SEND_FIELDS = [field.name for field in fields(Send)]
+
 
 def message_values(decided: Decided) -> Values:
     """Give the columns of `messages`."""
     message, folded, send = decided.message, decided.folded, decided.message.send
     sent_at = send.sent_at if send else None
+    category = decided.verdict.category
     return {
         "id": message.id,
         "application": message.application,
@@ -30,7 +35,7 @@ def message_values(decided: Decided) -> Values:
         "code": folded.code,
         "org_code": folded.deciding.org_code if folded.deciding else None,
         "source": folded.deciding.source if folded.deciding else None,
-        "category": decided.verdict.category,
+        "category": category.value if category else None,
         "to_text": folded.to,
         "to_number": normalise(folded.to),
         "from_number": send.sender if send else None,
@@ -59,6 +64,7 @@ def read_message(row: Mapping[str, Any]) -> Message:
         registered_at=row["registered_at"],
         state_before=State(row["state"]),
         delivery_known_before=row["delivered_at"] is not None and row["sent_at"] is not None,
+        stored=row,
     )
 
 
@@ -81,7 +87,7 @@ def report_values(message_id: int, stored: StoredReport) -> Values:
         "received_at": stored.received_at,
         "last_received_at": stored.last_received_at,
         "redeliveries": stored.redeliveries,
-        "raw": json.dumps(report.raw),  # ASCII: also what is not valid Unicode survives
+        "raw": _to_json(report.raw),  # ASCII: also what is not valid Unicode survives
     }
 
 
@@ -126,7 +132,7 @@ def uplink_values(record: UplinkRecord) -> Values:
         "received_at": arrival.received_at,
         "last_received_at": record.last_received_at,
         "redeliveries": record.redeliveries,
-        "raw": json.dumps(uplink.raw),
+        "raw": _to_json(uplink.raw),
     }
 
 
@@ -162,7 +168,7 @@ def quarantine_values(quarantined: Quarantined, body_bytes: int) -> Values:
 
 def dump_send(send: Send) -> str:
     """Write a send as JSON."""
-    return json.dumps(asdict(send))
+    return _to_json({name: getattr(send, name) for name in _SEND_FIELDS})
 
 
 def load_send(text: str) -> Send:

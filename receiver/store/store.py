@@ -1,30 +1,24 @@
-"""Opening the store: engines, migrations, transactions, and driver errors in our own words."""
+"""The open store: transactions, upkeep of its file, and driver errors in our own words."""
 
 import asyncio
 import contextlib
 import importlib.util
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
-from sqlalchemy import Engine, create_engine, event, exc, make_url, select
+from sqlalchemy import exc, make_url, select
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from receiver.errors import SettingsError, StoreRejectedError, StoreUnavailableError
+from receiver.store.engines import BUSY_TIMEOUT_S, READERS, migrate, sqlite_engine
 from receiver.store.schema import checkpoints
 
 FILE_NAME = "store.sqlite3"
 
-_MIGRATIONS = Path(__file__).with_name("migrations")
-_BUSY_TIMEOUT_S = 2.0
-_READERS = 4
+_WAL_CAP_BYTES = 48 * 1024 * 1024  # reached only when readers let the WAL grow
 _ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
-_SYNC_DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 
 
 def default_url(data_dir: Path) -> str:
@@ -84,25 +78,56 @@ class Store:
         """
         self._url = check_url(url)
         self._turn = asyncio.Lock()
+        self._file: Path | None = None  # of SQLite
+        self._inode: int | None = None  # of the file that was prepared
         target = self._url.set(drivername=_ASYNC_DRIVERS[self._url.get_backend_name()])
         if self._url.get_backend_name() == "sqlite":
-            self._writer = _sqlite_engine(target, writing=True)
-            self._reader = _sqlite_engine(target, writing=False)
+            self._file = Path(self._url.database or "").absolute()
+            self._writer = sqlite_engine(target, writing=True)
+            self._reader = sqlite_engine(target, writing=False)
         else:
             self._writer = self._reader = create_async_engine(
-                target, pool_size=_READERS + 1, pool_pre_ping=True, hide_parameters=True
+                target,
+                paramstyle="format",  # values by position, as SQLite has them
+                pool_size=READERS + 1,
+                pool_pre_ping=True,
+                hide_parameters=True,
             )
 
     async def prepare(self) -> None:
-        """Bring the schema up to date.
+        """Bring the schema up to date; makes the database anew where it was taken away.
 
         Raises:
             StoreUnavailableError: the database does not answer, is locked, or was made by a newer
                 version.
         """
         async with self._turn:
+            if not self._is_in_place():
+                await self.close()  # what is open leads to the file that was taken away
             with _translated():
                 await asyncio.to_thread(migrate, self._url)
+            self._inode = self._inode_now()
+
+    def check_in_place(self) -> None:
+        """See that the file that was prepared still stands where it stood.
+
+        Raises:
+            StoreUnavailableError: it does not; `prepare` makes a new one.
+        """
+        if not self._is_in_place():
+            raise StoreUnavailableError(
+                "The store's file was taken away; what stands in its place is brought up to date "
+                "from the journal."
+            )
+
+    def _is_in_place(self) -> bool:
+        return self._inode is None or self._inode_now() == self._inode
+
+    def _inode_now(self) -> int | None:
+        try:
+            return self._file.stat().st_ino if self._file else None
+        except OSError:
+            return None
 
     @contextlib.asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -116,6 +141,8 @@ class Store:
             with _translated():
                 async with self._writer.begin() as connection:
                     yield connection
+                if self._wal_bytes() > _WAL_CAP_BYTES:
+                    await self._checkpoint("TRUNCATE")
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -143,84 +170,52 @@ class Store:
         SQLite's store runs with synchronous=NORMAL, because the journal can replay what a power
         loss takes from it. Before the journal forgets rows, this must have returned true.
         """
-        if self._writer.dialect.name != "sqlite":
+        if self._file is None:
             return True
         async with self._turn:
             with _translated():
-                async with self._writer.connect() as connection:
-                    raw = await connection.get_raw_connection()
-                    driver: Any = raw.driver_connection
-                    found = await driver.execute_fetchall("PRAGMA wal_checkpoint(FULL)")
-        ((busy, in_log, moved),) = found
+                done = await self._checkpoint("FULL", patience_s=BUSY_TIMEOUT_S)
+        return done and self._is_in_place()
+
+    async def settle(self) -> None:
+        """Use a quiet moment: copy the WAL into the file and give memory back.
+
+        Raises:
+            StoreUnavailableError: as when writing.
+        """
+        if self._file is None:
+            return
+        async with self._turn:
+            with _translated():
+                await self._checkpoint("PASSIVE")
+                await self._pragma("shrink_memory")
+
+    async def _checkpoint(self, mode: str, *, patience_s: float = 0) -> bool:
+        """Copy the WAL into the file, as far as readers allow; tell whether all of it was."""
+        await self._pragma(f"busy_timeout = {1000 * patience_s:.0f}")
+        try:
+            ((busy, in_log, moved),) = await self._pragma(f"wal_checkpoint({mode})")
+        finally:
+            await self._pragma(f"busy_timeout = {1000 * BUSY_TIMEOUT_S:.0f}")
         return bool(busy == 0 and in_log == moved)
+
+    async def _pragma(self, pragma: str) -> Any:
+        """Run a pragma on the writing connection, outside any transaction."""
+        async with self._writer.connect() as connection:
+            raw = await connection.get_raw_connection()
+            driver: Any = raw.driver_connection
+            return await driver.execute_fetchall(f"PRAGMA {pragma}")
+
+    def _wal_bytes(self) -> int:
+        try:
+            return Path(f"{self._file}-wal").stat().st_size if self._file else 0
+        except OSError:
+            return 0
 
     async def close(self) -> None:
         """Close all connections."""
         await self._reader.dispose()
         await self._writer.dispose()
-
-
-def migrate(url: URL) -> None:
-    """Bring the schema to this version's (blocking)."""
-    backend = url.get_backend_name()
-    engine = create_engine(
-        url.set(drivername=_SYNC_DRIVERS[backend]), poolclass=NullPool, hide_parameters=True
-    )
-    if backend == "sqlite":
-        _begin_by_ourselves(engine, "BEGIN IMMEDIATE")  # so that tables come all or not at all
-    try:
-        upgrade(engine)
-    except CommandError as error:
-        raise StoreUnavailableError(
-            "The store was written by a newer version of receiver, or is not a receiver's store; "
-            "install that version or set store_url to another database."
-        ) from error
-    finally:
-        engine.dispose()
-
-
-def upgrade(engine: Engine) -> None:
-    """Run the migrations that the database has not seen."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-def _sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
-    file = Path(url.database or "").absolute()
-    mode = "rwc" if writing else "ro"
-    engine = create_async_engine(
-        url.set(database=f"file:{file}", query={"mode": mode, "uri": "true"}),
-        pool_size=1 if writing else _READERS,
-        max_overflow=0,
-        connect_args={"timeout": _BUSY_TIMEOUT_S},
-        hide_parameters=True,  # an error must not carry numbers and texts into a log
-    )
-    pragmas = ["foreign_keys = ON"]
-    if writing:
-        pragmas += ["journal_mode = WAL", "synchronous = NORMAL"]
-    # A writer takes its lock at once: no statement in the middle can then find it taken.
-    _begin_by_ourselves(engine.sync_engine, "BEGIN IMMEDIATE" if writing else "BEGIN", pragmas)
-    return engine
-
-
-def _begin_by_ourselves(engine: Engine, begin: str, pragmas: Sequence[str] = ()) -> None:
-    """Let every transaction of a SQLite engine start with a BEGIN, which the driver omits."""
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
 
 
 @contextlib.contextmanager

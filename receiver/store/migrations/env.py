@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs on the connection that `store.upgrade` hands over."""
+"""Alembic's entry point: runs on the connection that `engines.upgrade` hands over."""
 
 from alembic import context
 

@@ -1,0 +1,96 @@
+"""Making engines, and bringing a database to this version's schema."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util.exc import CommandError
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from receiver.errors import StoreUnavailableError
+
+BUSY_TIMEOUT_S = 2.0
+READERS = 4
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_SYNC_DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+# A quiet moment copies the WAL into the file. Where none comes, the commit that fills this many
+# pages (16 MB) does, four times as rarely as by default. The WAL is then written from its start
+# again, which is cheaper than to cut it off; that is left for a WAL which readers let grow.
+_CHECKPOINT_PAGES = 4000
+# What one transaction changes should fit: pages of a full cache are written before their time.
+_WRITER_CACHE_KIB = 8 * 1024
+
+
+def sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
+    """Make the engine of the one writer or of the readers of a SQLite file."""
+    file = Path(url.database or "").absolute()
+    mode = "rwc" if writing else "ro"
+    engine = create_async_engine(
+        url.set(database=f"file:{file}", query={"mode": mode, "uri": "true"}),
+        pool_size=1 if writing else READERS,
+        max_overflow=0,
+        connect_args={"timeout": BUSY_TIMEOUT_S},
+        hide_parameters=True,  # an error must not carry numbers and texts into a log
+    )
+    pragmas = ["foreign_keys = ON"]
+    if writing:
+        pragmas += [
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+            f"cache_size = -{_WRITER_CACHE_KIB}",
+        ]
+    # A writer takes its lock at once: no statement in the middle can then find it taken.
+    _begin_by_ourselves(engine.sync_engine, "BEGIN IMMEDIATE" if writing else "BEGIN", pragmas)
+    return engine
+
+
+def _begin_by_ourselves(engine: Engine, begin: str, pragmas: Sequence[str] = ()) -> None:
+    """Let every transaction of a SQLite engine start with a BEGIN, which the driver omits."""
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def migrate(url: URL) -> None:
+    """Bring the schema to this version's (blocking)."""
+    backend = url.get_backend_name()
+    engine = create_engine(
+        url.set(drivername=_SYNC_DRIVERS[backend]), poolclass=NullPool, hide_parameters=True
+    )
+    if backend == "sqlite":
+        _begin_by_ourselves(engine, "BEGIN IMMEDIATE")  # so that tables come all or not at all
+    try:
+        upgrade(engine)
+    except CommandError as error:
+        raise StoreUnavailableError(
+            "The store was written by a newer version of receiver, or is not a receiver's store; "
+            "install that version or set store_url to another database."
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def upgrade(engine: Engine) -> None:
+    """Run the migrations that the database has not seen."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
