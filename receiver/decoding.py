@@ -4,6 +4,7 @@ import json
 
 import structlog
 
+from receiver.domain import times
 from receiver.domain.events import Arrival, Trust
 from receiver.huawei import wire
 from receiver.huawei.registration import RegistrationError, read_registration
@@ -34,7 +35,7 @@ def set_aside(row: Row, reason: str, body: bytes | None = None) -> Quarantined:
     """Make the event that puts a row, or one item of it (`body`), into the quarantine."""
     return Quarantined(
         # Not the row's own trust, which may be what cannot be read.
-        arrival=Arrival(row.application, row.received_at, Trust.OPEN),
+        arrival=Arrival(row.application, _received_at(row), Trust.OPEN),
         kind=row.kind,
         reason=reason,
         peer=row.peer,
@@ -59,4 +60,9 @@ def _decode_push(row: Row) -> list[Event]:
 
 
 def _arrival(row: Row) -> Arrival:
-    return Arrival(row.application, row.received_at, Trust(row.trust))
+    return Arrival(row.application, _received_at(row), Trust(row.trust))
+
+
+def _received_at(row: Row) -> int:
+    """Give the arrival, brought to what can be written as a time."""
+    return min(max(row.received_at, 0), times.LAST)

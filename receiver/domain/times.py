@@ -10,6 +10,7 @@ SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+LAST = (_LAST - _EPOCH) // _MICROSECOND  # the last instant that RFC 3339 can write
 
 
 def parse(text: str) -> int | None:

@@ -40,6 +40,7 @@ class JournalFile:
         try:
             # Read-only: SQLite before 3.51.3 can corrupt a WAL that two connections checkpoint.
             reader = await aiosqlite.connect(f"file:{path}?mode=ro", uri=True)
+            reader.text_factory = _read_text
         except sqlite3.Error as error:
             await process.end()
             raise _cannot_open(path, str(error)) from error
@@ -125,7 +126,7 @@ class JournalFile:
             " WHERE position > ? AND position <= ? ORDER BY position",
             (position, last),
         )
-        return [Row(*row) for row in found]
+        return [_read_row(*row) for row in found]
 
     async def arrival_after(self, position: int) -> int | None:
         """Give when the entry after a position arrived (microseconds), None if there is none."""
@@ -133,14 +134,15 @@ class JournalFile:
             "SELECT received_at FROM journal WHERE position > ? ORDER BY position LIMIT 1",
             (position,),
         )
-        return int(found[0][0]) if found else None
+        return _read_time(found[0][0]) if found else None
 
     async def _fetch(self, sql: str, values: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         try:
             return list(await self._reader.execute_fetchall(sql, values))
         except sqlite3.DatabaseError as error:
+            name = getattr(error, "sqlite_errorname", type(error).__name__)
             raise JournalUnavailableError(
-                f"The journal {self._path} cannot be read ({error.sqlite_errorname}). If it stays "
+                f"The journal {self._path} cannot be read ({name}). If it stays "
                 "so, the file is damaged: stop the receiver, keep a copy, and save what can be "
                 "read by the command .recover of sqlite3."
             ) from error
@@ -164,6 +166,31 @@ class JournalFile:
         """Close the file and end its writer."""
         await self._reader.close()
         await self._process.end()
+
+
+# SQLite keeps values of any type in any column. Nothing of ours writes others than the right ones,
+# but a file that was damaged or edited may hold them: one row must not stop all behind it.
+def _read_row(position: int, *values: object) -> Row:
+    kind, application, received_at, peer, trust, headers, body = values
+    return Row(
+        position,
+        _read_text(kind),
+        _read_text(application),
+        _read_time(received_at),
+        _read_text(peer),
+        _read_text(trust),
+        _read_text(headers),
+        body if isinstance(body, bytes) else str(body).encode(),
+    )
+
+
+def _read_text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _read_time(value: object) -> int:
+    """Read a time; what is none counts as the epoch."""
+    return value if isinstance(value, int) else 0
 
 
 def _cannot_open(path: Path, cause: str) -> DataDirectoryError:

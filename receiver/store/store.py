@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.util
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,9 @@ def _translated() -> Iterator[None]:
             # "Program limit exceeded": PostgreSQL's word for a value too large for an index.
             raise StoreRejectedError(f"The store refused a value: {_cause(error)}.") from None
         raise StoreUnavailableError(f"The store does not answer: {_cause(error)}.") from error
+    except sqlite3.Error as error:  # of what goes past SQLAlchemy
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        raise StoreUnavailableError(f"The store does not answer: {name}.") from error
     except (exc.StatementError, OverflowError, UnicodeError) as error:
         raise StoreRejectedError(f"The store refused a value: {type(error).__name__}.") from None
 

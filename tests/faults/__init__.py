@@ -1,0 +1,1 @@
+"""The fault harness: break what the receiver stands on, then audit what it kept."""
