@@ -2,7 +2,8 @@
 
 `python -m tests.faults --json deploy/figures/faults.json` and
 `python -m tests.benchmarks --json deploy/figures/benchmarks.json` measure;
-`python -m tests.readme_figures` puts the results into the README. A test compares the two.
+`python -m tests.readme_figures` puts the results into the README. A test compares the two. Parts
+that were measured apart stand in files of their own (`faults-2.json`) and in tables of their own.
 """
 
 import json
@@ -80,7 +81,8 @@ SECTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 def sections() -> Iterator[tuple[str, str]]:
     """Give the name and the text of each measured section."""
     for name, write in SECTIONS.items():
-        yield name, write(json.loads((RESULTS / f"{name}.json").read_text()))
+        documents = [json.loads(file.read_text()) for file in sorted(RESULTS.glob(f"{name}*.json"))]
+        yield name, "\n\n".join(write(document) for document in documents)
 
 
 def with_sections(readme: str) -> str:

@@ -14,6 +14,7 @@ from receiver.cli.commands import app
 from receiver.metrics import Metrics
 from receiver.settings import PREFIX, Settings
 from tests.conftest import ROOT, a_node
+from tests.readme_figures import with_sections
 
 README = (ROOT / "README.md").read_text()
 PUBLIC_ROUTES = {"POST /callbacks/{token}", "GET /healthz"}
@@ -186,3 +187,8 @@ def test_every_setting_in_it_exists() -> None:
     dotted = re.compile(r"([a-z_]+)(\.[a-z_]+)+")
     found = {s for s in code_spans() if (m := dotted.fullmatch(s)) and m[1] in tables}
     assert found - set(SETTINGS) == set()
+
+
+def test_measured_sections_hold_what_was_measured() -> None:
+    """The guarantees' and the performance's figures are those of the harnesses, unedited."""
+    assert with_sections(README) == README

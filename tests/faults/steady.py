@@ -7,27 +7,26 @@ a stall counts for every push that it delayed.
 import itertools
 import json
 import random
-import select
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import quantiles
-from typing import Annotated, Self, TextIO
+from typing import Annotated, Self
 
 import typer
 
 from tests.e2e.load import STATES, Attempt, Load
+from tests.faults.client import write_record
 from tests.server import ROOT, Server, clean_environment, eventually
 
 RATE = 200.0  # pushes a second
 _SLOWEST_S = 1.0
 _CONNECTIONS = 40
 _BEGIN_AFTER_S = 0.1
-_NOTE_EVERY_S = 0.05
 _WARM_UP_S = 1.0
 _END_PATIENCE_S = 30.0
 _BATCH_EVERY, _IN_A_BATCH = 5, 4  # each fifth push is a batch
@@ -198,21 +197,7 @@ def main(
 ) -> None:
     """Push until the standard input is closed; write a line of JSON for each push."""
     not_ours = Server(record.parent / "none", port=port)
-    with record.open("a") as file:
-        load = _SteadyLoad(not_ours, name, connections=_CONNECTIONS)
-        with load:
-            written = 0
-            while not select.select([sys.stdin], [], [], _NOTE_EVERY_S)[0]:
-                written = _note(load, file, written)
-        _note(load, file, written)
-
-
-def _note(load: Load, file: TextIO, written: int) -> int:
-    """Write the attempts from a number on; give the number of the next."""
-    new = load.attempts[written:]
-    file.writelines(f"{json.dumps(asdict(attempt))}\n" for attempt in new)
-    file.flush()
-    return written + len(new)
+    write_record(_SteadyLoad(not_ours, name, connections=_CONNECTIONS), record)
 
 
 if __name__ == "__main__":
