@@ -81,7 +81,8 @@ SECTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 def sections() -> Iterator[tuple[str, str]]:
     """Give the name and the text of each measured section."""
     for name, write in SECTIONS.items():
-        documents = [json.loads(file.read_text()) for file in sorted(RESULTS.glob(f"{name}*.json"))]
+        files = sorted(RESULTS.glob(f"{name}*.json"), key=lambda file: file.stem)
+        documents = [json.loads(file.read_text()) for file in files]
         yield name, "\n\n".join(write(document) for document in documents)
 
 
