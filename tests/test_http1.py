@@ -264,6 +264,36 @@ async def test_a_header_without_an_end_is_not_kept(caplog: pytest.LogCaptureFixt
     assert "y" not in caplog.text
 
 
+# heads of less than LIMITS.max_head_bytes
+HEADS = [
+    pytest.param(post(b"", *(f"X-{n}: {'y' * 90}" for n in range(18))), id="many headers"),
+    pytest.param(post(b"", "X: " + "y" * 1800), id="long header"),
+    pytest.param(post(b"", path="/" + "y" * 1800), id="long target"),
+]
+
+
+@pytest.mark.parametrize("sent", HEADS)
+@pytest.mark.parametrize("at_a_time", [10, 100, 1000])
+async def test_a_head_may_come_in_pieces(sent: bytes, at_a_time: int) -> None:
+    """A head below the limit is taken however it is cut: no byte counts twice."""
+    handler = Echo()
+    async with connected(handler) as client:
+        for start in range(0, len(sent), at_a_time):
+            client.send(sent[start : start + at_a_time])
+            await asyncio.sleep(0.001)
+        assert (await client.answer())[0] == 200
+    assert handler.troubles == []
+
+
+async def test_target_and_headers_share_the_limit() -> None:
+    """What neither breaks alone they break together."""
+    handler = Echo()
+    async with connected(handler) as client:
+        client.send(post(b"", "X: " + "y" * 1200, path="/" + "y" * 1200))
+        assert (await client.answer())[0] == 400
+    assert handler.troubles == [Trouble.HEAD_TOO_LARGE]
+
+
 async def test_answers_come_in_the_order_of_the_requests() -> None:
     """A later request that is done first waits for its turn."""
     handler = Echo(at_once=False)

@@ -153,6 +153,7 @@ class Connection(asyncio.Protocol):
         "_exchange",
         "_exchanges",
         "_head_bytes",
+        "_held_back_bytes",
         "_is_deaf",
         "_is_paused",
         "_parser",
@@ -171,6 +172,7 @@ class Connection(asyncio.Protocol):
         self._is_deaf = False  # no further request is taken
         self._is_paused = False
         self._head_bytes = 0
+        self._held_back_bytes = 0
         self._url = b""
         self._body: bytes | bytearray = b""
 
@@ -195,7 +197,7 @@ class Connection(asyncio.Protocol):
         """Read on."""
         if self._is_deaf:
             return
-        reading = self._exchange
+        reading, counted = self._exchange, self._head_bytes
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -205,8 +207,7 @@ class Connection(asyncio.Protocol):
             self._give_up(Trouble.MALFORMED)
         else:
             if reading is not None and reading is self._exchange and not reading.path:
-                # A header that never ends is handed over by the parser at its end only.
-                self._count_head(len(data))
+                self._count_held_back(0 if self._head_bytes > counted else len(data))
 
     def eof_received(self) -> bool:
         """Answer what is whole, although the client will send no more."""
@@ -233,11 +234,13 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._body = b""
         self._head_bytes = 0
+        self._held_back_bytes = 0
         self.deadline = self._edge.now + self._edge.limits.request_s
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request target."""
         self._url += url
+        self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; one behind the body is only counted."""
@@ -246,9 +249,7 @@ class Connection(asyncio.Protocol):
             return
         if not exchange.path:
             exchange.headers.append((name.lower(), value.rstrip(b" \t")))
-        self._head_bytes += len(name) + len(value) + _AROUND_A_HEADER
-        if self._head_bytes > self._edge.limits.max_head_bytes:
-            self._give_up(Trouble.HEAD_TOO_LARGE)
+        self._count_head(len(name) + len(value) + _AROUND_A_HEADER)
 
     def on_headers_complete(self) -> None:
         """Judge the request by its head."""
@@ -256,9 +257,6 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return
         parser, edge = self._parser, self._edge
-        if len(self._url) > edge.limits.max_head_bytes:
-            self._give_up(Trouble.HEAD_TOO_LARGE)
-            return
         exchange.started = time.perf_counter()
         exchange.method = parser.get_method()
         exchange.path = _path(self._url)
@@ -384,8 +382,18 @@ class Connection(asyncio.Protocol):
     # --- limits -----------------------------------------------------------------------------
 
     def _count_head(self, more_bytes: int) -> None:
+        """Count what the parser has handed over of a head."""
         self._head_bytes += more_bytes
-        if self._head_bytes > self._edge.limits.max_head_bytes:
+        self._held_back_bytes = 0
+        self._check_head()
+
+    def _count_held_back(self, more_bytes: int) -> None:
+        """Count what the parser keeps: a header that never ends is handed over at its end only."""
+        self._held_back_bytes += more_bytes
+        self._check_head()
+
+    def _check_head(self) -> None:
+        if self._head_bytes + self._held_back_bytes > self._edge.limits.max_head_bytes:
             self._give_up(Trouble.HEAD_TOO_LARGE)
 
     def run_out(self) -> None:
