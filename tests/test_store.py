@@ -40,6 +40,15 @@ MESSAGE: dict[str, Any] = {
     "occurred_at": NOW,
     "trust": "open",
 }
+REPORT: dict[str, Any] = {
+    "status": "DELIVRD",
+    "update_time": "",
+    "trust": "open",
+    "received_at": NOW,
+    "last_received_at": NOW,
+    "redeliveries": 0,
+    "raw": "{}",
+}
 OTHERS = {"alembic_version"}
 MEGABYTE = 1024 * 1024
 
@@ -201,17 +210,7 @@ async def test_readers_see_only_what_is_committed(store_url: str) -> None:
 
 async def test_every_report_belongs_to_a_message(store_url: str) -> None:
     """A report of a message that does not exist is refused."""
-    orphan = {
-        "message_id": 99,
-        "sequence": 1,
-        "status": "DELIVRD",
-        "update_time": "",
-        "trust": "open",
-        "received_at": NOW,
-        "last_received_at": NOW,
-        "redeliveries": 0,
-        "raw": "{}",
-    }
+    orphan = {**REPORT, "message_id": 99, "sequence": 1}
     async with a_store(store_url) as store:
         with pytest.raises(StoreRejectedError):
             async with store.writing() as connection:
@@ -253,15 +252,6 @@ async def test_many_rows_are_written_as_one_by_one(store_url: str, count: int) -
 
 async def test_rows_are_found_by_all_columns_of_their_key(store_url: str) -> None:
     """An update reaches the row whose whole key fits, and no other."""
-    usual = {
-        "status": "DELIVRD",
-        "update_time": "",
-        "trust": "open",
-        "received_at": NOW,
-        "last_received_at": NOW,
-        "redeliveries": 0,
-        "raw": "{}",
-    }
     keys = [(1, 1), (1, 2), (2, 1)]
     async with a_store(store_url) as store:
         async with store.writing() as connection:
@@ -269,7 +259,7 @@ async def test_rows_are_found_by_all_columns_of_their_key(store_url: str) -> Non
                 connection, messages, [MESSAGE, {**MESSAGE, "id": 2, "sms_msg_id": "m2"}]
             )
             await insert_rows(
-                connection, reports, [{**usual, "message_id": m, "sequence": s} for m, s in keys]
+                connection, reports, [{**REPORT, "message_id": m, "sequence": s} for m, s in keys]
             )
             await update_rows(
                 connection,

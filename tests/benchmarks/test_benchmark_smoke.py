@@ -11,6 +11,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,21 @@ ROOT = Path(__file__).parents[2]
 WITHOUT_WRK = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 
 
+def run_quick(directory: Path, *options: str) -> tuple[str, Any]:
+    """Run the quick benchmark, which must end well; give what it printed and its document."""
+    path = directory / "result.json"
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks", "--quick", *options, "--json", path],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout, json.loads(path.read_text())
+
+
 @pytest.mark.parametrize(
     "generator",
     [
@@ -35,21 +51,10 @@ WITHOUT_WRK = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not
 )
 def test_a_quick_run_prints_rates_with_ratios(generator: Generator, tmp_path: Path) -> None:
     """A quick run on the bare server ends well, prints its ratios and writes them as JSON."""
-    path = tmp_path / "result.json"
-    command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--server", "bare"]
-    ran = subprocess.run(
-        [*command, "--generator", generator, "--json", str(path)],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "x bare" in ran.stdout
-    assert "x fastapi" in ran.stdout
-    assert "1.00" in ran.stdout
-    document = json.loads(path.read_text())
+    printed, document = run_quick(tmp_path, "--server", "bare", "--generator", generator)
+    assert "x bare" in printed
+    assert "x fastapi" in printed
+    assert "1.00" in printed
     assert document["machine"]["cores"] > 0
     assert document["machine"]["fdatasync_p99_us"] >= document["machine"]["fdatasync_p50_us"] > 0
     assert [row["mode"] for row in document["results"]] == ["close", "keep-alive"]
@@ -76,18 +81,9 @@ def test_a_percentile_is_the_nearest_rank(percent: float, expected: float) -> No
 
 def test_a_quick_run_of_one_figure_shows_it_without_judging(tmp_path: Path) -> None:
     """`--only` measures one figure; a quick run judges none."""
-    path = tmp_path / "result.json"
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks", "--quick", "--only", "idle", "--json", path],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "not judged" in ran.stdout
-    (figure,) = json.loads(path.read_text())["figures"]
+    printed, document = run_quick(tmp_path, "--only", "idle")
+    assert "not judged" in printed
+    (figure,) = document["figures"]
     assert figure["name"] == "idle"
     assert figure["numbers"]["rss_mb"] > 20
     assert [bound["reached"] for bound in figure["bounds"]] == [None, None]
