@@ -35,6 +35,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *clocks.EXPERIMENTS,
     *twice.EXPERIMENTS,
 )
+_RESULT = Path("build/faults/faults.json")
 _OK, _FAILED, _NOT_RUN = "ok", "FAILED", "NOT RUN"
 _COLOURS = {_OK: "green", _FAILED: "red", _NOT_RUN: "yellow"}
 
@@ -76,7 +77,7 @@ def main(
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="what cannot run here is no failure")
     ] = False,
-    json_path: Annotated[Path | None, typer.Option("--json", help="also write here")] = None,
+    json_path: Annotated[Path, typer.Option("--json", help="the lines as JSON")] = _RESULT,
     show: Annotated[bool, typer.Option("--list", help="name the experiments and end")] = False,
 ) -> None:
     """Break the receiver's surroundings and audit what it kept."""
@@ -94,8 +95,9 @@ def main(
         for experiment in chosen:
             lines.append(_run(experiment, Path(made), console, quick=quick))
             console.print(lines[-1].describe())
-            if json_path is not None:  # each time: a run that is cut short has shown something too
-                _write(json_path, machine, lines, quick=quick)
+            # Each time: a run that is cut short has shown something too.
+            _write(json_path, machine, lines, quick=quick)
+    console.print(f"figures: {json_path}")
     bad = {_FAILED} if skip_missing else {_FAILED, _NOT_RUN}
     raise typer.Exit(1 if any(line.result in bad for line in lines) else 0)
 
@@ -167,6 +169,7 @@ def _write(path: Path, machine: Machine, lines: list[Line], *, quick: bool) -> N
         "quick": quick,
         "experiments": [dataclasses.asdict(line) for line in lines],
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2) + "\n")
 
 
