@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from receiver.errors import DataDirectoryError
+from receiver.errors import DataDirectoryError, InUseError
 
 _LOCK_FILE = "lock"
 
@@ -34,7 +34,7 @@ def held(lock_file: Path, what: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
-            raise DataDirectoryError(
+            raise InUseError(
                 f"{what} is in use by another receiver (process {holder}). Stop that one, or "
                 "give this one its own."
             ) from error

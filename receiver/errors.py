@@ -13,6 +13,10 @@ class DataDirectoryError(ReceiverError):
     """The data directory cannot be used, for example because another process holds it."""
 
 
+class InUseError(DataDirectoryError):
+    """Another process holds it."""
+
+
 class JournalUnavailableError(ReceiverError):
     """The journal could not make an entry durable; nothing was acknowledged."""
 

@@ -36,6 +36,11 @@ class Metrics:
         Info("receiver_build", "Version of the receiver.", registry=registry).info(
             {"version": version}
         )
+        self._catalogue = Info(
+            "receiver_catalogue",
+            "Version of the catalogue of status codes in force.",
+            registry=registry,
+        )
         self.pushes = Counter(
             "receiver_pushes",
             "Requests to the callback address, by kind of push and what became of them.",
@@ -136,6 +141,10 @@ class Metrics:
             buckets=_DELIVERY_BUCKETS,
             registry=registry,
         )
+
+    def show_catalogue(self, version: str) -> None:
+        """Show which catalogue decides."""
+        self._catalogue.info({"version": version})
 
     def names(self) -> Iterable[str]:
         """Give the names of our own metrics as a scraper sees them."""

@@ -188,10 +188,7 @@ class Projection:
 
     def decide(self, message: Message, policy: Policy) -> None:
         """Fold one touched message and note the result as a change."""
-        folded = fold(
-            message.send, list(message.reports.values()), late_delivered=policy.late_delivered
-        )
-        verdict = decide(subject_of(folded), policy.catalogue, policy.waits)
+        folded, verdict = refold(message, policy)
         self.changes.messages.append(Decided(message, folded, verdict))
 
     def finish(self) -> Changes:
@@ -247,6 +244,13 @@ class Projection:
             )
             self.changes.redeliveries += 1
         self._touched_uplinks[key] = record
+
+
+def refold(message: Message, policy: Policy) -> tuple[Folded, Verdict]:
+    """Derive a message's state and verdict from all that is known of it."""
+    reports = list(message.reports.values())
+    folded = fold(message.send, reports, late_delivered=policy.late_delivered)
+    return folded, decide(subject_of(folded), policy.catalogue, policy.waits)
 
 
 def subject_of(folded: Folded, *, overdue: bool = False) -> Subject:

@@ -21,6 +21,7 @@ from receiver.errors import (
     StoreUnavailableError,
 )
 from receiver.journal import Journal, Row
+from receiver.pacing import Pacer, give_way
 from receiver.projection import Changes, Event, Policy, Projection, keys_of
 from receiver.store import projecting
 from receiver.store.store import Store
@@ -34,14 +35,6 @@ _UPKEEP_EVERY_S = 60.0
 _OVERDUE_SLICE = 500
 _QUIET_LOOKS = 2  # the first look that finds nothing may fall between two pushes
 _MOST_EVENTS = 1000  # in one transaction, but that one row is never cut
-# While pushes crowd before the disk, this much time is left to them for each unit taken, and less
-# when the store has fallen far behind. A push that is turned away is lost, a store that lags is
-# not: even then most of the time is theirs.
-_CROWD = 3  # pushes waiting
-_GIVE_WAY = 15
-_FAR_BEHIND_ROWS = 200_000
-_GIVE_WAY_FAR_BEHIND = 7
-_LONGEST_BREATH_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,47 +61,6 @@ class Observers:
     on_orphans: Callable[[int], None] = _ignore  # how many there are at the start
     on_overdue: Callable[[int], None] = _ignore
     on_failure: Callable[[], None] = _ignore
-
-
-def give_way(*, waiting: int, behind: int) -> int:
-    """Say how much time is left to pushes for each unit taken.
-
-    Args:
-        waiting: pushes that wait for the disk.
-        behind: rows of the journal that the store does not have.
-    """
-    if waiting < _CROWD:
-        return 0
-    return _GIVE_WAY if behind < _FAR_BEHIND_ROWS else _GIVE_WAY_FAR_BEHIND
-
-
-class Pacer:
-    """Shares the time: lets everything else run after each slice, and longer while pushes crowd."""
-
-    def __init__(self, slice_s: float, give_way: Callable[[], int]) -> None:
-        """Start to count.
-
-        Args:
-            slice_s: how long the event loop may be held.
-            give_way: how much time is left to others for each unit taken; 0 if they need none.
-        """
-        self._slice_s = slice_s
-        self._give_way = give_way
-        self._since = time.perf_counter()
-
-    async def breathe(self) -> None:
-        """Rest if the slice is used up."""
-        if time.perf_counter() - self._since >= self._slice_s:
-            await self.rest()
-
-    async def rest(self) -> None:
-        """Give way for the time taken since the last rest, that of the store's thread included."""
-        taken = time.perf_counter() - self._since
-        await asyncio.sleep(0)  # who came meanwhile is not seen to wait before this
-        left = self._give_way() * taken
-        if left:
-            await asyncio.sleep(min(left, _LONGEST_BREATH_S))
-        self._since = time.perf_counter()
 
 
 @dataclass(slots=True)
@@ -144,7 +96,7 @@ class Projector:
         self.healthy = False  # whether the last write to the store worked
         self._journal = journal
         self._store = store
-        self._policy = policy
+        self.policy = policy  # may be replaced at any time; what is decided next goes by it
         self._clock = clock
         self._options = options or Options()
         self._observers = observers or Observers()
@@ -281,7 +233,7 @@ class Projector:
                 projection.apply(event)
                 await pacer.breathe()
             for message in projection.touched():
-                projection.decide(message, self._policy)
+                projection.decide(message, self.policy)
                 await pacer.breathe()
             changes = projection.finish()
             await projecting.save(connection, changes, self._options.quarantine, pacer.breathe)

@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from receiver.datadir import is_secret
+from receiver.domain.languages import Language
 from receiver.domain.messages import LateDelivered
 from receiver.errors import SettingsError
 from receiver.store.store import check_url, default_url
@@ -158,7 +159,8 @@ class Settings(BaseSettings):
     shutdown_seconds: float = Field(default=8.0, gt=0, le=3600)
     ack: Literal["journal", "store"] = "journal"
     late_delivered: LateDelivered = "wins"
-    language: Literal["en"] = "en"
+    language: Language = Language.EN
+    catalogue_file: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_need_key: bool = False
     journal: JournalSettings = JournalSettings()

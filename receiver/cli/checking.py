@@ -13,6 +13,7 @@ from rich.text import Text
 
 from receiver import settings
 from receiver.errors import SettingsError
+from receiver.policies import make_catalogue
 from receiver.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -51,7 +52,7 @@ def check(config: Path | None) -> Findings:
         findings.warnings = _unknown()
         return findings
     findings.settings = settings.describe(loaded)
-    findings.problems = _check_directory(loaded.data_dir)
+    findings.problems = _check_directory(loaded.data_dir) + _check_catalogue(loaded)
     findings.warnings = _warnings(loaded)
     return findings
 
@@ -96,6 +97,14 @@ def _check_directory(path: Path) -> list[str]:
         return [f"data_dir: {error.strerror}"]
     if not os.access(nearest, os.W_OK | os.X_OK):
         return [f"data_dir: {nearest} cannot be written by this user"]
+    return []
+
+
+def _check_catalogue(loaded: Settings) -> list[str]:
+    try:
+        make_catalogue(loaded)
+    except SettingsError as error:
+        return str(error).splitlines()
     return []
 
 

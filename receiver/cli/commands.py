@@ -1,13 +1,20 @@
 """The commands and their options; the work is done by the modules beside this one."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from receiver import __version__, logs, settings
-from receiver.cli import checking, demonstrating, looking, serving, simulating
+from receiver.cli import checking, demonstrating, looking, reclassifying, serving, simulating
+from receiver.cli import codes as codes_command
+from receiver.cli.client import Client
+from receiver.domain import times
+from receiver.domain.catalogue import Category, RetryClass
+from receiver.domain.languages import FALLBACK, Language, speaks
+from receiver.policies import make_catalogue
 from receiver.simulator import SimulationOptions
 
 app = typer.Typer(
@@ -34,6 +41,21 @@ ApiKey = Annotated[
         help="Its key; default: from the settings or the data directory.",
     ),
 ]
+
+Lang = Annotated[
+    str | None, typer.Option("--lang", help="en or zh; default: the setting `language`.")
+]
+
+
+class Seen(StrEnum):
+    """Which of the codes that came."""
+
+    UNKNOWN = "unknown"  # nothing explains them
+    UNLISTED = "unlisted"  # they have no row of their own
+
+
+def _language(tag: str | None, loaded: settings.Settings) -> Language:
+    return loaded.language if tag is None else speaks(tag) or FALLBACK
 
 
 @app.callback(invoke_without_command=True)
@@ -102,10 +124,77 @@ def explain(
     code: Annotated[str, typer.Argument(help="A status code, listed or not.")],
     source: Annotated[int | None, typer.Option(min=1, max=3, help="The report's `source`.")] = None,
     org_code: Annotated[str | None, typer.Option(help="The report's `orgCode`.")] = None,
+    config: Config = None,
+    lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a status code means and what to do."""
-    looking.explain(code, source=source, org_code=org_code, as_json=as_json)
+    loaded = settings.load(config)
+    codes_command.explain(
+        make_catalogue(loaded),
+        code,
+        source=source,
+        org_code=org_code,
+        language=_language(lang, loaded),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def codes(
+    category: Annotated[Category | None, typer.Option(help="Only codes of this category.")] = None,
+    retry: Annotated[RetryClass | None, typer.Option(help="Only codes of this class.")] = None,
+    seen: Annotated[
+        Seen | None,
+        typer.Option(help="Ask a running receiver which codes came and are not in its catalogue."),
+    ] = None,
+    config: Config = None,
+    lang: Lang = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print all fields as CSV, as `catalogue_file` takes it.")
+    ] = False,
+    as_json: AsJson = False,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+) -> None:
+    """List the catalogue in force, or the codes that it lacks."""
+    loaded = settings.load(config)
+    if seen is not None:
+        client = Client.of(loaded, api_url, api_key)
+        codes_command.show_seen(client, seen.value, as_json=as_json)
+        return
+    catalogue, language = make_catalogue(loaded), _language(lang, loaded)
+    entries = codes_command.select(catalogue, category, retry)
+    if as_csv:
+        codes_command.write_csv(entries)
+    elif as_json:
+        codes_command.write_json(catalogue, entries, language)
+    else:
+        codes_command.show(entries, language)
+
+
+@app.command()
+def reclassify(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would change.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option(help="Only messages sent at or after, for example 2026-01-31.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Fold history again with today's catalogue and policy; can be stopped and goes on later."""
+    if dry_run and api_url:
+        raise typer.BadParameter("--dry-run reads the store itself: run it where the store is.")
+    moment = None if since is None else times.parse(since)
+    if since is not None and moment is None:
+        raise typer.BadParameter("--since must be a date or an RFC 3339 time.")
+    loaded = settings.load(config)
+    client = Client.of(loaded, api_url, api_key) if api_url else None
+    reclassifying.reclassify(loaded, client, since=moment, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()
@@ -115,12 +204,13 @@ def lookup(
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Messages of a number.")] = 20,
+    lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a running receiver for a message by its id, or for the messages to a number."""
     loaded = settings.load(config)
-    client = looking.Client.of(loaded, api_url, api_key)
-    looking.lookup(client, what, limit=limit, as_json=as_json)
+    client = Client.of(loaded, api_url, api_key)
+    looking.lookup(client, what, limit=limit, language=_language(lang, loaded), as_json=as_json)
 
 
 @app.command()

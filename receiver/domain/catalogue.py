@@ -1,15 +1,18 @@
 """The catalogue: what a status code means, and which row decides for one report."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from enum import IntEnum, StrEnum
 from functools import lru_cache
 from hashlib import sha256
 
+from receiver.domain.codes import Numbered, fold, heads, numbered, twin
+from receiver.domain.languages import Language
+from receiver.domain.patterns import Patterns, is_pattern
+
 PLATFORM = "platform"
 SEND_API = "send-api"  # rows for send responses; a report with the same code means something else
-FAMILY_MARK = "*"  # ends the code of a row that speaks for all codes with its prefix
 MEMO_SIZE = 4096  # strangers choose the codes, so what is remembered of them is bounded
 LONGEST_REMEMBERED = 64  # characters; no listed code comes near
 
@@ -51,39 +54,53 @@ class Rank(IntEnum):
 
     OVERRIDE = 0  # the user's own rows
     OFFICIAL = 1  # the platform's lists
-    RELATED = 2  # lists of the same carriers or protocols
+    RELATED = 2  # lists of the same carriers, seen through a sister product
+    PROTOCOL = 3  # the protocols' own lists, and what is publicly known of carriers
     FALLBACK = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a row says to people, in one language."""
+
+    meaning: str
+    cause: str
+    suggestion: str
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One row of the catalogue."""
 
-    code: str  # as listed; a trailing `*` makes the row a family
+    code: str  # as listed; with `*` at an end or `?` inside, the row is a family
     origin: str  # who issues the code: platform, supplier, generic, carrier-..., send-api
     scope: str  # mainland, international or both
     category: Category
     retry: RetryClass
     retry_after_s: int | None  # seconds; None: the wait of the retry class
-    meaning: str
-    cause: str
-    suggestion: str
+    billable: bool | None  # None: it depends on more than the code
+    en: Words
+    zh: Words
     source: str  # the list that the row was taken from
     rank: Rank
 
     @property
-    def family(self) -> str | None:
-        """The prefix that a family row stands for; None for any other row and for a bare `*`."""
-        if not self.code.endswith(FAMILY_MARK):
-            return None
-        return self.code.removesuffix(FAMILY_MARK) or None
+    def is_family(self) -> bool:
+        """Whether the row speaks for all codes that fit its pattern."""
+        return is_pattern(self.code)
+
+    def words(self, language: Language) -> Words:
+        """Give the texts in a language."""
+        return self.zh if language is Language.ZH else self.en
 
 
 class Rule(StrEnum):
-    """How a row was found."""
+    """How a row was found; each is less sure than the one before."""
 
     EXACT_SOURCE = "exact-source"  # the very code, and the row's origin fits the report's source
     EXACT = "exact"
+    VARIANT = "variant"  # the same code in another writing
+    SIBLING = "sibling"  # the same number in a family that shares its numbers
     FAMILY = "family"
     FALLBACK = "fallback"
 
@@ -96,6 +113,16 @@ class Match:
     rule: Rule
     code: str  # as it was asked for: the status, or the network's own code where that says more
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether the catalogue has a row for this very code, in whatever writing."""
+        return self.rule in _LISTED
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether neither a row nor a family explains the code."""
+        return self.rule is Rule.FALLBACK
+
 
 FALLBACK_ENTRY = Entry(
     code="*",
@@ -104,16 +131,26 @@ FALLBACK_ENTRY = Entry(
     category=Category.UNKNOWN,
     retry=RetryClass.INVESTIGATE,
     retry_after_s=None,
-    meaning="Code that the catalogue does not know",
-    cause="Neither this code nor a family of codes that it belongs to is listed.",
-    suggestion="Record the code and ask customer service what it means.",
+    billable=None,
+    en=Words(
+        "Code that the catalogue does not know",
+        "Neither this code nor a family of codes that it belongs to is listed.",
+        "Record the code and ask your account manager what it means.",
+    ),
+    zh=Words(
+        "目录中没有的状态码",
+        "该状态码及其所属的状态码族均未收录。",
+        "记录该状态码，并向客户经理询问其含义。",
+    ),
     source="built in",
     rank=Rank.FALLBACK,
 )
 
+_LISTED = frozenset({Rule.EXACT_SOURCE, Rule.EXACT, Rule.VARIANT})
 _STATES = frozenset({"DELIVRD", "ACCEPTD", "UNKNOWN"})  # say a state, not a reason for failure
+# SMPP's other states (SMPP 3.4, 5.2.28): that a message failed, but hardly why.
+_SUMMARIES = frozenset({"EXPIRED", "DELETED", "UNDELIV", "REJECTD"})
 _NO_ORG_CODE = frozenset({"", "000"})  # the network had nothing to add
-_PRECISION = {Rule.EXACT_SOURCE: 2, Rule.EXACT: 2, Rule.FAMILY: 1, Rule.FALLBACK: 0}
 
 _SHARED_ORIGINS = ("supplier", "generic")
 _CARRIERS = ("carrier-mobile", "carrier-unicom", "carrier-telecom", "carrier-other")
@@ -124,13 +161,16 @@ _FITNESS: Mapping[int, _Fitness] = {
     for source, own in ((1, (PLATFORM,)), (2, _CARRIERS), (3, (PLATFORM,)))
 }
 
+Siblings = Mapping[str, Sequence[str]]  # family -> families in which the same number says the same
+
 
 class Catalogue:
     """All rows, indexed. The order of the rows settles what nothing else does."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], siblings: Siblings | None = None) -> None:
         self.entries = tuple(entries)
-        self.version = _digest(self.entries)
+        self._siblings = dict(siblings or {})
+        self.version = _digest(self.entries, self._siblings)
         self._reports = _Index(entry for entry in self.entries if entry.origin != SEND_API)
         self._sends = _Index(entry for entry in self.entries if entry.origin == SEND_API)
         self._memo = lru_cache(maxsize=MEMO_SIZE)(self._find)
@@ -146,14 +186,14 @@ class Catalogue:
         Args:
             code: the report's status.
             source: who made the report: 1 SMS platform, 2 SMSC, 3 Huawei platform.
-            org_code: the network's own code; it decides where it leads to a more specific row.
+            org_code: the network's own code; it decides where it says more than the status.
         """
         fitting = source if source in _FITNESS else None
         match = self._look(code, fitting)
-        if _PRECISION[match.rule] == _PRECISION[Rule.EXACT] or not _refines(code, org_code):
+        if not _refines(code, org_code):
             return match
         refined = self._look(org_code or "", fitting)
-        return refined if _PRECISION[refined.rule] > _PRECISION[match.rule] else match
+        return refined if _says(refined) > _says(match) else match
 
     def lookup_send(self, code: str) -> Match:
         """Find the row for a code in a send response."""
@@ -163,9 +203,10 @@ class Catalogue:
         return self._look(code, None)
 
     def explain(self, code: str) -> tuple[Entry, ...]:
-        """Give all rows that could apply: those of the very code by rank, then its families."""
-        exact = (*self._reports.exact(code), *self._sends.exact(code))
-        return (*sorted(exact, key=_rank_of), *self._reports.families(code))
+        """Give all rows that could apply: the very code's by rank, then what else it is like."""
+        exact = sorted((*self._reports.exact(code), *self._sends.exact(code)), key=_rank_of)
+        like = (*self._reports.variants(code), *self._of_siblings(code))
+        return tuple(dict.fromkeys((*exact, *like, *self._reports.families(code))))
 
     def _look(self, code: str, source: int | None) -> Match:
         if len(code) > LONGEST_REMEMBERED:
@@ -176,55 +217,117 @@ class Catalogue:
         fitness = {} if source is None else _FITNESS[source]
         exact = self._reports.exact(code)
         if exact:
-            entry = min(exact, key=lambda row: (row.rank, fitness.get(row.origin, _UNFIT)))
+            entry = _best(exact, fitness)
             return Match(entry, Rule.EXACT_SOURCE if entry.origin in fitness else Rule.EXACT, code)
+        variants = self._reports.variants(code)
+        if variants:
+            return Match(_best(variants, fitness), Rule.VARIANT, code)
+        # A sibling that is listed by its name alone explains nothing; the family says more.
+        siblings = [e for e in self._of_siblings(code) if e.category is not Category.UNKNOWN]
+        if siblings:
+            return Match(_best(siblings, fitness), Rule.SIBLING, code)
         families = self._reports.families(code)
         if families:
             return Match(families[0], Rule.FAMILY, code)
         return Match(FALLBACK_ENTRY, Rule.FALLBACK, code)
 
+    def _of_siblings(self, code: str) -> list[Entry]:
+        taken = numbered(code)
+        if taken is None:
+            return []
+        families = self._siblings.get(taken.family, ())
+        found = [self._reports.numbered(Numbered(family, taken.number)) for family in families]
+        return sorted((entry for entries in found for entry in entries), key=_rank_of)
+
 
 class _Index:
-    """Rows by code, by code without regard to case, and by the prefix of their family."""
+    """Rows by code, in each of its writings, and by family."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._exact: dict[str, list[Entry]] = {}
         self._folded: dict[str, list[Entry]] = {}
-        self._families: dict[str, list[Entry]] = {}
+        self._numbered: dict[Numbered, list[Entry]] = {}
+        families = []
         for entry in sorted(entries, key=_rank_of):
-            if entry.family is not None:
-                self._families.setdefault(_fold(entry.family), []).append(entry)
-            elif entry.code != FAMILY_MARK:
-                self._exact.setdefault(entry.code, []).append(entry)
-                self._folded.setdefault(_fold(entry.code), []).append(entry)
-        self._lengths = sorted({len(prefix) for prefix in self._families}, reverse=True)
+            if entry.is_family:
+                families.append(entry)
+                continue
+            self._exact.setdefault(entry.code, []).append(entry)
+            self._folded.setdefault(fold(entry.code), []).append(entry)
+            taken = numbered(entry.code)
+            if taken is not None:
+                self._numbered.setdefault(taken, []).append(entry)
+        self._families = Patterns((entry.code, entry) for entry in families)
+        self._family_names = {fold(e.code).rstrip("*").rstrip(":.") for e in families}
 
     def exact(self, code: str) -> list[Entry]:
         """Give the rows of the very code by rank; as written first, else in any case."""
-        return self._exact.get(code) or self._folded.get(_fold(code), [])
+        return self._exact.get(code) or self._folded.get(fold(code), [])
+
+    def numbered(self, code: Numbered) -> list[Entry]:
+        """Give the rows of a family's number by rank."""
+        return self._numbered.get(code, [])
+
+    def variants(self, code: str) -> list[Entry]:
+        """Give the rows of the same code in another writing, without those of the very code."""
+        return self._as_number(code) or self._as_head(code)
 
     def families(self, code: str) -> list[Entry]:
-        """Give the family rows that cover the code: by rank, the longest prefix first."""
-        folded = _fold(code)
-        prefixes = (folded[:length] for length in self._lengths if length <= len(folded))
-        found = [entry for prefix in prefixes for entry in self._families.get(prefix, ())]
-        return sorted(found, key=_rank_of)
+        """Give the family rows that cover the code: overrides first, then the closest pattern."""
+        name, taken = fold(code), numbered(code)
+        found = self._families.covering(f"{name}:" if name in self._family_names else name)
+        other = twin(taken) if taken is not None and taken.family == "" else None
+        if not found and other is not None:
+            found = self._families.covering(f"{other.family}:{other.number}")
+        return sorted(found, key=lambda entry: entry.rank is not Rank.OVERRIDE)
+
+    def _as_number(self, code: str) -> list[Entry]:
+        taken = numbered(code)
+        if taken is None:
+            return []
+        other = twin(taken)
+        found = self._numbered.get(taken) or (self._numbered.get(other, []) if other else [])
+        return [entry for entry in found if fold(entry.code) != fold(code)]
+
+    def _as_head(self, code: str) -> list[Entry]:
+        for head in heads(code):
+            if head in self._family_names:  # "MK" of "MK:9999" says less than its family does
+                continue
+            found = self._folded.get(head, [])
+            # What says that a message lives cannot explain a code that counts as a failure.
+            if found and head not in _STATES:
+                return found
+        return []
+
+
+def _best(entries: Sequence[Entry], fitness: _Fitness) -> Entry:
+    return min(entries, key=lambda row: (row.rank, fitness.get(row.origin, _UNFIT)))
 
 
 def _rank_of(entry: Entry) -> Rank:
     return entry.rank
 
 
-def _fold(code: str) -> str:
-    return code.strip().upper()
-
-
 def _refines(code: str, org_code: str | None) -> bool:
-    if org_code is None or _fold(org_code) in _NO_ORG_CODE | _STATES:
+    if org_code is None or fold(org_code) in _NO_ORG_CODE | _STATES:
         return False
-    return _fold(code) not in _STATES
+    return fold(code) not in _STATES
 
 
-def _digest(entries: tuple[Entry, ...]) -> str:
-    rows = json.dumps([astuple(entry) for entry in entries], ensure_ascii=True)
-    return sha256(rows.encode()).hexdigest()[:12]
+def _says(match: Match) -> int:
+    """Tell how much a match says about the reason of a failure; the greater the more."""
+    if match.rule is Rule.FALLBACK:
+        return 0
+    if match.entry.category is Category.UNKNOWN:
+        return 1  # listed by its name alone
+    if match.rule is Rule.FAMILY:
+        return 2
+    if fold(match.entry.code) in _SUMMARIES:
+        return 3
+    return 4 if match.rule is Rule.SIBLING else 5
+
+
+def _digest(entries: tuple[Entry, ...], siblings: Siblings) -> str:
+    rows = [astuple(entry) for entry in entries]
+    shared = {family: list(others) for family, others in siblings.items()}
+    return sha256(json.dumps([rows, shared], sort_keys=True).encode()).hexdigest()[:12]

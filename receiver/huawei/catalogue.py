@@ -1,73 +1,61 @@
-"""The catalogue of Huawei Cloud Message & SMS: reads the rows that come with the package."""
+"""The catalogue of Huawei Cloud Message & SMS: the rows that come with the package, as corrected.
+
+What is in which file: `codes.csv` the platform's own list of status codes (sms_05_0051),
+`send_codes.csv` that of the send API (sms_05_0050, sms_05_0001), `related_codes.csv` the same
+carriers seen through a sister product (iotcom_05_0304 and others), `protocol_codes.csv` the lists
+of the protocols and what is publicly known of the carriers, `families.csv` patterns of our own.
+"""
 
 import csv
 import io
 from collections.abc import Collection, Iterator, Mapping
 from importlib.resources import files
+from pathlib import Path
 
-from receiver.domain.catalogue import (
-    FAMILY_MARK,
-    PLATFORM,
-    SEND_API,
-    Catalogue,
-    Category,
-    Entry,
-    Rank,
-    RetryClass,
-)
+from receiver.domain.catalogue import Catalogue, Entry, Rank
+from receiver.huawei import overrides
+from receiver.huawei.rows import FIELDS, FieldError, make_entry, read_field
 
-LONGEST_TEXT = 160  # characters; a text is read at a glance
 _FILES = (
     ("codes.csv", Rank.OFFICIAL),
     ("send_codes.csv", Rank.OFFICIAL),
     ("related_codes.csv", Rank.RELATED),
+    ("protocol_codes.csv", Rank.PROTOCOL),
+    ("families.csv", Rank.PROTOCOL),
 )
-_COLUMNS = (
-    "code",
-    "origin",
-    "scope",
-    "category",
-    "retry",
-    "retry_after_s",
-    "meaning",
-    "cause",
-    "suggestion",
-    "source",
-)
-_ORIGINS = (
-    PLATFORM,
-    "supplier",
-    "generic",
-    "carrier-mobile",
-    "carrier-unicom",
-    "carrier-telecom",
-    "carrier-other",
-    SEND_API,
-)
-_SCOPES = ("mainland", "international", "both")
-_CATEGORIES = tuple(Category)
-# "investigate" says that no row was found, so no row can say it
-_RETRY_CLASSES = tuple(retry for retry in RetryClass if retry is not RetryClass.INVESTIGATE)
+# Families in which the same number says the same. The message centres of China Mobile number
+# their reports alike whatever name stands before (MI, MK, MN), and the gateway numbers alike what
+# went wrong on its own side of each link (no link 51, no login 52, no answer 54): IA to the next
+# gateway, MA to the message centre, CA to the prepaid system, DA to the service platform. What
+# that service platform checks (MDSP, 0100 and above), the gateway passes on as DB or as ID.
+_ONE_LINK = ("IA", "MA", "CA", "DA")
+_SIBLINGS = {
+    "MI": ("MK", "MN"),
+    "MK": ("MI", "MN"),
+    "MN": ("MK", "MI"),
+    "ID": ("DB",),
+    "DB": ("ID",),
+    **{name: tuple(other for other in _ONE_LINK if other != name) for name in _ONE_LINK},
+}
 
 _Row = Mapping[str | None, str | None]
 
 
-def load_catalogue() -> Catalogue:
-    """Read the catalogue that comes with the package.
+def load_catalogue(file: Path | None = None) -> Catalogue:
+    """Read the catalogue that comes with the package, corrected by a file of the user's own.
 
     Raises:
-        ValueError: a row cannot be used; the text names file, line, field and reason.
+        ValueError: a row cannot be used; the text names file, line, field and reason, a line for
+            each problem.
     """
-    folder = files("receiver.huawei")
-    return Catalogue(
-        entry
-        for name, rank in _FILES
-        for entry in read_entries(folder.joinpath(name).read_text(encoding="utf-8"), rank, name)
-    )
+    entries = list(_shipped())
+    if file is not None:
+        entries = overrides.correct(entries, file)
+    return Catalogue(entries, _SIBLINGS)
 
 
 def read_entries(text: str, rank: Rank, file: str) -> Iterator[Entry]:
-    """Read catalogue rows from CSV with a header; columns that are not needed are ignored.
+    """Read whole rows from CSV with a header; columns that are not needed are ignored.
 
     Args:
         text: the whole file.
@@ -88,66 +76,19 @@ def read_entries(text: str, rank: Rank, file: str) -> Iterator[Entry]:
         raise ValueError(f"{file}, line {reader.line_num}, {error}") from error
 
 
+def _shipped() -> Iterator[Entry]:
+    folder = files("receiver.huawei")
+    for name, rank in _FILES:
+        yield from read_entries(folder.joinpath(name).read_text(encoding="utf-8"), rank, name)
+
+
 def _check_header(columns: Collection[str]) -> None:
-    for column in _COLUMNS:
+    for column in FIELDS:
         if column not in columns:
-            raise ValueError(f"{column}: the column is missing")
+            raise FieldError(column, "the column is missing")
 
 
 def _read_entry(row: _Row, rank: Rank) -> Entry:
     if None in row:
-        raise ValueError("row: more fields than columns")
-    return Entry(
-        code=_code(row),
-        origin=_one_of(row, "origin", _ORIGINS),
-        scope=_one_of(row, "scope", _SCOPES),
-        category=Category(_one_of(row, "category", _CATEGORIES)),
-        retry=RetryClass(_one_of(row, "retry", _RETRY_CLASSES)),
-        retry_after_s=_seconds(row, "retry_after_s"),
-        meaning=_sentence(row, "meaning"),
-        cause=_sentence(row, "cause"),
-        suggestion=_sentence(row, "suggestion"),
-        source=_text(row, "source"),
-        rank=rank,
-    )
-
-
-def _text(row: _Row, field: str) -> str:
-    value = row[field]
-    if not value:
-        raise ValueError(f"{field}: the field is empty")
-    if value != value.strip():
-        raise ValueError(f"{field}: the text begins or ends with white space")
-    return value
-
-
-def _code(row: _Row) -> str:
-    code = _text(row, "code")
-    if code == FAMILY_MARK:
-        raise ValueError(f"code: a bare {FAMILY_MARK!r} would stand for every code")
-    return code
-
-
-def _one_of(row: _Row, field: str, allowed: tuple[str, ...]) -> str:
-    value = _text(row, field)
-    if value not in allowed:
-        raise ValueError(f"{field}: {value!r} is none of {', '.join(allowed)}")
-    return value
-
-
-def _seconds(row: _Row, field: str) -> int | None:
-    value = row[field]
-    if value is None:
-        raise ValueError(f"{field}: the field is missing")
-    if value == "":
-        return None
-    if not (value.isascii() and value.isdecimal() and int(value) > 0):
-        raise ValueError(f"{field}: {value!r} is no whole number of seconds above 0")
-    return int(value)
-
-
-def _sentence(row: _Row, field: str) -> str:
-    text = _text(row, field)
-    if len(text) > LONGEST_TEXT:
-        raise ValueError(f"{field}: longer than {LONGEST_TEXT} characters")
-    return text
+        raise FieldError("row", "more fields than columns")
+    return make_entry({name: read_field(name, row[name] or "") for name in FIELDS}, rank)

@@ -52,6 +52,7 @@ class Registration:
     """The sends of one registration."""
 
     application: str | None  # None: the caller did not say
+    refusal: str | None  # the code of a request that the platform refused as a whole
     sends: list[Send]
     rejected: list[Rejected]
 
@@ -67,7 +68,7 @@ def read_registration(body: bytes) -> Registration:
     if len(entries) > MOST_ENTRIES:
         raise RegistrationError(f"Up to {MOST_ENTRIES} sends can be registered at once.")
     common = {name: document.get(name) for name in _COMMON}
-    registration = Registration(_text(document, "application"), [], [])
+    registration = Registration(_text(document, "application"), _refusal(document), [], [])
     for index, entry in enumerate(entries):
         try:
             registration.sends.append(_read_send(entry, common))
@@ -105,6 +106,15 @@ def _entries(document: Mapping[str, Any]) -> list[Any]:
     if not isinstance(entries, list):
         raise RegistrationError("`result` of the send response is not a list.")
     return entries
+
+
+def _refusal(document: Mapping[str, Any]) -> str | None:
+    """Give the code of the response itself, unless it says that all went well."""
+    response = document if "sends" in document else document.get("response", document)
+    code = response.get("code") if isinstance(response, dict) else None
+    if not isinstance(code, str) or code in ("", ACCEPTED_BY_PLATFORM):
+        return None
+    return storable(code[:_LONGEST_TEXT])
 
 
 def _read_send(entry: Any, common: Mapping[str, Any]) -> Send:

@@ -19,7 +19,7 @@ _ANSWERS = {
     "r": 4,
     "退订": 12,
     "TD": 6,
-    "好的，谢谢": 12,  # noqa: RUF001 - people write full-width punctuation
+    "好的，谢谢": 12,
     "收到": 10,
     "OK, see you at 3": 8,
     "1+1=2 & a=b&c=d 100%": 5,

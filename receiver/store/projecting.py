@@ -31,14 +31,10 @@ from receiver.store.schema import (
 
 _T = TypeVar("_T")
 
-# What reports change of a message. When nothing else has changed, nothing else is written, which
-# spares the indexes of numbers, ids and times.
-_CHANGED_BY_REPORTS = (
-    "state", "final", "conflict", "code", "org_code", "source", "category", "extend", "total",
-    "first_report_at", "last_report_at", "delivered_at", "failed_at", "trust",
-)  # fmt: skip
-_NOT_CHANGED_BY_REPORTS = tuple(
-    column.name for column in messages.c if column.name not in _CHANGED_BY_REPORTS
+# When only the outcome of a message has changed, nothing else is written, which spares the indexes
+# of numbers, ids and times.
+_BESIDE_THE_OUTCOME = tuple(
+    column.name for column in messages.c if column.name not in records.OUTCOME
 )
 _MESSAGE_KEY = ("id",)
 _REPORT_KEY = ("message_id", "sequence", "status", "update_time")
@@ -56,10 +52,15 @@ async def read_checkpoint(connection: AsyncConnection, journal: str) -> int | No
     return position
 
 
-async def load(connection: AsyncConnection, message_keys: set[Key], uplink_keys: set[Key]) -> Known:
-    """Read everything that is stored under the keys."""
+async def take_turn(connection: AsyncConnection) -> None:
+    """Wait until no other node folds messages; the turn ends with the transaction."""
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_advisory_xact_lock(_PROJECTOR_TURN)))
+
+
+async def load(connection: AsyncConnection, message_keys: set[Key], uplink_keys: set[Key]) -> Known:
+    """Read everything that is stored under the keys."""
+    await take_turn(connection)
     last = (await connection.execute(select(func.max(messages.c.id)))).scalar()
     return Known(
         messages=await _load_messages(connection, message_keys),
@@ -151,7 +152,7 @@ class _Rows:
         elif _differ_elsewhere(values, message.stored):
             self.changed_messages.append(values)
         else:
-            names = _MESSAGE_KEY + _CHANGED_BY_REPORTS
+            names = _MESSAGE_KEY + records.OUTCOME
             self.reported_messages.append({name: values[name] for name in names})
         for key in message.new_reports:
             self.new_reports.append(records.report_values(message.id, message.reports[key]))
@@ -161,7 +162,7 @@ class _Rows:
 
 def _differ_elsewhere(values: records.Values, stored: Mapping[str, Any]) -> bool:
     """Tell whether a message differs from its stored row in more than reports change."""
-    return any(values[name] != stored[name] for name in _NOT_CHANGED_BY_REPORTS)
+    return any(values[name] != stored[name] for name in _BESIDE_THE_OUTCOME)
 
 
 async def _save_uplinks(connection: AsyncConnection, changed: Sequence[UplinkRecord]) -> None:

@@ -17,18 +17,17 @@ _to_json = json.JSONEncoder(check_circular=False).encode
 _SEND_FIELDS = [field.name for field in fields(Send)]
 
 
-def message_values(decided: Decided) -> Values:
-    """Give the columns of `messages`."""
-    message, folded, send = decided.message, decided.folded, decided.message.send
-    sent_at = send.sent_at if send else None
-    category = decided.verdict.category
+# What reports, and the rules by which they are folded, change of a message.
+OUTCOME = (
+    "state", "final", "conflict", "code", "org_code", "source", "category", "extend", "total",
+    "first_report_at", "last_report_at", "delivered_at", "failed_at", "trust",
+)  # fmt: skip
+
+
+def outcome_values(decided: Decided) -> Values:
+    """Give the columns of `messages` that are named by `OUTCOME`."""
+    folded, category = decided.folded, decided.verdict.category
     return {
-        "id": message.id,
-        "application": message.application,
-        "sms_msg_id": message.sms_msg_id,
-        "send": dump_send(send) if send else None,
-        "registered": send is not None,
-        "registered_at": message.registered_at,
         "state": folded.state.value,
         "final": folded.final,
         "conflict": folded.conflict,
@@ -36,21 +35,36 @@ def message_values(decided: Decided) -> Values:
         "org_code": folded.deciding.org_code if folded.deciding else None,
         "source": folded.deciding.source if folded.deciding else None,
         "category": category.value if category else None,
-        "to_text": folded.to,
-        "to_number": normalise(folded.to),
-        "from_number": send.sender if send else None,
-        "country": (send.country if send else None) or country_of(folded.to),
         "extend": folded.extend,
-        "reference": send.reference if send else None,
-        "template_id": send.template_id if send else None,
         "total": folded.total,
-        "sent_at": sent_at,
-        "occurred_at": message.first_heard_at if sent_at is None else sent_at,
         "first_report_at": folded.first_report_at,
         "last_report_at": folded.last_report_at,
         "delivered_at": folded.delivered_at,
         "failed_at": folded.failed_at,
         "trust": folded.trust.value,
+    }
+
+
+def message_values(decided: Decided) -> Values:
+    """Give the columns of `messages`."""
+    message, folded, send = decided.message, decided.folded, decided.message.send
+    sent_at = send.sent_at if send else None
+    return {
+        "id": message.id,
+        "application": message.application,
+        "sms_msg_id": message.sms_msg_id,
+        "send": dump_send(send) if send else None,
+        "registered": send is not None,
+        "registered_at": message.registered_at,
+        "to_text": folded.to,
+        "to_number": normalise(folded.to),
+        "from_number": send.sender if send else None,
+        "country": (send.country if send else None) or country_of(folded.to),
+        "reference": send.reference if send else None,
+        "template_id": send.template_id if send else None,
+        "sent_at": sent_at,
+        "occurred_at": message.first_heard_at if sent_at is None else sent_at,
+        **outcome_values(decided),
     }
 
 
@@ -92,7 +106,7 @@ def report_values(message_id: int, stored: StoredReport) -> Values:
 
 
 def read_report(row: Mapping[str, Any], sms_msg_id: str) -> StoredReport:
-    """Build a stored report from its row."""
+    """Build a stored report from its row; `raw` may be left out where nobody will look at it."""
     report = StatusReport(
         sms_msg_id=sms_msg_id,
         status=row["status"],
@@ -105,7 +119,7 @@ def read_report(row: Mapping[str, Any], sms_msg_id: str) -> StoredReport:
         org_code=row["org_code"],
         extend=row["extend"],
         to=row["to_text"],
-        raw=json.loads(row["raw"]),
+        raw=json.loads(row["raw"]) if "raw" in row else {},
     )
     return StoredReport(
         report=report,

@@ -151,3 +151,19 @@ quarantine = Table(
     Column("body", LargeBinary, nullable=False),  # as it came, cut at the size limit
     Column("size", Integer, nullable=False),  # of the whole body, bytes
 )
+
+reclassifications = Table(
+    "reclassifications",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("policy", Text, nullable=False),  # which catalogue and rules decide
+    Column("since", _Instant),  # only messages sent (else first heard of) at or after
+    Column("position", BigInteger, nullable=False),  # messages.id up to which it has come
+    Column("upto", BigInteger, nullable=False),  # messages.id where it ends
+    Column("examined", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("changes", Text, nullable=False),  # JSON: what became what, how often, examples
+    Column("started_at", _Instant, nullable=False),
+    Column("updated_at", _Instant, nullable=False),
+    Column("finished_at", _Instant),
+)

@@ -15,21 +15,22 @@ import structlog
 from receiver import __version__, journal, projector
 from receiver.datadir import DataDirectory, held
 from receiver.domain import times
-from receiver.domain.catalogue import Rule
 from receiver.domain.messages import State
-from receiver.domain.verdict import RetryWaits
 from receiver.errors import JournalUnavailableError, StoreUnavailableError
-from receiver.huawei.catalogue import load_catalogue
 from receiver.journal import Commit, Entry, Journal, Settle
 from receiver.metrics import Metrics
+from receiver.pacing import give_way
+from receiver.policies import make_policy
 from receiver.projection import Changes, Policy
 from receiver.projector import Projector
+from receiver.reclassifier import Reclassifier
 from receiver.settings import DEFAULT_APPLICATION, Settings, split_address
 from receiver.store.projecting import QuarantineLimits
 from receiver.store.store import Store, lock_of
-from receiver.web.api import Api, Health, Parts
+from receiver.web.api import make_api
 from receiver.web.auth import Keys, make_key
 from receiver.web.callbacks import PREFIX, Address, Callbacks
+from receiver.web.endpoints import Health, Parts
 from receiver.web.http1 import Limits
 from receiver.web.server import PrivateListener, PublicListener, bind
 
@@ -82,19 +83,6 @@ def make_secrets(settings: Settings, directory: DataDirectory) -> Secrets:
     return Secrets(tuple(addresses), key)
 
 
-def make_policy(settings: Settings) -> Policy:
-    """Make the rules of decision."""
-    return Policy(
-        catalogue=load_catalogue(),
-        late_delivered=settings.late_delivered,
-        waits=RetryWaits(
-            soon_s=settings.retry.soon_seconds,
-            later_s=settings.retry.later_seconds,
-            next_day_s=settings.retry.next_day_seconds,
-        ),
-    )
-
-
 class Node:
     """The parts of one running receiver."""
 
@@ -106,6 +94,7 @@ class Node:
         self._journal = opened
         self._store = Store(settings.effective_store_url)
         self._policy = make_policy(settings)
+        metrics.show_catalogue(self._policy.catalogue.version)
         self._projector = Projector(
             opened,
             self._store,
@@ -120,6 +109,9 @@ class Node:
             ),
         )
         self._projecting: asyncio.Task[None] | None = None
+        self._reclassifier = Reclassifier(
+            self._store, clock=now, give_way=self._reclassifying_gives_way
+        )
         self.limits = Limits(
             max_body_bytes=settings.max_body_bytes,
             max_head_bytes=settings.max_head_bytes,
@@ -133,21 +125,23 @@ class Node:
         keys += [
             make_key(key.name, key.key.get_secret_value(), key.scopes) for key in settings.api_keys
         ]
-        self.private = Api(
-            Parts(
-                store=self._store,
-                policy=self._policy,
-                keys=Keys(keys),
-                accept=self._accept,
-                clock=now,
-                applications=list(applications),
-                registry=metrics.registry,
-                refresh_metrics=self._refresh_metrics,
-                health=self._health,
-                max_body_bytes=settings.api_max_body_bytes,
-                metrics_need_key=settings.metrics_need_key,
-            )
-        ).application()
+        self._parts = Parts(
+            store=self._store,
+            policy=self._policy,
+            reload_policy=self._reload_policy,
+            language=settings.language,
+            keys=Keys(keys),
+            accept=self._accept,
+            clock=now,
+            applications=list(applications),
+            registry=metrics.registry,
+            refresh_metrics=self._refresh_metrics,
+            health=self._health,
+            reclassifier=self._reclassifier,
+            max_body_bytes=settings.api_max_body_bytes,
+            metrics_need_key=settings.metrics_need_key,
+        )
+        self.private = make_api(self._parts)
 
     def start(self) -> None:
         """Start to project."""
@@ -156,6 +150,7 @@ class Node:
     async def stop(self) -> None:
         """Finish what was accepted, then close the files."""
         self._projector.stop()
+        await self._reclassifier.stop(_LAST_SLICE_S)
         if self._projecting is not None:
             done, _ = await asyncio.wait({self._projecting}, timeout=_LAST_BATCH_S)
             if not done:
@@ -163,6 +158,19 @@ class Node:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._projecting
         await self._store.close()
+
+    async def _reload_policy(self) -> Policy:
+        """Read the catalogue file anew; what is decided from now on goes by it."""
+        policy = await asyncio.to_thread(make_policy, self._settings)
+        self._policy = self._projector.policy = self._parts.policy = policy
+        self._metrics.show_catalogue(policy.catalogue.version)
+        return policy
+
+    def _reclassifying_gives_way(self) -> int:
+        """History can wait: pushes go first, and the projector, when it is behind."""
+        behind = self._journal.last_position - self._projector.position
+        usual = 1 if behind < _HARDLY_BEHIND_ROWS else _REST_WHEN_BEHIND
+        return max(usual, give_way(waiting=self._journal.waiting, behind=behind))
 
     def _submit(self, entry: Entry, settle: Settle) -> None:
         if self._settings.ack == "journal":
@@ -218,7 +226,7 @@ class Node:
             match = catalogue.lookup(report.status, source=report.source, org_code=report.org_code)
             # The label is the catalogue's row, never what a stranger wrote.
             metrics.reports.labels(match.entry.category.value, match.entry.code).inc()
-            if match.rule is Rule.FALLBACK:
+            if match.is_unknown:
                 metrics.unknown_codes.inc()
         for quarantined in changes.quarantined:
             metrics.quarantined.labels(quarantined.kind).inc()
@@ -240,8 +248,11 @@ class Node:
 
 # Of `shutdown_seconds`, what is kept for the parts behind the listeners.
 _LAST_BATCH_S = 1.5
+_LAST_SLICE_S = 0.5
 _LAST_COMMIT_S = 1.0
 _PING_S = 2.0
+_HARDLY_BEHIND_ROWS = 500
+_REST_WHEN_BEHIND = 5
 _COLLECT_AFTER = 20_000  # new objects
 
 

@@ -23,6 +23,8 @@ class Problem(Enum):
     FORBIDDEN = _Kind(403, "The API key does not have the scope")
     NOT_FOUND = _Kind(404, "There is nothing here")
     METHOD_NOT_ALLOWED = _Kind(405, "The method is not allowed here")
+    BUSY = _Kind(409, "Something else is going on")
+    UNUSABLE_CATALOGUE = _Kind(409, "The catalogue file cannot be used")
     AMBIGUOUS = _Kind(409, "Several applications know this id")
     TOO_SLOW = _Kind(408, "The request took too long to come")
     TOO_LARGE = _Kind(413, "The body is too large")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from receiver.domain import times
+from receiver.domain.languages import FALLBACK, Language, negotiate, speaks
 from receiver.domain.numbers import is_mainland_mobile
 from receiver.domain.texts import is_storable
 from receiver.store.queries import Page
@@ -83,6 +84,7 @@ class Query:
 
     def __init__(self, request: Request) -> None:
         self._parameters = request.query_params
+        self._accept_language = ",".join(request.headers.getlist("accept-language"))
         self._asked: set[str] = set()
 
     def text(self, name: str) -> str | None:
@@ -142,10 +144,20 @@ class Query:
 
         return self.one_of(name, make, "an RFC 3339 time such as 2026-01-31T08:00:00Z")
 
+    def language(self, usual: Language) -> Language:
+        """Give the language of the texts: by `lang`, else by `Accept-Language`, else the usual."""
+        tag = self.text("lang")
+        if tag is not None:
+            return speaks(tag) or FALLBACK
+        return negotiate(self._accept_language) or usual
+
+    def limit(self) -> int:
+        """Give how many items are wanted."""
+        return self.whole("limit", 1, MOST_ON_A_PAGE) or _USUAL_PAGE
+
     def page(self) -> Page:
         """Give the stretch of a list that `limit` and `cursor` ask for."""
-        limit = self.whole("limit", 1, MOST_ON_A_PAGE) or _USUAL_PAGE
-        return Page(limit, self.one_of("cursor", read_cursor, "the `next` of a page before"))
+        return Page(self.limit(), self.one_of("cursor", read_cursor, "the `next` of a page before"))
 
     def done(self) -> None:
         """Refuse parameters that do not exist, so that a typing error is not a silent answer.

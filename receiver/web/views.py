@@ -4,24 +4,33 @@ import base64
 from typing import Any
 
 from receiver.domain.catalogue import Entry, Match
+from receiver.domain.languages import Language
 from receiver.domain.messages import Folded, Part, State, StoredReport, fold
 from receiver.domain.numbers import normalise
+from receiver.domain.reasons import explain_match
 from receiver.domain.times import to_rfc3339
-from receiver.domain.verdict import Verdict, decide
+from receiver.domain.verdict import Verdict, action_of, decide
 from receiver.projection import Policy, subject_of
+from receiver.reclassification import Run
+from receiver.reclassifier import Phase
 from receiver.store.queries import Row, StoredMessage
+from receiver.store.seen import SeenCode
 
 Json = dict[str, Any]
 
 
-def message_json(stored: StoredMessage, policy: Policy) -> Json:
+def message_json(stored: StoredMessage, policy: Policy, language: Language) -> Json:
     """Write one message with its parts, reports, timeline and verdict."""
     message, send = stored.message, stored.message.send
     reports = sorted(message.reports.values(), key=_report_order)
     folded = fold(send, reports, late_delivered=policy.late_delivered)
     verdict = decide(
-        subject_of(folded, overdue=stored.state is State.OVERDUE), policy.catalogue, policy.waits
+        subject_of(folded, overdue=stored.state is State.OVERDUE),
+        policy.catalogue,
+        policy.waits,
+        language,
     )
+    deciding = folded.deciding
     return {
         "sms_msg_id": message.sms_msg_id,
         "application": message.application,
@@ -29,7 +38,8 @@ def message_json(stored: StoredMessage, policy: Policy) -> Json:
         "final": folded.final,
         "conflict": folded.conflict,
         "code": folded.code,
-        "org_code": folded.deciding.org_code if folded.deciding else None,
+        "org_code": deciding.org_code if deciding else None,
+        "status_desc": deciding.status_desc if deciding else None,
         "to": normalise(folded.to),
         "from": send.sender if send else None,
         "country": stored.country,
@@ -106,8 +116,9 @@ def quarantine_json(row: Row) -> Json:
     }
 
 
-def entry_json(entry: Entry) -> Json:
+def entry_json(entry: Entry, language: Language) -> Json:
     """Write one row of the catalogue."""
+    words = entry.words(language)
     return {
         "code": entry.code,
         "origin": entry.origin,
@@ -115,17 +126,61 @@ def entry_json(entry: Entry) -> Json:
         "category": entry.category.value,
         "retry": entry.retry.value,
         "retry_after_s": entry.retry_after_s,
-        "meaning": entry.meaning,
-        "cause": entry.cause,
-        "suggestion": entry.suggestion,
+        "billable": entry.billable,
+        "meaning": words.meaning,
+        "cause": words.cause,
+        "suggestion": words.suggestion,
         "source": entry.source,
         "rank": entry.rank.name.lower(),
     }
 
 
-def match_json(match: Match) -> Json:
-    """Write how a code was looked up."""
-    return {"rule": match.rule.value, "looked_up": match.code, **entry_json(match.entry)}
+def seen_json(code: SeenCode) -> Json:
+    """Write a code that came and is not in the catalogue."""
+    return {
+        "code": code.code,
+        "org_code": code.org_code,
+        "refused": code.refused,
+        "messages": code.messages,
+        "first_at": _time(code.first_at),
+        "last_at": _time(code.last_at),
+        "example": {"sms_msg_id": code.example, "application": code.application},
+    }
+
+
+def run_json(run: Run, phase: Phase) -> Json:
+    """Write how far a reclassification has come, and what it has changed."""
+    return {
+        "phase": phase.value,
+        "rules": run.policy,
+        "since": _time(run.since),
+        "started_at": _time(run.started_at),
+        "updated_at": _time(run.updated_at),
+        "finished_at": _time(run.finished_at),
+        "share": round(run.share, 4),
+        "examined": run.examined,
+        "changed": run.changed,
+        "changes": [
+            {
+                "from": {"state": change.before.state, "category": change.before.category},
+                "to": {"state": change.after.state, "category": change.after.category},
+                "messages": change.messages,
+                "examples": list(change.examples),
+            }
+            for change in run.changes
+        ],
+    }
+
+
+def match_json(match: Match, status: str, language: Language) -> Json:
+    """Write how a status was looked up, and what there is to do."""
+    return {
+        "rule": match.rule.value,
+        "looked_up": match.code,
+        "action": action_of(match.entry).value,
+        **entry_json(match.entry, language),
+        "why": explain_match(match, status, language)["text"],
+    }
 
 
 def _part_json(part: Part) -> Json:

@@ -1,0 +1,99 @@
+"""Asking a running receiver."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+
+from receiver.datadir import read_secret
+from receiver.errors import ReceiverError
+from receiver.settings import Settings, split_address
+from receiver.web.app import KEY_FILE
+
+_TIMEOUT_S = 10.0
+Json = dict[str, Any]
+
+
+class NotAnsweredError(ReceiverError):
+    """The running receiver could not be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a running receiver answers."""
+
+    url: str
+    key: str
+
+    @classmethod
+    def of(cls, settings: Settings, url: str | None, key: str | None) -> Self:
+        """Take what is given, and the rest from the settings and the data directory.
+
+        Raises:
+            NotAnsweredError: there is no key to be found.
+        """
+        if url is None:
+            host, port = split_address(settings.api_listen)
+            url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        if key is None and settings.api_key is not None:
+            key = settings.api_key.get_secret_value()
+        key = key or read_secret(settings.data_dir / KEY_FILE)
+        if key is None:
+            raise NotAnsweredError(
+                f"There is no API key in {settings.data_dir}. Give one by --api-key, or the data "
+                "directory of the running receiver by RECEIVER_DATA_DIR."
+            )
+        return cls(url.rstrip("/"), key)
+
+    def get(self, path: str, parameters: dict[str, str] | None = None) -> Json | None:
+        """Get a document; None when there is none.
+
+        Raises:
+            NotAnsweredError: the receiver does not answer or refuses.
+        """
+        return self.ask("GET", path, parameters=parameters)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: dict[str, str] | None = None,
+        document: Json | None = None,
+    ) -> Json | None:
+        """Make a request; None when there is nothing there.
+
+        Raises:
+            NotAnsweredError: the receiver does not answer or refuses.
+        """
+        try:
+            answer = httpx.request(
+                method,
+                self.url + path,
+                params=parameters,
+                json=document,
+                headers={"authorization": f"Bearer {self.key}"},
+                timeout=_TIMEOUT_S,
+            )
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise NotAnsweredError(
+                f"No receiver answers at {self.url} ({type(error).__name__}). Start it with "
+                "`receiver serve`, or give its address by --api-url."
+            ) from None
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if answer.is_error:
+            raise NotAnsweredError(f"The receiver refused: {_detail(answer)}")
+        try:
+            found: Json = answer.json()
+        except ValueError:
+            raise NotAnsweredError(f"What answers at {self.url} is no receiver.") from None
+        return found
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        problem = answer.json()
+        return "\n".join([str(problem["detail"]), *map(str, problem.get("problems", ()))])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {answer.status_code}"

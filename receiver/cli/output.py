@@ -1,0 +1,21 @@
+"""What the commands print for people."""
+
+import unicodedata
+
+from rich.table import Table
+from rich.text import Text
+
+
+def facts_table(facts: dict[str, str | None]) -> Table:
+    """Make a table of named facts; those that are empty are left out."""
+    table = Table(box=None, show_header=False)
+    for name, value in facts.items():
+        if value:
+            table.add_row(Text(name, style="bold"), plain(value))
+    return table
+
+
+def plain(value: object) -> Text:
+    """Show a value as it stands: strangers choose some, and none may drive the terminal."""
+    shown = "".join("\ufffd" if unicodedata.category(c) == "Cc" else c for c in str(value))
+    return Text(shown, overflow="fold")  # Chinese has no blanks to wrap at

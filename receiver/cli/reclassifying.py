@@ -1,0 +1,216 @@
+"""`receiver reclassify`: by the receiver that runs, or by ourselves where none does."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from receiver.cli.client import Client, Json, NotAnsweredError
+from receiver.cli.output import plain
+from receiver.datadir import DataDirectory, held
+from receiver.domain.times import to_rfc3339
+from receiver.errors import InUseError, StoreUnavailableError
+from receiver.policies import make_policy
+from receiver.reclassifier import Phase, Reclassifier, rehearse
+from receiver.settings import Settings
+from receiver.store.store import Store, check_url, lock_of
+from receiver.web.app import now
+from receiver.web.views import run_json
+
+_LOOK_EVERY_S = 0.3
+_LINE_EVERY_S = 5.0
+_NICE = 10  # whatever else runs here matters more
+
+Show = Callable[[Json], None]
+
+
+def reclassify(
+    settings: Settings, client: Client | None, *, since: int | None, dry_run: bool, as_json: bool
+) -> None:
+    """Fold history again, show progress and print what has changed.
+
+    Args:
+        settings: where the store is, and by which rules.
+        client: the receiver that shall do it; None finds out whether one runs here.
+        since: microseconds; only messages sent (else first heard of) at or after.
+        dry_run: only tell what would change.
+        as_json: print JSON.
+
+    Raises:
+        ReceiverError: it cannot be done; the text says what to do.
+    """
+    with _progress() as show:
+        if dry_run:
+            done = _by_ourselves(_rehearsed(settings, since, show))
+        elif client is not None:
+            done = _by_the_running_one(client, since, show)
+        else:
+            done = _by_whom_is_here(settings, since, show)
+    if as_json:
+        typer.echo(json.dumps(done, ensure_ascii=False))
+    else:
+        _print(done, dry_run=dry_run)
+    if done["phase"] != Phase.FINISHED:
+        raise typer.Exit(1)
+
+
+def _by_whom_is_here(settings: Settings, since: int | None, show: Show) -> Json:
+    _check_there_is_a_store(settings)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(DataDirectory(settings.data_dir))
+            store_lock = lock_of(settings.effective_store_url)
+            if store_lock is not None:
+                stack.enter_context(held(store_lock, "The store of `store_url`"))
+        except InUseError:
+            return _by_the_running_one(Client.of(settings, None, None), since, show)
+        return _by_ourselves(_done_here(settings, since, show))
+
+
+def _by_the_running_one(client: Client, since: int | None, show: Show) -> Json:
+    wanted: Json = {} if since is None else {"since": to_rfc3339(since)}
+    run = client.ask("POST", "/v1/reclassify", document=wanted)
+    try:
+        while run is not None and run["phase"] == Phase.RUNNING:
+            show(run)
+            time.sleep(_LOOK_EVERY_S)
+            run = client.get("/v1/reclassify")
+    except KeyboardInterrupt:
+        run = client.ask("DELETE", "/v1/reclassify")
+    if run is None:
+        raise NotAnsweredError("The receiver is older than this command; update and restart it.")
+    return run
+
+
+def _by_ourselves(work: Coroutine[Any, Any, Json]) -> Json:
+    os.nice(_NICE)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+async def _done_here(settings: Settings, since: int | None, show: Show) -> Json:
+    """Do it on a store that no receiver has open; Ctrl-C stops it where it is."""
+    store = Store(settings.effective_store_url)
+    try:
+        await store.prepare()
+        reclassifier = Reclassifier(store, clock=now, give_way=lambda: 0)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, reclassifier.stop_soon)
+        await reclassifier.start(make_policy(settings), since)
+        while (newest := await reclassifier.progress()) and newest[1] is Phase.RUNNING:
+            show(run_json(*newest))
+            await asyncio.sleep(_LOOK_EVERY_S)
+        if newest is None:
+            raise StoreUnavailableError("The store was made anew meanwhile; run this again.")
+        return run_json(*newest)
+    finally:
+        await store.close()
+
+
+async def _rehearsed(settings: Settings, since: int | None, show: Show) -> Json:
+    """Read the store beside whoever writes it."""
+    _check_there_is_a_store(settings)
+    store = Store(settings.effective_store_url)
+    try:
+        run = await rehearse(
+            store,
+            make_policy(settings),
+            since,
+            clock=now,
+            on_progress=lambda run: show(run_json(run, Phase.RUNNING)),
+        )
+    finally:
+        await store.close()
+    return run_json(run, Phase.FINISHED)
+
+
+def _check_there_is_a_store(settings: Settings) -> None:
+    url = check_url(settings.effective_store_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        raise StoreUnavailableError(
+            f"There is no store at {url.database}. Name the data directory of the receiver by "
+            "RECEIVER_DATA_DIR or by --config, or a running receiver by --api-url."
+        )
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Show]:
+    """Give what shows progress: a bar on a terminal, elsewhere a line every few seconds."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _line_printer(console)
+        return
+    columns = (
+        TextColumn("Reclassifying"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[examined]:,} messages, {task.fields[changed]:,} changed"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("", total=1.0, examined=0, changed=0)
+
+        def show(run: Json) -> None:
+            bar.update(
+                task, completed=run["share"], examined=run["examined"], changed=run["changed"]
+            )
+
+        yield show
+
+
+def _line_printer(console: Console) -> Show:
+    shown = time.monotonic()
+
+    def show(run: Json) -> None:
+        nonlocal shown
+        if time.monotonic() - shown >= _LINE_EVERY_S:
+            shown = time.monotonic()
+            console.print(
+                f"{100 * run['share']:.0f} %: {run['examined']:,} messages, "
+                f"{run['changed']:,} changed",
+                highlight=False,
+            )
+
+    return show
+
+
+def _print(run: Json, *, dry_run: bool) -> None:
+    console = Console()
+    if run["changes"]:
+        table = Table("from", "to", "messages", "examples")
+        for change in run["changes"]:
+            before, after = _standings(change["from"], change["to"])
+            count = f"{change['messages']:,}"
+            table.add_row(*map(plain, (before, after, count, ", ".join(change["examples"]))))
+        console.print(table)
+    verb = "would change" if dry_run else "changed"
+    console.print(
+        f"{run['examined']:,} messages folded again ({run['rules']}): {run['changed']:,} {verb}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if run["phase"] == Phase.STOPPED:
+        console.print("Stopped. The same command goes on from here.")
+    elif run["phase"] == Phase.FAILED:
+        console.print("Failed; the receiver's log says why. The same command goes on from here.")
+
+
+def _standings(before: Json, after: Json) -> tuple[str, str]:
+    """Write two standings; the state is named where it changes."""
+    same_state = before["state"] == after["state"]
+    written = []
+    for standing in (before, after):
+        category = standing["category"] or "(none)"
+        written.append(category if same_state else f"{standing['state']}: {category}")
+    return written[0], written[1]

@@ -1,0 +1,58 @@
+"""Status codes as strings: the several writings in which one code arrives.
+
+The documented type says seven characters (sms_05_0003); what arrives is longer, in any case, with
+or without zeros in front of its number, and some networks leave the name of the family away.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+LONGEST_ANALYSED = 64  # characters; no listed code comes near
+_NUMBERED = re.compile(
+    r"""(?: (?P<family> [A-Z0-9]* [A-Z] [A-Z0-9]* | [0-9]{1,3} ) [:.：] \s*   # MK:0012, CL26:-37
+          | (?P<letters> [A-Z]+ ) )?                                         # MI00020
+        (?P<number> -? [0-9]{1,9} )""",
+    re.VERBOSE | re.ASCII,
+)
+_TAIL = re.compile(r"[\s,;:*/|_(\[]")
+_ONE_OCTET = range(256)  # SGIP 1.2 gives a result one octet
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A code that consists of a family and a number; the family of a bare number is empty."""
+
+    family: str
+    number: int
+
+
+def fold(code: str) -> str:
+    """Give a code without regard to case and surrounding white space."""
+    return code.strip().upper()
+
+
+def numbered(code: str) -> Numbered | None:
+    """Take a code apart; None when it is not a family with a number."""
+    found = _NUMBERED.fullmatch(fold(code[:LONGEST_ANALYSED]))
+    if found is None:
+        return None
+    return Numbered(found["family"] or found["letters"] or "", int(found["number"]))
+
+
+def twin(code: Numbered) -> Numbered | None:
+    """Give the other writing of an SGIP result: `SGIP:n` for `n` and the other way round."""
+    if code.number not in _ONE_OCTET or code.family not in ("", "SGIP"):
+        return None
+    return Numbered("SGIP" if code.family == "" else "", code.number)
+
+
+def heads(code: str) -> Iterator[str]:
+    """Give what may be the documented code at the start of a longer one, the longest first.
+
+    A head holds a letter: digits alone before anything else are no code.
+    """
+    text = fold(code[:LONGEST_ANALYSED])
+    for cut in sorted((found.start() for found in _TAIL.finditer(text)), reverse=True):
+        if any(character.isalpha() for character in text[:cut]):
+            yield text[:cut]

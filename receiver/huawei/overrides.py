@@ -1,0 +1,213 @@
+"""A catalogue file of the user's own: adds rows to the catalogue, or corrects single fields.
+
+CSV with a header, or TOML with a table `[[codes]]` for each row; the names of the fields are those
+of the files that come with the package. Only `code` is needed where the row is known already:
+what is left out, or is empty, stays as it is. All problems are found in one reading.
+"""
+
+import csv
+import io
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from receiver.domain.catalogue import Category, Entry, Rank, RetryClass
+from receiver.domain.codes import fold
+from receiver.huawei.rows import (
+    FIELDS,
+    TEXTS,
+    FieldError,
+    Values,
+    make_entry,
+    read_field,
+    values_of,
+    write_field,
+)
+from receiver.huawei.tomllines import field_lines
+
+LARGEST_FILE = 16 * 1024 * 1024  # bytes; the whole catalogue has less than a fiftieth of it
+_MOST_PROBLEMS = 50
+_NEEDED_IN_NEW_ROWS = ("category", "retry")
+_ALIVE = (Category.DELIVERED, Category.ACCEPTED)
+_NO_CAUSE = ("As your own catalogue file says.", "依据您自己的目录文件。")
+_SUGGESTIONS = {
+    RetryClass.NONE: ("Do nothing; nobody has to act.", "无需处理。"),
+    RetryClass.RETRY_SOON: ("Send again after a minute.", "一分钟后重新发送。"),
+    RetryClass.RETRY_LATER: ("Send again later.", "稍后重新发送。"),
+    RetryClass.NEXT_DAY: ("Send again the next day.", "次日重新发送。"),
+    RetryClass.AFTER_FIX: ("Correct the cause, then send again.", "消除原因后重新发送。"),
+    RetryClass.NEVER: ("Stop sending this message.", "停止发送该短信。"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One row of the file, as it is written."""
+
+    line: int
+    fields: Mapping[str, str]
+    lines: Mapping[str, int] = field(default_factory=dict)  # of single fields, where they differ
+
+    def line_of(self, name: str) -> int:
+        return self.lines.get(name, self.line)
+
+
+def correct(entries: Iterable[Entry], file: Path) -> list[Entry]:
+    """Give the rows as a file of the user's own adds to and corrects them.
+
+    Raises:
+        ValueError: rows cannot be used; a line of text for each problem names file, line, field
+            and reason.
+    """
+    corrected = list(entries)
+    problems: list[str] = []
+    seen: dict[tuple[str, str], int] = {}
+    for given in _read(file):
+        try:
+            values = _values(given)
+            _refuse_twin(seen, values, given.line)
+            _apply(corrected, values, file.name)
+        except FieldError as error:
+            problems.append(f"{file}, line {given.line_of(error.field)}, {error}")
+    if problems:
+        more = len(problems) - _MOST_PROBLEMS
+        rest = [f"{file}: and {more} more problems"] if more > 0 else []
+        raise ValueError("\n".join(problems[:_MOST_PROBLEMS] + rest))
+    return corrected
+
+
+def _read(file: Path) -> list[_Given]:
+    text = _text_of(file)
+    try:
+        if file.suffix.lower() == ".toml":
+            return list(_read_toml(text, file))
+        return list(_read_csv(text, file))
+    except RecursionError:
+        raise ValueError(f"{file}: nested too deeply") from None
+
+
+def _text_of(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"{file}: larger than {LARGEST_FILE} bytes")
+    try:
+        return content.decode("utf-8-sig")  # spreadsheets write a byte order mark
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{file}, line {line}: not UTF-8 text; save it as UTF-8") from None
+
+
+def _read_csv(text: str, file: Path) -> Iterator[_Given]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        columns = reader.fieldnames or ()
+        _check_columns(columns, file)
+        for row in reader:
+            if None in row:
+                raise ValueError(f"{file}, line {reader.line_num}, row: more fields than columns")
+            yield _Given(reader.line_num, {name: row[name] or "" for name in columns})
+    except csv.Error as error:
+        raise ValueError(f"{file}, line {reader.line_num + 1}, row: {error}") from None
+
+
+def _check_columns(columns: Iterable[str], file: Path) -> None:
+    names = list(columns)
+    for name in names:
+        if name not in FIELDS:
+            raise ValueError(
+                f"{file}, line 1, {name}: there is no such field; there are {', '.join(FIELDS)}"
+            )
+        if names.count(name) > 1:
+            raise ValueError(f"{file}, line 1, {name}: the column stands twice")
+    if "code" not in names:
+        raise ValueError(f"{file}, line 1, code: the column is missing")
+
+
+def _read_toml(text: str, file: Path) -> Iterator[_Given]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{file}: not valid TOML: {error}") from None
+    tables = document.get("codes", [])
+    others = sorted(set(document) - {"codes"})
+    is_list = isinstance(tables, list) and all(isinstance(table, dict) for table in tables)
+    if others or not is_list:
+        name = others[0] if others else "codes"
+        raise ValueError(f"{file}, {name}: write each row as a table [[codes]]")
+    lines = field_lines(text, "codes")
+    for place, table in enumerate(tables):
+        start, of_fields = lines[place] if place < len(lines) else (1, {})
+        yield _Given(start, {name: _as_text(value) for name, value in table.items()}, of_fields)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, (str, int)):  # a truth value among them
+        return write_field(value)
+    return repr(value)  # nothing that a field takes: its check says so
+
+
+def _values(given: _Given) -> Values:
+    """Read the fields of a row; what is empty says nothing."""
+    for name in given.fields:
+        if name not in FIELDS:
+            raise FieldError(name, f"there is no such field; there are {', '.join(FIELDS)}")
+    if not given.fields.get("code"):
+        raise FieldError("code", "the field is empty")
+    values = {name: read_field(name, text) for name, text in given.fields.items() if text}
+    if values.get("category") in _ALIVE:
+        raise FieldError("category", "only the platform's own words can say that a message lives")
+    # A text that was corrected in one language would contradict the other: it speaks for both.
+    for name in TEXTS:
+        here, there = name in values, f"{name}_zh" in values
+        if here != there:
+            values[name] = values[f"{name}_zh"] = values.get(name, values.get(f"{name}_zh"))
+    return values
+
+
+def _refuse_twin(seen: dict[tuple[str, str], int], values: Values, line: int) -> None:
+    key = (fold(values["code"]), values.get("origin", ""))
+    if key in seen:
+        raise FieldError("code", f"the row stands twice, before in line {seen[key]}")
+    seen[key] = line
+
+
+def _apply(entries: list[Entry], values: Values, name: str) -> None:
+    changed = False
+    for place, entry in enumerate(entries):
+        if fold(entry.code) == fold(values["code"]) and values.get("origin") in (
+            None,
+            entry.origin,
+        ):
+            source = values.get("source", f"{entry.source}; corrected by {name}")
+            merged = values_of(entry) | values | {"code": entry.code, "source": source}
+            entries[place] = make_entry(merged, Rank.OVERRIDE)
+            changed = True
+    if not changed:
+        entries.append(_new_entry(values, name))
+
+
+def _new_entry(values: Values, name: str) -> Entry:
+    for needed in _NEEDED_IN_NEW_ROWS:
+        if needed not in values:
+            raise FieldError(needed, "a row for a code that is not in the catalogue needs it")
+    if "meaning" not in values:
+        raise FieldError("meaning", "a row for a code that is not in the catalogue needs it")
+    suggestion, suggestion_zh = _SUGGESTIONS[values["retry"]]
+    usual = {
+        "origin": "supplier",
+        "scope": "both",
+        "retry_after_s": None,
+        "billable": None,
+        "cause": _NO_CAUSE[0],
+        "cause_zh": _NO_CAUSE[1],
+        "suggestion": suggestion,
+        "suggestion_zh": suggestion_zh,
+        "source": name,
+    }
+    return make_entry(usual | values, Rank.OVERRIDE)

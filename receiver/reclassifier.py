@@ -1,0 +1,216 @@
+"""The reclassifier: folds history again by today's catalogue and policy, beside live traffic.
+
+It walks through the messages in slices; what a slice changes and how far the walk has come commit
+in one transaction. So it can end at any moment and go on later, with the same result as if it had
+never stopped: messages that come meanwhile are folded by the same rules, by the projector.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+
+import structlog
+
+from receiver.errors import ReceiverError, StoreUnavailableError
+from receiver.pacing import Pacer
+from receiver.projection import Message, Policy
+from receiver.reclassification import Refolded, Run, reclassify
+from receiver.store import refolding
+from receiver.store.projecting import take_turn
+from receiver.store.records import outcome_values
+from receiver.store.store import Store
+
+_log = structlog.get_logger(__name__)
+
+_SLICE_IDS = 200  # in one transaction: some tens of milliseconds
+_PAUSE_S = 1.0  # after the store was away
+_SLICE_S = 0.003
+
+
+class Phase(StrEnum):
+    """What has become of a run."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"  # it can go on
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class AnotherRunError(ReceiverError):
+    """A run by other rules, or over another stretch, is going on."""
+
+
+class _ForgottenError(Exception):
+    """The store does not know the run any more: it was made anew."""
+
+
+def name_of(policy: Policy) -> str:
+    """Name the rules by which a state and a category come about."""
+    return f"catalogue {policy.catalogue.version}, late_delivered {policy.late_delivered}"
+
+
+class Reclassifier:
+    """Runs one reclassification at a time."""
+
+    def __init__(
+        self, store: Store, *, clock: Callable[[], int], give_way: Callable[[], int]
+    ) -> None:
+        """Make one that is at rest.
+
+        Args:
+            store: whose messages are folded again.
+            clock: gives microseconds.
+            give_way: how much time is left to others for each unit taken.
+        """
+        self._store = store
+        self._clock = clock
+        self._give_way = give_way
+        self._run: Run | None = None
+        self._number = 0
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._failed = False
+
+    async def start(self, policy: Policy, since: int | None) -> None:
+        """Begin a run, go on with the one that was stopped, or join the one that is going on.
+
+        Args:
+            policy: the rules; a run that was stopped goes on only by the same ones.
+            since: microseconds; only messages sent (else first heard of) at or after.
+
+        Raises:
+            AnotherRunError: a run is going on with another policy or another `since`.
+            StoreUnavailableError: the store cannot be written.
+        """
+        if self._is_running():
+            if not self._is_same(self._run, policy, since):
+                raise AnotherRunError(
+                    "Another reclassification is going on, by other rules or since another time; "
+                    "stop it (DELETE), or wait for its end."
+                )
+            return
+        async with self._store.writing() as connection:
+            await take_turn(connection)
+            newest = await refolding.newest_run(connection)
+            if newest and self._is_same(newest[1], policy, since) and not newest[1].finished_at:
+                self._number, self._run = newest
+            else:
+                now, last = self._clock(), await refolding.last_message(connection)
+                self._run = Run(name_of(policy), since, last, started_at=now, updated_at=now)
+                self._number = await refolding.begin_run(connection, self._run)
+        self._stopping = self._failed = False
+        self._task = asyncio.create_task(self._work(self._run, policy), name="reclassifier")
+
+    def stop_soon(self) -> None:
+        """End after the slice at hand; what was done stays done."""
+        self._stopping = True
+
+    async def stop(self, patience_s: float | None = None) -> None:
+        """Wait for the end; a slice that takes longer than the patience is given up."""
+        self.stop_soon()
+        if self._task is not None:
+            _, late = await asyncio.wait({self._task}, timeout=patience_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def progress(self) -> tuple[Run, Phase] | None:
+        """Give the newest run and what has become of it; None when there never was one.
+
+        Raises:
+            StoreUnavailableError: the store cannot be read.
+        """
+        if self._run is None:
+            async with self._store.reading() as connection:
+                newest = await refolding.newest_run(connection)
+            if newest is None:
+                return None
+            run = newest[1]
+        else:
+            run = self._run
+        if run.finished_at is not None:
+            return run, Phase.FINISHED
+        if self._is_running():
+            return run, Phase.RUNNING
+        return run, Phase.FAILED if self._failed else Phase.STOPPED
+
+    def _is_running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    @staticmethod
+    def _is_same(run: Run | None, policy: Policy, since: int | None) -> bool:
+        return run is not None and (run.policy, run.since) == (name_of(policy), since)
+
+    async def _work(self, run: Run, policy: Policy) -> None:
+        pacer = Pacer(_SLICE_S, self._give_way)
+        while run.finished_at is None and not self._stopping:
+            try:
+                run = self._run = await self._slice(run, policy, pacer)
+                await pacer.rest()
+            except StoreUnavailableError as error:
+                _log.warning("reclassifying waits for the store", reason=str(error))
+                await asyncio.sleep(_PAUSE_S)
+            except Exception as error:  # noqa: BLE001 - whoever asks for the progress is told
+                _log.error("reclassifying failed", error=type(error).__name__)
+                self._failed = True
+                return
+
+    async def _slice(self, run: Run, policy: Policy, pacer: Pacer) -> Run:
+        """Fold one stretch of ids again and note how far the run has come, in one transaction."""
+        upto = min(run.position + _SLICE_IDS, run.upto)
+        async with self._store.writing() as connection:
+            await take_turn(connection)
+            found = await refolding.read_slice(connection, run.position, upto, run.since)
+            changed = []
+            for message in found:
+                refolded = reclassify(message, policy)
+                if _is_changed(refolded):
+                    changed.append(refolded)
+                await pacer.breathe()
+            await refolding.write_outcomes(connection, (one.decided for one in changed))
+            run = run.after(upto, len(found), changed, self._clock())
+            if not await refolding.save_run(connection, self._number, run):
+                raise _ForgottenError
+        return run
+
+
+async def rehearse(
+    store: Store,
+    policy: Policy,
+    since: int | None,
+    *,
+    clock: Callable[[], int],
+    on_progress: Callable[[Run], None],
+) -> Run:
+    """Tell what a reclassification would change, and change nothing.
+
+    Raises:
+        StoreUnavailableError: the store cannot be read.
+    """
+    now = clock()
+    async with store.reading() as connection:
+        last = await refolding.last_message(connection)
+    run = Run(name_of(policy), since, last, started_at=now, updated_at=now)
+    while run.finished_at is None:
+        upto = min(run.position + _SLICE_IDS, run.upto)
+        async with store.reading() as connection:
+            found = await refolding.read_slice(connection, run.position, upto, since)
+        changed = [one for one in _refolded(found, policy) if _is_changed(one)]
+        run = run.after(upto, len(found), changed, clock())
+        on_progress(run)
+    return run
+
+
+def _refolded(found: list[Message], policy: Policy) -> list[Refolded]:
+    return [reclassify(message, policy) for message in found]
+
+
+def _is_changed(refolded: Refolded) -> bool:
+    """Tell whether the stored row would be another one."""
+    stored = refolded.decided.message.stored
+    if refolded.before != refolded.after:
+        return True
+    if refolded.before.state != refolded.decided.folded.state:  # overdue, and stays so
+        return False
+    values = outcome_values(refolded.decided)
+    return any(values[name] != stored[name] for name in values)

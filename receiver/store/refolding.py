@@ -1,0 +1,102 @@
+"""The reclassification's side of the store: read history in slices, write what has changed."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from receiver.projection import Decided, Message
+from receiver.reclassification import Change, Run, Standing
+from receiver.store import bulk, records
+from receiver.store.schema import messages, reclassifications, reports
+
+_KEY = ("id",)
+# The larger part of a report is `raw`, what it came as; nothing of it is folded.
+_FOLDED = [column for column in reports.c if column.name not in ("id", "raw")]
+
+
+async def newest_run(connection: AsyncConnection) -> tuple[int, Run] | None:
+    """Give the run that was begun last and its number, None when there was none."""
+    query = select(reclassifications).order_by(reclassifications.c.id.desc()).limit(1)
+    row = (await connection.execute(query)).mappings().first()
+    if row is None:
+        return None
+    values = dict(row)
+    number = values.pop("id")
+    return number, Run(**values | {"changes": _load(values["changes"])})
+
+
+async def last_message(connection: AsyncConnection) -> int:
+    """Give the highest id of a message, 0 when there is none."""
+    return (await connection.execute(select(func.max(messages.c.id)))).scalar() or 0
+
+
+async def begin_run(connection: AsyncConnection, run: Run) -> int:
+    """Write a new run down and give it its number."""
+    done = await connection.execute(insert(reclassifications).values(_values(run)))
+    (number,) = done.inserted_primary_key or (0,)
+    return int(number)
+
+
+async def save_run(connection: AsyncConnection, number: int, run: Run) -> bool:
+    """Write down how far a run has come; tell whether the store still knows it."""
+    known = reclassifications.c.id == number
+    done = await connection.execute(update(reclassifications).where(known).values(_values(run)))
+    return done.rowcount == 1
+
+
+async def read_slice(
+    connection: AsyncConnection, after: int, upto: int, since: int | None
+) -> list[Message]:
+    """Give the messages of a stretch of ids, with what is folded of their reports."""
+    query = select(messages).where(messages.c.id > after, messages.c.id <= upto)
+    if since is not None:
+        query = query.where(messages.c.occurred_at >= since)
+    found: dict[int, Message] = {}
+    for row in (await connection.execute(query)).mappings():
+        found[row["id"]] = records.read_message(dict(row))
+    if found:
+        of_these = (reports.c.message_id > after, reports.c.message_id <= upto)
+        for row in (await connection.execute(select(*_FOLDED).where(*of_these))).mappings():
+            message = found.get(row["message_id"])
+            if message is not None:
+                stored = records.read_report(dict(row), message.sms_msg_id)
+                message.reports[stored.key] = stored
+    return list(found.values())
+
+
+async def write_outcomes(connection: AsyncConnection, changed: Iterable[Decided]) -> None:
+    """Write what has become of messages; nothing else of them is touched."""
+    rows = [{"id": one.message.id, **records.outcome_values(one)} for one in changed]
+    await bulk.update_rows(connection, messages, _KEY, rows)
+
+
+def _values(run: Run) -> dict[str, Any]:
+    return {
+        "policy": run.policy,
+        "since": run.since,
+        "position": run.position,
+        "upto": run.upto,
+        "examined": run.examined,
+        "changed": run.changed,
+        "changes": _dump(run.changes),
+        "started_at": run.started_at,
+        "updated_at": run.updated_at,
+        "finished_at": run.finished_at,
+    }
+
+
+def _dump(changes: Sequence[Change]) -> str:
+    return json.dumps(
+        [[*astuple(c.before), *astuple(c.after), c.messages, *c.examples] for c in changes]
+    )
+
+
+def _load(text: str) -> tuple[Change, ...]:
+    return tuple(
+        Change(Standing(*row[0:2]), Standing(*row[2:4]), row[4], tuple(row[5:]))
+        for row in json.loads(text)
+    )

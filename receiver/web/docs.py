@@ -1,0 +1,51 @@
+"""The page that shows the catalogue to people, made from the data each time it is asked for."""
+
+import base64
+import hashlib
+from collections import Counter
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from receiver.domain.catalogue import Catalogue
+from receiver.domain.languages import Language
+from receiver.domain.vocabulary import CATEGORY_WORDS, RETRY_WORDS
+
+_PAGES = Environment(
+    loader=PackageLoader("receiver.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_SCRIPT = _PAGES.loader.get_source(_PAGES, "codes.js")[0] if _PAGES.loader else ""
+_STYLE = _PAGES.loader.get_source(_PAGES, "codes.css")[0] if _PAGES.loader else ""
+
+
+def _hash(text: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+# Only what we wrote ourselves runs, wherever the texts in the page come from.
+HEADERS = {
+    "content-security-policy": (
+        f"default-src 'none'; script-src {_hash(_SCRIPT)}; style-src {_hash(_STYLE)}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+
+
+def catalogue_page(catalogue: Catalogue, language: Language) -> str:
+    """Write the catalogue in one language as HTML."""
+    counts = Counter(entry.category for entry in catalogue.entries)
+    return _PAGES.get_template("codes.html").render(
+        language=language,
+        version=catalogue.version,
+        entries=catalogue.entries,
+        counts=counts,
+        categories=CATEGORY_WORDS,
+        retries=RETRY_WORDS,
+        script=_SCRIPT,
+        style=_STYLE,
+    )

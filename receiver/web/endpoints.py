@@ -1,0 +1,130 @@
+"""What all endpoints of the private API share: their parts, the key, the form of an answer."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+from prometheus_client import CollectorRegistry
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.domain.languages import Language
+from receiver.domain.texts import is_storable
+from receiver.journal import Entry
+from receiver.projection import Policy
+from receiver.reclassifier import Reclassifier
+from receiver.store import queries
+from receiver.store.store import Store
+from receiver.web import views
+from receiver.web.auth import Keys, Scope
+from receiver.web.problems import Problem
+from receiver.web.requests import ProblemError, bad, write_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What readiness is made of."""
+
+    journal: bool
+    projector: bool
+    store: bool
+
+    @property
+    def ready(self) -> bool:
+        """Whether all of it works."""
+        return self.journal and self.projector and self.store
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the API works with; made in the composition root."""
+
+    store: Store
+    policy: Policy  # in force; `reload_policy` puts another in its place
+    reload_policy: Callable[[], Awaitable[Policy]]
+    language: Language  # where a caller leaves the choice to us
+    keys: Keys
+    accept: Callable[[Entry], Awaitable[object]]
+    clock: Callable[[], int]
+    applications: Sequence[str]  # the first one is meant when a caller names none
+    registry: CollectorRegistry
+    refresh_metrics: Callable[[], Awaitable[None]]
+    health: Callable[[], Awaitable[Health]]
+    reclassifier: Reclassifier
+    max_body_bytes: int
+    metrics_need_key: bool
+
+
+class Endpoints:
+    """A group of endpoints of the private listener."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def check_key(self, request: Request, scope: Scope) -> None:
+        """Refuse a request whose key does not have the scope."""
+        key = self._parts.keys.find(request.headers.get("authorization"))
+        if key is None:
+            raise ProblemError(
+                Problem.UNAUTHORIZED,
+                "Send the header `Authorization: Bearer KEY` with a key of this receiver.",
+                {"www-authenticate": "Bearer"},
+            )
+        if not key.may(scope):
+            raise ProblemError(Problem.FORBIDDEN, f"The key needs the scope `{scope.value}`.")
+
+
+_Group = TypeVar("_Group", bound=Endpoints)
+_Endpoint = Callable[[_Group, Request], Awaitable[Response]]
+
+
+def needs(scope: Scope) -> Callable[[_Endpoint[_Group]], _Endpoint[_Group]]:
+    """Let an endpoint run only with a key that has the scope."""
+
+    def decorate(endpoint: _Endpoint[_Group]) -> _Endpoint[_Group]:
+        @wraps(endpoint)
+        async def checked(self: _Group, request: Request) -> Response:
+            self.check_key(request, scope)
+            return await endpoint(self, request)
+
+        return checked
+
+    return decorate
+
+
+def check_storable(text: str) -> None:
+    """Refuse what no column could hold."""
+    if not is_storable(text):
+        raise bad("A text holds characters that nothing stored can hold.")
+
+
+def json_answer(value: Any, status: int = 200, language: Language | None = None) -> Response:
+    """Answer with JSON; `language` is that of its texts, if it was chosen."""
+    # What came as a lone surrogate has no UTF-8 form; escaped it stays valid JSON.
+    try:
+        body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        body = json.dumps(value, separators=(",", ":")).encode()
+    return Response(body, status, headers_of(language), media_type="application/json")
+
+
+def headers_of(language: Language | None) -> dict[str, str] | None:
+    """Give the headers that tell a language, and caches that it was asked for."""
+    if language is None:
+        return None
+    return {"content-language": language.tag, "vary": "Accept-Language"}
+
+
+def page_answer(
+    name: str,
+    items: list[views.Json],
+    ids: list[int],
+    page: queries.Page,
+    language: Language | None = None,
+) -> Response:
+    """Answer with a stretch of a list."""
+    more = len(items) == page.limit
+    cursor = write_cursor(ids[-1]) if more else None
+    return json_answer({name: items, "next": cursor}, language=language)

@@ -1,0 +1,67 @@
+"""The endpoints that fold history again."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.domain import times
+from receiver.errors import SettingsError
+from receiver.reclassifier import AnotherRunError
+from receiver.web import views
+from receiver.web.auth import Scope
+from receiver.web.endpoints import Endpoints, json_answer, needs
+from receiver.web.problems import Problem
+from receiver.web.requests import ProblemError, bad, read_body, read_json_object
+
+
+class Reclassifying(Endpoints):
+    """Begins, watches and stops a reclassification."""
+
+    @needs(Scope.ADMIN)
+    async def start(self, request: Request) -> Response:
+        """Read the catalogue file anew and fold history again by it; goes on where one stopped."""
+        parts = self._parts
+        body = await read_body(request, parts.max_body_bytes)
+        since = _since(read_json_object(body)) if body else None
+        try:
+            policy = await parts.reload_policy()
+        except SettingsError as error:
+            raise ProblemError(
+                Problem.UNUSABLE_CATALOGUE,
+                "The catalogue in force stays as it was. Correct the file and ask again.",
+                problems=str(error).splitlines(),
+            ) from None
+        try:
+            await parts.reclassifier.start(policy, since)
+        except AnotherRunError as error:
+            raise ProblemError(Problem.BUSY, str(error)) from None
+        return await self._progress(status=202)
+
+    @needs(Scope.READ)
+    async def progress(self, _: Request) -> Response:
+        """Tell how far the newest run has come."""
+        return await self._progress()
+
+    @needs(Scope.ADMIN)
+    async def stop(self, _: Request) -> Response:
+        """Stop; the next start goes on from there."""
+        await self._parts.reclassifier.stop()
+        return await self._progress()
+
+    async def _progress(self, status: int = 200) -> Response:
+        newest = await self._parts.reclassifier.progress()
+        if newest is None:
+            raise ProblemError(Problem.NOT_FOUND, "Nothing has been reclassified yet.")
+        return json_answer(views.run_json(*newest), status=status)
+
+
+def _since(document: views.Json) -> int | None:
+    unknown = sorted(set(document) - {"since"})
+    if unknown:
+        raise bad("Some members do not exist here.", unknown=unknown, known=["since"])
+    text = document.get("since")
+    if text is None:
+        return None
+    moment = times.parse(text) if isinstance(text, str) else None
+    if moment is None:
+        raise bad("`since` must be an RFC 3339 time such as 2026-01-31T08:00:00Z.")
+    return moment

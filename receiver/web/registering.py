@@ -1,0 +1,86 @@
+"""The endpoint that takes registrations."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.domain.events import Trust
+from receiver.domain.languages import Language
+from receiver.domain.messages import State
+from receiver.domain.verdict import Subject, decide
+from receiver.huawei.registration import RegistrationError, read_registration
+from receiver.journal import Entry, Kind
+from receiver.web import views
+from receiver.web.auth import Scope
+from receiver.web.endpoints import Endpoints, json_answer, needs
+from receiver.web.requests import Query, bad, read_body
+
+MOST_SHOWN = 100  # entries of each list in the answer
+
+
+class Registering(Endpoints):
+    """Takes sends."""
+
+    @needs(Scope.WRITE)
+    async def register(self, request: Request) -> Response:
+        """Register sends; 202 when they are durable."""
+        parts = self._parts
+        query = Query(request)
+        language = query.language(parts.language)
+        query.done()
+        body = await read_body(request, parts.max_body_bytes)
+        try:
+            registration = read_registration(body)
+        except RegistrationError as error:
+            raise bad(str(error)) from None
+        application = self._known_application(registration.application)
+        shown = registration.rejected[:MOST_SHOWN]
+        rejected = [{"index": r.index, "reason": r.reason} for r in shown]
+        if rejected and not registration.sends:
+            raise bad("No entry can be registered.", rejected=rejected)
+        if registration.sends:
+            await parts.accept(self._entry(application, request, body))
+        refused = [send for send in registration.sends if send.refused]
+        return json_answer(
+            {
+                "application": application,
+                "registered": len(registration.sends),
+                "rejected": rejected,
+                "refused": [
+                    {"sms_msg_id": s.sms_msg_id, **self._refusal(s.status, s.sent_at, language)}
+                    for s in refused[:MOST_SHOWN]
+                ],
+                "request": (
+                    self._refusal(registration.refusal, None, language)
+                    if registration.refusal
+                    else None
+                ),
+            },
+            status=202,
+            language=language,
+        )
+
+    def _refusal(self, code: str, sent_at: int | None, language: Language) -> views.Json:
+        """Say at once what a code of the send API means: no report will come for it."""
+        policy = self._parts.policy
+        subject = Subject(State.REFUSED, code, source=None, org_code=None, failed_at=sent_at)
+        verdict = decide(subject, policy.catalogue, policy.waits, language)
+        return {"code": code, "verdict": views.verdict_json(verdict)}
+
+    def _entry(self, application: str, request: Request, body: bytes) -> Entry:
+        return Entry(
+            kind=Kind.SENDS,
+            application=application,
+            received_at=self._parts.clock(),
+            peer=request.client.host if request.client else "",
+            trust=Trust.OPEN.value,
+            headers="",
+            body=body,
+        )
+
+    def _known_application(self, name: str | None) -> str:
+        known = self._parts.applications
+        if name is None:
+            return known[0]
+        if name not in known:
+            raise bad("There is no such application.", known=list(known))
+        return name
