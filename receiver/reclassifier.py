@@ -37,7 +37,7 @@ class Phase(StrEnum):
 
 
 class AnotherRunError(ReceiverError):
-    """A run by other rules, or over another stretch, is going on."""
+    """A run over other messages is going on."""
 
 
 class _ForgottenError(Exception):
@@ -68,27 +68,36 @@ class Reclassifier:
         self._run: Run | None = None
         self._number = 0
         self._task: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
         self._stopping = False
         self._failed = False
 
     async def start(self, policy: Policy, since: int | None) -> None:
         """Begin a run, go on with the one that was stopped, or join the one that is going on.
 
+        A run that is going on by other rules is given up: they are not in force any more.
+
         Args:
             policy: the rules; a run that was stopped goes on only by the same ones.
             since: microseconds; only messages sent (else first heard of) at or after.
 
         Raises:
-            AnotherRunError: a run is going on with another policy or another `since`.
+            AnotherRunError: a run is going on with another `since`.
             StoreUnavailableError: the store cannot be written.
         """
-        if self._is_running():
-            if not self._is_same(self._run, policy, since):
-                raise AnotherRunError(
-                    "Another reclassification is going on, by other rules or since another time; "
-                    "stop it (DELETE), or wait for its end."
-                )
-            return
+        async with self._starting:
+            if self._is_running():
+                if self._is_same(self._run, policy, since):
+                    return
+                if self._run is not None and self._run.policy == name_of(policy):
+                    raise AnotherRunError(
+                        "A reclassification of other messages is going on (see `since`); stop it "
+                        "(DELETE), or wait for its end."
+                    )
+                await self.stop()
+            await self._begin(policy, since)
+
+    async def _begin(self, policy: Policy, since: int | None) -> None:
         async with self._store.writing() as connection:
             await take_turn(connection)
             newest = await refolding.newest_run(connection)

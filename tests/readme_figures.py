@@ -1,4 +1,4 @@
-"""The README's measured sections, written from what the two harnesses measured and nothing else.
+"""The README's generated sections: what the two harnesses measured, and what the catalogue has.
 
 `python -m tests.faults --json deploy/figures/faults.json` and
 `python -m tests.benchmarks --json deploy/figures/benchmarks.json` measure;
@@ -7,10 +7,13 @@ that were measured apart stand in files of their own (`faults-2.json`) and in ta
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from receiver.domain.vocabulary import CATEGORY_WORDS
+from receiver.huawei.catalogue import load_catalogue
 from tests.benchmarks.figures import FIGURES
 from tests.benchmarks.machine import Machine
 
@@ -78,12 +81,34 @@ SECTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
+def codes_tables() -> str:
+    """Write the categories and the families of the shipped catalogue as Markdown."""
+    entries = load_catalogue().entries
+    counts = Counter(entry.category for entry in entries)
+    lines = [
+        f"The catalogue has {len(entries):,} rows:",
+        "",
+        "| category | rows | says |",
+        "|---|---|---|",
+    ]
+    for category, term in CATEGORY_WORDS.items():
+        lines.append(f"| `{category.value}` | {counts[category]} | {term.en} |")
+    lines += ["", "| family | who speaks, and what it usually means | category | retry |"]
+    lines.append("|---|---|---|---|")
+    for entry in sorted(entries, key=lambda one: one.code):
+        if entry.is_family:
+            cells = (f"`{entry.code}`", entry.en.cause, entry.category.value, entry.retry.value)
+            lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+    return "\n".join(lines)
+
+
 def sections() -> Iterator[tuple[str, str]]:
     """Give the name and the text of each measured section."""
     for name, write in SECTIONS.items():
         files = sorted(RESULTS.glob(f"{name}*.json"), key=lambda file: file.stem)
         documents = [json.loads(file.read_text()) for file in files]
         yield name, "\n\n".join(write(document) for document in documents)
+    yield "codes", codes_tables()
 
 
 def with_sections(readme: str) -> str:
@@ -93,7 +118,7 @@ def with_sections(readme: str) -> str:
         ValueError: a section's marks are not there exactly once.
     """
     for name, text in sections():
-        begin, end = f"<!-- {name}: measured -->", f"<!-- {name}: end -->"
+        begin, end = f"<!-- {name}: generated -->", f"<!-- {name}: end -->"
         before, *between = readme.split(begin)
         if len(between) != 1 or between[0].count(end) != 1:
             raise ValueError(f"the README has not exactly one section {begin} ... {end}")

@@ -17,7 +17,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from . import ack, batches, comparison, drain, growth, idle, openloops, plot, report, steady
+from . import (
+    ack,
+    batches,
+    comparison,
+    drain,
+    growth,
+    idle,
+    openloops,
+    plot,
+    refold,
+    report,
+    steady,
+)
 from .figures import Family, Figure
 from .load import Generator, default_generator
 from .machine import inspect
@@ -119,6 +131,7 @@ class _Run:
             Family.GROWTH: self._measure_growth,
             Family.START_UP: lambda: self._add(growth.measure_start(self._setting, self._stores)),
             Family.IDLE: lambda: self._add(idle.measure(self._setting)),
+            Family.RECLASSIFY: lambda: self._add(refold.measure(self._setting, self._stores)),
         }
         if {Family.ACK, Family.BACKLOG} & set(families):
             self._try(Family.ACK, lambda: self._compare(families, servers))

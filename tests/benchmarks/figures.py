@@ -18,6 +18,7 @@ class Family(StrEnum):
     GROWTH = "growth"
     START_UP = "start-up"
     IDLE = "idle"
+    RECLASSIFY = "reclassify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,15 @@ FIGURES: Mapping[str, Wanted] = {
         (
             Bound("cpu_percent", "{:.2f} % CPU", below=0.5),
             Bound("rss_mb", "{:.0f} MB RSS", below=120),
+        ),
+    ),
+    "reclassify": Wanted(
+        Family.RECLASSIFY,
+        "reclassify 1,000,000 messages beside 200 pushes/s",
+        (
+            Bound("seconds", "{:.0f} s", below=600),
+            Bound("rss_mb", "{:.0f} MB RSS", below=300),
+            Bound("p99_ms", "ack p99 {:.1f} ms", below=100),
         ),
     ),
 }

@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TOKEN = "benchmark-token-0123456789abcdef"  # noqa: S105 - of no service
 KEY = "benchmark-key-0123456789abcdef"
+CATALOGUE_FILE = "catalogue.csv"  # in force where the data directory has it
 _LOG = "log"
 _READY_S = 20.0
 _STOP_S = 15.0
@@ -127,6 +128,9 @@ def _environment(
     directory: Path, port: int, private_port: int, database: Path | None
 ) -> Mapping[str, str]:
     inherited = {key: value for key, value in os.environ.items() if "RECEIVER_" not in key}
+    catalogue = directory / CATALOGUE_FILE
+    if catalogue.exists():
+        inherited["RECEIVER_CATALOGUE_FILE"] = str(catalogue)
     return {
         **inherited,
         "BENCHMARK_DATABASE": str(database),
