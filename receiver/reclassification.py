@@ -106,4 +106,10 @@ def _joined(changes: Iterable[Change], more: Iterable[Refolded]) -> tuple[Change
         known = counted.get(key, Change(*key, 0, ()))
         examples = (*known.examples, one.decided.message.sms_msg_id)[:MOST_EXAMPLES]
         counted[key] = replace(known, messages=known.messages + 1, examples=examples)
-    return tuple(sorted(counted.values(), key=lambda change: -change.messages))
+    return tuple(sorted(counted.values(), key=_place))
+
+
+def _place(change: Change) -> tuple[int, list[str]]:
+    """Order changes by their number, and equally many so that it does not matter how they came."""
+    kinds = (change.before.state, change.before.category, change.after.state, change.after.category)
+    return -change.messages, [kind or "" for kind in kinds]

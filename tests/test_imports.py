@@ -31,10 +31,18 @@ _PLATFORM_AND_TOOLS = (
 _BELOW_PROJECTOR = (
     *_GROUND,
     *_PLATFORM_AND_TOOLS,
+    "receiver.pacing",
     "receiver.projection",
     "receiver.store",
     "receiver.settings",
     "receiver.decoding",
+)
+_BELOW_WEB = (
+    *_BELOW_PROJECTOR,
+    "receiver.policies",
+    "receiver.projector",
+    "receiver.reclassification",
+    "receiver.reclassifier",
 )
 
 # From the ground up; a name stands for the module and all below it, the longest name decides.
@@ -47,25 +55,33 @@ LAYERS = (
     Layer("receiver.datadir", _GROUND),
     Layer("receiver.logs", _GROUND),
     Layer("receiver.metrics", _GROUND),
+    Layer("receiver.pacing"),
     Layer("receiver.projection", ("receiver.domain",)),
-    Layer("receiver.store", (*_GROUND, "receiver.projection")),
+    Layer("receiver.reclassification", ("receiver.domain", "receiver.projection")),
+    Layer("receiver.store", (*_GROUND, "receiver.projection", "receiver.reclassification")),
     Layer("receiver.settings", (*_GROUND, "receiver.store", "receiver.datadir")),
+    Layer(
+        "receiver.policies",
+        (*_GROUND, "receiver.huawei", "receiver.projection", "receiver.settings"),
+    ),
     Layer(
         "receiver.decoding",
         ("receiver.domain", "receiver.huawei", "receiver.journal", "receiver.projection"),
     ),
     Layer("receiver.projector", _BELOW_PROJECTOR),
-    Layer("receiver.web", (*_BELOW_PROJECTOR, "receiver.projector")),
-    Layer("receiver.simulator", ("receiver.domain.times",)),
     Layer(
-        "receiver.cli",
+        "receiver.reclassifier",
         (
-            *_BELOW_PROJECTOR,
-            "receiver.projector",
-            "receiver.web",
-            "receiver.simulator",
+            "receiver.errors",
+            "receiver.pacing",
+            "receiver.projection",
+            "receiver.reclassification",
+            "receiver.store",
         ),
     ),
+    Layer("receiver.web", _BELOW_WEB),
+    Layer("receiver.simulator", ("receiver.domain.times",)),
+    Layer("receiver.cli", (*_BELOW_WEB, "receiver.web", "receiver.simulator")),
     Layer("receiver.__main__", ("receiver.cli",)),
 )
 

@@ -13,6 +13,7 @@ from tests.conftest import TOKEN, a_node, batch, form, policy
 NAMES = {
     "receiver_ack_seconds",
     "receiver_build_info",
+    "receiver_catalogue_info",
     "receiver_delivery_seconds",
     "receiver_journal_bytes",
     "receiver_journal_commit_entries",

@@ -5,7 +5,6 @@ import json
 import shutil
 import sqlite3
 import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
@@ -20,7 +19,6 @@ from structlog.testing import capture_logs
 from receiver.errors import StoreUnavailableError
 from receiver.journal import FILE_NAME as JOURNAL_FILE
 from receiver.journal import Entry, Journal
-from receiver.projector import Pacer, give_way
 from receiver.store.projecting import QuarantineLimits
 from receiver.store.schema import messages, quarantine, reports, uplinks
 from receiver.store.store import FILE_NAME, Store, default_url
@@ -638,39 +636,6 @@ async def test_many_events_are_cut_into_transactions(store_url: str, tmp_path: P
             await projecting.until(lambda: len(projecting.changes) == 3, "all were told")
             assert [changes.sends for changes in projecting.changes] == [1400, 1400, 700]
         assert (await counts_of(store))["messages"] == 3500
-
-
-@pytest.mark.parametrize(
-    ("waiting", "behind", "expected"),
-    [
-        pytest.param(0, 10**6, 0, id="nobody waits"),
-        pytest.param(2, 10**6, 0, id="a few wait"),
-        pytest.param(3, 0, 15, id="a crowd"),
-        pytest.param(10_000, 199_999, 15, id="a large crowd, not far behind"),
-        pytest.param(3, 200_000, 7, id="far behind"),
-        pytest.param(10_000, 10**9, 7, id="never more than an eighth"),
-    ],
-)
-def test_pushes_that_wait_go_first(waiting: int, behind: int, expected: int) -> None:
-    """A crowd of pushes gets most of the time, however far the store has fallen behind."""
-    assert give_way(waiting=waiting, behind=behind) == expected
-
-
-@pytest.mark.parametrize(
-    ("left", "at_least", "below"),
-    [
-        pytest.param(0, 0.0, 0.05, id="nobody needs it"),
-        pytest.param(15, 0.15, 0.5, id="in proportion"),
-        pytest.param(10**6, 0.4, 5.0, id="not for ever"),
-    ],
-)
-async def test_time_is_left_in_proportion(left: int, at_least: float, below: float) -> None:
-    """Who has worked for 10 ms rests for as many times that as is left to others, up to a bound."""
-    pacer = Pacer(0.003, lambda: left)
-    time.sleep(0.01)  # noqa: ASYNC251 - the work, which holds the loop
-    worked = time.perf_counter()
-    await pacer.breathe()
-    assert at_least <= time.perf_counter() - worked < below
 
 
 async def test_a_report_leaves_what_it_does_not_change(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def read(document: Any) -> Registration:
 )
 def test_forms_of_one_registration(document: Any) -> None:
     """A send is the same in whichever documented form the application has it."""
-    assert read(document) == Registration(None, [SEND], [])
+    assert read(document) == Registration(None, None, [SEND], [])
 
 
 def test_siblings_hold_for_all_entries() -> None:
@@ -152,17 +152,37 @@ def test_least_entry() -> None:
 
 
 @pytest.mark.parametrize(
-    "document",
+    ("document", "refusal"),
     [
-        pytest.param({"code": "E000102", "description": "Invalid app_key."}, id="no result"),
-        pytest.param({"code": "E000102", "result": None}, id="null result"),
-        pytest.param({"response": {"code": "E000102"}}, id="wrapped"),
-        pytest.param({"sends": []}, id="empty list of ours"),
+        pytest.param(
+            {"code": "E000102", "description": "Invalid app_key."}, "E000102", id="no result"
+        ),
+        pytest.param({"code": "E000102", "result": None}, "E000102", id="null result"),
+        pytest.param({"response": {"code": "E000102"}}, "E000102", id="wrapped"),
+        pytest.param({"response": '{"code": "E000102"}'}, "E000102", id="wrapped as text"),
+        pytest.param({"code": "E\x00\ud800"}, "E\ufffd\ufffd", id="what nothing can store"),
+        pytest.param({"code": "E" * 600}, "E" * 512, id="over-long"),
+        pytest.param({"code": "000000"}, None, id="all went well"),
+        pytest.param({"code": ""}, None, id="empty code"),
+        pytest.param({"code": 7}, None, id="number"),
+        pytest.param({"sends": []}, None, id="empty list of ours"),
     ],
 )
-def test_nothing_was_sent(document: Any) -> None:
-    """A request that failed as a whole has nothing to register, and that is no error."""
-    assert read(document) == Registration(None, [], [])
+def test_nothing_was_sent(document: Any, refusal: str | None) -> None:
+    """A request that failed as a whole has nothing to register but its code; that is no error."""
+    assert read(document) == Registration(None, refusal, [], [])
+
+
+def test_a_response_that_failed_in_part() -> None:
+    """Entries that were refused and entries that were taken stand beside the request's code."""
+    refused = {**ENTRY, "smsMsgId": "second", "status": "E200033"}
+    registration = read({"code": "E000510", "result": [ENTRY, refused]})
+
+    assert registration.refusal == "E000510"
+    assert [(send.status, send.refused) for send in registration.sends] == [
+        ("000000", False),
+        ("E200033", True),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -304,6 +324,9 @@ def test_any_json_is_read_or_refused(document: Any) -> None:
     except RegistrationError:
         return
 
+    if registration.refusal is not None:
+        registration.refusal.encode()
+        assert "\x00" not in registration.refusal
     for send in registration.sends:
         for name in Send.__dataclass_fields__:
             value = getattr(send, name)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from receiver.domain.languages import Language
 from receiver.errors import SettingsError
 from receiver.settings import (
     Settings,
@@ -85,6 +86,7 @@ def test_defaults() -> None:
 
     assert (found.listen, found.api_listen) == ("0.0.0.0:8080", "127.0.0.1:8081")
     assert (found.ack, found.late_delivered, found.language) == ("journal", "wins", "en")
+    assert found.catalogue_file is None
     assert (found.callback_token, found.api_key, found.store_url) == (None, None, None)
     assert (found.applications, found.api_keys) == ([], [])
     assert found.data_dir == Path("receiver-data")
@@ -102,12 +104,15 @@ def test_environment(setting: Setting, tmp_path: Path) -> None:
         ACK="store",
         MAX_BODY_BYTES="2048",
         METRICS_NEED_KEY="true",
+        LANGUAGE="zh",
+        CATALOGUE_FILE="codes of mine.csv",
     )
 
     found = load()
 
     assert (found.data_dir, found.listen, found.ack) == (tmp_path, "127.0.0.1:1", "store")
     assert (found.max_body_bytes, found.metrics_need_key) == (2048, True)
+    assert (found.language, found.catalogue_file) == (Language.ZH, Path("codes of mine.csv"))
     assert found.api_key is not None
     assert found.api_key.get_secret_value() == "t-1"
 
@@ -183,6 +188,7 @@ def test_store_url(setting: Setting) -> None:
 BAD_VALUES: list[Any] = [
     pytest.param({"LISTEN": "8080"}, "listen", id="address without a colon"),
     pytest.param({"ACK": "maybe"}, "ack", id="unknown choice"),
+    pytest.param({"LANGUAGE": "fr"}, "language", id="language without texts"),
     pytest.param({"LATE_DELIVERED": "loses"}, "late_delivered", id="unknown late_delivered"),
     pytest.param({"MAX_BODY_BYTES": "1"}, "max_body_bytes", id="body limit below any push"),
     pytest.param({"JOURNAL__MAX_WAITING": "0"}, "journal.max_waiting", id="nothing may wait"),

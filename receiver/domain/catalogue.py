@@ -275,7 +275,9 @@ class _Index:
     def families(self, code: str) -> list[Entry]:
         """Give the family rows that cover the code: overrides first, then the closest pattern."""
         name, taken = fold(code), numbered(code)
-        found = self._families.covering(f"{name}:" if name in self._family_names else name)
+        found = self._families.covering(name)
+        if not found and name in self._family_names:
+            found = self._families.covering(f"{name}:")
         other = twin(taken) if taken is not None and taken.family == "" else None
         if not found and other is not None:
             found = self._families.covering(f"{other.family}:{other.number}")

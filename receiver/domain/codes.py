@@ -16,7 +16,7 @@ _NUMBERED = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _TAIL = re.compile(r"[\s,;:*/|_(\[]")
-_ONE_OCTET = range(256)  # SGIP 1.2 gives a result one octet
+_ONE_OCTET = range(1, 256)  # SGIP 1.2 gives a result one octet; 0 is no error
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def fold(code: str) -> str:
 
 def numbered(code: str) -> Numbered | None:
     """Take a code apart; None when it is not a family with a number."""
-    found = _NUMBERED.fullmatch(fold(code[:LONGEST_ANALYSED]))
+    found = _NUMBERED.fullmatch(fold(code)[:LONGEST_ANALYSED])
     if found is None:
         return None
     return Numbered(found["family"] or found["letters"] or "", int(found["number"]))
@@ -52,7 +52,7 @@ def heads(code: str) -> Iterator[str]:
 
     A head holds a letter: digits alone before anything else are no code.
     """
-    text = fold(code[:LONGEST_ANALYSED])
+    text = fold(code)[:LONGEST_ANALYSED]
     for cut in sorted((found.start() for found in _TAIL.finditer(text)), reverse=True):
         if any(character.isalpha() for character in text[:cut]):
             yield text[:cut]

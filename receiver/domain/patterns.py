@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 ANY = "*"  # stands for any text; only at an end of a pattern, for codes such as REJECTD*704 exist
-ONE = "?"  # stands for one character
+ONE = "?"  # stands for one digit
 _T = TypeVar("_T")
 
 
@@ -43,5 +43,5 @@ def _compile(pattern: str) -> re.Pattern[str]:
     # After a bare number more digits would make another number.
     more = r"(?:\D.*)?" if text.isdigit() else ".*"
     after = more if pattern.endswith(ANY) else ""
-    middle = "".join("." if c == ONE else re.escape(c) for c in text)
+    middle = "".join("[0-9]" if c == ONE else re.escape(c) for c in text)
     return re.compile(before + middle + after, re.DOTALL)

@@ -33,7 +33,7 @@ _NEEDED_IN_NEW_ROWS = ("category", "retry")
 _ALIVE = (Category.DELIVERED, Category.ACCEPTED)
 _NO_CAUSE = ("As your own catalogue file says.", "依据您自己的目录文件。")
 _SUGGESTIONS = {
-    RetryClass.NONE: ("Do nothing; nobody has to act.", "无需处理。"),
+    RetryClass.NONE: ("Do nothing: nobody has to act.", "无需处理。"),
     RetryClass.RETRY_SOON: ("Send again after a minute.", "一分钟后重新发送。"),
     RetryClass.RETRY_LATER: ("Send again later.", "稍后重新发送。"),
     RetryClass.NEXT_DAY: ("Send again the next day.", "次日重新发送。"),
@@ -47,7 +47,7 @@ class _Given:
     """One row of the file, as it is written."""
 
     line: int
-    fields: Mapping[str, str]
+    fields: Mapping[str, str | None]  # None: no text, number or truth value
     lines: Mapping[str, int] = field(default_factory=dict)  # of single fields, where they differ
 
     def line_of(self, name: str) -> int:
@@ -132,31 +132,32 @@ def _check_columns(columns: Iterable[str], file: Path) -> None:
 def _read_toml(text: str, file: Path) -> Iterator[_Given]:
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a number of too many digits among them
         raise ValueError(f"{file}: not valid TOML: {error}") from None
     tables = document.get("codes", [])
     others = sorted(set(document) - {"codes"})
-    is_list = isinstance(tables, list) and all(isinstance(table, dict) for table in tables)
+    lines = field_lines(text, "codes")
+    is_list = isinstance(tables, list) and len(tables) == len(lines)
     if others or not is_list:
         name = others[0] if others else "codes"
         raise ValueError(f"{file}, {name}: write each row as a table [[codes]]")
-    lines = field_lines(text, "codes")
-    for place, table in enumerate(tables):
-        start, of_fields = lines[place] if place < len(lines) else (1, {})
+    for (start, of_fields), table in zip(lines, tables, strict=True):
         yield _Given(start, {name: _as_text(value) for name, value in table.items()}, of_fields)
 
 
-def _as_text(value: Any) -> str:
-    if isinstance(value, (str, int)):  # a truth value among them
-        return write_field(value)
-    return repr(value)  # nothing that a field takes: its check says so
+def _as_text(value: Any) -> str | None:
+    """Write a value as CSV has it; None: it is of a kind that no field takes."""
+    # A truth value is an int too.
+    return write_field(value) if isinstance(value, (str, int)) else None
 
 
 def _values(given: _Given) -> Values:
     """Read the fields of a row; what is empty says nothing."""
-    for name in given.fields:
+    for name, text in given.fields.items():
         if name not in FIELDS:
             raise FieldError(name, f"there is no such field; there are {', '.join(FIELDS)}")
+        if text is None:
+            raise FieldError(name, "neither a text nor a whole number nor true or false")
     if not given.fields.get("code"):
         raise FieldError("code", "the field is empty")
     values = {name: read_field(name, text) for name, text in given.fields.items() if text}

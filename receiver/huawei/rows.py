@@ -31,6 +31,7 @@ FIELDS = (
 )
 _LONGEST_CODE = 64  # characters
 _LONGEST_WAIT_S = 31_536_000  # a year
+_MOST_DIGITS = 9  # of a number of seconds
 _ORIGINS = (
     PLATFORM,
     "supplier",
@@ -147,7 +148,8 @@ def _retry(text: str) -> RetryClass:
 def _seconds(text: str) -> int | None:
     if text == "":
         return None
-    if not (text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= _LONGEST_WAIT_S):
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+    if not (is_number and 0 < int(text) <= _LONGEST_WAIT_S):
         raise ValueError(f"{text!r} is no whole number of seconds from 1 to {_LONGEST_WAIT_S}")
     return int(text)
 

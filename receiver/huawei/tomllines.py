@@ -1,12 +1,18 @@
 """Where the fields of a TOML file stand; the standard parser does not tell."""
 
 import re
-from collections.abc import Iterator
 
 _KEY = re.compile(
     r"""\s*(?:"(?P<quoted>[^"]*)"|'(?P<literal>[^']*)'|(?P<bare>[A-Za-z0-9_-]+))\s*="""
 )
-_FENCES = ('"""', "'''")
+_TEXT_OR_COMMENT = re.compile(
+    r"""
+    (?P<lines> \"{3} (?: \\. | [^\\] )*? \"{3,5} | '{3} .*? '{3,5} )
+    | \" (?: \\. | [^"\\\n] )* \" | '[^'\n]*'
+    | \# [^\n]*
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 
 Lines = tuple[int, dict[str, int]]  # of the table's header, and of its fields
 
@@ -15,7 +21,7 @@ def field_lines(text: str, table: str) -> list[Lines]:
     """Give the lines of each `[[table]]` of a valid TOML text, and of the fields in it."""
     header = re.compile(rf"\s*\[\[\s*[\"']?{re.escape(table)}[\"']?\s*\]\]")
     found: list[Lines] = []
-    for number, line in _lines_outside_texts(text):
+    for number, line in enumerate(_TEXT_OR_COMMENT.sub(_without_lines, text).split("\n"), 1):
         if header.match(line):
             found.append((number, {}))
             continue
@@ -25,13 +31,6 @@ def field_lines(text: str, table: str) -> list[Lines]:
     return found
 
 
-def _lines_outside_texts(text: str) -> Iterator[tuple[int, str]]:
-    """Give the lines that do not begin inside a text of several lines."""
-    fence = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        if not fence:
-            yield number, line
-        for mark in _FENCES:
-            if fence in ("", mark) and line.count(mark) % 2:
-                fence = "" if fence else mark
-                break
+def _without_lines(found: re.Match[str]) -> str:
+    """Keep of a text of several lines only the line ends; other texts may be keys."""
+    return "\n" * found["lines"].count("\n") if found["lines"] else found[0]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.projection import Decided, Message
@@ -53,17 +53,18 @@ async def read_slice(
 ) -> list[Message]:
     """Give the messages of a stretch of ids, with what is folded of their reports."""
     query = select(messages).where(messages.c.id > after, messages.c.id <= upto)
+    query = query.order_by(messages.c.id)  # the examples of a change are its first messages
     if since is not None:
         query = query.where(messages.c.occurred_at >= since)
     found: dict[int, Message] = {}
-    for row in (await connection.execute(query)).mappings():
-        found[row["id"]] = records.read_message(dict(row))
+    for row in await _rows(connection, query):
+        found[row["id"]] = records.read_message(row)
     if found:
         of_these = (reports.c.message_id > after, reports.c.message_id <= upto)
-        for row in (await connection.execute(select(*_FOLDED).where(*of_these))).mappings():
+        for row in await _rows(connection, select(*_FOLDED).where(*of_these)):
             message = found.get(row["message_id"])
             if message is not None:
-                stored = records.read_report(dict(row), message.sms_msg_id)
+                stored = records.read_report(row, message.sms_msg_id)
                 message.reports[stored.key] = stored
     return list(found.values())
 
@@ -72,6 +73,13 @@ async def write_outcomes(connection: AsyncConnection, changed: Iterable[Decided]
     """Write what has become of messages; nothing else of them is touched."""
     rows = [{"id": one.message.id, **records.outcome_values(one)} for one in changed]
     await bulk.update_rows(connection, messages, _KEY, rows)
+
+
+async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[records.Values]:
+    """Give rows as plain dictionaries; SQLAlchemy's mappings take twice the time to read."""
+    result = await connection.execute(query)
+    names = tuple(result.keys())
+    return [dict(zip(names, values, strict=True)) for values in result]
 
 
 def _values(run: Run) -> dict[str, Any]:

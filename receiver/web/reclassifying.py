@@ -10,7 +10,7 @@ from receiver.web import views
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, json_answer, needs
 from receiver.web.problems import Problem
-from receiver.web.requests import ProblemError, bad, read_body, read_json_object
+from receiver.web.requests import ProblemError, Query, bad, read_body, read_json_object
 
 
 class Reclassifying(Endpoints):
@@ -20,6 +20,7 @@ class Reclassifying(Endpoints):
     async def start(self, request: Request) -> Response:
         """Read the catalogue file anew and fold history again by it; goes on where one stopped."""
         parts = self._parts
+        Query(request).done()
         body = await read_body(request, parts.max_body_bytes)
         since = _since(read_json_object(body)) if body else None
         try:
@@ -37,13 +38,15 @@ class Reclassifying(Endpoints):
         return await self._progress(status=202)
 
     @needs(Scope.READ)
-    async def progress(self, _: Request) -> Response:
+    async def progress(self, request: Request) -> Response:
         """Tell how far the newest run has come."""
+        Query(request).done()
         return await self._progress()
 
     @needs(Scope.ADMIN)
-    async def stop(self, _: Request) -> Response:
+    async def stop(self, request: Request) -> Response:
         """Stop; the next start goes on from there."""
+        Query(request).done()
         await self._parts.reclassifier.stop()
         return await self._progress()
 

@@ -1,0 +1,523 @@
+"""The reclassifier: history is folded again beside everything else, and any end is no loss."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, text
+
+from receiver.domain import times
+from receiver.errors import StoreUnavailableError
+from receiver.huawei.catalogue import load_catalogue
+from receiver.journal import Journal
+from receiver.projection import Policy
+from receiver.reclassification import Run
+from receiver.reclassifier import AnotherRunError, Phase, Reclassifier, rehearse
+from receiver.store.schema import messages, reclassifications, reports
+from receiver.store.store import FILE_NAME, Store, default_url
+from tests.conftest import (
+    HOUR,
+    NOW,
+    PATIENCE_S,
+    a_journal,
+    a_projector,
+    a_store,
+    batch,
+    counts_of,
+    entry,
+    form,
+    policy,
+    project,
+    rows_of,
+    write_lock,
+)
+
+# One third each: what the file corrects, what it explains by a family, and what it leaves alone.
+CODES = ("ZQ:0001", "ZQ:0002", "EXPIRED")
+CORRECTIONS = """\
+code,category,retry,meaning
+ZQ:0001,blocked-recipient,never,On a blocklist
+ZQ:*,routing,retry-later,No way leads there
+"""
+MANY = 1500
+SLOW = 10**9  # so much time is left to others that each slice is followed by the longest rest
+
+
+@cache
+def _corrected(text: str, directory: Path) -> Policy:
+    file = directory / "mine.csv"
+    file.write_text(text)
+    return Policy(load_catalogue(file))
+
+
+@pytest.fixture(scope="module")
+def corrected(tmp_path_factory: pytest.TempPathFactory) -> Policy:
+    """Give the rules with a catalogue file of one's own."""
+    file = tmp_path_factory.mktemp("catalogue") / "mine.csv"
+    file.write_text(CORRECTIONS)
+    return Policy(load_catalogue(file))
+
+
+def a_reclassifier(store: Store, *, rest: int = 0) -> Reclassifier:
+    """Make a reclassifier; `rest` is the time left to others for each unit taken."""
+    return Reclassifier(store, clock=lambda: NOW, give_way=lambda: rest)
+
+
+async def fill(journal: Journal, store: Store, count: int = MANY, start: int = 0) -> None:
+    """Let the store have messages, each with one report of a failure."""
+    for first in range(start, start + count, 500):
+        items = [
+            {"smsMsgId": f"m{number}", "status": CODES[number % 3], "source": "2"}
+            for number in range(first, min(first + 500, start + count))
+        ]
+        await journal.append(entry(batch(items), "batch", received_at=NOW + first))
+    await project(journal, store)
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    """Wait until something is seen."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not seen():
+            await asyncio.sleep(0.002)
+
+
+async def position_of(reclassifier: Reclassifier) -> int:
+    """Tell how far a run has come."""
+    newest = await reclassifier.progress()
+    return newest[0].position if newest else 0
+
+
+async def finished(reclassifier: Reclassifier) -> Run:
+    """Wait for the end of a run, which must be a good one."""
+    async with asyncio.timeout(PATIENCE_S):
+        while (newest := await reclassifier.progress()) and newest[1] is Phase.RUNNING:
+            await asyncio.sleep(0.002)
+    assert newest is not None
+    assert newest[1] is Phase.FINISHED
+    return newest[0]
+
+
+async def refold(store: Store, rules: Policy, since: int | None = None) -> Run:
+    """Fold history again without any disturbance."""
+    reclassifier = a_reclassifier(store)
+    await reclassifier.start(rules, since)
+    return await finished(reclassifier)
+
+
+async def begun(reclassifier: Reclassifier, rules: Policy, since: int | None = None) -> None:
+    """Start a run and wait until a part of it is done."""
+    await reclassifier.start(rules, since)
+    async with asyncio.timeout(PATIENCE_S):
+        while not await position_of(reclassifier):
+            await asyncio.sleep(0.002)
+    newest = await reclassifier.progress()
+    assert newest is not None
+    assert newest[1] is Phase.RUNNING
+    assert 0 < newest[0].position < newest[0].upto
+
+
+def table_of(run: Run) -> list[tuple[Any, ...]]:
+    """Give what a run says has become what."""
+    return [
+        (run.examined, run.changed),
+        *((c.before.category, c.after.category, c.messages, c.examples) for c in run.changes),
+    ]
+
+
+UNDISTURBED = [
+    (MANY, MANY // 3 * 2),
+    ("unknown", "blocked-recipient", MANY // 3, ("m0", "m3", "m6")),
+    ("unknown", "routing", MANY // 3, ("m1", "m4", "m7")),
+]
+
+
+async def categories(store: Store) -> dict[str, int]:
+    """Count the stored messages by category."""
+    found = [row["category"] for row in await rows_of(store, messages)]
+    return {category: found.count(category) for category in sorted(set(found))}
+
+
+BEFORE = {"timeout": MANY // 3, "unknown": MANY // 3 * 2}
+AFTER = {"blocked-recipient": MANY // 3, "routing": MANY // 3, "timeout": MANY // 3}
+
+
+# --- without a disturbance ------------------------------------------------------------------------
+
+
+async def test_history_is_folded_again(store_url: str, tmp_path: Path, corrected: Policy) -> None:
+    """Stored state and category follow the rules; ids, numbers and reports stay as they were."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store)
+        assert await categories(store) == BEFORE
+        old, told = await rows_of(store, messages), await rows_of(store, reports)
+        run = await refold(store, corrected)
+        assert table_of(run) == UNDISTURBED
+        assert await categories(store) == AFTER
+        new = await rows_of(store, messages)
+        assert [{**row, "category": 0} for row in new] == [{**row, "category": 0} for row in old]
+        assert await rows_of(store, reports) == told
+
+
+async def test_what_was_folded_by_the_rules_is_left_alone(
+    store_url: str, tmp_path: Path, corrected: Policy
+) -> None:
+    """A second run changes nothing, and the old rules lead back to where it began."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store)
+        old = await rows_of(store, messages)
+        await refold(store, corrected)
+        again = await refold(store, corrected)
+        assert (again.examined, again.changed, again.changes) == (MANY, 0, ())
+        back = await refold(store, policy())
+        assert back.changed == MANY // 3 * 2
+        assert await rows_of(store, messages) == old
+
+
+async def test_an_empty_store_is_done_at_once(store_url: str, corrected: Policy) -> None:
+    """Without a message a run ends at once, and before any there is none to tell of."""
+    async with a_store(store_url) as store:
+        reclassifier = a_reclassifier(store)
+        assert await reclassifier.progress() is None
+        await reclassifier.start(corrected, None)
+        run = await finished(reclassifier)
+        assert (run.examined, run.changed, run.share) == (0, 0, 1.0)
+
+
+async def test_only_what_was_sent_since_is_folded(
+    store_url: str, tmp_path: Path, corrected: Policy
+) -> None:
+    """`since` leaves older messages alone: by their sending, else by when they were heard of."""
+    sent = [
+        {"sms_msg_id": "old", "sent_at": times.to_rfc3339(NOW - HOUR)},
+        {"sms_msg_id": "new", "sent_at": times.to_rfc3339(NOW)},
+    ]
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await journal.append(entry(json.dumps({"sends": sent}).encode(), "sends"))
+        for name, heard_at in (("old", NOW), ("new", NOW), ("heard", NOW), ("long ago", NOW - 1)):
+            body = form(smsMsgId=name, status="ZQ:0001")
+            await journal.append(entry(body, received_at=heard_at))
+        await project(journal, store)
+        run = await refold(store, corrected, since=NOW)
+        found = {row["sms_msg_id"]: row["category"] for row in await rows_of(store, messages)}
+    assert (run.since, run.examined, run.changed) == (NOW, 2, 2)
+    assert found == {
+        "old": "unknown",
+        "new": "blocked-recipient",
+        "heard": "blocked-recipient",
+        "long ago": "unknown",
+    }
+
+
+async def test_states_follow_the_rules_too(store_url: str, tmp_path: Path) -> None:
+    """A delivery after a failure counts or not, as the rules say, with all that hangs on it."""
+    item = {"smsMsgId": "m", "source": "2"}
+    told = [
+        {**item, "status": "EXPIRED", "updateTime": "2023-11-14T22:10:00Z"},
+        {**item, "status": "DELIVRD", "updateTime": "2023-11-14T22:11:00Z"},
+    ]
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await journal.append(entry(batch(told), "batch"))
+        await project(journal, store)
+        (before,) = await rows_of(store, messages)
+        run = await refold(store, replace(policy(), late_delivered="ignored"))
+        (after,) = await rows_of(store, messages)
+        await refold(store, policy())
+        assert await rows_of(store, messages) == [before]
+    assert [(c.before.state, c.after.state) for c in run.changes] == [("delivered", "failed")]
+    assert (before["code"], before["failed_at"], after["delivered_at"]) == ("DELIVRD", None, None)
+    assert (after["state"], after["code"], after["failed_at"]) == (
+        "failed",
+        "EXPIRED",
+        times.parse("2023-11-14T22:10:00Z"),
+    )
+
+
+async def test_what_is_overdue_stays_so(store_url: str, tmp_path: Path, corrected: Policy) -> None:
+    """What the watchdog has marked is not undone, and not counted as changed."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await journal.append(entry(b'{"sends": [{"sms_msg_id": "m"}]}', "sends"))
+        await project(journal, store)
+        async with a_projector(journal, store, clock=lambda: NOW + 74 * HOUR) as projecting:
+            await projecting.until(lambda: projecting.overdue, "the watchdog has looked")
+        (before,) = await rows_of(store, messages)
+        assert before["state"] == "overdue"
+        run = await refold(store, corrected)
+        assert (run.examined, run.changed) == (1, 0)
+        assert await rows_of(store, messages) == [before]
+
+
+# --- start, stop, go on, join -------------------------------------------------------------------
+
+
+async def test_a_run_that_was_stopped_goes_on(
+    store_url: str, tmp_path: Path, corrected: Policy
+) -> None:
+    """After a stop the next start goes on from there, and ends as if it had never stopped."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store)
+        reclassifier = a_reclassifier(store, rest=SLOW)
+        await begun(reclassifier, corrected)
+        await reclassifier.stop()
+        newest = await reclassifier.progress()
+        assert newest is not None
+        stopped, phase = newest
+        assert phase is Phase.STOPPED
+        assert 0 < stopped.position < stopped.upto
+        assert (await categories(store))["unknown"] == BEFORE["unknown"] - stopped.changed
+        reclassifier = a_reclassifier(store)
+        assert await reclassifier.progress() == (stopped, Phase.STOPPED)
+        await reclassifier.start(corrected, None)
+        assert table_of(await finished(reclassifier)) == UNDISTURBED
+        assert await categories(store) == AFTER
+        assert (await counts_of(store))["reclassifications"] == 1
+
+
+async def test_who_asks_for_the_same_joins(
+    store_url: str, tmp_path: Path, corrected: Policy
+) -> None:
+    """The run that is going on is not begun again by another who wants it."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store)
+        reclassifier = a_reclassifier(store, rest=SLOW)
+        await begun(reclassifier, corrected)
+        before = await position_of(reclassifier)
+        await asyncio.gather(*(reclassifier.start(corrected, None) for _ in range(3)))
+        assert await position_of(reclassifier) >= before
+        await reclassifier.stop()
+        assert (await counts_of(store))["reclassifications"] == 1
+
+
+async def test_a_run_over_other_messages_is_refused(
+    store_url: str, tmp_path: Path, corrected: Policy
+) -> None:
+    """While a run goes on nobody can begin one with another `since`; afterwards anybody can."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store)
+        reclassifier = a_reclassifier(store, rest=SLOW)
+        await begun(reclassifier, corrected)
+        with pytest.raises(AnotherRunError):
+            await reclassifier.start(corrected, NOW)
+        newest = await reclassifier.progress()
+        assert newest is not None
+        assert (newest[0].since, newest[1]) == (None, Phase.RUNNING)
+        await reclassifier.stop()
+        await reclassifier.start(corrected, NOW + 2 * HOUR)
+        newest = await reclassifier.progress()
+        assert newest is not None
+        assert newest[0].since == NOW + 2 * HOUR
+        await reclassifier.stop()
+        assert (await counts_of(store))["reclassifications"] == 2
+
+
+async def test_other_rules_begin_anew(store_url: str, tmp_path: Path, corrected: Policy) -> None:
+    """A run by rules that are not in force any more is given up for one by the new ones."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store)
+        old = await rows_of(store, messages)
+        reclassifier = a_reclassifier(store, rest=SLOW)
+        await begun(reclassifier, corrected)
+        await reclassifier.start(policy(), None)
+        await reclassifier.stop()
+        reclassifier = a_reclassifier(store)
+        await reclassifier.start(policy(), None)
+        run = await finished(reclassifier)
+        assert run.examined == MANY
+        assert await rows_of(store, messages) == old
+        await refold(store, corrected)
+        assert (await counts_of(store))["reclassifications"] == 3
+        assert await categories(store) == AFTER
+
+
+async def test_what_is_at_rest_can_be_stopped(store_url: str) -> None:
+    """To stop what does not run is no error."""
+    async with a_store(store_url) as store:
+        reclassifier = a_reclassifier(store)
+        await reclassifier.stop()
+        assert await reclassifier.progress() is None
+
+
+# --- disturbances -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kills", [1, 3])
+async def test_killed_in_the_middle_it_ends_the_same(
+    store_url: str, tmp_path: Path, corrected: Policy, kills: int
+) -> None:
+    """A process that dies anywhere leaves what the next goes on with, to the same end."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store)
+        undisturbed = await refold(store, corrected)
+        expected = await rows_of(store, messages)
+        await refold(store, policy())
+    seen = 0
+    for _ in range(kills):
+        async with a_store(store_url) as store:
+            killed = a_reclassifier(store, rest=SLOW)
+            await killed.start(corrected, None)
+            async with asyncio.timeout(PATIENCE_S):
+                while await position_of(killed) <= seen:
+                    await asyncio.sleep(0.002)
+            await killed.stop(0)  # cancelled wherever it is
+            newest = await a_reclassifier(store).progress()
+            assert newest is not None
+            assert newest[0].finished_at is None
+            seen = newest[0].position
+    async with a_store(store_url) as store:
+        run = await refold(store, corrected)
+        assert table_of(run) == table_of(undisturbed) == UNDISTURBED
+        assert await rows_of(store, messages) == expected
+
+
+async def test_a_slice_that_is_cut_off_leaves_nothing_half_done(
+    store_url: str, tmp_path: Path, corrected: Policy
+) -> None:
+    """What a slice changed and how far it came commit together or not at all."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store, 400)
+        # Resting inside the slice, before anything is written: there it is cancelled.
+        inside = a_reclassifier(store, rest=SLOW)
+        await inside.start(corrected, None)
+        await asyncio.sleep(0)
+        await inside.stop(0)
+        newest = await a_reclassifier(store).progress()
+        assert newest is not None
+        found = await categories(store)
+        assert newest[0].changed == found.get("blocked-recipient", 0) + found.get("routing", 0)
+        run = await refold(store, corrected)
+        assert (run.examined, run.changed) == (400, 267)
+
+
+async def test_what_comes_meanwhile_is_folded_by_the_same_rules(
+    store_url: str, tmp_path: Path, corrected: Policy
+) -> None:
+    """Messages that come, and reports of old ones, while history is walked through, are right."""
+    late = [
+        {"smsMsgId": "m0", "status": "DELIVRD", "source": "2", "updateTime": "2023-11-15T00:00:00Z"},
+        {"smsMsgId": f"m{MANY - 3}", "status": "DELIVRD", "source": "2"},
+    ]
+    async with AsyncExitStack() as stack:
+        journal = await stack.enter_async_context(a_journal(tmp_path))
+        store = await stack.enter_async_context(a_store(store_url))
+        await fill(journal, store)
+        projecting = await stack.enter_async_context(
+            a_projector(journal, store, rules=corrected)
+        )
+        reclassifier = a_reclassifier(store, rest=30)
+        await begun(reclassifier, corrected)
+        await journal.append(entry(batch(late), "batch"))
+        new = [{"smsMsgId": f"new {code}", "status": code, "source": "2"} for code in CODES]
+        await journal.append(entry(batch(new), "batch"))
+        await projecting.caught_up()
+        assert await position_of(reclassifier) < MANY, "too fast: nothing came meanwhile"
+        run = await finished(reclassifier)
+        assert run.upto == MANY
+        assert (await refold(store, corrected)).changed == 0
+        found = await categories(store)
+    third = MANY // 3
+    assert found == {
+        "blocked-recipient": third - 2 + 1,
+        "delivered": 2,
+        "routing": third + 1,
+        "timeout": third + 1,
+    }
+
+
+async def test_a_locked_store_is_waited_for(tmp_path: Path, corrected: Policy) -> None:
+    """While others hold the write lock nothing can begin, and what has begun waits and ends well."""
+    async with a_journal(tmp_path) as journal, a_store(default_url(tmp_path)) as store:
+        await fill(journal, store)
+        reclassifier = a_reclassifier(store, rest=SLOW)
+        await begun(reclassifier, corrected)
+        with write_lock(tmp_path / FILE_NAME):
+            await asyncio.sleep(2.5)  # the store gives up after 2 s
+            newest = await reclassifier.progress()
+            assert newest is not None
+            assert newest[1] is Phase.RUNNING
+            other = a_reclassifier(store)
+            with pytest.raises(StoreUnavailableError):
+                await other.start(corrected, None)
+        assert table_of(await finished(reclassifier)) == UNDISTURBED
+        assert await categories(store) == AFTER
+
+
+async def test_a_store_that_was_made_anew_is_no_place_to_go_on(
+    store_url: str, tmp_path: Path, corrected: Policy
+) -> None:
+    """A run that the store has forgotten fails, and says so; another can begin."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store)
+        reclassifier = a_reclassifier(store, rest=SLOW)
+        await begun(reclassifier, corrected)
+        async with store.writing() as connection:
+            await connection.execute(delete(reclassifications))
+        async with asyncio.timeout(PATIENCE_S):
+            while (newest := await reclassifier.progress()) and newest[1] is Phase.RUNNING:
+                await asyncio.sleep(0.01)
+        assert newest is not None
+        assert newest[1] is Phase.FAILED
+        await refold(store, corrected)
+        assert await categories(store) == AFTER
+
+
+async def test_a_row_that_the_store_refuses_ends_the_run(
+    tmp_path: Path, corrected: Policy
+) -> None:
+    """What cannot be written is told as a failure, not tried for ever; the rest can follow."""
+    async with a_journal(tmp_path) as journal, a_store(default_url(tmp_path)) as store:
+        await fill(journal, store)
+        async with store.writing() as connection:
+            await connection.execute(
+                text(
+                    "CREATE TRIGGER refuse BEFORE UPDATE ON messages WHEN NEW.sms_msg_id = 'm900'"
+                    " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+                )
+            )
+        reclassifier = a_reclassifier(store)
+        await reclassifier.start(corrected, None)
+        async with asyncio.timeout(PATIENCE_S):
+            while (newest := await reclassifier.progress()) and newest[1] is Phase.RUNNING:
+                await asyncio.sleep(0.01)
+        assert newest is not None
+        assert newest[1] is Phase.FAILED
+        assert newest[0].position == 800
+        async with store.writing() as connection:
+            await connection.execute(text("DROP TRIGGER refuse"))
+        await reclassifier.start(corrected, None)
+        assert table_of(await finished(reclassifier)) == UNDISTURBED
+
+
+# --- a rehearsal ----------------------------------------------------------------------------------
+
+
+async def test_a_rehearsal_changes_nothing(
+    store_url: str, tmp_path: Path, corrected: Policy
+) -> None:
+    """It tells what a run would tell, shows its progress, and leaves every table as it was."""
+    shown: list[Run] = []
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store)
+        old, counts = await rows_of(store, messages), await counts_of(store)
+
+        async def rehearsed(since: int | None) -> Run:
+            return await rehearse(
+                store, corrected, since, clock=lambda: NOW, on_progress=shown.append
+            )
+
+        run = await rehearsed(None)
+        some = await rehearsed(NOW + 1000)
+        assert await rows_of(store, messages) == old
+        assert await counts_of(store) == counts
+        done = await refold(store, corrected)
+        assert replace(run, started_at=0) == replace(done, started_at=0)
+        assert (await refold(store, policy())).changed == run.changed
+        assert some.examined == 500
+    shares = [one.share for one in shown[: len(shown) // 2]]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert len(shares) > 3
