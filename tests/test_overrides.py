@@ -161,6 +161,33 @@ def test_families_can_be_corrected_and_added(tmp_path: Path) -> None:
     assert load(tmp_path, text.format("DB")).lookup("DB:01829").entry.code == "DB:*"
 
 
+def test_an_own_family_decides_before_a_sibling(tmp_path: Path) -> None:
+    """What the user says of a family counts more than what a sibling's number suggests."""
+    sibling = SHIPPED.lookup("MN:0013")
+    assert sibling.rule is Rule.SIBLING
+    own = load(tmp_path, "code,category\nMN:*,routing\n").lookup("MN:0013")
+    assert (own.rule, own.entry.code, own.entry.category) == (Rule.FAMILY, "MN:*", "routing")
+
+
+def test_another_retry_class_takes_its_wait_and_advice_along(tmp_path: Path) -> None:
+    """A corrected retry class drops the wait and the suggestion of the old one."""
+    assert shipped("LIMIT").retry_after_s == 86_400
+    catalogue = load(tmp_path, "code,origin,retry\nLIMIT,supplier,retry-soon\n")
+    (made,) = changed(catalogue)
+    assert (made.retry, made.retry_after_s) == (RetryClass.RETRY_SOON, None)
+    assert made.en.suggestion == "Send again after a minute."
+    assert made.zh.suggestion == "一分钟后重新发送。"
+    assert made.en.cause == shipped("LIMIT").en.cause
+
+
+def test_the_same_retry_class_leaves_the_wait(tmp_path: Path) -> None:
+    """A retry class that is only repeated changes neither wait nor suggestion."""
+    catalogue = load(tmp_path, "code,origin,retry\nLIMIT,supplier,next-day\n")
+    (made,) = changed(catalogue)
+    assert made.retry_after_s == 86_400
+    assert made.en == shipped("LIMIT").en
+
+
 def test_send_codes_can_be_corrected_and_added(tmp_path: Path) -> None:
     """A row of origin send-api speaks of refusals only."""
     catalogue = load(

@@ -119,6 +119,12 @@ REASONS = [
         id="org-code-family",
     ),
     pytest.param(
+        *("x" * 60, None, "LISTED", "exact", "LISTED"),
+        f"the network's own code LISTED says more than {'x' * 39}…: LISTED is listed",
+        f"网络自身的代码LISTED比{'x' * 39}…更具体：LISTED已收录",
+        id="org-code-over-a-long-status",
+    ),
+    pytest.param(
         *("", None, "KIN", "exact", "KIN"),
         "the network's own code KIN says more than '': KIN is listed; the row is not in the "
         "platform's own list but in a related one",

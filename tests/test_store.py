@@ -20,7 +20,14 @@ import receiver.store
 from receiver.errors import SettingsError, StoreRejectedError, StoreUnavailableError
 from receiver.store.bulk import insert_rows, update_rows
 from receiver.store.engines import upgrade
-from receiver.store.schema import checkpoints, messages, metadata, quarantine, reports
+from receiver.store.schema import (
+    checkpoints,
+    messages,
+    metadata,
+    quarantine,
+    reclassifications,
+    reports,
+)
 from receiver.store.store import FILE_NAME, Store, check_url, default_url, lock_of
 from tests.conftest import NOW, a_store, counts_of, read_rows, rows_of, write_lock
 
@@ -107,15 +114,15 @@ def empty(engine: Engine) -> None:
         connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
 
 
-def downgrade(engine: Engine) -> None:
-    """Undo all migrations."""
+def go_back(engine: Engine, revision: str) -> None:
+    """Undo the migrations after a revision; `base` undoes all."""
     config = Config()
     directory = Path(receiver.store.__file__).with_name("migrations")
     config.set_main_option("script_location", str(directory))
     config.set_main_option("path_separator", "os")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        command.downgrade(config, revision)
 
 
 # --- schema -------------------------------------------------------------------------------------
@@ -139,7 +146,7 @@ def test_the_migrations_can_be_undone(store_url: str) -> None:
     with an_engine(store_url) as engine:
         upgrade(engine)
         before = describe(engine)
-        downgrade(engine)
+        go_back(engine, "base")
         assert describe(engine) == {}
         upgrade(engine)
         assert describe(engine) == before
@@ -154,6 +161,19 @@ async def test_preparing_keeps_what_is_there(store_url: str) -> None:
         await store.prepare()
     async with a_store(store_url) as store:
         assert await counts_of(store) == {"messages": 1}
+
+
+async def test_a_store_of_an_older_version_is_brought_up_to_date(store_url: str) -> None:
+    """What the first version wrote is kept, and what it did not have is there."""
+    with an_engine(store_url) as engine:
+        upgrade(engine)
+        go_back(engine, "0001")
+        with engine.begin() as connection:
+            connection.execute(insert(messages), [MESSAGE])
+        assert reclassifications.name not in describe(engine)
+    async with a_store(store_url) as store:
+        assert await counts_of(store) == {"messages": 1}
+        assert await rows_of(store, reclassifications) == []
 
 
 async def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:

@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 from functools import lru_cache
 from hashlib import sha256
 
-from receiver.domain.codes import Numbered, fold, heads, numbered, twin
+from receiver.domain.codes import Numbered, fold, heads, numbered, twin, with_colon
 from receiver.domain.languages import Language
 from receiver.domain.patterns import Patterns, is_pattern
 
@@ -222,11 +222,13 @@ class Catalogue:
         variants = self._reports.variants(code)
         if variants:
             return Match(_best(variants, fitness), Rule.VARIANT, code)
+        families = self._reports.families(code)
+        if families and families[0].rank is Rank.OVERRIDE:
+            return Match(families[0], Rule.FAMILY, code)
         # A sibling that is listed by its name alone explains nothing; the family says more.
         siblings = [e for e in self._of_siblings(code) if e.category is not Category.UNKNOWN]
         if siblings:
             return Match(_best(siblings, fitness), Rule.SIBLING, code)
-        families = self._reports.families(code)
         if families:
             return Match(families[0], Rule.FAMILY, code)
         return Match(FALLBACK_ENTRY, Rule.FALLBACK, code)
@@ -274,13 +276,12 @@ class _Index:
 
     def families(self, code: str) -> list[Entry]:
         """Give the family rows that cover the code: overrides first, then the closest pattern."""
-        name, taken = fold(code), numbered(code)
+        name = fold(code)
         found = self._families.covering(name)
         if not found and name in self._family_names:
             found = self._families.covering(f"{name}:")
-        other = twin(taken) if taken is not None and taken.family == "" else None
-        if not found and other is not None:
-            found = self._families.covering(f"{other.family}:{other.number}")
+        if not found:
+            found = self._families.covering(with_colon(code) or name)
         return sorted(found, key=lambda entry: entry.rank is not Rank.OVERRIDE)
 
     def _as_number(self, code: str) -> list[Entry]:

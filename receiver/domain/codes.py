@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 LONGEST_ANALYSED = 64  # characters; no listed code comes near
 _NUMBERED = re.compile(
-    r"""(?: (?P<family> [A-Z0-9]* [A-Z] [A-Z0-9]* | [0-9]{1,3} ) [:.：] \s*   # MK:0012, CL26:-37
+    r"""(?: (?P<family> [A-Z0-9]* [A-Z] [A-Z0-9]* | [0-9]{1,3} ) [:.] \s*   # MK:0012, CL26:-37
           | (?P<letters> [A-Z]+ ) )?                                         # MI00020
         (?P<number> -? [0-9]{1,9} )""",
     re.VERBOSE | re.ASCII,
 )
+_WITHOUT_COLON = re.compile(r"([A-Z]{2})([0-9]{4,5})", re.ASCII)
 _TAIL = re.compile(r"[\s,;:*/|_(\[]")
 _ONE_OCTET = range(1, 256)  # SGIP 1.2 gives a result one octet; 0 is no error
 
@@ -28,8 +29,14 @@ class Numbered:
 
 
 def fold(code: str) -> str:
-    """Give a code without regard to case and surrounding white space."""
-    return code.strip().upper()
+    """Give a code without regard to case, to white space around it and to the width of a colon."""
+    return code.strip().upper().replace("：", ":")
+
+
+def with_colon(code: str) -> str | None:
+    """Give `MK:0099` for `MK0099`; None for anything else."""
+    found = _WITHOUT_COLON.fullmatch(fold(code))
+    return f"{found[1]}:{found[2]}" if found else None
 
 
 def numbered(code: str) -> Numbered | None:

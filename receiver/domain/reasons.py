@@ -59,7 +59,7 @@ _STATES = {
         Words(
             "Delivered",
             "The recipient's phone has received the message.",
-            "Do nothing; all is well.",
+            "Do nothing: nobody has to act.",
         ),
         Words("已送达", "接收方的手机已收到短信。", "无需处理。"),
         _Spoken("all parts of the message were delivered", "该短信的所有分段均已送达"),

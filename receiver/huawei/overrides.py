@@ -186,11 +186,21 @@ def _apply(entries: list[Entry], values: Values, name: str) -> None:
             entry.origin,
         ):
             source = values.get("source", f"{entry.source}; corrected by {name}")
-            merged = values_of(entry) | values | {"code": entry.code, "source": source}
+            own = _of_another_class(entry, values) | values
+            merged = values_of(entry) | own | {"code": entry.code, "source": source}
             entries[place] = make_entry(merged, Rank.OVERRIDE)
             changed = True
     if not changed:
         entries.append(_new_entry(values, name))
+
+
+def _of_another_class(entry: Entry, values: Values) -> Values:
+    """Give what no longer fits a row whose retry class was corrected, as its new class has it."""
+    retry = values.get("retry", entry.retry)
+    if retry is entry.retry:
+        return {}
+    suggestion, suggestion_zh = _SUGGESTIONS[retry]
+    return {"retry_after_s": None, "suggestion": suggestion, "suggestion_zh": suggestion_zh}
 
 
 def _new_entry(values: Values, name: str) -> Entry:

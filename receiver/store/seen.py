@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Boolean, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import State
@@ -14,6 +14,9 @@ from receiver.store.schema import NOT_DELIVERED, messages
 # has not come often.
 _MOST_CODES = 5000
 _BEFORE_A_BREATH = 200  # codes
+_AT_ONCE = 1000  # codes; each is one statement parameter
+# PostgreSQL takes two expressions for the same only where they hold no parameters.
+_REFUSED = literal_column(f"state = '{State.REFUSED.value}'", Boolean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,13 @@ async def find_seen_codes(
             await asyncio.sleep(0)
         if may_be_wanted(code):
             candidates.append(code)
-    found = [code for code in await _details(connection, candidates[:limit]) if is_wanted(code)]
-    return _joined(found)[:limit]
+    found: list[SeenCode] = []
+    for start in range(0, len(candidates), _AT_ONCE):
+        details = await _details(connection, candidates[start : start + _AT_ONCE])
+        found = _joined([*found, *(code for code in details if is_wanted(code))])
+        if len(found) >= limit:
+            break
+    return found[:limit]
 
 
 async def _most_frequent(connection: AsyncConnection) -> Sequence[str]:
@@ -68,44 +76,29 @@ async def _most_frequent(connection: AsyncConnection) -> Sequence[str]:
 
 
 async def _details(connection: AsyncConnection, codes: Sequence[str]) -> list[SeenCode]:
-    if not codes:
-        return []
-    refused = case((messages.c.state == State.REFUSED.value, 1), else_=0)
-    grouped = (messages.c.code, messages.c.org_code, messages.c.source, refused.label("refused"))
-    query = (
+    kinds = (messages.c.code, messages.c.org_code, messages.c.source, _REFUSED)
+    first = func.coalesce(messages.c.first_report_at, messages.c.occurred_at)
+    last = func.coalesce(messages.c.last_report_at, messages.c.occurred_at)
+    grouped = (
         select(
-            *grouped,
+            *kinds[:-1],
+            _REFUSED.label("refused"),
             func.count().label("messages"),
-            func.min(func.coalesce(messages.c.first_report_at, messages.c.occurred_at)).label(
-                "first_at"
-            ),
-            func.max(func.coalesce(messages.c.last_report_at, messages.c.occurred_at)).label(
-                "last_at"
-            ),
+            func.min(first).label("first_at"),
+            func.max(last).label("last_at"),
             func.max(messages.c.id).label("newest"),
         )
         .where(NOT_DELIVERED, messages.c.code.in_(codes))
-        .group_by(*(messages.c.code, messages.c.org_code, messages.c.source, refused))
+        .group_by(*kinds)
+        .subquery()
     )
-    rows = (await connection.execute(query)).mappings().all()
-    newest = select(messages.c.id, messages.c.sms_msg_id, messages.c.application).where(
-        messages.c.id.in_([row["newest"] for row in rows])
-    )
-    examples = {row["id"]: row for row in (await connection.execute(newest)).mappings()}
-    return [
-        SeenCode(
-            code=row["code"],
-            org_code=row["org_code"],
-            source=row["source"],
-            refused=bool(row["refused"]),
-            messages=row["messages"],
-            first_at=row["first_at"],
-            last_at=row["last_at"],
-            example=examples[row["newest"]]["sms_msg_id"],
-            application=examples[row["newest"]]["application"],
-        )
-        for row in rows
-    ]
+    query = select(
+        *(column for column in grouped.c if column.name != "newest"),
+        messages.c.sms_msg_id.label("example"),
+        messages.c.application,
+    ).join(messages, messages.c.id == grouped.c.newest)
+    rows = (await connection.execute(query)).mappings()
+    return [SeenCode(**row) for row in rows]
 
 
 def _joined(found: Sequence[SeenCode]) -> list[SeenCode]:
