@@ -35,6 +35,7 @@ from receiver.store.schema import metadata
 from receiver.store.store import Store, default_url
 from receiver.web import http1
 from receiver.web.app import Node, make_secrets
+from receiver.web.problems import MEDIA_TYPE
 from tests.server import NO_CERTIFICATES
 
 ROOT = Path(__file__).parents[1]
@@ -318,6 +319,18 @@ class Served:
         answer = await self.api.get(path, params=parameters)
         assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}"
         return answer.json()
+
+
+def check_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """Assert that an answer is a problem document; give it."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    document: dict[str, Any] = answer.json()
+    assert document["status"] == status
+    assert document["type"].startswith("urn:receiver:problem:")
+    assert document["title"]
+    assert document["detail"]
+    return document
 
 
 async def until_answered(api: httpx.AsyncClient, path: str) -> None:

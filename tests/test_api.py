@@ -14,13 +14,13 @@ import pytest
 
 from receiver.settings import ApiKey
 from receiver.store.store import FILE_NAME
-from receiver.web.problems import MEDIA_TYPE
 from tests.conftest import (
     KEY,
     TOKEN,
     Served,
     a_node,
     break_journal,
+    check_problem,
     form,
     mend_journal,
     until_answered,
@@ -65,7 +65,7 @@ async def a_full_node(directory: Path) -> AsyncIterator[Served]:
                  "sent_at": "2023-11-04T00:00:00Z"},
             ]
         )  # fmt: skip
-        await served.push(report("delivered", orgCode="000"))
+        await served.push(report("delivered", orgCode="000", statusDesc="Success"))
         await served.push(report("failed", "E200027"))
         await served.push(report("orphan", "EXPIRED", extend="post", to="+8615500005175"))
         await served.push(report("elsewhere", "DELIVRD"), OTHER_TOKEN)
@@ -81,18 +81,6 @@ async def a_full_node(directory: Path) -> AsyncIterator[Served]:
 def ids(items: list[Json]) -> list[str]:
     """Give the message ids in order."""
     return [item["sms_msg_id"] for item in items]
-
-
-def check_problem(answer: httpx.Response, status: int) -> Json:
-    """Assert that an answer is a problem document; give it."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == MEDIA_TYPE
-    document: Json = answer.json()
-    assert document["status"] == status
-    assert document["type"].startswith("urn:receiver:problem:")
-    assert document["title"]
-    assert document["detail"]
-    return document
 
 
 # --- registering --------------------------------------------------------------------------------
@@ -139,14 +127,15 @@ async def test_a_failed_send_request_registers_nothing(tmp_path: Path) -> None:
         failed = {"response": {"code": "E000101", "description": "Authentication failed."}}
         answer = await served.api.post("/v1/sends", json=failed)
         assert (answer.status_code, answer.json()["registered"]) == (202, 0)
+        assert answer.json()["request"]["code"] == "E000101"
         assert served.journal.last_position == 0
 
 
 # --- one message --------------------------------------------------------------------------------
 
 MESSAGE_FIELDS = """
-    sms_msg_id application state final conflict code org_code to from country extend reference
-    template_id registered sent_at delivered_at first_report_at last_report_at total parts
+    sms_msg_id application state final conflict code org_code status_desc to from country extend
+    reference template_id registered sent_at delivered_at first_report_at last_report_at total parts
     reports timeline verdict attempts trust
 """
 
@@ -163,6 +152,7 @@ async def test_a_message_shows_all_that_is_known(tmp_path: Path) -> None:
         "conflict": False,
         "code": "DELIVRD",
         "org_code": "000",
+        "status_desc": "Success",
         "to": "+8615500005172",
         "from": "1069000000000012",
         "country": "CN",
@@ -465,43 +455,6 @@ async def test_the_quarantine_shows_what_came(tmp_path: Path) -> None:
             assert [row["size"] for row in found] == expected, parameters
 
 
-# --- codes --------------------------------------------------------------------------------------
-
-
-async def test_the_catalogue_is_listed(tmp_path: Path) -> None:
-    """All codes are listed with the catalogue's version, or those of one category."""
-    async with a_node(tmp_path) as served:
-        everything = await served.get("/v1/codes")
-        assert len(everything["codes"]) > 400
-        assert everything["version"]
-        some = await served.get("/v1/codes", category="timeout")
-        assert some["codes"]
-        assert {code["category"] for code in some["codes"]} == {"timeout"}
-        assert all(code in everything["codes"] for code in some["codes"])
-
-
-@pytest.mark.parametrize(
-    ("path", "rule", "category"),
-    [
-        pytest.param("DELIVRD", "exact", "delivered", id="listed"),
-        pytest.param("MK%3A0099?source=2", "family", "handset-unreachable", id="family"),
-        pytest.param("never-heard-of", "fallback", "unknown", id="not listed"),
-        pytest.param("a%2Fb%25", "fallback", "unknown", id="any characters"),
-        pytest.param("RTE_ERR_?org_code=E200027", "exact", "routing", id="by the org code"),
-    ],
-)
-async def test_a_code_is_explained(tmp_path: Path, path: str, rule: str, category: str) -> None:
-    """Each code, listed or not, is explained with the rule that decided."""
-    async with a_node(tmp_path) as served:
-        answer = await served.api.get(f"/v1/codes/{path}")
-    assert answer.status_code == 200
-    document = answer.json()
-    assert document["match"]["rule"].startswith(rule)
-    assert document["match"]["category"] == category
-    assert document["match"]["suggestion"]
-    assert document["version"]
-
-
 # --- refusals -----------------------------------------------------------------------------------
 
 LISTS = ("/v1/messages", "/v1/uplinks", "/v1/quarantine")
@@ -525,15 +478,13 @@ LISTS = ("/v1/messages", "/v1/uplinks", "/v1/quarantine")
         pytest.param("/v1/messages?until=2023-13-01T00:00:00Z", id="no such month"),
         pytest.param("/v1/messages?reference=a%00b", id="NUL"),
         pytest.param(f"/v1/messages?reference={'x' * 1025}", id="too long"),
+        pytest.param("/v1/messages?lang=en&lang=zh", id="two languages"),
+        pytest.param("/v1/messages?lang=", id="no language"),
         pytest.param("/v1/messages?cursor=8J-YgA", id="cursor of other bytes"),
         pytest.param("/v1/messages?cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5", id="huge cursor"),
         pytest.param("/v1/messages?cursor=%F0%9F%98%80", id="cursor that is no ASCII"),
         pytest.param("/v1/messages/m1?nonsense=1", id="message, unknown name"),
         pytest.param("/v1/messages/a%00b", id="id with a NUL"),
-        pytest.param("/v1/codes?nonsense=1", id="codes, unknown name"),
-        pytest.param("/v1/codes?category=lost", id="codes, no category"),
-        pytest.param("/v1/codes/X?source=4", id="no source"),
-        pytest.param("/v1/codes/X?nonsense=1", id="code, unknown name"),
     ],
 )
 async def test_a_question_that_makes_no_sense_is_refused(tmp_path: Path, query: str) -> None:

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterable, Sequence
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from receiver.cli.client import Client, Json
-from receiver.cli.output import facts_table, plain
+from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.catalogue import Catalogue, Category, Entry, RetryClass
+from receiver.domain.codes import fold
 from receiver.domain.languages import Language
 from receiver.huawei.rows import FIELDS, values_of, write_field
 from receiver.web.views import entry_json, match_json
@@ -27,7 +27,7 @@ def explain(
     as_json: bool,
 ) -> None:
     """Print what a status code means, listed or not."""
-    match = catalogue.lookup(code, source=source, org_code=org_code)
+    match = catalogue.lookup_any(code, source=source, org_code=org_code)
     found = match_json(match, code, language)
     others = [entry for entry in catalogue.explain(code) if entry != match.entry]
     if as_json:
@@ -40,7 +40,7 @@ def explain(
         typer.echo(json.dumps(document, ensure_ascii=False))
         return
     names = ("category", "action", "retry", "meaning", "cause", "suggestion", "why", "source")
-    console = Console()
+    console = make_console()
     console.print(facts_table({"code": code} | {name: found[name] for name in names}))
     for other in others:
         words = other.words(language)
@@ -65,7 +65,7 @@ def show(entries: Sequence[Entry], language: Language) -> None:
         words = entry.words(language)
         cells = (entry.code, entry.origin, entry.category, entry.retry)
         table.add_row(*map(plain, (*cells, words.meaning, words.suggestion)))
-    Console().print(table)
+    make_console().print(table)
 
 
 def write_json(catalogue: Catalogue, entries: Iterable[Entry], language: Language) -> None:
@@ -75,10 +75,16 @@ def write_json(catalogue: Catalogue, entries: Iterable[Entry], language: Languag
 
 
 def write_csv(entries: Iterable[Entry]) -> None:
-    """Print rows as CSV, all fields in both languages: what `catalogue_file` takes."""
+    """Print rows as CSV, all fields in both languages: what `catalogue_file` takes.
+
+    Of rows for one code and origin, as several lists have them, the first one decides.
+    """
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(FIELDS)
+    deciding: dict[tuple[str, str], Entry] = {}
     for entry in entries:
+        deciding.setdefault((fold(entry.code), entry.origin), entry)
+    for entry in deciding.values():
         values = values_of(entry)
         writer.writerow([write_field(values[name]) for name in FIELDS])
 
@@ -98,4 +104,4 @@ def show_seen(client: Client, seen: str, *, as_json: bool) -> None:
         example = code["example"]["sms_msg_id"]
         cells = (code["code"], code["org_code"] or "", code["messages"])
         table.add_row(*map(plain, (*cells, code["first_at"], code["last_at"], example)))
-    Console().print(table)
+    make_console().print(table)

@@ -4,11 +4,10 @@ import json
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from receiver.cli.client import Client, Json
-from receiver.cli.output import facts_table, plain
+from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.languages import Language
 
 
@@ -62,7 +61,7 @@ def _show_message(message: Json) -> None:
             event["code"],
         )
         timeline.add_row(*map(plain, cells))
-    console = Console()
+    console = make_console()
     console.print(facts)
     console.print(timeline)
 
@@ -80,4 +79,4 @@ def _show_messages(messages: list[Json]) -> None:
             verdict["suggestion"],
         )
         table.add_row(*map(plain, cells))
-    Console().print(table)
+    make_console().print(table)

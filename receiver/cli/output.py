@@ -2,8 +2,17 @@
 
 import unicodedata
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+_WIDTH_IN_A_FILE = 160  # columns; there is no terminal's edge to fold at
+
+
+def make_console() -> Console:
+    """Make the console for a command's result."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH_IN_A_FILE)
 
 
 def facts_table(facts: dict[str, str | None]) -> Table:

@@ -17,12 +17,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from receiver.cli.client import Client, Json, NotAnsweredError
-from receiver.cli.output import plain
+from receiver.cli.output import make_console, plain
 from receiver.datadir import DataDirectory, held
 from receiver.domain.times import to_rfc3339
 from receiver.errors import InUseError, StoreUnavailableError
 from receiver.policies import make_policy
-from receiver.reclassifier import Phase, Reclassifier, rehearse
+from receiver.reclassification import MOST_EXAMPLES
+from receiver.reclassifier import Phase, Reclassifier, name_of, rehearse
 from receiver.settings import Settings
 from receiver.store.store import Store, check_url, lock_of
 from receiver.web.app import now
@@ -74,8 +75,20 @@ def _by_whom_is_here(settings: Settings, since: int | None, show: Show) -> Json:
             if store_lock is not None:
                 stack.enter_context(held(store_lock, "The store of `store_url`"))
         except InUseError:
-            return _by_the_running_one(Client.of(settings, None, None), since, show)
+            run = _by_the_running_one(Client.of(settings, None, None), since, show)
+            _warn_of_other_rules(settings, run)
+            return run
         return _by_ourselves(_done_here(settings, since, show))
+
+
+def _warn_of_other_rules(settings: Settings, run: Json) -> None:
+    here = name_of(make_policy(settings))
+    if run["rules"] != here:
+        typer.echo(
+            f"warning: the running receiver decides by {run['rules']}, the settings of this "
+            f"command by {here}; give both the same catalogue_file and late_delivered.",
+            err=True,
+        )
 
 
 def _by_the_running_one(client: Client, since: int | None, show: Show) -> Json:
@@ -186,13 +199,14 @@ def _line_printer(console: Console) -> Show:
 
 
 def _print(run: Json, *, dry_run: bool) -> None:
-    console = Console()
+    console = make_console()
     if run["changes"]:
         table = Table("from", "to", "messages", "examples")
-        for change in run["changes"]:
-            before, after = _standings(change["from"], change["to"])
-            count = f"{change['messages']:,}"
-            table.add_row(*map(plain, (before, after, count, ", ".join(change["examples"]))))
+        for (before, after), changes in _by_standing(run["changes"]).items():
+            count = sum(change["messages"] for change in changes)
+            examples = [example for change in changes for example in change["examples"]]
+            cells = (before, after, f"{count:,}", ", ".join(examples[:MOST_EXAMPLES]))
+            table.add_row(*map(plain, cells))
         console.print(table)
     verb = "would change" if dry_run else "changed"
     console.print(
@@ -204,6 +218,14 @@ def _print(run: Json, *, dry_run: bool) -> None:
         console.print("Stopped. The same command goes on from here.")
     elif run["phase"] == Phase.FAILED:
         console.print("Failed; the receiver's log says why. The same command goes on from here.")
+
+
+def _by_standing(changes: list[Json]) -> dict[tuple[str, str], list[Json]]:
+    """Join what reads the same: a change of category in several states."""
+    joined: dict[tuple[str, str], list[Json]] = {}
+    for change in changes:
+        joined.setdefault(_standings(change["from"], change["to"]), []).append(change)
+    return joined
 
 
 def _standings(before: Json, after: Json) -> tuple[str, str]:

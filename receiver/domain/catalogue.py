@@ -202,6 +202,14 @@ class Catalogue:
             return Match(candidates[0], Rule.EXACT, code)
         return self._look(code, None)
 
+    def lookup_any(
+        self, code: str, *, source: int | None = None, org_code: str | None = None
+    ) -> Match:
+        """Find the row for a code of which nobody says where it stood: a report's first."""
+        match = self.lookup(code, source=source, org_code=org_code)
+        of_send = self.lookup_send(code)
+        return of_send if of_send.is_listed and not match.is_listed else match
+
     def explain(self, code: str) -> tuple[Entry, ...]:
         """Give all rows that could apply: the very code's by rank, then what else it is like."""
         exact = sorted((*self._reports.exact(code), *self._sends.exact(code)), key=_rank_of)

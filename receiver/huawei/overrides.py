@@ -161,8 +161,6 @@ def _values(given: _Given) -> Values:
     if not given.fields.get("code"):
         raise FieldError("code", "the field is empty")
     values = {name: read_field(name, text) for name, text in given.fields.items() if text}
-    if values.get("category") in _ALIVE:
-        raise FieldError("category", "only the platform's own words can say that a message lives")
     # A text that was corrected in one language would contradict the other: it speaks for both.
     for name in TEXTS:
         here, there = name in values, f"{name}_zh" in values
@@ -185,6 +183,7 @@ def _apply(entries: list[Entry], values: Values, name: str) -> None:
             None,
             entry.origin,
         ):
+            _refuse_to_revive(values, entry.category)
             source = values.get("source", f"{entry.source}; corrected by {name}")
             own = _of_another_class(entry, values) | values
             merged = values_of(entry) | own | {"code": entry.code, "source": source}
@@ -192,6 +191,11 @@ def _apply(entries: list[Entry], values: Values, name: str) -> None:
             changed = True
     if not changed:
         entries.append(_new_entry(values, name))
+
+
+def _refuse_to_revive(values: Values, before: Category | None) -> None:
+    if values.get("category") in _ALIVE and values["category"] is not before:
+        raise FieldError("category", "only the platform's own words can say that a message lives")
 
 
 def _of_another_class(entry: Entry, values: Values) -> Values:
@@ -209,6 +213,7 @@ def _new_entry(values: Values, name: str) -> Entry:
             raise FieldError(needed, "a row for a code that is not in the catalogue needs it")
     if "meaning" not in values:
         raise FieldError("meaning", "a row for a code that is not in the catalogue needs it")
+    _refuse_to_revive(values, None)
     suggestion, suggestion_zh = _SUGGESTIONS[values["retry"]]
     usual = {
         "origin": "supplier",

@@ -53,7 +53,7 @@ class Codes(Endpoints):
         query.done()
         code = request.path_params["code"]
         catalogue = self._parts.policy.catalogue
-        match = catalogue.lookup(code, source=source, org_code=org_code)
+        match = catalogue.lookup_any(code, source=source, org_code=org_code)
         return json_answer(
             {
                 "code": code,
