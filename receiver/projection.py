@@ -143,6 +143,11 @@ class Policy:
     late_delivered: LateDelivered = "wins"
     waits: RetryWaits = field(default_factory=RetryWaits)
 
+    @property
+    def name(self) -> str:
+        """Names the rules by which a state and a category come about."""
+        return f"catalogue {self.catalogue.version}, late_delivered {self.late_delivered}"
+
 
 def keys_of(events: Iterable[Event]) -> tuple[set[Key], set[Key]]:
     """Give the keys of the messages and of the uplinks that events speak of."""

@@ -23,7 +23,7 @@ from receiver.errors import (
 from receiver.journal import Journal, Row
 from receiver.pacing import Pacer, give_way
 from receiver.projection import Changes, Event, Policy, Projection, keys_of
-from receiver.store import projecting
+from receiver.store import projecting, refolding
 from receiver.store.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -167,6 +167,8 @@ class Projector:
 
     async def _start(self) -> None:
         await self._store.prepare()
+        async with self._store.writing() as connection:
+            await refolding.forget_runs(connection, but_of=self.policy.name)
         async with self._store.reading() as connection:
             known = await projecting.read_checkpoint(connection, self._journal.identity)
             self._observers.on_orphans(await projecting.count_orphans(connection))

@@ -44,11 +44,6 @@ class _ForgottenError(Exception):
     """The store does not know the run any more: it was made anew."""
 
 
-def name_of(policy: Policy) -> str:
-    """Name the rules by which a state and a category come about."""
-    return f"catalogue {policy.catalogue.version}, late_delivered {policy.late_delivered}"
-
-
 class Reclassifier:
     """Runs one reclassification at a time."""
 
@@ -89,7 +84,7 @@ class Reclassifier:
             if self._is_running():
                 if self._is_same(self._run, policy, since):
                     return
-                if self._run is not None and self._run.policy == name_of(policy):
+                if self._run is not None and self._run.policy == policy.name:
                     raise AnotherRunError(
                         "A reclassification of other messages is going on (see `since`); stop it "
                         "(DELETE), or wait for its end."
@@ -105,7 +100,7 @@ class Reclassifier:
                 self._number, self._run = newest
             else:
                 now, last = self._clock(), await refolding.last_message(connection)
-                self._run = Run(name_of(policy), since, last, started_at=now, updated_at=now)
+                self._run = Run(policy.name, since, last, started_at=now, updated_at=now)
                 self._number = await refolding.begin_run(connection, self._run)
         self._stopping = self._failed = False
         self._task = asyncio.create_task(self._work(self._run, policy), name="reclassifier")
@@ -148,7 +143,7 @@ class Reclassifier:
 
     @staticmethod
     def _is_same(run: Run | None, policy: Policy, since: int | None) -> bool:
-        return run is not None and (run.policy, run.since) == (name_of(policy), since)
+        return run is not None and (run.policy, run.since) == (policy.name, since)
 
     async def _work(self, run: Run, policy: Policy) -> None:
         pacer = Pacer(_SLICE_S, self._give_way)
@@ -199,7 +194,7 @@ async def rehearse(
     now = clock()
     async with store.reading() as connection:
         last = await refolding.last_message(connection)
-    run = Run(name_of(policy), since, last, started_at=now, updated_at=now)
+    run = Run(policy.name, since, last, started_at=now, updated_at=now)
     while run.finished_at is None:
         upto = min(run.position + _SLICE_IDS, run.upto)
         async with store.reading() as connection:

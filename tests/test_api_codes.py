@@ -229,6 +229,8 @@ async def test_codes_that_nothing_explains_are_listed(tmp_path: Path) -> None:
             {"smsMsgId": "5", "status": "ZQ:0077"},
             {"smsMsgId": "6", "status": "ZQ:0001"},
             {"smsMsgId": "7", "status": "DELIVRD"},
+            {"smsMsgId": "9", "status": "UNDELIV", "orgCode": "MN:0013"},
+            {"smsMsgId": "10", "status": "UNDELIV", "orgCode": "000"},
         )
         await served.register(sends=[{"sms_msg_id": "8", "status": "E999"}])
         unknown = await served.get("/v1/codes", seen="unknown")
@@ -245,7 +247,10 @@ async def test_codes_that_nothing_explains_are_listed(tmp_path: Path) -> None:
         ("E999", None, True, 1),
     }
     assert shown(unknown["codes"]) == nothing
-    assert shown(unlisted["codes"]) == nothing | {("ZQ:0077", None, False, 2)}
+    assert shown(unlisted["codes"]) == nothing | {
+        ("ZQ:0077", None, False, 2),
+        ("UNDELIV", "MN:0013", False, 1),  # listed, but what decides is a sibling of the own code
+    }
     assert shown(first["codes"]) == {("ZQ:0077", None, False, 2)}
     (family,) = first["codes"]
     assert family["example"] == {"sms_msg_id": "5", "application": "default"}

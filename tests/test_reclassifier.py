@@ -330,6 +330,24 @@ async def test_other_rules_begin_anew(store_url: str, tmp_path: Path, corrected:
         assert await categories(store) == AFTER
 
 
+async def test_a_run_does_not_outlive_its_rules(
+    store_url: str, tmp_path: Path, corrected: Policy
+) -> None:
+    """Once messages were folded by other rules, a run that was stopped is begun anew, not gone on.
+
+    What came meanwhile has ids beyond the end of that run, and would keep the other rules' view.
+    """
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store)
+        reclassifier = a_reclassifier(store, Brake())
+        await begun(reclassifier, corrected)
+        await reclassifier.stop()
+        await fill(journal, store, count=300, start=MANY)  # a projector by the shipped rules
+        run = await refold(store, corrected)
+        assert run.examined == MANY + 300
+        assert "unknown" not in await categories(store)
+
+
 async def test_what_is_at_rest_can_be_stopped(store_url: str) -> None:
     """To stop what does not run is no error."""
     async with a_store(store_url) as store:

@@ -23,7 +23,7 @@ from receiver.domain.times import to_rfc3339
 from receiver.errors import InUseError, StoreUnavailableError
 from receiver.policies import make_policy
 from receiver.reclassification import MOST_EXAMPLES
-from receiver.reclassifier import Phase, Reclassifier, name_of, rehearse
+from receiver.reclassifier import Phase, Reclassifier, rehearse
 from receiver.settings import Settings
 from receiver.store.store import Store, check_url, lock_of
 from receiver.web.app import now
@@ -82,7 +82,7 @@ def _by_whom_is_here(settings: Settings, since: int | None, show: Show) -> Json:
 
 
 def _warn_of_other_rules(settings: Settings, run: Json) -> None:
-    here = name_of(make_policy(settings))
+    here = make_policy(settings).name
     if run["rules"] != here:
         typer.echo(
             f"warning: the running receiver decides by {run['rules']}, the settings of this "

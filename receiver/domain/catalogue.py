@@ -150,6 +150,7 @@ _LISTED = frozenset({Rule.EXACT_SOURCE, Rule.EXACT, Rule.VARIANT})
 _STATES = frozenset({"DELIVRD", "ACCEPTD", "UNKNOWN"})  # say a state, not a reason for failure
 # SMPP's other states (SMPP 3.4, 5.2.28): that a message failed, but hardly why.
 _SUMMARIES = frozenset({"EXPIRED", "DELETED", "UNDELIV", "REJECTD"})
+_LISTED_SAYS = 5  # how much a row says that is listed with a reason; see `_says`
 _NO_ORG_CODE = frozenset({"", "000"})  # the network had nothing to add
 
 _SHARED_ORIGINS = ("supplier", "generic")
@@ -209,6 +210,10 @@ class Catalogue:
         match = self.lookup(code, source=source, org_code=org_code)
         of_send = self.lookup_send(code)
         return of_send if of_send.is_listed and not match.is_listed else match
+
+    def may_be_refined(self, code: str) -> bool:
+        """Tell whether a code is listed but says so little that the network's own may say more."""
+        return _says(self._look(code, None)) < _LISTED_SAYS and fold(code) not in _STATES
 
     def explain(self, code: str) -> tuple[Entry, ...]:
         """Give all rows that could apply: the very code's by rank, then what else it is like."""
@@ -335,7 +340,7 @@ def _says(match: Match) -> int:
         return 2
     if fold(match.entry.code) in _SUMMARIES:
         return 3
-    return 4 if match.rule is Rule.SIBLING else 5
+    return _LISTED_SAYS - 1 if match.rule is Rule.SIBLING else _LISTED_SAYS
 
 
 def _digest(entries: tuple[Entry, ...], siblings: Siblings) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.projection import Decided, Message
@@ -46,6 +46,16 @@ async def save_run(connection: AsyncConnection, number: int, run: Run) -> bool:
     known = reclassifications.c.id == number
     done = await connection.execute(update(reclassifications).where(known).values(_values(run)))
     return done.rowcount == 1
+
+
+async def forget_runs(connection: AsyncConnection, but_of: str) -> None:
+    """Forget the unfinished runs by other rules than these.
+
+    What is folded by these rules from now on would be missed if such a run went on later.
+    """
+    unfinished = reclassifications.c.finished_at.is_(None)
+    others = delete(reclassifications).where(unfinished, reclassifications.c.policy != but_of)
+    await connection.execute(others)
 
 
 async def read_slice(

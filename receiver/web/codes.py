@@ -85,10 +85,13 @@ class Codes(Endpoints):
                 catalogue.lookup(code.code, source=code.source, org_code=code.org_code)
             )
 
+        def may_be_wanted(code: str) -> bool:
+            if is_missing(catalogue.lookup(code)):
+                return True
+            return seen == "unlisted" and catalogue.may_be_refined(code)
+
         async with self._parts.store.reading() as connection:
-            found = await find_seen_codes(
-                connection, lambda code: is_missing(catalogue.lookup(code)), is_wanted, limit
-            )
+            found = await find_seen_codes(connection, may_be_wanted, is_wanted, limit)
         return [views.seen_json(code) for code in found]
 
 
