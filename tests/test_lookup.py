@@ -77,9 +77,13 @@ SOURCES = [
         "NET", "generic carrier-telecom generic carrier-telecom carrier-telecom", id="shared-fits"
     ),
     pytest.param("PLAT", "platform platform platform platform platform", id="only-one"),
-    pytest.param("RANK", "platform platform platform platform platform", id="official-first"),
+    pytest.param(
+        "RANK", "platform carrier-mobile platform platform platform", id="source-before-rank"
+    ),
     pytest.param("OWN", "platform platform platform platform platform", id="override-first"),
-    pytest.param("PUB", "platform platform platform platform platform", id="related-first"),
+    pytest.param(
+        "PUB", "platform carrier-mobile platform platform platform", id="source-before-list"
+    ),
 ]
 FITTING = {
     1: {"platform", "supplier", "generic"},
@@ -95,7 +99,7 @@ FITTING = {
 def test_the_source_selects_among_rows_of_one_code(
     code: str, origins: str, org_code: str | None
 ) -> None:
-    """Rank, then the origin that fits, then the order; no orgCode changes a listed reason."""
+    """The own row, the origin that made the report, the rank; no orgCode changes a listed reason."""
     for source, origin in zip((1, 2, 3, None, 7), origins.split(), strict=True):
         rule = Rule.EXACT_SOURCE if origin in FITTING[source] else Rule.EXACT
         match = MADE.lookup(code, source=source, org_code=org_code)
@@ -201,6 +205,8 @@ def test_how_a_code_is_found(code: str, expected: tuple[str, str, Rule]) -> None
         pytest.param("LIMIT", 1, ("LIMIT", "supplier", Rule.EXACT_SOURCE), id="sms-platform"),
         pytest.param("LIMIT", 3, ("LIMIT", "supplier", Rule.EXACT_SOURCE), id="huawei-platform"),
         pytest.param("LIMIT", None, ("LIMIT", "supplier", Rule.EXACT), id="no-source"),
+        pytest.param("908", 2, ("908", "carrier-other", Rule.EXACT_SOURCE), id="related-carrier"),
+        pytest.param("908", None, ("908", "supplier", Rule.EXACT), id="official-where-none-says"),
         pytest.param("SC:0003", 3, ("SC:0003", "platform", Rule.EXACT_SOURCE), id="platform"),
         pytest.param("SC:0003", 2, ("SC:0003", "platform", Rule.EXACT), id="does-not-fit"),
         pytest.param("E000503", None, ("E000503", "platform", Rule.EXACT), id="never-send-api"),

@@ -155,10 +155,10 @@ _NO_ORG_CODE = frozenset({"", "000"})  # the network had nothing to add
 
 _SHARED_ORIGINS = ("supplier", "generic")
 _CARRIERS = ("carrier-mobile", "carrier-unicom", "carrier-telecom", "carrier-other")
-_UNFIT = 9
+_OWN, _SHARED, _UNFIT = 0, 1, 9
 _Fitness = Mapping[str, int]  # origin -> how well it fits; the smaller the better
 _FITNESS: Mapping[int, _Fitness] = {
-    source: dict.fromkeys(own, 0) | dict.fromkeys(_SHARED_ORIGINS, 1)
+    source: dict.fromkeys(own, _OWN) | dict.fromkeys(_SHARED_ORIGINS, _SHARED)
     for source, own in ((1, (PLATFORM,)), (2, _CARRIERS), (3, (PLATFORM,)))
 }
 
@@ -317,7 +317,13 @@ class _Index:
 
 
 def _best(entries: Sequence[Entry], fitness: _Fitness) -> Entry:
-    return min(entries, key=lambda row: (row.rank, fitness.get(row.origin, _UNFIT)))
+    """Choose among the rows of one code: the user's own, else whose origin made the report."""
+
+    def place(row: Entry) -> tuple[bool, bool, Rank, int]:
+        fits = fitness.get(row.origin, _UNFIT)
+        return row.rank is not Rank.OVERRIDE, fits != _OWN, row.rank, fits
+
+    return min(entries, key=place)
 
 
 def _rank_of(entry: Entry) -> Rank:
