@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from receiver.domain.catalogue import Category, Entry, Rank, RetryClass, Words
+from receiver.domain.entries import Category, Entry, Rank, RetryClass, Words
 
 _QUOTED = re.compile(r"`[^`]*`")  # names of fields and what stands in them
 # Names in capitals may stand side by side ("3GPP TS 23.040"), words may not.

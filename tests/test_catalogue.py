@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.domain.catalogue import FALLBACK_ENTRY, SEND_API, Category, Entry, Rank, RetryClass
+from receiver.domain.entries import FALLBACK_ENTRY, SEND_API, Category, Entry, Rank, RetryClass
 from receiver.domain.languages import Language
 from receiver.domain.patterns import is_pattern, is_too_wide
 from receiver.huawei.catalogue import load_catalogue, read_entries

@@ -87,7 +87,12 @@ LAYERS = (
 
 # Modules that must not reach these, not even by way of others.
 OUT_OF_REACH = {
-    "receiver.web.callbacks": ("receiver.store", "receiver.projection", "receiver.domain.catalogue")
+    "receiver.web.callbacks": (
+        "receiver.store",
+        "receiver.projection",
+        "receiver.domain.catalogue",
+        "receiver.domain.entries",
+    )
 }
 
 # I/O, clocks, randomness and drivers have no place in the domain.

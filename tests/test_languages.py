@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.domain.catalogue import Category, RetryClass
+from receiver.domain.entries import Category, RetryClass
 from receiver.domain.languages import Language, negotiate, speaks
 from receiver.domain.vocabulary import CATEGORY_WORDS, RETRY_WORDS, Term
 from tests.catalogues import is_chinese, is_english

@@ -5,15 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from receiver.domain.catalogue import (
-    MEMO_SIZE,
-    SEND_API,
-    Catalogue,
-    Category,
-    Match,
-    Rank,
-    Rule,
-)
+from receiver.domain.catalogue import MEMO_SIZE, Catalogue
+from receiver.domain.entries import SEND_API, Category, Match, Rank, Rule
 from receiver.huawei.catalogue import load_catalogue
 from tests.catalogues import row
 
@@ -99,7 +92,7 @@ FITTING = {
 def test_the_source_selects_among_rows_of_one_code(
     code: str, origins: str, org_code: str | None
 ) -> None:
-    """The own row, the origin that made the report, the rank; no orgCode changes a listed reason."""
+    """Own row, then the origin that made the report, then rank; no orgCode changes a reason."""
     for source, origin in zip((1, 2, 3, None, 7), origins.split(), strict=True):
         rule = Rule.EXACT_SOURCE if origin in FITTING[source] else Rule.EXACT
         match = MADE.lookup(code, source=source, org_code=org_code)

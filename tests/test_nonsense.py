@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from receiver.domain.catalogue import FALLBACK_ENTRY, Category, RetryClass, Rule
+from receiver.domain.entries import FALLBACK_ENTRY, Category, RetryClass, Rule
 from receiver.domain.languages import Language
 from receiver.domain.verdict import Action, Subject, decide
 from receiver.huawei.catalogue import load_catalogue

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from receiver.domain.catalogue import SEND_API, Catalogue, Entry, Rank, RetryClass, Rule, Words
+from receiver.domain.catalogue import Catalogue
+from receiver.domain.entries import SEND_API, Entry, Rank, RetryClass, Rule, Words
 from receiver.domain.verdict import Action, Subject, decide
 from receiver.errors import SettingsError
 from receiver.huawei.catalogue import load_catalogue

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from receiver.domain.catalogue import FALLBACK_ENTRY, Catalogue, Rank, Rule, Words
+from receiver.domain.catalogue import Catalogue
+from receiver.domain.entries import FALLBACK_ENTRY, Rank, Rule, Words
 from receiver.domain.languages import Language
 from receiver.domain.messages import State
 from receiver.domain.verdict import Subject, Verdict, decide

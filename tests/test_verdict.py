@@ -5,7 +5,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from receiver.domain.catalogue import SEND_API, Catalogue, Category
+from receiver.domain.catalogue import Catalogue
+from receiver.domain.entries import SEND_API, Category
 from receiver.domain.languages import Language
 from receiver.domain.messages import State
 from receiver.domain.verdict import Action, RetryWaits, Subject, Verdict, action_of, decide

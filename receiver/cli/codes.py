@@ -10,8 +10,9 @@ from rich.table import Table
 
 from receiver.cli.client import Client, Json
 from receiver.cli.output import facts_table, make_console, plain
-from receiver.domain.catalogue import Catalogue, Category, Entry, RetryClass
+from receiver.domain.catalogue import Catalogue
 from receiver.domain.codes import fold
+from receiver.domain.entries import Category, Entry, RetryClass
 from receiver.domain.languages import Language
 from receiver.huawei.rows import FIELDS, values_of, write_field
 from receiver.web.views import entry_json, match_json

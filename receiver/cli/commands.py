@@ -12,7 +12,7 @@ from receiver.cli import checking, demonstrating, looking, reclassifying, servin
 from receiver.cli import codes as codes_command
 from receiver.cli.client import Client
 from receiver.domain import times
-from receiver.domain.catalogue import Category, RetryClass
+from receiver.domain.entries import Category, RetryClass
 from receiver.domain.languages import FALLBACK, Language, speaks
 from receiver.policies import make_catalogue
 from receiver.simulator import SimulationOptions

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.domain.catalogue import Match, Rank, Rule, Words
+from receiver.domain.entries import Match, Rank, Rule, Words
 from receiver.domain.languages import Language
 from receiver.domain.messages import State
 

@@ -6,15 +6,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from receiver.domain.catalogue import (
-    LONGEST_REMEMBERED,
-    Catalogue,
-    Category,
-    Entry,
-    Match,
-    RetryClass,
-    Rule,
-)
+from receiver.domain.catalogue import LONGEST_REMEMBERED, Catalogue
+from receiver.domain.entries import Category, Entry, Match, RetryClass, Rule
 from receiver.domain.languages import Language
 from receiver.domain.messages import State
 from receiver.domain.reasons import explain_match, explain_state, words_of

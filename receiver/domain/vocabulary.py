@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from receiver.domain.catalogue import Category, RetryClass
+from receiver.domain.entries import Category, RetryClass
 from receiver.domain.languages import Language
 
 

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from receiver.domain.catalogue import Catalogue, Entry, Rank
+from receiver.domain.catalogue import Catalogue
+from receiver.domain.entries import Entry, Rank
 from receiver.huawei import overrides
 from receiver.huawei.rows import FIELDS, FieldError, make_entry, read_field
 

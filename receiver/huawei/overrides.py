@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from receiver.domain.catalogue import Category, Entry, Rank, RetryClass
 from receiver.domain.codes import fold
+from receiver.domain.entries import Category, Entry, Rank, RetryClass
 from receiver.huawei.rows import (
     FIELDS,
     TEXTS,

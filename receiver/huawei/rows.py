@@ -3,15 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from receiver.domain.catalogue import (
-    PLATFORM,
-    SEND_API,
-    Category,
-    Entry,
-    Rank,
-    RetryClass,
-    Words,
-)
+from receiver.domain.entries import PLATFORM, SEND_API, Category, Entry, Rank, RetryClass, Words
 from receiver.domain.patterns import is_too_wide
 from receiver.domain.texts import is_storable
 

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from receiver.domain.catalogue import Category, Match, RetryClass
+from receiver.domain.entries import Category, Match, RetryClass
 from receiver.store.seen import SeenCode, find_seen_codes
 from receiver.web import docs, views
 from receiver.web.auth import Scope

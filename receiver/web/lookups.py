@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.domain.catalogue import Category
+from receiver.domain.entries import Category
 from receiver.domain.messages import State
 from receiver.store import queries
 from receiver.web import views

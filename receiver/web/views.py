@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from receiver.domain.catalogue import Entry, Match
+from receiver.domain.entries import Entry, Match
 from receiver.domain.languages import Language
 from receiver.domain.messages import Folded, Part, State, StoredReport, fold
 from receiver.domain.numbers import normalise
