@@ -93,12 +93,14 @@ def codes_tables() -> str:
     ]
     for category, term in CATEGORY_WORDS.items():
         lines.append(f"| `{category.value}` | {counts[category]} | {term.en} |")
-    lines += ["", "| family | who speaks, and what it usually means | category | retry |"]
+    lines += ["", "<details><summary>The families</summary>", ""]
+    lines.append("| family | who speaks, and what it usually means | category | retry |")
     lines.append("|---|---|---|---|")
     for entry in sorted(entries, key=lambda one: one.code):
         if entry.is_family:
             cells = (f"`{entry.code}`", entry.en.cause, entry.category.value, entry.retry.value)
             lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+    lines += ["", "</details>"]
     return "\n".join(lines)
 
 
