@@ -23,6 +23,7 @@ from receiver.store.store import Store
 _log = structlog.get_logger(__name__)
 
 _SLICE_IDS = 200  # in one transaction: some tens of milliseconds
+_LAST_STATEMENT_S = 1.0
 _PAUSE_S = 1.0  # after the store was away
 _SLICE_S = 0.003
 
@@ -38,6 +39,10 @@ class Phase(StrEnum):
 
 class AnotherRunError(ReceiverError):
     """A run over other messages is going on."""
+
+
+class _GivenUpError(Exception):
+    """The slice at hand is rolled back, because the end cannot wait for it."""
 
 
 class _ForgottenError(Exception):
@@ -65,6 +70,7 @@ class Reclassifier:
         self._task: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
         self._stopping = False
+        self._giving_up = False
         self._failed = False
 
     async def start(self, policy: Policy, since: int | None) -> None:
@@ -102,7 +108,7 @@ class Reclassifier:
                 now, last = self._clock(), await refolding.last_message(connection)
                 self._run = Run(policy.name, since, last, started_at=now, updated_at=now)
                 self._number = await refolding.begin_run(connection, self._run)
-        self._stopping = self._failed = False
+        self._stopping = self._giving_up = self._failed = False
         self._task = asyncio.create_task(self._work(self._run, policy), name="reclassifier")
 
     def stop_soon(self) -> None:
@@ -110,13 +116,18 @@ class Reclassifier:
         self._stopping = True
 
     async def stop(self, patience_s: float | None = None) -> None:
-        """Wait for the end; a slice that takes longer than the patience is given up."""
+        """Wait for the end; a slice that takes longer than the patience is rolled back."""
         self.stop_soon()
-        if self._task is not None:
-            _, late = await asyncio.wait({self._task}, timeout=patience_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        if self._task is None:
+            return
+        _, late = await asyncio.wait({self._task}, timeout=patience_s)
+        if late:
+            self._giving_up = True
+            _, late = await asyncio.wait(late, timeout=_LAST_STATEMENT_S)
+        # The last resort: a statement that is cut off may hold the store's lock for a while.
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def progress(self) -> tuple[Run, Phase] | None:
         """Give the newest run and what has become of it; None when there never was one.
@@ -151,6 +162,8 @@ class Reclassifier:
             try:
                 run = self._run = await self._slice(run, policy, pacer)
                 await pacer.rest()
+            except _GivenUpError:
+                return
             except StoreUnavailableError as error:
                 _log.warning("reclassifying waits for the store", reason=str(error))
                 await asyncio.sleep(_PAUSE_S)
@@ -171,6 +184,8 @@ class Reclassifier:
                 if _is_changed(refolded):
                     changed.append(refolded)
                 await pacer.breathe()
+                if self._giving_up:
+                    raise _GivenUpError
             await refolding.write_outcomes(connection, (one.decided for one in changed))
             run = run.after(upto, len(found), changed, self._clock())
             if not await refolding.save_run(connection, self._number, run):
