@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+from receiver.domain.catalogue import Sibling
 from receiver.domain.entries import Category, Entry, Rank, RetryClass, Words
 
 _QUOTED = re.compile(r"`[^`]*`")  # names of fields and what stands in them
@@ -47,3 +48,8 @@ def is_chinese(text: str) -> bool:
 def is_english(text: str) -> bool:
     """Tell whether a text is written with nothing but plain ASCII letters and signs."""
     return text.isascii() and any(character.isalpha() for character in text)
+
+
+def shared(*families: str) -> tuple[Sibling, ...]:
+    """Make siblings that share all their numbers."""
+    return tuple(Sibling(family, 0, 9999) for family in families)

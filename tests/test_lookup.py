@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from receiver.domain.catalogue import MEMO_SIZE, Catalogue
+from receiver.domain.catalogue import MEMO_SIZE, Catalogue, Sibling
 from receiver.domain.entries import SEND_API, Category, Match, Rank, Rule
 from receiver.huawei.catalogue import load_catalogue
-from tests.catalogues import row
+from tests.catalogues import row, shared
 
 SHIPPED = load_catalogue()
 
@@ -43,6 +43,8 @@ MADE = Catalogue(
         row("DELIVRD", origin="generic", category="delivered", retry="none"),
         row("NAME", category="unknown"),
         row("MK:0013"),
+        row("MA:0049"),
+        row("MA:0050"),
         row("MK:0014", category="unknown"),
         row("MN:0042"),
         row("F:*"),
@@ -59,7 +61,7 @@ MADE = Catalogue(
         row("ALL", origin=SEND_API),
         row("SEND", origin=SEND_API),
     ],
-    siblings={"MI": ("MK", "MN"), "MN": ("MK", "MI")},
+    siblings={"MI": shared("MK", "MN"), "MN": shared("MK", "MI"), "IA": (Sibling("MA", 50, 79),)},
 )
 
 SOURCES = [
@@ -162,10 +164,18 @@ OTHER_WAYS = [
     pytest.param("MI:13", ("MK:0013", "supplier", Rule.SIBLING), id="sibling-unpadded"),
     pytest.param("MI:0042", ("MN:0042", "supplier", Rule.SIBLING), id="second-sibling"),
     pytest.param("MK:0042", ("*", "generic", Rule.FALLBACK), id="siblings-of-another-only"),
+    pytest.param("IA:0050", ("MA:0050", "supplier", Rule.SIBLING), id="sibling-within-bounds"),
+    pytest.param("IA:0049", ("*", "generic", Rule.FALLBACK), id="sibling-out-of-bounds"),
     pytest.param("MN:0014", ("MN:*", "supplier", Rule.FAMILY), id="family-over-nameless-sibling"),
     pytest.param("F:9", ("F:*", "supplier", Rule.FAMILY), id="family"),
-    pytest.param("F:", ("F:*", "supplier", Rule.FAMILY), id="family-without-number"),
-    pytest.param("f", ("F:*", "supplier", Rule.FAMILY), id="family-by-its-name"),
+    pytest.param("F:9, no answer", ("F:*", "supplier", Rule.FAMILY), id="family-longer"),
+    pytest.param("F:", ("*", "generic", Rule.FALLBACK), id="a-family-without-number"),
+    pytest.param("f", ("*", "generic", Rule.FALLBACK), id="the-name-of-a-family"),
+    pytest.param("F:0", ("*", "generic", Rule.FALLBACK), id="zero-says-no-error"),
+    pytest.param("F:-9", ("*", "generic", Rule.FALLBACK), id="a-family-has-no-negative-numbers"),
+    pytest.param("F:9pm", ("*", "generic", Rule.FALLBACK), id="a-number-and-letters"),
+    pytest.param("F:words", ("*", "generic", Rule.FALLBACK), id="words-are-no-number"),
+    pytest.param("F:4words", ("F:4*", "supplier", Rule.FAMILY), id="own-family-of-any-text"),
     pytest.param("F:12", ("F:12*", "supplier", Rule.FAMILY), id="closest-family"),
     pytest.param("F:125", ("F:12?", "supplier", Rule.FAMILY), id="one-place-is-closer"),
     pytest.param("F:1234", ("F:123*", "supplier", Rule.FAMILY), id="closest-of-any-rank"),
@@ -234,7 +244,9 @@ SEND_CODES = [
     pytest.param("E000503", ("E000503", SEND_API, Rule.EXACT), id="both-lists-send-api-first"),
     pytest.param(" e200033", ("E200033", SEND_API, Rule.EXACT), id="case-and-blank"),
     pytest.param("E200027", ("E200027", "platform", Rule.EXACT), id="listed-for-reports-only"),
-    pytest.param("ID:9999", ("ID:*", "supplier", Rule.FAMILY), id="family"),
+    pytest.param("E200099", ("E2000??", "platform", Rule.FAMILY), id="family-of-the-platform"),
+    pytest.param("ID:9999", ("*", "generic", Rule.FALLBACK), id="no-carrier-has-seen-it"),
+    pytest.param("12", ("*", "generic", Rule.FALLBACK), id="no-number-of-a-carrier"),
     pytest.param("E999999", ("*", "generic", Rule.FALLBACK), id="unlisted"),
 ]
 
@@ -295,6 +307,6 @@ def test_the_version_follows_the_content() -> None:
         Catalogue([replace(rows[0], rank=Rank.RELATED), rows[1]]),
         Catalogue(rows[::-1]),
         Catalogue(rows[:1]),
-        Catalogue(rows, siblings={"A": ("B",)}),
+        Catalogue(rows, siblings={"A": shared("B")}),
     ]
     assert len({version, *(other.version for other in others)}) == 1 + len(others)

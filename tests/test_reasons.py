@@ -11,7 +11,7 @@ from receiver.domain.messages import State
 from receiver.domain.verdict import Subject, Verdict, decide
 from receiver.huawei.catalogue import load_catalogue
 from receiver.huawei.rows import LONGEST_TEXT
-from tests.catalogues import is_chinese, is_english, row
+from tests.catalogues import is_chinese, is_english, row, shared
 
 SHIPPED = load_catalogue()
 MADE = Catalogue(
@@ -25,7 +25,7 @@ MADE = Catalogue(
         row("F:*"),
         row("G:*", rank=Rank.PROTOCOL, source="family of codes"),
     ],
-    siblings={"MN": ("MK",)},
+    siblings={"MN": shared("MK")},
 )
 
 
@@ -71,8 +71,8 @@ REASONS = [
     pytest.param(
         *("MN:0013", None, None, "sibling", "MK:0013"),
         "status MN:0013 is not listed; MK:0013 of a sibling family has the same number, and equal "
-        "numbers have the same cause there",
-        "状态码MN:0013未收录；同类状态码族中的MK:0013编号相同，相同编号的原因相同",
+        "numbers usually have the same cause there",
+        "状态码MN:0013未收录；同类状态码族中的MK:0013编号相同，相同编号的原因通常相同",
         id="sibling",
     ),
     pytest.param(
@@ -101,9 +101,8 @@ REASONS = [
     ),
     pytest.param(
         *("PUB", None, None, "exact", "PUB"),
-        "status PUB is listed; the row is in no list of the platform: SMPP 3.4 gives the code this "
-        "meaning",
-        "状态码PUB已收录；该行不在平台的列表中，其含义依据SMPP 3.4",
+        "status PUB is listed; the row is in no list of the platform but from: SMPP 3.4",
+        "状态码PUB已收录；该行不在平台的列表中，依据公开的协议和运营商资料",
         id="protocol",
     ),
     pytest.param(

@@ -164,7 +164,9 @@ def test_least_entry() -> None:
         pytest.param({"code": "E" * 600}, "E" * 512, id="over-long"),
         pytest.param({"code": "000000"}, None, id="all went well"),
         pytest.param({"code": ""}, None, id="empty code"),
-        pytest.param({"code": 7}, None, id="number"),
+        pytest.param({"code": 404}, "404", id="number"),
+        pytest.param({"code": True}, None, id="truth value"),
+        pytest.param({"code": [7]}, None, id="list"),
         pytest.param({"sends": []}, None, id="empty list of ours"),
     ],
 )

@@ -17,6 +17,8 @@ from receiver.domain.languages import Language
 from receiver.huawei.rows import FIELDS, values_of, write_field
 from receiver.web.views import entry_json, match_json
 
+_MOST_SEEN = 1000
+
 
 def explain(
     catalogue: Catalogue,
@@ -42,7 +44,10 @@ def explain(
         return
     names = ("category", "action", "retry", "meaning", "cause", "suggestion", "why", "source")
     console = make_console()
-    console.print(facts_table({"code": code} | {name: found[name] for name in names}))
+    facts = {"code": code} | {name: found[name] for name in names}
+    if found["retry_after_s"] is not None:
+        facts["retry"] += f", after {found['retry_after_s']} s"
+    console.print(facts_table(facts))
     for other in others:
         words = other.words(language)
         console.print(plain(f"{other.code} ({other.origin}): {words.meaning}"))
@@ -92,7 +97,7 @@ def write_csv(entries: Iterable[Entry]) -> None:
 
 def show_seen(client: Client, seen: str, *, as_json: bool) -> None:
     """Print the codes that came and that the catalogue of a running receiver does not list."""
-    found = client.get("/v1/codes", {"seen": seen}) or {}
+    found = client.get("/v1/codes", {"seen": seen, "limit": str(_MOST_SEEN)}) or {}
     codes: list[Json] = found.get("codes", [])
     if as_json:
         typer.echo(json.dumps(codes, ensure_ascii=False))

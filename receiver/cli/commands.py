@@ -159,6 +159,10 @@ def codes(
 ) -> None:
     """List the catalogue in force, or the codes that it lacks."""
     loaded = settings.load(config)
+    if seen is not None and (category or retry or as_csv):
+        raise typer.BadParameter("--seen goes with --json alone: these codes have no row.")
+    if as_csv and as_json:
+        raise typer.BadParameter("Choose one of --csv and --json.")
     if seen is not None:
         client = Client.of(loaded, api_url, api_key)
         codes_command.show_seen(client, seen.value, as_json=as_json)
@@ -194,7 +198,9 @@ def reclassify(
         raise typer.BadParameter("--since must be a date or an RFC 3339 time.")
     loaded = settings.load(config)
     client = Client.of(loaded, api_url, api_key) if api_url else None
-    reclassifying.reclassify(loaded, client, since=moment, dry_run=dry_run, as_json=as_json)
+    reclassifying.reclassify(
+        loaded, client, api_key=api_key, since=moment, dry_run=dry_run, as_json=as_json
+    )
 
 
 @app.command()

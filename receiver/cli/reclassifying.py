@@ -37,13 +37,20 @@ Show = Callable[[Json], None]
 
 
 def reclassify(
-    settings: Settings, client: Client | None, *, since: int | None, dry_run: bool, as_json: bool
+    settings: Settings,
+    client: Client | None,
+    *,
+    api_key: str | None,
+    since: int | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Fold history again, show progress and print what has changed.
 
     Args:
         settings: where the store is, and by which rules.
         client: the receiver that shall do it; None finds out whether one runs here.
+        api_key: for the one that runs here; None takes it from the settings.
         since: microseconds; only messages sent (else first heard of) at or after.
         dry_run: only tell what would change.
         as_json: print JSON.
@@ -57,7 +64,7 @@ def reclassify(
         elif client is not None:
             done = _by_the_running_one(client, since, show)
         else:
-            done = _by_whom_is_here(settings, since, show)
+            done = _by_whom_is_here(settings, api_key, since, show)
     if as_json:
         typer.echo(json.dumps(done, ensure_ascii=False))
     else:
@@ -66,7 +73,9 @@ def reclassify(
         raise typer.Exit(1)
 
 
-def _by_whom_is_here(settings: Settings, since: int | None, show: Show) -> Json:
+def _by_whom_is_here(
+    settings: Settings, api_key: str | None, since: int | None, show: Show
+) -> Json:
     _check_there_is_a_store(settings)
     with contextlib.ExitStack() as stack:
         try:
@@ -75,10 +84,12 @@ def _by_whom_is_here(settings: Settings, since: int | None, show: Show) -> Json:
             if store_lock is not None:
                 stack.enter_context(held(store_lock, "The store of `store_url`"))
         except InUseError:
-            run = _by_the_running_one(Client.of(settings, None, None), since, show)
-            _warn_of_other_rules(settings, run)
-            return run
-        return _by_ourselves(_done_here(settings, since, show))
+            pass
+        else:
+            return _by_ourselves(_done_here(settings, since, show))
+    run = _by_the_running_one(Client.of(settings, None, api_key), since, show)
+    _warn_of_other_rules(settings, run)
+    return run
 
 
 def _warn_of_other_rules(settings: Settings, run: Json) -> None:

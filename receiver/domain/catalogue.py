@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 from hashlib import sha256
 
@@ -38,7 +38,17 @@ _FITNESS: Mapping[int, _Fitness] = {
     for source, own in ((1, (PLATFORM,)), (2, _CARRIERS), (3, (PLATFORM,)))
 }
 
-Siblings = Mapping[str, Sequence[str]]  # family -> families in which the same number says the same
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """A family in which the same number says the same, within bounds."""
+
+    family: str
+    lowest: int
+    highest: int
+
+
+Siblings = Mapping[str, Sequence[Sibling]]  # by family
 
 
 class Catalogue:
@@ -77,13 +87,19 @@ class Catalogue:
         candidates = self._sends.exact(code)
         if candidates:
             return Match(candidates[0], Rule.EXACT, code)
-        return self._look(code, None)
+        match = self._look(code, None)
+        # No carrier has seen the message: of the reports' rows only the platform's own can apply.
+        if match.entry.origin in (PLATFORM, SEND_API) or match.entry.rank is Rank.OVERRIDE:
+            return match
+        return Match(FALLBACK_ENTRY, Rule.FALLBACK, code)
 
     def lookup_any(
         self, code: str, *, source: int | None = None, org_code: str | None = None
     ) -> Match:
         """Find the row for a code of which nobody says where it stood: a report's first."""
         match = self.lookup(code, source=source, org_code=org_code)
+        if source is not None:  # only a report has one
+            return match
         of_send = self.lookup_send(code)
         return of_send if of_send.is_listed and not match.is_listed else match
 
@@ -126,8 +142,11 @@ class Catalogue:
         taken = numbered(code)
         if taken is None:
             return []
-        families = self._siblings.get(taken.family, ())
-        found = [self._reports.numbered(Numbered(family, taken.number)) for family in families]
+        found = [
+            self._reports.numbered(Numbered(sibling.family, taken.number))
+            for sibling in self._siblings.get(taken.family, ())
+            if sibling.lowest <= taken.number <= sibling.highest
+        ]
         return sorted((entry for entries in found for entry in entries), key=_rank_of)
 
 
@@ -148,7 +167,10 @@ class _Index:
             taken = numbered(entry.code)
             if taken is not None:
                 self._numbered.setdefault(taken, []).append(entry)
-        self._families = Patterns((entry.code, entry) for entry in families)
+        # Who writes a family of his own may mean any text; those that we ship mean numbers.
+        self._families = Patterns(
+            (entry.code, entry.rank is not Rank.OVERRIDE, entry) for entry in families
+        )
         self._family_names = {fold(e.code).rstrip("*").rstrip(":.") for e in families}
 
     def exact(self, code: str) -> list[Entry]:
@@ -165,12 +187,9 @@ class _Index:
 
     def families(self, code: str) -> list[Entry]:
         """Give the family rows that cover the code: overrides first, then the closest pattern."""
-        name = fold(code)
-        found = self._families.covering(name)
-        if not found and name in self._family_names:
-            found = self._families.covering(f"{name}:")
+        found = self._families.covering(fold(code))
         if not found:
-            found = self._families.covering(with_colon(code) or name)
+            found = self._families.covering(with_colon(code) or "")
         return sorted(found, key=lambda entry: entry.rank is not Rank.OVERRIDE)
 
     def _as_number(self, code: str) -> list[Entry]:
@@ -209,6 +228,10 @@ def _rank_of(entry: Entry) -> Rank:
 def _refines(code: str, org_code: str | None) -> bool:
     if org_code is None or fold(org_code) in _NO_ORG_CODE | _STATES:
         return False
+    taken = numbered(org_code)
+    # Bare numbers are listed for carriers of the mainland, where no report has an own code.
+    if taken is not None and taken.family == "":
+        return False
     return fold(code) not in _STATES
 
 
@@ -227,5 +250,5 @@ def _says(match: Match) -> int:
 
 def _digest(entries: tuple[Entry, ...], siblings: Siblings) -> str:
     rows = [astuple(entry) for entry in entries]
-    shared = {family: list(others) for family, others in siblings.items()}
+    shared = {family: [astuple(one) for one in others] for family, others in siblings.items()}
     return sha256(json.dumps([rows, shared], sort_keys=True).encode()).hexdigest()[:12]

@@ -6,6 +6,10 @@ from typing import Generic, TypeVar
 
 ANY = "*"  # stands for any text; only at an end of a pattern, for codes such as REJECTD*704 exist
 ONE = "?"  # stands for one digit
+_INDEXED = 2  # characters
+# A number that is not 0, which says that nothing is wrong, and maybe more behind it.
+_A_NUMBER = r"(?!0+(?![0-9]))[0-9]{1,6}(?:[\s,;:*/|_(\[].*)?"
+_MORE = r"(?:[\s,;*/|_(\[].*)?"  # behind a bare number; a longer one would be another
 _T = TypeVar("_T")
 
 
@@ -22,14 +26,27 @@ def is_too_wide(pattern: str) -> bool:
 class Patterns(Generic[_T]):
     """Values by pattern."""
 
-    def __init__(self, pairs: Iterable[tuple[str, _T]]) -> None:
-        """Index the pairs of pattern and value; among equally close ones their order counts."""
-        closest_first = sorted(pairs, key=lambda pair: _closeness(pair[0]), reverse=True)
-        self._compiled = [(_compile(pattern), value) for pattern, value in closest_first]
+    def __init__(self, rows: Iterable[tuple[str, bool, _T]]) -> None:
+        """Index rows of pattern, whether its `*` behind a colon stands for a number, and value.
+
+        Among equally close patterns their order counts.
+        """
+        self._compiled: dict[str, list[tuple[int, re.Pattern[str], _T]]] = {}
+        closest_first = sorted(rows, key=lambda row: _closeness(row[0]), reverse=True)
+        for place, (pattern, numbers, value) in enumerate(closest_first):
+            start = re.split(r"[*?]", pattern.upper(), maxsplit=1)[0][:_INDEXED]
+            self._compiled.setdefault(start, []).append((place, _compile(pattern, numbers), value))
 
     def covering(self, code: str) -> list[_T]:
         """Give the values whose pattern covers a code (in upper case), the closest first."""
-        return [value for expression, value in self._compiled if expression.fullmatch(code)]
+        starts = {code[:length] for length in range(_INDEXED + 1)}
+        found = [
+            (place, value)
+            for start in starts
+            for place, expression, value in self._compiled.get(start, ())
+            if expression.fullmatch(code)
+        ]
+        return [value for _, value in sorted(found, key=lambda one: one[0])]
 
 
 def _closeness(pattern: str) -> tuple[int, int]:
@@ -37,11 +54,15 @@ def _closeness(pattern: str) -> tuple[int, int]:
     return len(pattern.replace(ANY, "").replace(ONE, "")), pattern.count(ONE)
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str, numbers: bool) -> re.Pattern[str]:
     text = pattern.strip(ANY).upper()
     before = ".*" if pattern.startswith(ANY) else ""
-    # After a bare number more digits would make another number.
-    more = r"(?:\D.*)?" if text.isdigit() else ".*"
-    after = more if pattern.endswith(ANY) else ""
     middle = "".join("[0-9]" if c == ONE else re.escape(c) for c in text)
+    after = ""
+    if pattern.endswith(ANY):
+        after = ".*"
+        if text.isdigit():
+            after = _MORE
+        elif numbers and text.endswith((":", ".")):
+            after = _A_NUMBER
     return re.compile(before + middle + after, re.DOTALL)

@@ -113,8 +113,8 @@ _BECAUSE: Mapping[Rule, _Spoken] = {
     ),
     Rule.SIBLING: _Spoken(
         "{asked} is not listed; {row} of a sibling family has the same number, and equal numbers "
-        "have the same cause there",
-        "{asked}未收录；同类状态码族中的{row}编号相同，相同编号的原因相同",
+        "usually have the same cause there",
+        "{asked}未收录；同类状态码族中的{row}编号相同，相同编号的原因通常相同",
     ),
     Rule.FAMILY: _Spoken(
         "{asked} is not listed; its family {row} decides",
@@ -133,8 +133,8 @@ _BY_RANK: Mapping[Rank, _Spoken] = {
         "；该行不在平台自身的列表中，而来自相关列表",
     ),
     Rank.PROTOCOL: _Spoken(
-        "; the row is in no list of the platform: {source} gives the code this meaning",
-        "；该行不在平台的列表中，其含义依据{source}",
+        "; the row is in no list of the platform but from: {source}",
+        "；该行不在平台的列表中，依据公开的协议和运营商资料",
     ),
 }
 
@@ -176,9 +176,10 @@ def _sentence(match: Match, status: str, language: Language) -> str:
         return _NO_STATUS.in_(language)
     led_by_status = match.code == status
     asked = _STATUS.in_(language).format(status=_quote(status)) if led_by_status else ""
-    because = _BECAUSE[match.rule].in_(language) + (
-        _BY_RANK[entry.rank].in_(language) if entry.rank in _BY_RANK else ""
-    )
+    because = _BECAUSE[match.rule].in_(language)
+    guessed = match.rule is Rule.FAMILY and entry.rank is not Rank.OVERRIDE  # in no list at all
+    if entry.rank in _BY_RANK and not guessed:
+        because += _BY_RANK[entry.rank].in_(language)
     opening = "" if led_by_status else _OWN_CODE.in_(language)
     return opening.format(code=_quote(match.code), status=_quote(status) or "''") + because.format(
         asked=asked or _quote(match.code),

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from receiver.domain.catalogue import Catalogue
+from receiver.domain.catalogue import Catalogue, Sibling
 from receiver.domain.entries import Entry, Rank
 from receiver.huawei import overrides
 from receiver.huawei.rows import FIELDS, FieldError, make_entry, read_field
@@ -29,14 +29,19 @@ _FILES = (
 # went wrong on its own side of each link (no link 51, no login 52, no answer 54): IA to the next
 # gateway, MA to the message centre, CA to the prepaid system, DA to the service platform. What
 # that service platform checks (MDSP, 0100 and above), the gateway passes on as DB or as ID.
-_ONE_LINK = ("IA", "MA", "CA", "DA")
+_MESSAGE_CENTRE, _ONE_LINK, _SERVICE_PLATFORM = (
+    ("MK", "MI", "MN"),
+    ("IA", "MA", "CA", "DA"),
+    ("DB", "ID"),
+)
 _SIBLINGS = {
-    "MI": ("MK", "MN"),
-    "MK": ("MI", "MN"),
-    "MN": ("MK", "MI"),
-    "ID": ("DB",),
-    "DB": ("ID",),
-    **{name: tuple(other for other in _ONE_LINK if other != name) for name in _ONE_LINK},
+    name: tuple(Sibling(other, lowest, highest) for other in families if other != name)
+    for families, lowest, highest in (
+        (_MESSAGE_CENTRE, 0, 9999),
+        (_ONE_LINK, 50, 79),
+        (_SERVICE_PLATFORM, 100, 199),
+    )
+    for name in families
 }
 
 _Row = Mapping[str | None, str | None]

@@ -31,6 +31,7 @@ LARGEST_FILE = 16 * 1024 * 1024  # bytes; the whole catalogue has less than a fi
 _MOST_PROBLEMS = 50
 _NEEDED_IN_NEW_ROWS = ("category", "retry")
 _ALIVE = (Category.DELIVERED, Category.ACCEPTED)
+_STATES = ("DELIVRD", "ACCEPTD", "UNKNOWN")
 _NO_CAUSE = ("As your own catalogue file says.", "依据您自己的目录文件。")
 _SUGGESTIONS = {
     RetryClass.NONE: ("Do nothing: nobody has to act.", "无需处理。"),
@@ -61,21 +62,21 @@ def correct(entries: Iterable[Entry], file: Path) -> list[Entry]:
         ValueError: rows cannot be used; a line of text for each problem names file, line, field
             and reason.
     """
-    corrected = list(entries)
+    corrected = _Rows(entries)
     problems: list[str] = []
     seen: dict[tuple[str, str], int] = {}
     for given in _read(file):
         try:
             values = _values(given)
             _refuse_twin(seen, values, given.line)
-            _apply(corrected, values, file.name)
+            corrected.apply(values, file.name)
         except FieldError as error:
             problems.append(f"{file}, line {given.line_of(error.field)}, {error}")
     if problems:
         more = len(problems) - _MOST_PROBLEMS
         rest = [f"{file}: and {more} more problems"] if more > 0 else []
         raise ValueError("\n".join(problems[:_MOST_PROBLEMS] + rest))
-    return corrected
+    return corrected.entries
 
 
 def _read(file: Path) -> list[_Given]:
@@ -111,13 +112,16 @@ def _read_csv(text: str, file: Path) -> Iterator[_Given]:
         for row in reader:
             if None in row:
                 raise ValueError(f"{file}, line {reader.line_num}, row: more fields than columns")
-            yield _Given(reader.line_num, {name: row[name] or "" for name in columns})
+            if any(row.values()):  # spreadsheets leave empty rows behind
+                yield _Given(reader.line_num, {name: row[name] or "" for name in columns})
     except csv.Error as error:
         raise ValueError(f"{file}, line {reader.line_num + 1}, row: {error}") from None
 
 
 def _check_columns(columns: Iterable[str], file: Path) -> None:
     names = list(columns)
+    if len(names) == 1 and any(mark in names[0] for mark in ";\t"):
+        raise ValueError(f"{file}, line 1, row: write commas between the fields")
     for name in names:
         if name not in FIELDS:
             raise ValueError(
@@ -176,21 +180,34 @@ def _refuse_twin(seen: dict[tuple[str, str], int], values: Values, line: int) ->
     seen[key] = line
 
 
-def _apply(entries: list[Entry], values: Values, name: str) -> None:
-    changed = False
-    for place, entry in enumerate(entries):
-        if fold(entry.code) == fold(values["code"]) and values.get("origin") in (
-            None,
-            entry.origin,
-        ):
-            _refuse_to_revive(values, entry.category)
-            source = values.get("source", f"{entry.source}; corrected by {name}")
-            own = _of_another_class(entry, values) | values
-            merged = values_of(entry) | own | {"code": entry.code, "source": source}
-            entries[place] = make_entry(merged, Rank.OVERRIDE)
-            changed = True
-    if not changed:
-        entries.append(_new_entry(values, name))
+class _Rows:
+    """The rows while they are corrected."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.entries = list(entries)
+        self._places: dict[str, list[int]] = {}
+        for place, entry in enumerate(self.entries):
+            self._places.setdefault(fold(entry.code), []).append(place)
+
+    def apply(self, values: Values, name: str) -> None:
+        """Correct the rows that are meant, or add one."""
+        places = self._places.setdefault(fold(values["code"]), [])
+        meant = [p for p in places if values.get("origin") in (None, self.entries[p].origin)]
+        for place in meant:
+            self.entries[place] = _corrected(self.entries[place], values, name)
+        if not meant:
+            places.append(len(self.entries))
+            self.entries.append(_new_entry(values, name))
+
+
+def _corrected(entry: Entry, values: Values, name: str) -> Entry:
+    _refuse_to_revive(values, entry.category)
+    if entry.code in _STATES and values.get("retry", entry.retry) is not entry.retry:
+        raise FieldError("retry", f"{entry.code} says a state; there is nothing to send again")
+    source = values.get("source", f"{entry.source}; corrected by {name}")
+    own = _of_another_class(entry, values) | values
+    merged = values_of(entry) | own | {"code": entry.code, "source": source}
+    return make_entry(merged, Rank.OVERRIDE)
 
 
 def _refuse_to_revive(values: Values, before: Category | None) -> None:

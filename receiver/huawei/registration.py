@@ -112,9 +112,10 @@ def _refusal(document: Mapping[str, Any]) -> str | None:
     """Give the code of the response itself, unless it says that all went well."""
     response = document if "sends" in document else document.get("response", document)
     code = response.get("code") if isinstance(response, dict) else None
-    if not isinstance(code, str) or code in ("", ACCEPTED_BY_PLATFORM):
+    if isinstance(code, bool) or not isinstance(code, (str, int)):
         return None
-    return storable(code[:_LONGEST_TEXT])
+    text = str(code)[:_LONGEST_TEXT]
+    return storable(text) if text not in ("", ACCEPTED_BY_PLATFORM) else None
 
 
 def _read_send(entry: Any, common: Mapping[str, Any]) -> Send:

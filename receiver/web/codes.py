@@ -24,7 +24,7 @@ class Codes(Endpoints):
         retry = query.one_of("retry", RetryClass, f"one of {', '.join(RetryClass)}")
         origin = query.text("origin")
         seen = query.one_of("seen", _seen, f"one of {', '.join(_SEEN)}")
-        limit = query.limit()
+        limit = query.limit() if seen is not None else 0
         language = query.language(self._parts.language)
         query.done()
         catalogue = self._parts.policy.catalogue
