@@ -21,7 +21,9 @@ from receiver.reclassification import (
 from tests.catalogues import row
 
 NOW = 1_700_000_000_000_000
-POLICY = Policy(Catalogue([row("X", "routing"), row("Y", "timeout"), row("Z", "account")]))
+POLICY = Policy(
+    Catalogue([row("X", "routing"), row("Y", "timeout"), row("Z", "account", origin="platform")])
+)
 SEND = Send("m", to="+8615500005172")
 FAILED = Standing("failed", "unknown")
 ROUTING = Standing("failed", "routing")
