@@ -47,6 +47,22 @@ async def update_rows(
         await connection.exec_driver_sql(_update(form, key, len(piece)), _flat(form, piece))
 
 
+async def add_rows(
+    connection: AsyncConnection, table: Table, counted: str, rows: Sequence[Values]
+) -> None:
+    """Insert rows; where one of the same primary key is there, add to its column `counted`.
+
+    No two rows may have the same key.
+    """
+    if not rows:
+        return
+    form = _form(table, tuple(rows[0]), connection.dialect)
+    key = tuple(column.name for column in table.primary_key)
+    for piece in _pieces(rows, connection.dialect):
+        statement = _addition(form, key, counted, len(piece))
+        await connection.exec_driver_sql(statement, _flat(form, piece))
+
+
 @dataclass(frozen=True, slots=True)
 class _Form:
     """How one row of some columns is written."""
@@ -80,6 +96,14 @@ def _update(form: _Form, key: Names, rows: int) -> str:
     return (
         f"UPDATE {form.table} SET {changes} "  # noqa: S608 - names of our own
         f"FROM (VALUES {values}) AS given WHERE {found}"
+    )
+
+
+@lru_cache(maxsize=_TEXTS_KEPT)
+def _addition(form: _Form, key: Names, counted: str, rows: int) -> str:
+    return (
+        f"{_insertion(form, rows)} ON CONFLICT ({', '.join(key)}) "
+        f"DO UPDATE SET {counted} = {form.table}.{counted} + excluded.{counted}"
     )
 
 

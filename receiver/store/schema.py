@@ -131,6 +131,7 @@ uplinks = Table(
     Column("last_received_at", _Instant, nullable=False),
     Column("redeliveries", Integer, nullable=False),
     Column("raw", Text, nullable=False),
+    Column("intent", Text),  # a value of domain.optouts.Intent; NULL: an ordinary answer
 )
 Index("uq_uplinks_sms_msg_id_application", uplinks.c.sms_msg_id, uplinks.c.application,
       unique=True)  # fmt: skip
@@ -166,4 +167,53 @@ reclassifications = Table(
     Column("started_at", _Instant, nullable=False),
     Column("updated_at", _Instant, nullable=False),
     Column("finished_at", _Instant),
+)
+
+# Who is not to be sent to: the newest word of each person to each channel.
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("application", Text, nullable=False),
+    Column("number", Text, nullable=False),  # E.164 where it is a number
+    Column("channel", Text, nullable=False),  # the number that the person wrote to
+    Column("suppressed", Boolean, nullable=False),  # false: lifted again
+    Column("source", Text, nullable=False),  # a value of domain.suppression.Source
+    Column("source_id", Text, nullable=False),  # of an uplink its smsMsgId
+    Column("decided_at", _Instant, nullable=False),  # when the person said so
+)
+Index("uq_suppressions_key", suppressions.c.number, suppressions.c.channel,
+      suppressions.c.application, unique=True)  # fmt: skip
+
+# How many messages are what, kept up to date with every message that changes. Texts are "" where
+# a message has none, and clipped: they are part of the key.
+statistics = Table(
+    "statistics",
+    metadata,
+    Column("hours", SmallInteger, primary_key=True, autoincrement=False),  # 1, or 24 for a day
+    Column("start", _Instant, primary_key=True, autoincrement=False),  # by `occurred_at`, UTC
+    Column("application", Text, primary_key=True),
+    Column("registered", Boolean, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("category", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("country", Text, primary_key=True),
+    Column("template_id", Text, primary_key=True),
+    Column("from_number", Text, primary_key=True),
+    # Which class of domain.durations the delivery time falls in; -1 where there is none.
+    Column("delivery_class", SmallInteger, primary_key=True, autoincrement=False),
+    Column("messages", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+EMPTY = text("messages = 0")
+Index("ix_statistics_empty", statistics.c.start, sqlite_where=EMPTY, postgresql_where=EMPTY)
+
+# How regularly reports come, by which silence is judged.
+rhythms = Table(
+    "rhythms",
+    metadata,
+    Column("application", Text, primary_key=True),
+    Column("heard", BigInteger, nullable=False),  # arrivals that were counted
+    Column("last_at", _Instant, nullable=False),  # the newest of them
+    Column("gaps", Text, nullable=False),  # JSON: the longest gap of each recent day
 )
