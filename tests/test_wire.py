@@ -10,7 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from receiver.domain.events import StatusReport, Uplink
-from receiver.domain.messages import StoredReport, merge_reports
+from receiver.domain.merging import merge_reports
+from receiver.domain.messages import StoredReport
+from receiver.huawei.garbled import repair
 from receiver.huawei.wire import (
     LONGEST_ID,
     LONGEST_STATUS,
@@ -20,7 +22,6 @@ from receiver.huawei.wire import (
     UnusableError,
     read_report,
     read_uplink,
-    repair,
     sift,
 )
 
@@ -482,6 +483,57 @@ def test_repair_undoes_one_mangling(text: str) -> None:
     valid = text.encode(errors="replace").decode()
 
     assert repair(valid.encode().decode("latin-1")) == valid
+
+
+def read_as_windows_1252(data: bytes) -> str:
+    """Read bytes as Windows-1252 as browsers do: its five empty places are control characters."""
+    return "".join(bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in data)
+
+
+@pytest.mark.parametrize("text", ["退订", "请取消订阅", "R 退订 R", "Привет", "OK 😀"])
+def test_an_uplink_read_as_windows_1252_is_repaired(text: str) -> None:
+    """UTF-8 that was read as Windows-1252 on its way is repaired, and the original kept."""
+    mangled = read_as_windows_1252(text.encode())
+
+    uplink = uplink_of(body=mangled)
+
+    assert (uplink.body, uplink.original_body) == (text, mangled)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("é€€ T", id="one character alone"),
+        pytest.param("café…”", id="accent before punctuation"),
+        pytest.param("OLÉ… “sí”", id="quotes"),
+        pytest.param("€ 5", id="a sign"),
+        pytest.param("退订 é€€è®¢", id="beside characters of no byte"),
+    ],
+)
+def test_what_may_be_ordinary_text_is_left_alone(text: str) -> None:
+    """A text that is well-formed UTF-8 by accident, or not as a whole, is never touched."""
+    assert uplink_of(body=text).body == text
+
+
+@given(st.text(st.characters(min_codepoint=0x80, codec="utf-8"), min_size=2))
+def test_repair_undoes_a_windows_1252_reading(text: str) -> None:
+    """Two characters or more that are not ASCII come back from a Windows-1252 reading."""
+    assert repair(read_as_windows_1252(text.encode())) == text
+
+
+_OF_BYTES = [chr(code) for code in range(256)] + list(read_as_windows_1252(bytes(range(128, 160))))
+
+
+@given(st.text() | st.text(st.sampled_from(_OF_BYTES)))
+def test_repair_never_makes_anything_up(text: str) -> None:
+    """A text stays as it is, or it is exactly a reading of what it becomes."""
+    repaired = repair(text)
+
+    if repaired != text:
+        by_latin_1 = repaired.encode().decode("latin-1")
+        shown = dict(zip(by_latin_1, read_as_windows_1252(repaired.encode()), strict=True))
+        assert len(text) == len(by_latin_1)
+        assert all(seen in (byte, shown[byte]) for seen, byte in zip(text, by_latin_1, strict=True))
 
 
 def test_uplink_in_another_encoding_is_kept_storable() -> None:

@@ -27,6 +27,11 @@ def normalise(text: str | None) -> str | None:
     return _parse(text)[0] if text else None
 
 
+def normalise_channel(text: str) -> str:
+    """Give a channel number as plain digits; an alias such as `csms12345678` stays as it is."""
+    return "".join(text.split()).removeprefix("+")
+
+
 def is_mainland_mobile(text: str) -> bool:
     """Tell whether the text alone, without a country code, is a mainland mobile number."""
     return _MAINLAND_MOBILE.fullmatch(text) is not None and text.startswith("1")

@@ -17,6 +17,7 @@ from receiver.domain import times
 from receiver.domain.events import StatusReport, Uplink
 from receiver.domain.messages import MOST_PARTS
 from receiver.domain.texts import is_storable, storable
+from receiver.huawei.garbled import repair
 
 MOST_FIELDS = 64  # a documented push has 9
 DEEPEST_ITEM = 16  # levels; the documented fields have none
@@ -219,20 +220,6 @@ def read_uplink(item: Mapping[str, Any]) -> Uplink:
 def read_time(text: str) -> int | None:
     """Read the platform's `yyyy-MM-dd'T'HH:mm:ss'Z'`; None when it is absent or no time."""
     return times.parse(text.strip()) if text else None
-
-
-def repair(text: str) -> str:
-    """Undo one Latin-1 reading of UTF-8 bytes when only that explains the text.
-
-    The characters must all fit Latin-1 and, taken back to bytes, be well-formed UTF-8: ordinary
-    accented text practically never is, mangled text always is (platform FAQ on garbled uplinks).
-    """
-    if text.isascii():
-        return text
-    try:
-        return text.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return text
 
 
 def _text(value: Any, longest: int = LONGEST_TEXT) -> str | None:

@@ -1,0 +1,102 @@
+"""The endpoints for uplinks: what people wrote, and which message they answered."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.domain.answering import Answer
+from receiver.domain.times import to_rfc3339
+from receiver.pacing import Pacer
+from receiver.store import answering, queries
+from receiver.web.auth import Scope
+from receiver.web.endpoints import Endpoints, check_storable, json_answer, needs, page_answer
+from receiver.web.problems import Problem
+from receiver.web.requests import ProblemError, Query
+
+Json = dict[str, Any]
+
+_SLICE_S = 0.003
+
+
+class Uplinks(Endpoints):
+    """Tells what people wrote."""
+
+    @needs(Scope.READ)
+    async def uplink(self, request: Request) -> Response:
+        """Give one uplink."""
+        query = Query(request)
+        application = query.text("application")
+        query.done()
+        sms_msg_id = request.path_params["sms_msg_id"]
+        check_storable(sms_msg_id)
+        async with self._parts.store.reading() as connection:
+            rows = await queries.find_uplinks(connection, sms_msg_id, application)
+            found = await self._with_answers(connection, rows)
+        if not found:
+            raise ProblemError(Problem.NOT_FOUND, "No uplink with this id has come yet.")
+        if len(found) > 1:
+            raise ProblemError(
+                Problem.AMBIGUOUS,
+                "Add `?application=` with one of these.",
+                applications=sorted(row["application"] for row in rows),
+            )
+        return json_answer(found[0])
+
+    @needs(Scope.READ)
+    async def uplinks(self, request: Request) -> Response:
+        """List uplinks, newest first."""
+        query = Query(request)
+        wanted = queries.UplinkFilter(
+            sender=query.number("from"),
+            to=query.text("to"),
+            application=query.text("application"),
+            since=query.time("since"),
+            until=query.time("until"),
+        )
+        page = query.page()
+        query.done()
+        async with self._parts.store.reading() as connection:
+            rows = await queries.list_uplinks(connection, wanted, page)
+            items = await self._with_answers(connection, rows)
+        return page_answer("uplinks", items, [row["id"] for row in rows], page)
+
+    async def _with_answers(
+        self, connection: AsyncConnection, rows: Sequence[queries.Row]
+    ) -> list[Json]:
+        breathe = Pacer(_SLICE_S, lambda: 0).breathe
+        within_us = self._parts.answer_within_us
+        answers = await answering.find_answers(connection, rows, within_us, breathe)
+        return [_uplink_json(row, answer) for row, answer in zip(rows, answers, strict=True)]
+
+
+def _uplink_json(row: queries.Row, answer: Answer | None) -> Json:
+    created_at = row["created_at"]
+    return {
+        "sms_msg_id": row["sms_msg_id"],
+        "application": row["application"],
+        "from": row["from_number"],
+        "to": row["to_number"],
+        "body": row["body"],
+        "original_body": row["original_body"],
+        "created_at": None if created_at is None else to_rfc3339(created_at),
+        "received_at": to_rfc3339(row["received_at"]),
+        "redeliveries": row["redeliveries"],
+        "trust": row["trust"],
+        "intent": row["intent"],
+        "answers": _answer_json(answer) if answer else None,
+    }
+
+
+def _answer_json(answer: Answer) -> Json:
+    message = answer.message
+    return {
+        "sms_msg_id": message.sms_msg_id,
+        "reference": message.reference,
+        "extend": message.extend,
+        "rule": answer.rule.value,
+        "ambiguous": answer.ambiguous,
+        "candidates": list(answer.candidates),
+    }

@@ -1,0 +1,253 @@
+"""The suppression list: the newest word of each person to each channel, in any order."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from receiver.domain.events import Arrival, Uplink
+from receiver.domain.optouts import Words
+from receiver.domain.suppression import Source, Word, last_word
+from receiver.projection import Known, Projection, UplinkArrived, keys_of
+from receiver.store import projecting, suppressing
+from receiver.store.queries import Page
+from receiver.store.schema import suppressions, uplinks
+from receiver.store.store import Store
+from receiver.store.suppressing import SuppressionFilter
+from tests.conftest import HOUR, NOW, a_journal, a_store, entry, form, project, rows_of
+
+PERSON = "+8615500005172"
+OPTED_OUT = SuppressionFilter(suppressed=True)
+Said = tuple[str, str, int]  # smsMsgId, text, hours ago
+
+
+def word(suppressed: bool, ago: int = 0, source_id: str = "u") -> Word:
+    """Make a word."""
+    return Word(suppressed, NOW - ago, Source.UPLINK, source_id)
+
+
+OUT, IN = True, False
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "holds"),
+    [
+        pytest.param(word(OUT), word(IN, ago=1), word(OUT), id="newer opt-out"),
+        pytest.param(word(OUT, ago=1), word(IN), word(IN), id="newer opt-in"),
+        pytest.param(word(OUT, source_id="a"), word(IN, source_id="b"), word(OUT, source_id="a"),
+                     id="same moment: the opt-out"),
+        pytest.param(word(OUT, source_id="a"), word(OUT, source_id="b"), word(OUT, source_id="b"),
+                     id="same moment, same word: the greater id"),
+        pytest.param(word(OUT), word(OUT), word(OUT), id="the same again"),
+    ],
+)  # fmt: skip
+def test_the_last_word_holds(one: Word, other: Word, holds: Word) -> None:
+    """Of two words the newer one holds, whichever is heard first."""
+    assert last_word(one, other) == last_word(other, one) == holds
+
+
+_WORDS = st.builds(
+    Word, st.booleans(), st.integers(0, 3), st.just(Source.UPLINK), st.sampled_from("abc")
+)
+
+
+@given(st.lists(_WORDS, min_size=1), st.randoms(use_true_random=False))
+def test_any_order_and_repetition_gives_the_same(words: list[Word], dice: Any) -> None:
+    """Folding words one by one gives the same in every order, and once more changes nothing."""
+    again = [*dice.sample(words, len(words)), *dice.choices(words, k=3)]
+
+    assert _fold(again) == _fold(words)
+
+
+def _fold(words: Sequence[Word]) -> Word:
+    holds = words[0]
+    for one in words[1:]:
+        holds = last_word(holds, one)
+    return holds
+
+
+# --- in the store -------------------------------------------------------------------------------
+
+
+async def say(
+    store: Store, *said: Said, channel: str = "1069", sender: str = PERSON, application: str = "a"
+) -> None:
+    """Take uplinks of a person in one transaction, as the projector does."""
+    events = [
+        UplinkArrived(
+            Arrival(application, NOW - ago * HOUR), Uplink(sms_msg_id, sender, channel, text)
+        )
+        for sms_msg_id, text, ago in said
+    ]
+    async with store.writing() as connection:
+        projection = Projection(await projecting.load(connection, *keys_of(events)))
+        for event in events:
+            projection.apply(event)
+        await projecting.save(
+            connection, projection.finish(), projecting.QuarantineLimits(), _no_breath
+        )
+
+
+async def _no_breath() -> None:
+    """Give nothing up."""
+
+
+async def listed(store: Store, wanted: SuppressionFilter = OPTED_OUT) -> list[str]:
+    """Give the ids of the uplinks that rows of the list rest on."""
+    async with store.reading() as connection:
+        rows = await suppressing.list_suppressions(connection, wanted, Page(50))
+    return [row["source_id"] for row in rows]
+
+
+async def content(store: Store) -> list[dict[str, Any]]:
+    """Give the list without its row ids, in an order of its own."""
+    rows = [{**row, "id": 0} for row in await rows_of(store, suppressions)]
+    return sorted(rows, key=lambda row: (row["application"], row["number"], row["channel"]))
+
+
+async def test_an_opt_out_becomes_a_row(store_url: str) -> None:
+    """It has the person's number, the channel, when it was written and by which uplink."""
+    async with a_store(store_url) as store:
+        await say(store, ("u1", "R", 2), channel="+1069 07", sender="15500005172")
+        assert await content(store) == [
+            {
+                "id": 0,
+                "application": "a",
+                "number": PERSON,
+                "channel": "106907",
+                "suppressed": True,
+                "source": "uplink",
+                "source_id": "u1",
+                "decided_at": NOW - 2 * HOUR,
+            }
+        ]
+        assert [row["intent"] for row in await rows_of(store, uplinks)] == ["opt-out"]
+
+
+@pytest.mark.parametrize(
+    ("said", "suppressed", "by"),
+    [
+        pytest.param([("o", "R", 2), ("i", "START", 1)], False, "i", id="lifted"),
+        pytest.param([("i", "START", 2), ("o", "R", 1)], True, "o", id="opted out again"),
+        pytest.param([("i", "START", 2)], False, "i", id="an opt-in alone"),
+        pytest.param([("o", "R", 1), ("p", "TD", 1)], True, "p", id="twice at one moment"),
+        pytest.param([("o", "R", 2), ("x", "ok", 1)], True, "o", id="an ordinary answer after it"),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "one by one"])
+@pytest.mark.parametrize("backwards", [False, True], ids=["in order", "backwards"])
+async def test_the_newest_word_holds(
+    store_url: str, said: list[Said], suppressed: bool, by: str, together: bool, backwards: bool
+) -> None:
+    """Whatever order words arrive in, and however they are cut into batches."""
+    arriving = said[::-1] if backwards else said
+    async with a_store(store_url) as store:
+        for batch in [arriving] if together else [[one] for one in arriving]:
+            await say(store, *batch)
+        await say(store, *arriving)  # redelivered
+        assert [(r["suppressed"], r["source_id"]) for r in await content(store)] == [
+            (suppressed, by)
+        ]
+
+
+async def test_channels_applications_and_people_stand_apart(store_url: str) -> None:
+    """An opt-in lifts only the channel that it was written to."""
+    async with a_store(store_url) as store:
+        await say(store, ("u1", "R", 5), channel="1069")
+        await say(store, ("u2", "R", 5), channel="1070")
+        await say(store, ("u3", "R", 5), application="b")
+        await say(store, ("u4", "R", 5), sender="+8615500005173")
+        await say(store, ("u5", "START", 1), channel="1069")
+        assert await listed(store) == ["u4", "u3", "u2"]
+        assert await listed(store, SuppressionFilter(suppressed=False)) == ["u5"]
+
+
+async def test_the_list_is_found_by_every_filter(store_url: str) -> None:
+    """By number in any writing, channel with its extensions, and application."""
+    async with a_store(store_url) as store:
+        await say(store, ("u1", "R", 5), channel="1069")
+        await say(store, ("u2", "R", 5), channel="106907")
+        await say(store, ("u3", "R", 5), channel="1070", application="b")
+        await say(store, ("u4", "R", 5), sender="+8615500005173")
+        cases = [
+            (OPTED_OUT, ["u4", "u3", "u2", "u1"]),
+            (replace(OPTED_OUT, number="155 0000 5172"), ["u3", "u2", "u1"]),
+            (replace(OPTED_OUT, channel="1069"), ["u4", "u2", "u1"]),
+            (replace(OPTED_OUT, channel="+106907"), ["u2"]),
+            (replace(OPTED_OUT, channel="10690"), ["u2"]),
+            (replace(OPTED_OUT, channel="10_9"), []),
+            (replace(OPTED_OUT, application="b"), ["u3"]),
+            (replace(OPTED_OUT, number=PERSON, channel="1069", application="a"), ["u2", "u1"]),
+        ]
+        for wanted, expected in cases:
+            assert await listed(store, wanted) == expected, wanted
+
+
+async def test_the_latest_change_stands_first(store_url: str) -> None:
+    """A row that changes comes to the front; a word that changes nothing moves nothing."""
+    async with a_store(store_url) as store:
+        await say(store, ("u1", "R", 5), channel="1")
+        await say(store, ("u2", "R", 5), channel="2")
+        await say(store, ("u3", "R", 9), channel="1")
+        assert await listed(store) == ["u2", "u1"]
+        await say(store, ("u4", "R", 3), channel="1")
+        assert await listed(store) == ["u4", "u2"]
+
+
+async def test_a_large_batch_of_opt_outs_is_written(store_url: str) -> None:
+    """More people than one look-up takes are noted, and lifted again."""
+    people = [f"+86155{number:08}" for number in range(1100)]
+    async with a_store(store_url) as store:
+        for text, ago in (("R", 2), ("START", 1)):
+            events = [
+                UplinkArrived(Arrival("a", NOW - ago * HOUR), Uplink(f"{text}{n}", n, "1069", text))
+                for n in people
+            ]
+            projection = Projection(Known({}, {}, 1))
+            for event in events:
+                projection.apply(event)
+            async with store.writing() as connection:
+                await suppressing.hear(connection, projection.finish().uplinks)
+            rows = await content(store)
+            assert [row["number"] for row in rows] == people
+            assert {row["suppressed"] for row in rows} == {text == "R"}
+
+
+async def test_the_words_of_the_rules_decide(store_url: str) -> None:
+    """What counts as a word is passed in."""
+    words = Words(frozenset({"quit"}), frozenset())
+    projection = Projection(Known({}, {}, 1), words)
+    for sms_msg_id, text in (("u1", "QUIT"), ("u2", "R")):
+        projection.apply(UplinkArrived(Arrival("a", NOW), Uplink(sms_msg_id, PERSON, "1069", text)))
+    async with a_store(store_url) as store:
+        async with store.writing() as connection:
+            await suppressing.hear(connection, projection.finish().uplinks)
+        assert await listed(store) == ["u1"]
+
+
+async def test_pushes_reach_the_list_through_the_journal(store_url: str, tmp_path: Path) -> None:
+    """The projector notes the words; a restart that reads everything again changes nothing."""
+
+    def uplink(sms_msg_id: str, text: str, created: str) -> bytes:
+        return form(from_=PERSON, to="1069", body=text, smsMsgId=sms_msg_id, createTime=created)
+
+    pushes = [
+        entry(uplink("u1", "\uff32", "2023-11-14T10:00:00Z"), "uplink"),
+        entry(uplink("u2", "start", "2023-11-14T12:00:00Z"), "uplink"),
+        entry(uplink("u3", "TD", "2023-11-14T11:00:00Z"), "uplink"),
+    ]
+    seen = []
+    async with a_store(store_url) as store:
+        for name in ("first", "second"):  # the second journal tells the same once more
+            (tmp_path / name).mkdir()
+            async with a_journal(tmp_path / name) as journal:
+                for push in pushes:
+                    await journal.append(push)
+                await project(journal, store)
+            seen.append(await rows_of(store, suppressions))
+    assert [(row["suppressed"], row["source_id"]) for row in seen[0]] == [(False, "u2")]
+    assert seen[1] == seen[0]
