@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from receiver.domain import times
 from receiver.domain.events import Arrival, Send, StatusReport, Trust
+from receiver.domain.merging import merge_reports, merge_sends
 from receiver.domain.messages import (
     FINAL_STATES,
     MOST_PARTS,
@@ -17,13 +18,10 @@ from receiver.domain.messages import (
     LateDelivered,
     State,
     StoredReport,
-    Weight,
     fold,
-    merge_reports,
-    merge_sends,
     report_key,
-    weigh,
 )
+from receiver.domain.precedence import Weight, weigh
 from receiver.huawei.catalogue import load_catalogue
 from receiver.projection import (
     Event,
@@ -212,14 +210,6 @@ STATES: list[Any] = [
         Send("m", total=2), [heard("UNKNOWN")], State.UNKNOWN, "UNKNOWN", 2, id="a part unknown"
     ),
     pytest.param(
-        None,
-        [heard("DELIVRD", part=3, total=2)],
-        State.ACCEPTED,
-        "DELIVRD",
-        3,
-        id="sequence greater than total",
-    ),
-    pytest.param(
         Send("m", total=1),
         [heard("DELIVRD", total=2), heard("DELIVRD", part=2, total=2)],
         State.DELIVERED,
@@ -278,10 +268,118 @@ def test_parts_have_their_own_states() -> None:
 
 
 def test_parts_are_bounded() -> None:
-    """No report makes us list more parts than an SMS can have."""
-    folded = fold(None, [heard("DELIVRD", part=10_000, total=10_000)])
+    """No report makes us wait for more parts than an SMS can have."""
+    folded = fold(None, [heard("DELIVRD", part=10_000, total=20_000)])
 
-    assert len(folded.parts) == folded.total == MOST_PARTS
+    assert folded.total == MOST_PARTS
+    assert [part.sequence for part in folded.parts] == [*range(1, MOST_PARTS + 1), 10_000]
+
+
+# --- parts: how many there are --------------------------------------------------------------
+
+SIX_OF = [heard("DELIVRD", part=part, total=6) for part in range(1, 7)]
+PARTS: list[Any] = [
+    pytest.param(Send("m", total=3), [], 3, [], State.PENDING, id="the send tells"),
+    pytest.param(None, [heard("DELIVRD", total=2)], 2, [], State.ACCEPTED, id="a report tells"),
+    pytest.param(
+        Send("m", total=2), [heard("DELIVRD", total=3)], 3, [], State.ACCEPTED, id="reports more"
+    ),
+    pytest.param(
+        Send("m", total=3), [heard("DELIVRD", total=2)], 3, [], State.ACCEPTED, id="the send more"
+    ),
+    pytest.param(
+        None,
+        [heard("DELIVRD", total=2), heard("DELIVRD", part=2, total=3)],
+        3,
+        [],
+        State.ACCEPTED,
+        id="the total grows",
+    ),
+    pytest.param(
+        None,
+        [heard("DELIVRD", total=3), heard("DELIVRD", part=2, total=2)],
+        3,
+        [],
+        State.ACCEPTED,
+        id="the total shrinks",
+    ),
+    pytest.param(None, [heard("DELIVRD")], 1, [], State.DELIVERED, id="nobody tells: one"),
+    pytest.param(SEND, [heard("DELIVRD")], 1, [], State.DELIVERED, id="nor the send: one"),
+    pytest.param(
+        None, [heard("DELIVRD", part=3)], 3, [], State.ACCEPTED, id="nobody tells: the sequence"
+    ),
+    pytest.param(
+        None,
+        [heard("DELIVRD", part=2), heard("DELIVRD")],
+        2,
+        [],
+        State.DELIVERED,
+        id="nobody tells: all sequences heard",
+    ),
+    pytest.param(
+        Send("m", total=1),
+        [heard("DELIVRD", part=2)],
+        1,
+        [],
+        State.DELIVERED,
+        id="of one part every report speaks of that part",
+    ),
+    pytest.param(
+        None,
+        [heard("ACCEPTD", total=1), heard("DELIVRD", part=7, total=1)],
+        1,
+        [],
+        State.DELIVERED,
+        id="of one part, also by its reports",
+    ),
+    pytest.param(
+        None, [heard("DELIVRD", part=3, total=2)], 2, [3], State.ACCEPTED, id="beyond the total"
+    ),
+    pytest.param(
+        None,
+        [heard("DELIVRD", part=part, total=2) for part in (1, 2, 9)],
+        2,
+        [9],
+        State.DELIVERED,
+        id="beyond it, no parts between are waited for",
+    ),
+    pytest.param(
+        None,
+        [
+            heard("DELIVRD", total=2),
+            heard("DELIVRD", part=2, total=2),
+            heard("UNDELIV", part=5, total=2),
+        ],
+        2,
+        [5],
+        State.PARTIAL,
+        id="beyond it, and counted",
+    ),
+    pytest.param(None, SIX_OF, 6, [], State.DELIVERED, id="six of six"),
+    pytest.param(None, SIX_OF[:5], 6, [], State.ACCEPTED, id="five of six"),
+    pytest.param(
+        None, [*SIX_OF[:5], heard("UNDELIV", part=6)], 6, [], State.PARTIAL, id="five and a failure"
+    ),
+    pytest.param(
+        None, [*SIX_OF[:5], heard("UNKNOWN", part=6)], 6, [], State.ACCEPTED, id="five and unknown"
+    ),
+]
+
+
+@pytest.mark.parametrize(("send", "reports", "total", "extra", "state"), PARTS)
+def test_parts_expected(
+    send: Send | None,
+    reports: list[StoredReport],
+    total: int,
+    extra: list[int],
+    state: State,
+) -> None:
+    """The largest total counts; what was heard of beyond it is shown, counted, not waited for."""
+    folded = fold(send, reports)
+
+    assert (folded.total, folded.state) == (total, state)
+    assert [part.sequence for part in folded.parts] == [*range(1, total + 1), *extra]
+    assert [part.sequence for part in folded.parts if part.extra] == extra
 
 
 # --- late deliveries ------------------------------------------------------------------------
@@ -442,6 +540,7 @@ def test_registration_again_erases_nothing() -> None:
     assert merge_sends(full, Send("m", "E1")) == full
     assert merge_sends(Send("m", "000000"), full) == full
     assert merge_sends(full, replace(full, reference="order 8")).reference == "order 8"
+    assert merge_sends(full, Send("m")) == full, "a list without states takes no refusal back"
 
 
 # --- properties -----------------------------------------------------------------------------
@@ -455,7 +554,7 @@ _reports = st.builds(
     status=st.sampled_from(
         ["DELIVRD", "ACCEPTD", "UNKNOWN", "EXPIRED", "UNDELIV", "MK:0012", "nonsense", "delivrd"]
     ),
-    sequence=st.integers(1, 4),
+    sequence=st.integers(1, 9),
     total=st.none() | st.integers(1, 4),
     source=st.sampled_from([None, 1, 2, 3]),
     status_desc=st.sampled_from([None, "a", "b"]),
@@ -502,6 +601,34 @@ def test_order_means_nothing(
     assert fold(send, one, late_delivered=late_delivered) == fold(
         send, other, late_delivered=late_delivered
     )
+
+
+@settings(max_examples=300)
+@given(_sends | st.none(), _sets, _late)
+def test_parts_tell_the_state(
+    send: Send | None, reports: list[StoredReport], late_delivered: LateDelivered
+) -> None:
+    """What is final waits for no part, what is not final waits for one, and no report is lost."""
+    folded = fold(send, reports, late_delivered=late_delivered)
+
+    told = [stored.report.total for stored in reports] + [send.total if send else None]
+    known = [total for total in told if total]
+    if known:
+        assert folded.total == max(known)
+    parts = {part.sequence: part for part in folded.parts}
+    open_parts = [part for part in folded.parts if part.state not in FINAL_STATES]
+    assert folded.final == (not open_parts or folded.state is State.REFUSED)
+    assert set(parts) >= set(range(1, folded.total + 1))
+    for part in folded.parts:
+        assert part.extra == (part.sequence > folded.total)
+        assert part.report is not None or not part.extra
+    for stored in reports:
+        assert folded.total == 1 or stored.report.sequence in parts
+    finals = {part.state for part in folded.parts}
+    if folded.state is State.PARTIAL:
+        assert finals == {State.DELIVERED, State.FAILED}
+    if folded.state is State.DELIVERED:
+        assert finals == {State.DELIVERED}
 
 
 @st.composite

@@ -1,6 +1,7 @@
 """`receiver lookup`."""
 
 import json
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import typer
@@ -11,19 +12,41 @@ from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.languages import Language
 
 
-def lookup(client: Client, what: str, *, limit: int, language: Language, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is looked up."""
+
+    what: str  # an id or a number
+    application: str | None
+    limit: int  # messages of a number
+    language: Language
+
+    def get(self, client: Client, last_word: str = "") -> Json | None:
+        """Ask for the message with the id, or for something about it."""
+        path = f"/v1/messages/{quote(self.what, safe='')}{last_word}"
+        return client.get(path, self._parameters())
+
+    def get_many(self, client: Client) -> list[Json]:
+        """Ask for the messages to the number."""
+        wanted = {"to": self.what, "limit": str(self.limit), **self._parameters()}
+        found: list[Json] = (client.get("/v1/messages", wanted) or {}).get("messages", [])
+        return found
+
+    def _parameters(self) -> dict[str, str]:
+        named = {} if self.application is None else {"application": self.application}
+        return {"lang": self.language.value, **named}
+
+
+def lookup(client: Client, question: Question, *, as_json: bool) -> None:
     """Print the message with an id, or the messages to a number."""
-    message = client.get(f"/v1/messages/{quote(what, safe='')}", {"lang": language.value})
+    message = question.get(client)
     if message is not None:
         if as_json:
             typer.echo(json.dumps(message, ensure_ascii=False))
         else:
             _show_message(message)
         return
-    found = (
-        client.get("/v1/messages", {"to": what, "limit": str(limit), "lang": language.value}) or {}
-    )
-    messages: list[Json] = found.get("messages", [])
+    messages = question.get_many(client)
     if as_json:
         typer.echo(json.dumps(messages, ensure_ascii=False))
     elif messages:
@@ -31,6 +54,18 @@ def lookup(client: Client, what: str, *, limit: int, language: Language, as_json
     if not messages:
         typer.echo("No message has this id, and none went to this number.", err=True)
         raise typer.Exit(1)
+
+
+def explain(client: Client, question: Question, *, as_json: bool) -> None:
+    """Print why the message with an id is what it is."""
+    explanation = question.get(client, "/explain")
+    if explanation is None:
+        typer.echo("No message has this id; `--why` explains one message by its id.", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        typer.echo(json.dumps(explanation, ensure_ascii=False))
+    else:
+        _show_explanation(explanation)
 
 
 def _show_message(message: Json) -> None:
@@ -44,6 +79,8 @@ def _show_message(message: Json) -> None:
             "platform says": message["status_desc"],
             "reference": message["reference"],
             "sent": message["sent_at"],
+            "delivered after": _seconds(message["delivery_seconds"]),
+            "odd": ", ".join(message["anomalies"]),
             "action": verdict["action"],
             "not before": verdict["not_before"],
             "meaning": verdict["meaning"],
@@ -80,3 +117,61 @@ def _show_messages(messages: list[Json]) -> None:
         )
         table.add_row(*map(plain, cells))
     make_console().print(table)
+
+
+def _seconds(value: float | None) -> str | None:
+    return None if value is None else f"{value:g} s"
+
+
+def _show_explanation(explanation: Json) -> None:
+    """Show the steps in their order: reports, parts, state, code, catalogue, policy, oddities."""
+    console = make_console()
+    state, parts, code = explanation["state"], explanation["parts"], explanation["code"]
+    catalogue = explanation["catalogue"]
+    console.print(
+        facts_table(
+            {
+                "message": explanation["sms_msg_id"],
+                "state": f"{state['state']}: {state['text']}",
+                "parts": parts["text"],
+                "missing": ", ".join(map(str, parts["missing"])),
+                "beyond them": ", ".join(map(str, parts["extra"])),
+                "code": f"{code['code']}: {code['text']}" if code else None,
+                "catalogue": catalogue["why"]["text"],
+            }
+        )
+    )
+    if explanation["reports"]:
+        console.print(_reports_table(explanation["reports"]))
+    if catalogue["rows"]:
+        console.print(_rows_table(catalogue["rows"]))
+    said = [("policy", step["text"]) for step in explanation["policy"]]
+    said += [("odd", anomaly["text"]) for anomaly in explanation["anomalies"]]
+    told = Table(box=None, show_header=False)
+    for name, text in said:
+        told.add_row(plain(name), plain(text))
+    console.print(told)
+
+
+def _reports_table(reports: list[Json]) -> Table:
+    table = Table("part", "report", "source", "at", "outcome", "because", box=None)
+    for report in reports:
+        cells = (
+            report["part"],
+            report["status"],
+            report["source"] or "",
+            report["updated_at"] or "(no time)",
+            report["outcome"],
+            report["text"],
+        )
+        table.add_row(*map(plain, cells))
+    return table
+
+
+def _rows_table(rows: list[Json]) -> Table:
+    table = Table("row", "origin", "from", "decides", "category", "retry", "meaning", box=None)
+    for row in rows:
+        decides = "yes" if row["decides"] else ""
+        cells = (row["code"], row["origin"], row["rank"], decides, row["category"], row["retry"])
+        table.add_row(*map(plain, (*cells, row["meaning"])))
+    return table

@@ -12,6 +12,14 @@ class Trust(StrEnum):
     SIGNED = "signed"  # the platform's push signature was verified
 
 
+_TRUST_ORDER = (Trust.OPEN, Trust.SIGNED)
+
+
+def trust_order(trust: Trust) -> int:
+    """Give the place of a trust among all, the better the higher."""
+    return _TRUST_ORDER.index(trust)
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """When and how something reached us; the same for all items of one push."""
@@ -52,6 +60,11 @@ class Uplink:
     raw: dict[str, Any] = field(default_factory=dict)
 
 
+def written_at(created_at: int | None, received_at: int) -> int:
+    """Tell when a person wrote an uplink; after it arrived it cannot have been, microseconds."""
+    return received_at if created_at is None else min(created_at, received_at)
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """The record of one SMS that the application handed to the platform (sms_05_0001)."""
@@ -66,6 +79,7 @@ class Send:
     extend: str | None = None
     reference: str | None = None
     template_id: str | None = None
+    text_length: int | None = None  # characters, as the application counted them
 
     @property
     def refused(self) -> bool:

@@ -1,5 +1,6 @@
 """The languages in which texts for people stand."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -13,6 +14,22 @@ class Language(StrEnum):
     def tag(self) -> str:
         """The language tag of the texts (RFC 5646)."""
         return "zh-CN" if self is Language.ZH else "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A sentence in each language."""
+
+    en: str
+    zh: str
+
+    def in_(self, language: Language) -> str:
+        """Give the sentence in a language."""
+        return self.zh if language is Language.ZH else self.en
+
+    def filled(self, **values: object) -> "Spoken":
+        """Put values in the sentence's places, which are the same in each language."""
+        return Spoken(self.en.format(**values), self.zh.format(**values))
 
 
 FALLBACK = Language.EN  # where somebody asks only for languages that there are not

@@ -5,12 +5,13 @@ cut into batches. Ties that the platform's own times leave open are settled by c
 exception: with `late_delivered = "ignored"`, a report without a time counts from its arrival.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum, StrEnum
-from typing import Any, Literal, TypeVar
+from enum import StrEnum
+from typing import Literal
 
-from receiver.domain.events import Send, StatusReport, Trust
+from receiver.domain.events import Send, StatusReport, Trust, trust_order
+from receiver.domain.precedence import FAILURES, Place, Weight, precedence, weigh
 
 LateDelivered = Literal["wins", "ignored"]
 MOST_PARTS = 255  # GSM 03.40: one octet counts the segments of a long SMS
@@ -31,18 +32,6 @@ class State(StrEnum):
 
 _FAILURES = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
 FINAL_STATES = frozenset({State.DELIVERED, State.FAILED, State.PARTIAL, State.REFUSED})
-
-
-class Weight(IntEnum):
-    """Which report about a part is believed; the greater wins."""
-
-    UNKNOWN = 0
-    ACCEPTED = 1
-    PLATFORM_FAILURE = 2  # the platform made the report itself
-    CARRIER_FAILURE = 3
-    DELIVERED = 4
-
-
 _STATE_OF_WEIGHT = {
     Weight.UNKNOWN: State.UNKNOWN,
     Weight.ACCEPTED: State.ACCEPTED,
@@ -50,8 +39,6 @@ _STATE_OF_WEIGHT = {
     Weight.CARRIER_FAILURE: State.FAILED,
     Weight.DELIVERED: State.DELIVERED,
 }
-_NAMED = {"DELIVRD": Weight.DELIVERED, "ACCEPTD": Weight.ACCEPTED, "UNKNOWN": Weight.UNKNOWN}
-_MADE_BY_PLATFORM = (1, 3)  # `source` of reports that no SMSC sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +65,7 @@ class Part:
     state: State
     report: StatusReport | None = None
     conflict: bool = False
+    extra: bool = False  # its number is greater than the number of parts that was told
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +80,7 @@ class Folded:
     code: str | None
     to: str | None
     extend: str | None
-    total: int
+    total: int  # parts that are expected
     first_report_at: int | None  # arrivals, microseconds
     last_report_at: int | None
     delivered_at: int | None  # the platform's time of the last delivered part
@@ -105,75 +93,6 @@ def report_key(report: StatusReport) -> tuple[int, str, str]:
     return report.sequence, report.status, report.update_time
 
 
-def weigh(report: StatusReport) -> Weight:
-    """Rank one report; every code but the named ones counts as a failure (platform rule)."""
-    named = _NAMED.get(report.status) or _NAMED.get(report.status.strip().upper())
-    if named is not None:
-        return named
-    if report.updated_at is None or report.source in _MADE_BY_PLATFORM:
-        return Weight.PLATFORM_FAILURE
-    return Weight.CARRIER_FAILURE
-
-
-_Text = TypeVar("_Text", str, int)
-
-
-def merge_reports(one: StoredReport, other: StoredReport) -> StoredReport:
-    """Join two arrivals of the same report: associative, commutative, and no field is erased."""
-    a, b = one.report, other.report
-    joined = replace(
-        a,
-        total=_greater(a.total, b.total),
-        source=_greater(a.source, b.source),
-        status_desc=_greater(a.status_desc, b.status_desc),
-        org_code=_greater(a.org_code, b.org_code),
-        extend=_greater(a.extend, b.extend),
-        to=_greater(a.to, b.to),
-        raw=max(a.raw, b.raw, key=_raw_order),
-    )
-    return StoredReport(
-        report=joined,
-        received_at=min(one.received_at, other.received_at),
-        last_received_at=max(one.last_received_at, other.last_received_at),
-        redeliveries=one.redeliveries + other.redeliveries + 1,
-        trust=greater_trust(one.trust, other.trust),
-    )
-
-
-_TRUST_ORDER = (Trust.OPEN, Trust.SIGNED)
-
-
-def greater_trust(one: Trust, other: Trust) -> Trust:
-    """Give the better of two arrivals' trust: the same content was vouched for once."""
-    return max(one, other, key=_TRUST_ORDER.index)
-
-
-def _raw_order(raw: dict[str, Any]) -> tuple[int, str, str]:
-    return len(raw), repr(sorted(raw.items(), key=repr)), repr(raw)
-
-
-def _greater(a: _Text | None, b: _Text | None) -> _Text | None:
-    if a is None or b is None:
-        return b if a is None else a
-    return max(a, b)
-
-
-def merge_sends(earlier: Send, later: Send) -> Send:
-    """Join two registrations of one SMS: the later one speaks, but erases nothing."""
-    return Send(
-        sms_msg_id=later.sms_msg_id,
-        status=later.status,
-        to=later.to or earlier.to,
-        sender=later.sender or earlier.sender,
-        sent_at=earlier.sent_at if later.sent_at is None else later.sent_at,
-        total=later.total or earlier.total,
-        country=later.country or earlier.country,
-        extend=later.extend or earlier.extend,
-        reference=later.reference or earlier.reference,
-        template_id=later.template_id or earlier.template_id,
-    )
-
-
 def fold(
     send: Send | None,
     reports: Sequence[StoredReport],
@@ -181,7 +100,7 @@ def fold(
     late_delivered: LateDelivered = "wins",
 ) -> Folded:
     """Derive a message's state from its send (None: not registered) and all its reports."""
-    total = _count_parts(send, reports)
+    total = count_parts(send, reports)
     parts = _fold_parts(total, reports, late_delivered)
     refused = send is not None and send.refused
     state = _state_of(parts, refused=refused)
@@ -202,30 +121,48 @@ def fold(
         last_report_at=max([s.last_received_at for s in reports], default=None),
         delivered_at=_delivered_at(state, parts),
         failed_at=_failed_at(deciding, send, reports) if state in _FAILURES else None,
-        trust=min([s.trust for s in reports], key=_TRUST_ORDER.index, default=Trust.OPEN),
+        trust=min([s.trust for s in reports], key=trust_order, default=Trust.OPEN),
     )
 
 
-def _count_parts(send: Send | None, reports: Sequence[StoredReport]) -> int:
-    heard = [send.total or 1] if send else [1]
+def count_parts(send: Send | None, reports: Sequence[StoredReport]) -> int:
+    """Give how many parts are expected: the largest total that was told, by whomever."""
+    told = [stored.report.total for stored in reports if stored.report.total]
+    if send is not None and send.total:
+        told.append(send.total)
+    if not told:
+        told = [stored.report.sequence for stored in reports] or [1]
+    return min(max(told), MOST_PARTS)
+
+
+def by_part(reports: Sequence[StoredReport], total: int) -> Mapping[int, Sequence[StoredReport]]:
+    """Group reports by the part that they speak of, given how many parts are expected.
+
+    Of a message of one part every report speaks of that one: a sequence means something only where
+    there are several parts (sms_05_0003).
+    """
+    if total == 1:  # nearly all messages; there is nothing to sort
+        return {1: reports} if reports else {}
+    grouped: dict[int, list[StoredReport]] = {}
     for stored in reports:
-        heard.append(stored.report.sequence)
-        heard.append(stored.report.total or 1)
-    return min(max(heard), MOST_PARTS)
+        grouped.setdefault(stored.report.sequence, []).append(stored)
+    return grouped
 
 
 def _fold_parts(
     total: int, reports: Sequence[StoredReport], late_delivered: LateDelivered
 ) -> tuple[Part, ...]:
-    if total == 1:  # nearly all messages; there is nothing to sort
+    """Fold the parts that are expected, and beyond them those that were heard of all the same."""
+    if total == 1:
         return (_fold_part(1, reports, late_delivered),)
-    by_part: dict[int, list[StoredReport]] = {}
-    for stored in reports:
-        by_part.setdefault(stored.report.sequence, []).append(stored)
-    return tuple(
-        _fold_part(sequence, by_part.get(sequence, ()), late_delivered)
-        for sequence in range(1, total + 1)
+    heard = by_part(reports, total)
+    parts = [_fold_part(n, heard.get(n, ()), late_delivered) for n in range(1, total + 1)]
+    parts += (
+        replace(_fold_part(n, heard[n], late_delivered), extra=True)
+        for n in sorted(heard)
+        if n > total
     )
+    return tuple(parts)
 
 
 def _refuse_part(part: Part) -> Part:
@@ -240,28 +177,33 @@ def _fold_part(
     if len(reports) == 1:
         only = reports[0].report
         return Part(sequence, _STATE_OF_WEIGHT[weigh(only)], only)
+    winner = max(eligible(reports, late_delivered), key=_precedence)
+    state = _STATE_OF_WEIGHT[weigh(winner.report)]
+    return Part(sequence, state, winner.report, contradict(reports))
+
+
+def _precedence(stored: StoredReport) -> Place:
+    return precedence(stored.report)
+
+
+def eligible(
+    reports: Sequence[StoredReport], late_delivered: LateDelivered
+) -> Sequence[StoredReport]:
+    """Give those of the reports about one part that may decide it."""
+    if late_delivered == "ignored" and contradict(reports):
+        return _without_late_delivered(reports)
+    return reports
+
+
+def contradict(reports: Sequence[StoredReport]) -> bool:
+    """Tell whether reports about one part say that it arrived, and that it failed."""
     weights = {weigh(stored.report) for stored in reports}
-    failed = Weight.CARRIER_FAILURE in weights or Weight.PLATFORM_FAILURE in weights
-    conflict = failed and Weight.DELIVERED in weights
-    if conflict and late_delivered == "ignored":
-        reports = _without_late_delivered(reports)
-    winner = max(reports, key=_precedence)
-    return Part(sequence, _STATE_OF_WEIGHT[weigh(winner.report)], winner.report, conflict)
-
-
-def _precedence(stored: StoredReport) -> tuple[int, bool, int, str, str]:
-    report = stored.report
-    known = report.updated_at is not None
-    return weigh(report), known, report.updated_at or 0, report.status, report.update_time
+    return Weight.DELIVERED in weights and not FAILURES.isdisjoint(weights)
 
 
 def _without_late_delivered(reports: Sequence[StoredReport]) -> Sequence[StoredReport]:
     """Drop deliveries that came after the first failure, by the platform's time where known."""
-    failures = (
-        _heard_at(stored)
-        for stored in reports
-        if _STATE_OF_WEIGHT[weigh(stored.report)] is State.FAILED
-    )
+    failures = (_heard_at(stored) for stored in reports if weigh(stored.report) in FAILURES)
     first_failure = min(failures)
     return [
         stored

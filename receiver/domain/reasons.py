@@ -5,21 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.domain.entries import Match, Rank, Rule, Words
-from receiver.domain.languages import Language
+from receiver.domain.languages import Language, Spoken
 from receiver.domain.messages import State
 
 _LONGEST_QUOTED = 40  # characters of a code in a sentence
-
-
-@dataclass(frozen=True, slots=True)
-class _Spoken:
-    """A sentence in each language."""
-
-    en: str
-    zh: str
-
-    def in_(self, language: Language) -> str:
-        return self.zh if language is Language.ZH else self.en
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +17,7 @@ class _State:
 
     en: Words
     zh: Words
-    why: _Spoken
+    why: Spoken
 
 
 _STATES = {
@@ -43,14 +32,14 @@ _STATES = {
             "平台还没有上报该短信的状态；状态报告最长可能需要72小时。",
             "等待状态报告。",
         ),
-        _Spoken("the send is registered and no report has come", "发送已登记，尚未收到状态报告"),
+        Spoken("the send is registered and no report has come", "发送已登记，尚未收到状态报告"),
     ),
     State.ACCEPTED: _State(
         Words(
             "On its way", "Part of the reports are still missing.", "Wait for the missing reports."
         ),
         Words("发送中", "部分状态报告尚未收到。", "等待其余的状态报告。"),
-        _Spoken(
+        Spoken(
             "some parts of the message have no final report yet",
             "该短信的部分分段还没有最终状态报告",
         ),
@@ -62,7 +51,7 @@ _STATES = {
             "Do nothing: nobody has to act.",
         ),
         Words("已送达", "接收方的手机已收到短信。", "无需处理。"),
-        _Spoken("all parts of the message were delivered", "该短信的所有分段均已送达"),
+        Spoken("all parts of the message were delivered", "该短信的所有分段均已送达"),
     ),
     State.UNKNOWN: _State(
         Words(
@@ -75,7 +64,7 @@ _STATES = {
             "网络无法确定短信是否已送达。",
             "等待最终状态报告；如一直没有，联系客户经理追查该短信。",
         ),
-        _Spoken("the network reported that it does not know the state", "网络上报状态未知"),
+        Spoken("the network reported that it does not know the state", "网络上报状态未知"),
     ),
     State.OVERDUE: _State(
         Words(
@@ -88,51 +77,51 @@ _STATES = {
             "平台应在72小时内上报；该状态报告已丢失，或从未推送给我们。",
             "在平台控制台查询该短信，并检查平台的推送能否到达本服务。",
         ),
-        _Spoken(
+        Spoken(
             "no final report came within the time in which the platform reports",
             "在平台上报的期限内没有收到最终状态报告",
         ),
     ),
 }
 
-_STATUS = _Spoken("status {status}", "状态码{status}")
-_NO_STATUS = _Spoken("no status code was given", "没有给出状态码")
-_OWN_CODE = _Spoken(
+_STATUS = Spoken("status {status}", "状态码{status}")
+_NO_STATUS = Spoken("no status code was given", "没有给出状态码")
+_OWN_CODE = Spoken(
     "the network's own code {code} says more than {status}: ",
     "网络自身的代码{code}比{status}更具体：",
 )
-_BECAUSE: Mapping[Rule, _Spoken] = {
-    Rule.EXACT: _Spoken("{asked} is listed", "{asked}已收录"),
-    Rule.EXACT_SOURCE: _Spoken(
+_BECAUSE: Mapping[Rule, Spoken] = {
+    Rule.EXACT: Spoken("{asked} is listed", "{asked}已收录"),
+    Rule.EXACT_SOURCE: Spoken(
         "{asked} is listed, and its origin {origin} fits the report's source",
         "{asked}已收录，且其来源{origin}与状态报告的source相符",
     ),
-    Rule.VARIANT: _Spoken(
+    Rule.VARIANT: Spoken(
         "{asked} is another writing of {row}, which is listed",
         "{asked}是已收录的{row}的另一种写法",
     ),
-    Rule.SIBLING: _Spoken(
+    Rule.SIBLING: Spoken(
         "{asked} is not listed; {row} of a sibling family has the same number, and equal numbers "
         "usually have the same cause there",
         "{asked}未收录；同类状态码族中的{row}编号相同，相同编号的原因通常相同",
     ),
-    Rule.FAMILY: _Spoken(
+    Rule.FAMILY: Spoken(
         "{asked} is not listed; its family {row} decides",
         "{asked}未收录；由其所属的状态码族{row}判定",
     ),
-    Rule.FALLBACK: _Spoken(
+    Rule.FALLBACK: Spoken(
         "{asked} is not listed, nor is its family", "{asked}及其所属的状态码族均未收录"
     ),
 }
-_BY_RANK: Mapping[Rank, _Spoken] = {
-    Rank.OVERRIDE: _Spoken(
+_BY_RANK: Mapping[Rank, Spoken] = {
+    Rank.OVERRIDE: Spoken(
         "; the row is from your own catalogue file", "；该行来自您自己的目录文件"
     ),
-    Rank.RELATED: _Spoken(
+    Rank.RELATED: Spoken(
         "; the row is not in the platform's own list but in a related one",
         "；该行不在平台自身的列表中，而来自相关列表",
     ),
-    Rank.PROTOCOL: _Spoken(
+    Rank.PROTOCOL: Spoken(
         "; the row is in no list of the platform but from: {source}",
         "；该行不在平台的列表中，依据公开的协议和运营商资料",
     ),

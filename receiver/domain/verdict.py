@@ -9,7 +9,7 @@ from typing import Any
 from receiver.domain.catalogue import LONGEST_REMEMBERED, Catalogue
 from receiver.domain.entries import Category, Entry, Match, RetryClass, Rule
 from receiver.domain.languages import Language
-from receiver.domain.messages import State
+from receiver.domain.messages import Folded, State
 from receiver.domain.reasons import explain_match, explain_state, words_of
 from receiver.domain.times import SECOND
 
@@ -89,6 +89,19 @@ _CASES_REMEMBERED = 1024  # a day's messages share a few hundred
 DEFAULT_WAITS = RetryWaits()
 
 
+def subject_of(folded: Folded, *, overdue: bool = False) -> Subject:
+    """Give what a verdict needs to know of a message."""
+    deciding = folded.deciding
+    return Subject(
+        state=State.OVERDUE if overdue else folded.state,
+        code=folded.code,
+        source=deciding.source if deciding else None,
+        org_code=deciding.org_code if deciding else None,
+        failed_at=folded.failed_at,
+        conflict=folded.conflict,
+    )
+
+
 def decide(
     subject: Subject,
     catalogue: Catalogue,
@@ -112,7 +125,7 @@ def decide(
     )
     if retried is None or subject.failed_at is None:
         return verdict
-    return replace(verdict, not_before=subject.failed_at + _wait_s(retried, waits) * SECOND)
+    return replace(verdict, not_before=subject.failed_at + wait_s(retried, waits) * SECOND)
 
 
 def action_of(entry: Entry) -> Action:
@@ -120,6 +133,29 @@ def action_of(entry: Entry) -> Action:
     if entry.category is Category.UNKNOWN:
         return Action.INVESTIGATE
     return _ACTIONS[entry.retry]
+
+
+def match_for(subject: Subject, catalogue: Catalogue) -> Match | None:
+    """Find the row that explains a subject; None where its state speaks for itself.
+
+    Raises:
+        ValueError: the subject's state is none of `State`.
+    """
+    state = State(subject.state)
+    if state in _OUTCOMES:
+        return _speaking_match(state, subject, catalogue)
+    return _match(state, subject, catalogue)
+
+
+def wait_s(entry: Entry, waits: RetryWaits) -> int:
+    """Give the wait before a retry, in seconds: the row's own, else that of its retry class."""
+    if entry.retry_after_s is not None:
+        return entry.retry_after_s
+    return {
+        RetryClass.RETRY_SOON: waits.soon_s,
+        RetryClass.RETRY_LATER: waits.later_s,
+        RetryClass.NEXT_DAY: waits.next_day_s,
+    }[entry.retry]
 
 
 def _judge(
@@ -134,9 +170,9 @@ def _judge(
     """Give the verdict but for its time, and the row whose wait counts if a retry may help."""
     known = State(state)
     subject = Subject(known, code, source, org_code, failed_at=None, conflict=conflict)
-    if known in _OUTCOMES:
-        return _of_state(known, subject, catalogue, language), None
-    match = _match(known, subject, catalogue)
+    match = match_for(subject, catalogue)
+    if known in _OUTCOMES or match is None:
+        return _of_state(known, subject, match, catalogue, language), None
     verdict = _of_failure(known, subject, match, catalogue, language)
     return verdict, match.entry if verdict.retryable else None
 
@@ -144,10 +180,11 @@ def _judge(
 _judge_remembered = lru_cache(maxsize=_CASES_REMEMBERED)(_judge)
 
 
-def _of_state(state: State, subject: Subject, catalogue: Catalogue, language: Language) -> Verdict:
+def _of_state(
+    state: State, subject: Subject, match: Match | None, catalogue: Catalogue, language: Language
+) -> Verdict:
     """Judge a state that speaks for itself; a fitting row of the catalogue lends its texts."""
     action, category = _OUTCOMES[state]
-    match = _speaking_match(state, subject, catalogue)
     words = words_of(state, language) if match is None else match.entry.words(language)
     return Verdict(
         action=action,
@@ -209,16 +246,6 @@ def _match(state: State, subject: Subject, catalogue: Catalogue) -> Match:
     if state is State.REFUSED:
         return catalogue.lookup_send(code)
     return catalogue.lookup(code, source=subject.source, org_code=subject.org_code)
-
-
-def _wait_s(entry: Entry, waits: RetryWaits) -> int:
-    if entry.retry_after_s is not None:
-        return entry.retry_after_s
-    return {
-        RetryClass.RETRY_SOON: waits.soon_s,
-        RetryClass.RETRY_LATER: waits.later_s,
-        RetryClass.NEXT_DAY: waits.next_day_s,
-    }[entry.retry]
 
 
 def _billable(state: State, match: Match) -> bool | None:

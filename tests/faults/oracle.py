@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from receiver.domain.messages import LateDelivered, State, fold
-from receiver.domain.verdict import decide
+from receiver.domain.verdict import decide, subject_of
 from receiver.huawei.catalogue import load_catalogue
-from receiver.projection import Message, subject_of
+from receiver.projection import Message
 from receiver.store.records import read_message, read_report
 from tests.server import Server
 

@@ -1,0 +1,117 @@
+"""The endpoint that says why a message is what it is."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.domain.anomalies import WORDS
+from receiver.domain.explanation import Candidate, Explanation, Judged, explain
+from receiver.domain.languages import Language
+from receiver.domain.messages import State
+from receiver.domain.policy_steps import Case, Rules
+from receiver.domain.sentences import Reason
+from receiver.domain.times import to_rfc3339
+from receiver.domain.verdict import decide, subject_of
+from receiver.store.queries import StoredMessage
+from receiver.web import views
+from receiver.web.auth import Scope
+from receiver.web.endpoints import Endpoints, json_answer, needs
+from receiver.web.lookups import find_one
+from receiver.web.requests import Query
+
+
+class Explaining(Endpoints):
+    """Explains messages."""
+
+    @needs(Scope.READ)
+    async def explain(self, request: Request) -> Response:
+        """Say which report won and why, how the state follows, which row and rule decided."""
+        query = Query(request)
+        application = query.text("application")
+        language = query.language(self._parts.language)
+        query.done()
+        stored = await find_one(self._parts.store, request.path_params["sms_msg_id"], application)
+        return json_answer(self._explained(stored, language), language=language)
+
+    def _explained(self, stored: StoredMessage, language: Language) -> views.Json:
+        policy, message = self._parts.policy, stored.message
+        rules = Rules(
+            catalogue=policy.catalogue,
+            late_delivered=policy.late_delivered,
+            waits=policy.waits,
+            overdue_after_us=self._parts.overdue_after_us,
+        )
+        overdue = stored.state is State.OVERDUE
+        case = Case(message.send, list(message.reports.values()), message.registered_at, overdue)
+        explanation = explain(case, rules)
+        folded = explanation.folded
+        subject = subject_of(folded, overdue=overdue)
+        verdict = decide(subject, policy.catalogue, policy.waits, language)
+        return {
+            "sms_msg_id": message.sms_msg_id,
+            "application": message.application,
+            "registered": message.send is not None,
+            "reports": [_judged_json(judged, language) for judged in explanation.reports],
+            "parts": {
+                "expected": folded.total,
+                "missing": list(explanation.missing),
+                "extra": list(explanation.extra),
+                **_reason_json(explanation.parts, language),
+            },
+            "state": {
+                "state": explanation.state.value,
+                "final": folded.final,
+                **_reason_json(explanation.state_reason, language),
+            },
+            "code": _code_json(explanation, language),
+            "catalogue": {
+                "version": policy.catalogue.version,
+                "why": verdict.why,
+                "rows": [_row_json(row, language) for row in explanation.candidates],
+            },
+            "policy": [_reason_json(reason, language) for reason in explanation.policy],
+            "verdict": views.verdict_json(verdict),
+            "anomalies": [
+                {"name": anomaly.value, "text": WORDS[anomaly].in_(language)}
+                for anomaly in explanation.anomalies
+            ],
+        }
+
+
+def _judged_json(judged: Judged, language: Language) -> views.Json:
+    stored, report = judged.stored, judged.stored.report
+    return {
+        "part": judged.part,
+        "place": judged.place,
+        "outcome": judged.outcome.value,
+        **_reason_json(judged.reason, language),
+        "sequence": report.sequence,
+        "total": report.total,
+        "status": report.status,
+        "org_code": report.org_code,
+        "source": report.source,
+        "updated_at": None if report.updated_at is None else to_rfc3339(report.updated_at),
+        "received_at": to_rfc3339(stored.received_at),
+        "redeliveries": stored.redeliveries,
+    }
+
+
+def _code_json(explanation: Explanation, language: Language) -> views.Json | None:
+    if explanation.code_reason is None:
+        return None
+    return {
+        "code": explanation.folded.code,
+        "part": explanation.deciding_part,
+        **_reason_json(explanation.code_reason, language),
+    }
+
+
+def _row_json(row: Candidate, language: Language) -> views.Json:
+    return {
+        "decides": row.decides,
+        "looked_up": row.asked,
+        **views.entry_json(row.entry, language),
+    }
+
+
+def _reason_json(reason: Reason, language: Language) -> views.Json:
+    return {"rule": reason.rule.value, **reason.facts, "text": reason.words.in_(language)}

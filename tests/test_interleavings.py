@@ -1,0 +1,400 @@
+"""Nothing depends on how things came: order, repetition, batches, restarts, rules in between."""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+
+from receiver.domain import times
+from receiver.domain.durations import delivery_time_us
+from receiver.huawei.catalogue import load_catalogue
+from receiver.journal import Entry, Journal
+from receiver.projection import Policy
+from receiver.reclassifier import Phase, Reclassifier
+from receiver.store import statistics as counting
+from receiver.store.schema import messages, reports, statistics, uplinks
+from receiver.store.store import Store, default_url
+from tests.conftest import (
+    HOUR,
+    NOW,
+    PATIENCE_S,
+    a_journal,
+    a_projector,
+    a_store,
+    batch,
+    entry,
+    form,
+    policy,
+    project,
+    rows_of,
+)
+
+Item = dict[str, str]
+Rows = list[dict[str, Any]]
+
+# Rows are numbered in the order in which messages were first heard of.
+_NUMBERS = {"id", "message_id"}
+_SENT = "2023-11-14T22:00:00Z"
+_IDS = ("a", "b", "c")
+_CORRECTIONS = "code,category,retry,meaning\nMK:0012,account,never,Ours\nEXPIRED,routing,,Ours\n"
+
+
+@cache
+def _rules() -> tuple[Policy, ...]:
+    """Give rules between which somebody changes his mind; the first ones are in force at last."""
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "mine.csv"
+        file.write_text(_CORRECTIONS)
+        corrected = Policy(load_catalogue(file), late_delivered="ignored")
+    return policy(), corrected, replace(corrected, late_delivered="wins")
+
+
+# --- stories ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What one process does before it is killed."""
+
+    entries: list[Entry]
+    batch_rows: int
+    rules: int  # index in `_rules()`
+    reclassified: bool  # history is folded again at its end
+
+
+def _items(total: str | None) -> st.SearchStrategy[Item]:
+    """Draw reports of up to 9 parts, some of which fit nothing that was said before."""
+    optional = {
+        "total": st.just(total) if total else st.sampled_from(("1", "2", "9")),
+        "sequence": st.integers(1, 9).map(str),
+        "updateTime": st.integers(0, 3).map(lambda minute: f"2023-11-14T22:1{minute}:00Z"),
+        "extend": st.sampled_from(("x", "y")),
+        "to": st.sampled_from(("15500005172", "+442079460958")),
+        "orgCode": st.just("7"),
+    }
+    return st.fixed_dictionaries(
+        {
+            "smsMsgId": st.sampled_from(_IDS),
+            "status": st.sampled_from(
+                ("DELIVRD", "DELIVRD", "ACCEPTD", "UNKNOWN", "EXPIRED", "MK:0012", "?!")
+            ),
+            "source": st.sampled_from(("1", "2", "3")),
+        },
+        optional=optional,
+    )
+
+
+def _complete(total: int) -> st.SearchStrategy[list[Item]]:
+    """Draw a long SMS of which every part comes to its end."""
+    ends = st.sampled_from(("DELIVRD", "DELIVRD", "DELIVRD", "MK:0012"))
+    return st.tuples(st.sampled_from(_IDS), st.lists(ends, min_size=total, max_size=total)).map(
+        lambda drawn: [
+            {
+                "smsMsgId": drawn[0],
+                "status": status,
+                "source": "2",
+                "sequence": str(part),
+                "total": str(total),
+                "updateTime": "2023-11-14T22:12:00Z",
+            }
+            for part, status in enumerate(drawn[1], 1)
+        ]
+    )
+
+
+def _pushes(draw: st.DrawFn, items: list[Item], first: int) -> list[Entry]:
+    """Cut items into pushes, each of which arrives at a time of its own."""
+    pushes: list[Entry] = []
+    while items:
+        size = draw(st.integers(1, 4))
+        some, items = items[:size], items[size:]
+        at = NOW + (first + len(pushes)) * times.SECOND
+        single = len(some) == 1 and draw(st.booleans())
+        body, kind = (form(**some[0]), "status") if single else (batch(some), "batch")
+        pushes.append(entry(body, kind, received_at=at))
+    return pushes
+
+
+def _registrations(ids: Iterable[str], total: int | None, *, refused: str) -> list[Entry]:
+    """Write registrations, which say the same whenever they come."""
+    return [
+        entry(
+            json.dumps(
+                {
+                    "sends": [
+                        {
+                            "sms_msg_id": one,
+                            "to": "15500005172",
+                            "sent_at": _SENT,
+                            "reference": f"of {one}",
+                            **({"total": total} if total else {}),
+                            **({"status": "E200033"} if one == refused else {}),
+                        }
+                    ]
+                }
+            ).encode(),
+            "sends",
+            received_at=NOW - place * times.SECOND,
+        )
+        for place, one in enumerate(ids)
+    ]
+
+
+def _later(one: Entry, seconds: int) -> Entry:
+    """Let an entry come again at another time; an uplink's first arrival stands."""
+    shift = 0 if one.kind == "uplink" else seconds * times.SECOND
+    return one._replace(received_at=one.received_at + shift)
+
+
+@st.composite
+def _stories(draw: st.DrawFn) -> tuple[list[Entry], list[_Run]]:
+    """Give entries with repetitions; and the same shuffled, in runs under changing rules."""
+    total = draw(st.none() | st.integers(1, 9))
+    items = draw(st.lists(_items(str(total) if total else None), min_size=1, max_size=8))
+    items += draw(_complete(draw(st.integers(1, 9)))) if draw(st.booleans()) else []
+    sent = draw(st.sets(st.sampled_from(_IDS)))
+    refused = draw(st.sampled_from(("", "", "b")))
+    uplink = entry(form(from_="15500005172", to="1069", body="Thanks", smsMsgId="u"), "uplink")
+    entries = [
+        *_registrations(sorted(sent), total, refused=refused),
+        *_pushes(draw, items, first=0),
+        *([uplink] if draw(st.booleans()) else []),
+    ]
+    again = [
+        _later(one, draw(st.integers(-9, 99)))
+        for one in draw(st.lists(st.sampled_from(entries), max_size=6))
+    ]
+    mixed = draw(st.permutations([*entries, *again]))
+    cuts = sorted(draw(st.lists(st.integers(0, len(mixed)), max_size=3)))
+    edges = zip([0, *cuts], [*cuts, len(mixed)], strict=True)
+    return [*entries, *again], [
+        _Run(
+            mixed[start:end],
+            batch_rows=draw(st.integers(1, 5)),
+            rules=draw(st.integers(0, len(_rules()) - 1)),
+            reclassified=draw(st.booleans()),
+        )
+        for start, end in edges
+    ]
+
+
+# --- the store's content ------------------------------------------------------------------------
+
+
+async def _content(store: Store, *, repeats: bool) -> dict[str, Rows]:
+    """Give what the store holds, without the numbers of rows, and with repetitions or without."""
+    left_out = _NUMBERS if repeats else _NUMBERS | {"redeliveries"}
+    names = {row["id"]: row["sms_msg_id"] for row in await rows_of(store, messages)}
+    return {
+        table.name: sorted(
+            (
+                {"of": names.get(row.get("message_id", 0)), **_without(row, left_out)}
+                for row in await rows_of(store, table)
+            ),
+            key=str,
+        )
+        for table in (messages, reports, uplinks, statistics)
+    }
+
+
+def _without(row: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _count(entries: Iterable[Entry]) -> int:
+    """Count the reports in entries."""
+    bodies = [one.body for one in entries if one.kind in ("status", "batch")]
+    return sum(body.count(b"smsMsgId") for body in bodies)
+
+
+async def _fill(journal: Journal, entries: Iterable[Entry]) -> None:
+    for one in entries:
+        await journal.append(one)
+
+
+async def _reclassify(store: Store, rules: Policy) -> None:
+    """Fold history again."""
+    reclassifier = Reclassifier(store, clock=lambda: NOW, give_way=lambda: 0)
+    await reclassifier.start(rules, None)
+    async with asyncio.timeout(PATIENCE_S):
+        while (await _phase(reclassifier)) is Phase.RUNNING:  # noqa: ASYNC110 - as a client has to
+            await asyncio.sleep(0.001)
+    assert await _phase(reclassifier) is Phase.FINISHED
+
+
+async def _phase(reclassifier: Reclassifier) -> Phase:
+    newest = await reclassifier.progress()
+    assert newest is not None
+    return newest[1]
+
+
+async def _live(directory: Path, runs: list[_Run]) -> dict[str, Rows]:
+    """Let processes follow each other on the same files, and the first rules have the last word."""
+    url = default_url(directory)
+    for run in runs:
+        rules = _rules()[run.rules]
+        async with a_journal(directory) as journal, a_store(url, prepared=False) as store:
+            await _fill(journal, run.entries)
+            await project(journal, store, rules=rules, batch_rows=run.batch_rows)
+            if run.entries and run.reclassified:
+                await _reclassify(store, rules)
+    async with a_store(url, prepared=False) as store:
+        if any(run.rules for run in runs):
+            await _reclassify(store, _rules()[0])
+        content = await _content(store, repeats=True)
+        async with store.writing() as connection:
+            await counting.rebuild(connection)
+        assert content["statistics"] == (await _content(store, repeats=True))["statistics"]
+    return content
+
+
+def _lived(runs: list[_Run]) -> dict[str, Rows]:
+    with tempfile.TemporaryDirectory() as directory:
+        return asyncio.run(_live(Path(directory), runs))
+
+
+@settings(max_examples=24, deadline=None)
+@given(story=_stories())
+def test_the_content_follows_from_what_came(story: tuple[list[Entry], list[_Run]]) -> None:
+    """Any order, repetition, batching, restarts and changes of mind end in the same content."""
+    entries, runs = story
+
+    mixed = _lived(runs)
+
+    assert mixed == _lived([_Run(entries, 500, 0, reclassified=False)])
+    assert sum(1 + row["redeliveries"] for row in mixed["reports"]) == _count(entries)
+
+
+# --- the same again -----------------------------------------------------------------------------
+
+
+async def test_registering_again_changes_nothing(store_url: str, tmp_path: Path) -> None:
+    """The same sends again leave every row as it is: final, pending, refused and overdue ones."""
+    late = NOW + 80 * HOUR
+    sent = _registrations("abcd", 2, refused="b")
+    pushed = entry(
+        batch([_part("a", 1), _part("a", 2), _part("c", 1), _part("orphan", 1)]), "batch"
+    )
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await _fill(journal, [*sent, pushed])
+        await project(journal, store)
+        async with a_projector(journal, store, clock=lambda: late) as projecting:
+            await projecting.until(lambda: projecting.overdue, "it has looked for silent messages")
+        before = await _content(store, repeats=True)
+        await _fill(journal, [replaced._replace(received_at=late) for replaced in sent])
+        await project(journal, store, clock=lambda: late)
+        assert await _content(store, repeats=True) == before
+        await _fill(journal, [pushed])
+        await project(journal, store, clock=lambda: late)
+        again = await _content(store, repeats=False)
+    states = {row["sms_msg_id"]: row["state"] for row in again["messages"]}
+    assert states == {
+        "a": "delivered", "b": "refused", "c": "overdue", "d": "overdue", "orphan": "accepted"
+    }  # fmt: skip
+    assert again["statistics"] == before["statistics"]
+
+
+def _part(sms_msg_id: str, part: int) -> Item:
+    return {
+        "smsMsgId": sms_msg_id,
+        "status": "DELIVRD",
+        "source": "2",
+        "total": "2",
+        "sequence": str(part),
+        "updateTime": "2023-11-14T22:12:00Z",
+    }
+
+
+async def test_sends_that_come_last_bind_all_orphans(store_url: str, tmp_path: Path) -> None:
+    """However many reports came first, registering their sends leaves no orphan."""
+    ids = [f"m{number}" for number in range(300)]
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await _fill(journal, [entry(batch([_part(one, 1), _part(one, 2)]), "batch") for one in ids])
+        async with a_projector(journal, store, batch_rows=50) as projecting:
+            await projecting.caught_up()
+            await _fill(journal, _registrations(ids, 2, refused=""))
+            await projecting.caught_up()
+            await projecting.until(
+                lambda: sum(c.sends for c in projecting.changes) == len(ids), "all were told"
+            )
+            assert sum(c.orphans_found for c in projecting.changes) == len(ids)
+            assert sum(c.orphans_bound for c in projecting.changes) == len(ids)
+        found = await rows_of(store, messages)
+    assert {(row["registered"], row["state"]) for row in found} == {(True, "delivered")}
+
+
+# --- a report before its send -------------------------------------------------------------------
+
+_MS = times.SECOND // 1000
+_MINUTE = 60 * times.SECOND
+_DAY = 24 * HOUR
+WAITS: list[Any] = [
+    pytest.param(100 * _MS, "sent before", 30 * times.SECOND, id="100 ms"),
+    pytest.param(10 * _MINUTE, "sent before", 30 * times.SECOND, id="10 minutes"),
+    pytest.param(4 * _DAY, "sent before", 30 * times.SECOND, id="4 days"),
+    pytest.param(100 * _MS, "no time", None, id="100 ms, the send has no time"),
+    pytest.param(4 * _DAY, "no time", None, id="4 days, the send has no time"),
+    pytest.param(100 * _MS, "as it comes", None, id="100 ms, sent when registered"),
+    pytest.param(10 * _MINUTE, "as it comes", None, id="10 minutes, sent when registered"),
+    pytest.param(4 * _DAY, "as it comes", None, id="4 days, sent when registered"),
+]
+
+
+@pytest.mark.parametrize(("wait", "sending", "expected"), WAITS)
+async def test_a_send_that_comes_later_binds(
+    store_url: str, tmp_path: Path, wait: int, sending: str, expected: int | None
+) -> None:
+    """A send binds its report whenever it comes; the delivery time is right or absent."""
+    clock = NOW
+    delivered_at = NOW - times.SECOND
+    sent_at = {
+        "sent before": times.to_rfc3339(delivered_at - 30 * times.SECOND),
+        "as it comes": times.to_rfc3339(NOW + wait),
+        "no time": None,
+    }[sending]
+    report = {"smsMsgId": "m", "status": "DELIVRD", "source": "2"}
+    pushed = form(**report, updateTime=times.to_rfc3339(delivered_at))
+    send = {"sms_msg_id": "m", **({"sent_at": sent_at} if sent_at else {})}
+    body = json.dumps({"sends": [send]}).encode()
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await _fill(journal, [entry(pushed, received_at=clock)])
+        async with a_projector(journal, store, clock=lambda: clock) as projecting:
+            await projecting.caught_up()
+            clock = NOW + wait
+            await _fill(journal, [entry(body, "sends", received_at=clock)])
+            await projecting.caught_up()
+            await projecting.until(lambda: len(projecting.changes) == 2, "both were told")
+            assert [c.orphans_found for c in projecting.changes] == [1, 0]
+            assert [c.orphans_bound for c in projecting.changes] == [0, 1]
+        (row,) = await rows_of(store, messages)
+        async with store.reading() as connection:
+            classes = await connection.execute(
+                select(statistics.c.delivery_class).where(statistics.c.hours == 1)
+            )
+            (delivery_class,) = classes.scalars()
+    assert (row["registered"], row["state"], row["registered_at"]) == (True, "delivered", clock)
+    taken = delivery_time_us(row["sent_at"], row["delivered_at"], row["last_report_at"])
+    assert taken == expected
+    assert (delivery_class == -1) == (expected is None)
+
+
+async def test_a_stored_send_is_not_taken_for_news(store_url: str, tmp_path: Path) -> None:
+    """An overdue message that is registered again after a restart stays overdue."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await _fill(journal, _registrations("a", None, refused=""))
+        await project(journal, store)
+        async with store.writing() as connection:
+            await connection.execute(update(messages).values(state="overdue", category="timeout"))
+        await _fill(journal, _registrations("a", 3, refused=""))
+        await project(journal, store)
+        (row,) = await rows_of(store, messages)
+    assert (row["state"], row["category"], row["total"]) == ("overdue", "timeout", 3)
