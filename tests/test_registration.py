@@ -1,6 +1,7 @@
 """Registrations: the platform's send response and our own list become sends."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,11 +10,15 @@ from hypothesis import strategies as st
 
 from receiver.domain.events import Send
 from receiver.huawei.registration import (
+    FIELDS,
+    Note,
     Registration,
     RegistrationError,
     Rejected,
     read_registration,
+    read_send,
 )
+from receiver.store.records import dump_send, load_send
 
 SENT = 1_527_266_074_000_000  # 2018-05-25T16:34:34Z
 ENTRY = {
@@ -26,6 +31,15 @@ ENTRY = {
     "total": 2,
 }
 RESPONSE = {"result": [ENTRY], "code": "000000", "description": "Success"}
+SDK_ENTRY = {  # as `to_dict()` of the platform's Python SDK writes it
+    "create_time": "2018-05-25T16:34:34Z",
+    "_from": "1069********0012",
+    "origin_to": "+86155****5678",
+    "sms_msg_id": "d6e3cdd0-522b-4692-8304-a07553cdf591_8539659",
+    "status": "000000",
+    "country_id": "CN",
+    "total": 2,
+}
 SEND = Send(
     sms_msg_id="d6e3cdd0-522b-4692-8304-a07553cdf591_8539659",
     status="000000",
@@ -70,6 +84,9 @@ def read(document: Any) -> Registration:
             {"sends": [{**OURS, "sent_at": "2018-05-26T00:34:34+08:00"}]}, id="time with an offset"
         ),
         pytest.param({"sends": [{**OURS, "brand_new": {"a": [1]}}]}, id="unknown field ignored"),
+        pytest.param({**RESPONSE, "result": [SDK_ENTRY]}, id="the SDK's to_dict()"),
+        pytest.param({"response": {**RESPONSE, "result": [SDK_ENTRY]}}, id="the same, wrapped"),
+        pytest.param({"sends": [{**SDK_ENTRY, **OURS}]}, id="the SDK's names and ours"),
     ],
 )
 def test_forms_of_one_registration(document: Any) -> None:
@@ -105,6 +122,189 @@ def test_an_entry_speaks_before_its_siblings() -> None:
         ("mine", "t"),
         ("common", "common"),
     ]
+
+
+TO = "15500005678"
+DIFFERENT = [
+    {"to": [TO, "+8615500005679"], "templateId": "first"},
+    {"to": ["+8615500005680"], "templateId": "second"},
+]
+
+
+@pytest.mark.parametrize(
+    ("beside", "entry", "expected"),
+    [
+        pytest.param({"templateId": "t"}, {}, {"template_id": "t"}, id="the platform's spelling"),
+        pytest.param({"text_length": 70}, {}, {"text_length": 70}, id="text length"),
+        pytest.param({"textLength": "0"}, {}, {"text_length": 0}, id="text length as text"),
+        pytest.param(
+            {"text_length": 70}, {"text_length": 71}, {"text_length": 71}, id="its own length"
+        ),
+        pytest.param(
+            {"request": {"templateId": "t", "extend": "e", "from": "1069"}},
+            {},
+            {"template_id": "t", "extend": "e", "sender": "1069"},
+            id="request",
+        ),
+        pytest.param(
+            {"request": {"template_id": "t", "extend": "e", "_from": "1069"}},
+            {},
+            {"template_id": "t", "extend": "e", "sender": "1069"},
+            id="request in the SDK's names",
+        ),
+        pytest.param(
+            {"request": {"body": {"template_id": "t", "extend": None, "to": TO}}},
+            {},
+            {"template_id": "t"},
+            id="the SDK's request",
+        ),
+        pytest.param(
+            {"request": {"extend": "asked", "from": "asked", "templateId": "asked"}},
+            {"extend": "own", "from": "own", "templateId": "own"},
+            {"extend": "own", "sender": "own", "template_id": "own"},
+            id="the entry goes before the request",
+        ),
+        pytest.param(
+            {"request": {"extend": "asked", "templateId": "asked"}, "extend": "x", "templateId": 7},
+            {},
+            {"extend": "x", "template_id": "7"},
+            id="what stands beside goes before the request",
+        ),
+        pytest.param(
+            {"request": {"smsContent": DIFFERENT}},
+            {"originTo": "+86" + TO},
+            {"template_id": "first"},
+            id="template of the recipient",
+        ),
+        pytest.param(
+            {"request": {"body": {"sms_content": [*DIFFERENT, {"to": [TO], "template_id": "3"}]}}},
+            {"originTo": TO},
+            {},
+            id="recipient of two templates",
+        ),
+        pytest.param({"references": {"m": "r"}}, {}, {"reference": "r"}, id="reference by id"),
+        pytest.param(
+            {"references": {TO: "r"}}, {"originTo": TO}, {"reference": "r"}, id="by number"
+        ),
+        pytest.param(
+            {"references": {"+86 155 0000 5678": 7}},
+            {"originTo": TO},
+            {"reference": "7"},
+            id="by the number in another writing",
+        ),
+        pytest.param(
+            {"references": {TO: "r"}},
+            {"origin_to": "+86" + TO},
+            {"reference": "r"},
+            id="by the SDK's number",
+        ),
+        pytest.param(
+            {"references": {"+86155****5678": "r"}},
+            {"originTo": "+86155****5678"},
+            {"reference": "r"},
+            id="by a masked number",
+        ),
+        pytest.param(
+            {"references": {"m": "r", TO: "s"}},
+            {"originTo": TO},
+            {"reference": "r"},
+            id="the id goes before the number",
+        ),
+        pytest.param(
+            {"references": {"m": "r"}, "reference": "all"},
+            {},
+            {"reference": "r"},
+            id="one's own reference goes before that for all",
+        ),
+        pytest.param(
+            {"references": {"other": "r"}, "reference": "all"},
+            {},
+            {"reference": "all"},
+            id="the rest has that for all",
+        ),
+        pytest.param(
+            {"references": {"m": "r"}},
+            {"reference": "entry"},
+            {"reference": "entry"},
+            id="the entry goes before both",
+        ),
+        pytest.param({"references": {"m": ""}}, {}, {}, id="empty reference"),
+        pytest.param({"references": {}, "request": None}, {}, {}, id="nothing beside"),
+    ],
+)
+def test_what_stands_beside(
+    beside: dict[str, Any], entry: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """The request's fields and references complete an entry; the nearer word goes before."""
+    (send,) = read({"response": {"result": [{"smsMsgId": "m", **entry}]}, **beside}).sends
+
+    given = {"extend", "reference", "template_id", "text_length", "sender"}
+    found = {name: getattr(send, name) for name in given if getattr(send, name) is not None}
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("document", "notes"),
+    [
+        pytest.param(
+            {"text_length": -1},
+            [Note(None, "`text_length` is no whole number from 0 to 100000.")],
+            id="text length beside",
+        ),
+        pytest.param({"references": ["r"]}, [Note(None, "`references` is not an object.")], id="l"),
+        pytest.param({"request": "r"}, [Note(None, "`request` is not an object.")], id="request"),
+        pytest.param(
+            {"references": {"m": {}}},
+            [Note(0, "`reference` is neither text nor a whole number.")],
+            id="reference of one",
+        ),
+        pytest.param(
+            {"references": {TO: "s", "x": "t"}},
+            [Note(None, "2 keys of `references` fit no entry.")],
+            id="references of nobody",
+        ),
+        pytest.param(
+            {"request": {"extend": 513 * "e"}},
+            [Note(None, "`extend` is longer than 512 characters.")],
+            id="extend of the request",
+        ),
+        pytest.param(
+            {"sends": [{"sms_msg_id": "m", "text_length": "long", "country_id": 9 * "C"}]},
+            [
+                Note(0, "`country` is longer than 8 characters."),
+                Note(0, "`text_length` is no whole number from 0 to 100000."),
+            ],
+            id="in the entry",
+        ),
+    ],
+)
+def test_what_cannot_be_used_beside(document: dict[str, Any], notes: list[Note]) -> None:
+    """What is not needed to find a message again never costs its send: it is left out and named."""
+    registration = read({"sends": [{"sms_msg_id": "m"}], **document})
+
+    assert registration.sends == [Send("m")]
+    assert registration.ignored == notes
+
+
+def test_a_refused_request_has_no_note_on_its_references() -> None:
+    """Where nothing was sent, references that fit no entry are no news."""
+    assert read({"code": "E000102", "references": {TO: "r"}}).ignored == []
+
+
+def test_an_entry_that_stands_alone() -> None:
+    """A single entry is read with all names; there a bad field is an error."""
+    assert read_send({**SDK_ENTRY, "text_length": 70}) == replace(SEND, text_length=70)
+    with pytest.raises(RegistrationError, match="`text_length` is no whole number"):
+        read_send({**OURS, "text_length": "x"})
+
+
+def test_sends_of_an_older_store() -> None:
+    """What was stored before `text_length` existed is read; what is stored now has it."""
+    old = json.loads(dump_send(SEND))
+    del old["text_length"]
+
+    assert load_send(json.dumps(old)) == SEND
+    assert load_send(dump_send(replace(SEND, text_length=7))).text_length == 7
 
 
 def test_application() -> None:
@@ -337,6 +537,46 @@ def test_any_json_is_read_or_refused(document: Any) -> None:
                 assert "\x00" not in value
     for rejected in registration.rejected:
         assert rejected.reason
+
+
+_later = st.sampled_from(
+    ["origin_to", "_from", "create_time", "country_id", "text_length", "textLength"]
+)
+_later_beside = st.sampled_from(
+    ["templateId", "text_length", "textLength", "references", "request"]
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([OURS, ENTRY]), st.dictionaries(_later, _values, max_size=4)),
+        min_size=1,
+        max_size=3,
+    ),
+    st.dictionaries(_later_beside, _values, max_size=3),
+)
+def test_names_that_came_later_cost_nothing(
+    entries: list[tuple[dict[str, Any], dict[str, Any]]], beside: dict[str, Any]
+) -> None:
+    """Whatever an older registration has under a name that means something since, its sends stay.
+
+    Journals hold registrations as they came; they are read again when the store is rebuilt.
+    """
+    document = {"sends": [{**entry, **later} for entry, later in entries], **beside}
+    sends = read(document).sends
+
+    assert len(sends) == len(entries)
+    for send in sends:
+        assert (
+            replace(send, reference=None, template_id=None, extend=None, text_length=None) == SEND
+        )
+
+
+def test_names_of_fields_for_tables() -> None:
+    """Every field of a send that an entry may carry is among the names that importers go by."""
+    ours = {"sender" if name == "from" else name for name in FIELDS}
+
+    assert ours == set(Send.__dataclass_fields__)
 
 
 @given(st.binary())

@@ -1,29 +1,46 @@
 """Registrations: what the application tells us of its sends, in the forms it has them.
 
 The platform's own response to `batchSendSms` or `batchSendDiffSms` is taken as it came
-(sms_05_0001, sms_05_0002), bare or wrapped in `response`; or a list `sends` in our own words.
+(sms_05_0001, sms_05_0002), bare or wrapped in `response`, in the platform's spelling or in that of
+its Python SDK; or a list `sends` in our own words.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
-from receiver.domain import times
 from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
-from receiver.domain.messages import MOST_PARTS
 from receiver.domain.texts import is_storable, storable
-from receiver.huawei.wire import LONGEST_ID
+from receiver.huawei.beside import LATER_FIELDS, Beside, Note, read_later
+from receiver.huawei.fields import (
+    LONGEST_TEXT,
+    RegistrationError,
+    first_of,
+    read_clean,
+    read_text,
+    read_time,
+    read_total,
+)
 
+__all__ = [
+    "FIELDS",
+    "Note",
+    "Registration",
+    "RegistrationError",
+    "Rejected",
+    "read_registration",
+    "read_send",
+]
 MOST_ENTRIES = 10_000  # a response of the platform has up to 1,000
-_LONGEST_TEXT = 512  # characters; PostgreSQL indexes up to 2,700 bytes
 
 # our name -> the names under which an entry may carry the field, ours first
 _FIELDS = {
     "sms_msg_id": ("sms_msg_id", "smsMsgId"),
     "status": ("status",),
     "to": ("to", "originTo"),
-    "sender": ("from",),
+    "from": ("from",),
     "sent_at": ("sent_at", "createTime"),
     "total": ("total",),
     "country": ("country", "countryId"),
@@ -31,12 +48,12 @@ _FIELDS = {
     "reference": ("reference",),
     "template_id": ("template_id", "templateId"),
 }
+_LATER = {name: names for name, names, _ in LATER_FIELDS.values()}
+FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {name: (*_FIELDS.get(name, ()), *_LATER.get(name, ())) for name in (_FIELDS | _LATER)}
+)
 _COMMON = ("extend", "reference", "template_id")  # may stand once, beside `response` or `sends`
-_LONGEST = {"sms_msg_id": LONGEST_ID, "status": 64, "country": 8}
-
-
-class RegistrationError(ValueError):
-    """The document is no registration; the text says what was expected."""
+_NOTHING_IN_COMMON: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +72,7 @@ class Registration:
     refusal: str | None  # the code of a request that the platform refused as a whole
     sends: list[Send]
     rejected: list[Rejected]
+    ignored: list[Note] = field(default_factory=list)  # parts of what was taken nevertheless
 
 
 def read_registration(body: bytes) -> Registration:
@@ -68,13 +86,15 @@ def read_registration(body: bytes) -> Registration:
     if len(entries) > MOST_ENTRIES:
         raise RegistrationError(f"Up to {MOST_ENTRIES} sends can be registered at once.")
     common = {name: document.get(name) for name in _COMMON}
-    registration = Registration(_text(document, "application"), _refusal(document), [], [])
+    application = read_text("application", document.get("application"))
+    beside = Beside(document)
+    sends, rejected = [], []
     for index, entry in enumerate(entries):
         try:
-            registration.sends.append(_read_send(entry, common))
+            sends.append(beside.complete(_read_entry(entry, common), index, entry))
         except RegistrationError as error:
-            registration.rejected.append(Rejected(index, str(error)))
-    return registration
+            rejected.append(Rejected(index, str(error)))
+    return Registration(application, _refusal(document), sends, rejected, beside.finish())
 
 
 def _load(body: bytes) -> dict[str, Any]:
@@ -114,67 +134,43 @@ def _refusal(document: Mapping[str, Any]) -> str | None:
     code = response.get("code") if isinstance(response, dict) else None
     if isinstance(code, bool) or not isinstance(code, (str, int)):
         return None
-    text = str(code)[:_LONGEST_TEXT]
+    text = str(code)[:LONGEST_TEXT]
     return storable(text) if text not in ("", ACCEPTED_BY_PLATFORM) else None
 
 
-def _read_send(entry: Any, common: Mapping[str, Any]) -> Send:
+def read_send(entry: Any) -> Send:
+    """Read an entry that stands alone.
+
+    Raises:
+        RegistrationError: the entry cannot be used.
+    """
+    send = _read_entry(entry, _NOTHING_IN_COMMON)
+    later = read_later(send, entry, lambda name, value, read: read(name, value))
+    return replace(send, **later) if later else send
+
+
+def _read_entry(entry: Any, common: Mapping[str, Any]) -> Send:
+    """Read one entry; `common` has what stands once for all entries beside it."""
     if not isinstance(entry, dict):
         raise RegistrationError("The entry is not an object.")
-    given = {
-        name: next((entry[n] for n in names if entry.get(n) not in (None, "")), common.get(name))
-        for name, names in _FIELDS.items()
-    }
-    identifier = _text(given, "sms_msg_id")
+    given = {name: first_of(entry, names) for name, names in _FIELDS.items()}
+    for name, value in common.items():
+        if given[name] is None:
+            given[name] = value
+    identifier = read_text("sms_msg_id", given["sms_msg_id"])
     if identifier is None or not identifier.strip():
         raise RegistrationError("`sms_msg_id` (or `smsMsgId`) is missing.")
     if not is_storable(identifier):
         raise RegistrationError("`sms_msg_id` holds a NUL or is not valid Unicode.")
     return Send(
         sms_msg_id=identifier,
-        status=_clean(given, "status") or ACCEPTED_BY_PLATFORM,
-        to=_clean(given, "to"),
-        sender=_clean(given, "sender"),
-        sent_at=_time(given["sent_at"]),
-        total=_total(given["total"]),
-        country=_clean(given, "country"),
-        extend=_clean(given, "extend"),
-        reference=_clean(given, "reference"),
-        template_id=_clean(given, "template_id"),
+        status=read_clean("status", given["status"]) or ACCEPTED_BY_PLATFORM,
+        to=read_clean("to", given["to"]),
+        sender=read_clean("from", given["from"]),
+        sent_at=read_time("sent_at", given["sent_at"]),
+        total=read_total("total", given["total"]),
+        country=read_clean("country", given["country"]),
+        extend=read_clean("extend", given["extend"]),
+        reference=read_clean("reference", given["reference"]),
+        template_id=read_clean("template_id", given["template_id"]),
     )
-
-
-def _clean(given: Mapping[str, Any], name: str) -> str | None:
-    text = _text(given, name)
-    return None if text is None else storable(text)
-
-
-def _text(given: Mapping[str, Any], name: str) -> str | None:
-    value = given.get(name)
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise RegistrationError(f"`{name}` is neither text nor a whole number.")
-    text = str(value)
-    longest = _LONGEST.get(name, _LONGEST_TEXT)
-    if len(text) > longest:
-        raise RegistrationError(f"`{name}` is longer than {longest} characters.")
-    return text
-
-
-def _time(value: Any) -> int | None:
-    if value is None:
-        return None
-    moment = times.parse(value.strip()) if isinstance(value, str) else None
-    if moment is None:
-        raise RegistrationError("`sent_at` (or `createTime`) is no RFC 3339 time.")
-    return moment
-
-
-def _total(value: Any) -> int | None:
-    if value is None:
-        return None
-    text = str(value).strip()
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MOST_PARTS):  # noqa: PLR2004 - three digits hold every possible part count
-        raise RegistrationError(f"`total` is no whole number from 1 to {MOST_PARTS}.")
-    return int(text)

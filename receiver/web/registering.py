@@ -45,6 +45,10 @@ class Registering(Endpoints):
                 "application": application,
                 "registered": len(registration.sends),
                 "rejected": rejected,
+                "ignored": [
+                    {"index": note.index, "reason": note.reason}
+                    for note in registration.ignored[:MOST_SHOWN]
+                ],
                 "refused": [
                     {"sms_msg_id": s.sms_msg_id, **self._refusal(s.status, s.sent_at, language)}
                     for s in refused[:MOST_SHOWN]

@@ -1,0 +1,167 @@
+"""How often a registration is tried, and what each answer means; all without input or output."""
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from receiver.client.results import Refused, Registered, Unusable
+
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 2.0
+_LEAST_TIMEOUT_S = 0.1
+_LONGEST_DETAIL = 500
+_SOME_REJECTED = "The receiver could not use some entries; `rejected` names them."
+
+# The document itself is at fault: it would be refused again.
+_FOR_GOOD = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+_FOR_NOW = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a registration may take, in seconds."""
+
+    timeout_s: float  # for one attempt
+    total_s: float  # no attempt begins later
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the receiver answered."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The receiver did not answer."""
+
+    what: str  # the kind of failure
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a registration ended."""
+
+    result: Registered
+    worth_keeping: bool = False  # it was not taken, and could be another time
+    away: bool = False  # the receiver did not answer, or cannot take anything now
+    status: int | None = None  # of the last answer
+    tried: bool = True
+
+
+class Attempts:
+    """The attempts at one registration.
+
+    Args:
+        patience: how long it may take.
+        now: the time of a clock that only goes forward, seconds.
+        single: there is to be one attempt only.
+    """
+
+    def __init__(self, patience: Patience, now: float, *, single: bool = False) -> None:
+        self._timeout_s = patience.timeout_s
+        self._until = now if single else now + patience.total_s
+        self._single = single
+        self._pause_s = _FIRST_PAUSE_S
+
+    def timeout_s(self, now: float) -> float:
+        """Give how long the next attempt may take."""
+        if self._single:
+            return self._timeout_s
+        return min(self._timeout_s, max(self._until - now, _LEAST_TIMEOUT_S))
+
+    def judge(self, heard: Answer | Failure, now: float) -> Outcome | float:
+        """Give the end of it, or how many seconds to wait before the next attempt."""
+        if isinstance(heard, Answer) and not _is_for_now(heard.status):
+            return _end(heard)
+        pause_s = self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        if isinstance(heard, Answer):
+            pause_s = max(pause_s, _seconds(heard.retry_after))
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        if now + pause_s < self._until:
+            return pause_s
+        if isinstance(heard, Failure):
+            error = f"The receiver does not answer ({heard.what})."
+            return Outcome(Registered(error=error), worth_keeping=True, away=True)
+        error = f"The receiver cannot take it now (HTTP {heard.status})."
+        return Outcome(Registered(error=error), worth_keeping=True, away=True, status=heard.status)
+
+
+def _is_for_now(status: int) -> bool:
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _FOR_NOW
+
+
+def _seconds(retry_after: str | None) -> float:
+    digits = (retry_after or "").strip()
+    return float(digits) if digits.isascii() and digits.isdigit() else 0.0
+
+
+def _end(answer: Answer) -> Outcome:
+    """Read an answer after which nothing is tried again."""
+    document = _object(answer.body)
+    if answer.status == HTTPStatus.ACCEPTED:
+        result = _taken(document)
+        if result is not None:
+            return Outcome(result, status=answer.status)
+    if answer.status in _FOR_GOOD:
+        detail = str(document.get("detail") or f"HTTP {answer.status}")[:_LONGEST_DETAIL]
+        rejected = _unusable(document.get("rejected"))
+        error = f"The receiver refused it: {detail}"
+        return Outcome(Registered(rejected=rejected, error=error), status=answer.status)
+    if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        error = f"The receiver refuses the key (HTTP {answer.status})."
+    else:
+        error = f"What answers there is no receiver (HTTP {answer.status})."
+    return Outcome(Registered(error=error), worth_keeping=True, status=answer.status)
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _taken(document: Mapping[str, Any]) -> Registered | None:
+    registered = document.get("registered")
+    if not isinstance(registered, int):
+        return None
+    rejected = _unusable(document.get("rejected"))
+    return Registered(
+        registered=registered,
+        refused=tuple(map(_refused, _objects(document.get("refused")))),
+        request=next(map(_refused, _objects([document.get("request")])), None),
+        rejected=rejected,
+        ignored=_unusable(document.get("ignored")),
+        error=_SOME_REJECTED if rejected else None,
+    )
+
+
+def _refused(item: Mapping[str, Any]) -> Refused:
+    verdict = item.get("verdict")
+    return Refused(
+        item.get("sms_msg_id"), str(item.get("code")), verdict if isinstance(verdict, dict) else {}
+    )
+
+
+def _unusable(items: Any) -> tuple[Unusable, ...]:
+    return tuple(Unusable(i.get("index"), str(i.get("reason"))) for i in _objects(items))
+
+
+def _objects(items: Any) -> list[Mapping[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

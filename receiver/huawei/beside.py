@@ -1,0 +1,164 @@
+"""What may stand beside the entries of a registration: references, and fields of the request.
+
+None of it is needed to find a message again, so none of it costs an entry: what cannot be used is
+left out and named.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from receiver.domain.events import Send
+from receiver.domain.numbers import normalise
+from receiver.huawei.fields import (
+    RegistrationError,
+    first_of,
+    is_given,
+    read_clean,
+    read_text_length,
+    read_time,
+)
+
+_TEMPLATE = ("template_id", "templateId")
+_SENDER = ("from", "_from")
+_TEXT_LENGTH = ("text_length", "textLength")
+_CONTENTS = ("smsContent", "sms_content")
+
+Reader = Callable[[str, Any], Any]
+_Names = tuple[str, ...]
+
+# Names that an entry may use too since the first registrations were kept in journals: an entry that
+# was taken then, with anything under such a name, must be taken again. Attribute of a send -> its
+# name for people, the names in an entry, how to read it.
+LATER_FIELDS: Mapping[str, tuple[str, _Names, Reader]] = MappingProxyType(
+    {
+        "to": ("to", ("origin_to",), read_clean),
+        "sender": ("from", ("_from",), read_clean),
+        "sent_at": ("sent_at", ("create_time",), read_time),
+        "country": ("country", ("country_id",), read_clean),
+        "text_length": ("text_length", _TEXT_LENGTH, read_text_length),
+    }
+)
+
+
+_LATER_NAMES = frozenset(name for _, names, _ in LATER_FIELDS.values() for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that could not be used and was left out."""
+
+    index: int | None  # of the entry; None: it stands beside all of them
+    reason: str
+
+
+class Beside:
+    """The fields beside the entries of one registration.
+
+    Attributes:
+        notes: what was left out so far.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.notes: list[Note] = []
+        self._index: int | None = None
+        request = self._object("request", document.get("request"))
+        if isinstance(request.get("body"), dict):  # the SDK's request objects hold it so
+            request = request["body"]
+        said = {
+            "template_id": self._read("template_id", document.get("templateId")),
+            "text_length": self._read(
+                "text_length", first_of(document, _TEXT_LENGTH), read_text_length
+            ),
+        }
+        requested = {
+            "template_id": self._read("template_id", first_of(request, _TEMPLATE)),
+            "extend": self._read("extend", request.get("extend")),
+            "sender": self._read("from", first_of(request, _SENDER)),
+        }
+        self._said, self._requested = _given(said), _given(requested)
+        self._templates = self._read_templates(first_of(request, _CONTENTS))
+        given = self._object("references", document.get("references"))
+        self._by_key = {key: value for key, value in given.items() if is_given(value)}
+        self._by_number = {normalise(key): key for key in self._by_key}
+        self._unused = set(self._by_key)
+
+    def complete(self, send: Send, index: int, entry: Mapping[str, Any]) -> Send:
+        """Fill in what an entry leaves open; `index` is its place, for the notes."""
+        self._index = index
+        found = read_later(send, entry, self._read)
+        to = send.to or found.get("to")
+        if self._by_key and not is_given(entry.get("reference")):
+            reference = self._reference_of(send.sms_msg_id, to)
+            if reference is not None:  # it goes before the one reference for all
+                found["reference"] = reference
+        template = self._templates.get(normalise(to)) if self._templates else None
+        for beside in (self._said, _given({"template_id": template}), self._requested):
+            for name, value in beside.items():
+                if name not in found and getattr(send, name) is None:
+                    found[name] = value
+        return replace(send, **found) if found else send
+
+    def finish(self) -> list[Note]:
+        """Give all that was left out, once every entry has been completed."""
+        seen_one, self._index = self._index is not None, None
+        if self._unused and seen_one:
+            self._note(f"{len(self._unused)} keys of `references` fit no entry.")
+        return self.notes
+
+    def _reference_of(self, sms_msg_id: str, to: str | None) -> str | None:
+        """Find the reference of an entry: by its id, its number as written, its number."""
+        number = self._by_number.get(normalise(to)) if to else None
+        for key in (sms_msg_id, to, number):
+            if key is not None and key in self._by_key:
+                self._unused.discard(key)
+                reference: str | None = self._read("reference", self._by_key[key])
+                return reference
+        return None
+
+    def _read_templates(self, contents: Any) -> dict[str | None, str]:
+        """Give the template of each number of `batchSendDiffSms`; one with several is left out."""
+        templates: dict[str | None, set[str]] = {}
+        for content in contents if isinstance(contents, list) else ():
+            if not isinstance(content, dict) or not isinstance(content.get("to"), list):
+                continue
+            template = self._read("template_id", first_of(content, _TEMPLATE))
+            for number in content["to"]:
+                if template is not None and isinstance(number, str):
+                    templates.setdefault(normalise(number), set()).add(template)
+        return {number: next(iter(of)) for number, of in templates.items() if len(of) == 1}
+
+    def _object(self, name: str, value: Any) -> Mapping[str, Any]:
+        if isinstance(value, dict):
+            return value
+        if is_given(value):
+            self._note(f"`{name}` is not an object.")
+        return {}
+
+    def _read(self, name: str, value: Any, read: Reader = read_clean) -> Any:
+        try:
+            return read(name, value)
+        except RegistrationError as error:
+            self._note(str(error))
+            return None
+
+    def _note(self, reason: str) -> None:
+        self.notes.append(Note(self._index, reason))
+
+
+def read_later(send: Send, entry: Mapping[str, Any], read: Callable[..., Any]) -> dict[str, Any]:
+    """Read those of `LATER_FIELDS` that a send lacks and its entry has."""
+    if _LATER_NAMES.isdisjoint(entry):  # as in the platform's own spelling
+        return {}
+    return _given(
+        {
+            attribute: read(name, first_of(entry, names), reader)
+            for attribute, (name, names, reader) in LATER_FIELDS.items()
+            if getattr(send, attribute) is None
+        }
+    )
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

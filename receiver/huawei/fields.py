@@ -1,0 +1,87 @@
+"""The fields of a registration: what each may hold, and what is said about one that cannot be used.
+
+The reasons name fields and limits, never a value: a value may be a phone number.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from receiver.domain import times
+from receiver.domain.messages import MOST_PARTS
+from receiver.domain.texts import storable
+from receiver.huawei.wire import LONGEST_ID
+
+LONGEST_TEXT = 512  # characters; PostgreSQL indexes up to 2,700 bytes
+MOST_CHARACTERS = 100_000  # more than the segments of the longest SMS hold
+_LONGEST = {"sms_msg_id": LONGEST_ID, "status": 64, "country": 8}
+
+
+class RegistrationError(ValueError):
+    """A document, an entry or a field cannot be used; the text says what was expected."""
+
+
+def is_given(value: Any) -> bool:
+    """Tell whether a field says something; an empty one counts as absent."""
+    return value is not None and value != ""
+
+
+def first_of(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """Give the first field that says something, None when none does."""
+    for name in names:
+        value = fields.get(name)
+        if value is not None and value != "":
+            return value
+    return None
+
+
+def read_text(name: str, value: Any) -> str | None:
+    """Read a text as it stands; whole numbers are taken as their digits.
+
+    Raises:
+        RegistrationError: it is of another type, or too long.
+    """
+    if not is_given(value):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise RegistrationError(f"`{name}` is neither text nor a whole number.")
+    text = str(value)
+    longest = _LONGEST.get(name, LONGEST_TEXT)
+    if len(text) > longest:
+        raise RegistrationError(f"`{name}` is longer than {longest} characters.")
+    return text
+
+
+def read_clean(name: str, value: Any) -> str | None:
+    """Read a text, made storable."""
+    text = read_text(name, value)
+    return None if text is None else storable(text)
+
+
+def read_time(name: str, value: Any) -> int | None:
+    """Read a time, microseconds since the epoch."""
+    if value is None:
+        return None
+    moment = times.parse(value.strip()) if isinstance(value, str) else None
+    if moment is None:
+        raise RegistrationError(f"`{name}` (or `createTime`) is no RFC 3339 time.")
+    return moment
+
+
+def read_total(name: str, value: Any) -> int | None:
+    """Read how many parts an SMS has."""
+    return _read_whole(name, value, 1, MOST_PARTS)
+
+
+def read_text_length(name: str, value: Any) -> int | None:
+    """Read how many characters a text has."""
+    return _read_whole(name, value, 0, MOST_CHARACTERS)
+
+
+def _read_whole(name: str, value: Any, lowest: int, highest: int) -> int | None:
+    if value is None:
+        return None
+    text = str(value).strip()
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(highest))
+    if not digits or not lowest <= int(text) <= highest:
+        raise RegistrationError(f"`{name}` is no whole number from {lowest} to {highest}.")
+    return int(text)
