@@ -1,4 +1,4 @@
-"""The command line: `receiver serve | demo | simulate | explain | lookup | check`."""
+"""The command line: `receiver serve | demo | simulate | explain | lookup | import | check`."""
 
 import sys
 

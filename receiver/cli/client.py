@@ -83,7 +83,7 @@ class Client:
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         if answer.is_error:
-            raise NotAnsweredError(f"The receiver refused: {_detail(answer)}")
+            raise NotAnsweredError(f"The receiver refused: {detail_of(answer)}")
         try:
             found: Json = answer.json()
         except ValueError:
@@ -91,7 +91,8 @@ class Client:
         return found
 
 
-def _detail(answer: httpx.Response) -> str:
+def detail_of(answer: httpx.Response) -> str:
+    """Give what a problem document says, else the status."""
     try:
         problem = answer.json()
         return "\n".join([str(problem["detail"]), *map(str, problem.get("problems", ()))])

@@ -8,12 +8,21 @@ from typing import Annotated
 import typer
 
 from receiver import __version__, logs, settings
-from receiver.cli import checking, demonstrating, looking, reclassifying, serving, simulating
+from receiver.cli import (
+    checking,
+    demonstrating,
+    importing,
+    looking,
+    reclassifying,
+    serving,
+    simulating,
+)
 from receiver.cli import codes as codes_command
 from receiver.cli.client import Client
 from receiver.domain import times
 from receiver.domain.entries import Category, RetryClass
 from receiver.domain.languages import FALLBACK, Language, speaks
+from receiver.huawei.exports import How
 from receiver.policies import make_catalogue
 from receiver.simulator import SimulationOptions
 
@@ -203,6 +212,59 @@ def reclassify(
     )
 
 
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="NDJSON, CSV or XLSX; - is standard input.")],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="NAME=COLUMN",
+            help="Which column holds what, for example to='Mobile Number'; NAME= takes none.",
+        ),
+    ] = None,
+    sheet: Annotated[str | None, typer.Option(help="Of an XLSX file; default: the first.")] = None,
+    timezone: Annotated[
+        str, typer.Option(help="Of times that name none: Asia/Shanghai, +08:00, ...")
+    ] = "UTC",
+    international: Annotated[
+        bool,
+        typer.Option(
+            "--international", help="Numbers without a plus sign carry their country code."
+        ),
+    ] = False,
+    application: Annotated[
+        str | None, typer.Option(help="Whose sends these are; default: the receiver's first.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show the first rows and count all.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Write the rows that cannot be used to this file.")
+    ] = None,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a receiver that is away.")
+    ] = 120.0,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register the sends of a file with a running receiver; to repeat it changes nothing."""
+    zone = importing.read_zone(timezone)
+    order = importing.Order(
+        file=None if str(file) == "-" else file,
+        how=How(importing.read_columns(columns or ()), sheet, zone, international),
+        application=application,
+        patience_s=patience,
+        ask=not yes and not as_json,
+        rejects=rejects,
+    )
+    client = None if dry_run else Client.of(settings.load(config), api_url, api_key)
+    importing.import_file(order, client, as_json=as_json)
+
+
 @app.command()
 def lookup(
     what: Annotated[str, typer.Argument(metavar="ID-OR-NUMBER", help="smsMsgId or phone number.")],
@@ -210,13 +272,20 @@ def lookup(
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Messages of a number.")] = 20,
+    why: Annotated[
+        bool, typer.Option("--why", help="Explain a message: which report won, by which rule.")
+    ] = False,
+    application: Annotated[
+        str | None, typer.Option(help="Where several applications know the id.")
+    ] = None,
     lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a running receiver for a message by its id, or for the messages to a number."""
     loaded = settings.load(config)
+    question = looking.Question(what, application, limit, _language(lang, loaded))
     client = Client.of(loaded, api_url, api_key)
-    looking.lookup(client, what, limit=limit, language=_language(lang, loaded), as_json=as_json)
+    (looking.explain if why else looking.lookup)(client, question, as_json=as_json)
 
 
 @app.command()

@@ -9,10 +9,10 @@ from rich.text import Text
 _WIDTH_IN_A_FILE = 160  # columns; there is no terminal's edge to fold at
 
 
-def make_console() -> Console:
-    """Make the console for a command's result."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDTH_IN_A_FILE)
+def make_console(*, stderr: bool = False) -> Console:
+    """Make the console for a command's result, or for what it says beside it."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(width=_WIDTH_IN_A_FILE, stderr=stderr)
 
 
 def facts_table(facts: dict[str, str | None]) -> Table:

@@ -1,0 +1,238 @@
+"""`receiver import`: a file's sends, read row by row, registered with a running receiver."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import tzinfo
+from io import BufferedReader
+from itertools import chain, islice
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import typer
+
+from receiver.cli.client import Client
+from receiver.cli.imported import Show, Tally, print_tally, progress, summary
+from receiver.cli.registering import Done, Registrar
+from receiver.cli.rejects import Write, rejects
+from receiver.cli.samples import SAMPLE, show_sample
+from receiver.errors import ReceiverError
+from receiver.huawei.exports import (
+    COLUMN_NAMES,
+    Export,
+    ExportError,
+    Fault,
+    Found,
+    How,
+    Row,
+    open_export,
+    read_offset,
+)
+
+_LOOK_EVERY = 500  # rows
+
+
+class ImportFailedError(ReceiverError):
+    """The file cannot be imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done with a file."""
+
+    file: Path | None  # None: standard input
+    how: How
+    application: str | None  # of rows that name none; None: the receiver's first
+    patience_s: float
+    ask: bool  # where a person can answer
+    rejects: Path | None
+
+
+def read_columns(given: Iterable[str]) -> dict[str, str]:
+    """Read the values of `--map`: our name -> column, empty for none.
+
+    Raises:
+        typer.BadParameter: one is no such pair.
+    """
+    columns: dict[str, str] = {}
+    needed = COLUMN_NAMES[0]
+    for one in given:
+        name, sign, column = one.partition("=")
+        if not sign or name not in COLUMN_NAMES or (name == needed and not column):
+            raise typer.BadParameter(
+                f"--map takes NAME=COLUMN, the name one of {', '.join(COLUMN_NAMES)}; "
+                f"NAME= leaves a field out, but never {needed}."
+            )
+        columns[name] = column
+    return columns
+
+
+def read_zone(text: str) -> tzinfo:
+    """Read a time zone: a name of the tz database, or an offset.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        return read_offset(text)
+    except ValueError:
+        pass
+    try:
+        return ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise typer.BadParameter(
+            "--timezone takes a name such as Asia/Shanghai, or an offset such as +08:00."
+        ) from None
+
+
+def import_file(order: Order, client: Client | None, *, as_json: bool) -> None:
+    """Register the sends of a file, and print what has become of them.
+
+    Args:
+        order: what to do.
+        client: the receiver; None only tells what the file holds.
+        as_json: print JSON.
+
+    Raises:
+        ReceiverError: it cannot be begun; the text says what to do.
+    """
+    started = time.monotonic()
+    with _opened(order.file) as stream:
+        try:
+            export = open_export(stream, order.how)
+            rows = export.rows()
+            head = list(islice(rows, SAMPLE))
+        except ExportError as error:
+            raise ImportFailedError(str(error)) from None
+        show_sample(order.file, order.how, export, head)
+        tally = _Import(order, export).run(client, chain(head, rows))
+    if as_json:
+        document = summary(tally, order.file, export, dry_run=client is None)
+        typer.echo(json.dumps({**document, "seconds": round(time.monotonic() - started, 1)}))
+    else:
+        print_tally(tally, dry_run=client is None)
+    if tally.bad or tally.error is not None:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _opened(file: Path | None) -> Iterator[BufferedReader]:
+    if file is None:
+        yield sys.stdin.buffer  # type: ignore[misc]  # declared as less than the reader it is
+        return
+    try:
+        stream = file.open("rb")
+    except OSError as error:
+        raise ImportFailedError(f"{file} cannot be read: {error.strerror}.") from None
+    with stream:
+        yield stream
+
+
+def _is_a_person_there() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+class _Sink(Protocol):
+    """Where sends go."""
+
+    def add(self, found: Found) -> None:
+        """Take one."""
+
+    def finish(self) -> None:
+        """Wait until all have arrived."""
+
+    def stop(self) -> None:
+        """Take no more, and wait for those under way."""
+
+
+class _Nowhere:
+    def add(self, found: Found) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+class _Import:
+    """One run over the rows of a file."""
+
+    def __init__(self, order: Order, export: Export) -> None:
+        self._order = order
+        self._export = export
+        self._tally = Tally()
+        self._write: Write = lambda _: None
+
+    def run(self, client: Client | None, rows: Iterable[Row]) -> Tally:
+        """Go through the rows.
+
+        Raises:
+            ReceiverError: it cannot be begun.
+        """
+        order = self._order
+        with ExitStack() as stack:
+            sink: _Sink = _Nowhere()
+            if client is not None:
+                sink = registrar = stack.enter_context(
+                    Registrar(
+                        client,
+                        order.application,
+                        patience_s=order.patience_s,
+                        on_done=self._count,
+                    )
+                )
+                registrar.check()
+                if order.ask and order.file is not None and _is_a_person_there():
+                    typer.confirm("Register them?", abort=True, err=True)
+            self._write = stack.enter_context(rejects(order.rejects, order.file, self._export))
+            show = stack.enter_context(progress())
+            self._pass_on(rows, sink, show)
+        return self._tally
+
+    def _pass_on(self, rows: Iterable[Row], sink: _Sink, show: Show) -> None:
+        tally = self._tally
+        try:
+            try:
+                for found in self._found(rows, show):
+                    sink.add(found)
+            except ExportError as error:
+                tally.error = str(error)
+            except OSError as error:
+                tally.error = f"The file cannot be read on: {error.strerror}."
+            sink.finish()
+        except KeyboardInterrupt:
+            tally.error = "Interrupted."
+            sink.stop()
+        except ReceiverError as error:
+            tally.error = str(error)
+            sink.stop()
+
+    def _found(self, rows: Iterable[Row], show: Show) -> Iterator[Found]:
+        """Give the sends; bad rows are counted and written, progress is shown."""
+        tally = self._tally
+        for index, row in enumerate(rows):
+            if isinstance(row, Fault):
+                self._note(row)
+            else:
+                tally.sends += 1
+                yield row
+            if index % _LOOK_EVERY == 0:
+                show(tally, self._export.share())
+
+    def _count(self, done: Done) -> None:
+        tally = self._tally
+        tally.registered += len(done.registered)
+        tally.refused += sum(found.send.refused for found in done.registered)
+        for found, reason in done.rejected:
+            self._note(Fault(found.line, reason, found.raw))
+        tally.up_to_line = done.up_to_line
+
+    def _note(self, fault: Fault) -> None:
+        self._tally.note(fault)
+        self._write(fault)

@@ -1,0 +1,166 @@
+"""Cells of tables: what spreadsheets make of numbers, ids and times, undone or refused."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+
+from receiver.domain import times
+
+MOST_DIGITS = 15  # a spreadsheet keeps that many of a number and writes zeros for the rest
+
+
+Cell = str | int | float | bool | datetime | None
+
+
+class CellError(ValueError):
+    """A cell cannot be used; the text says why, without its value."""
+
+
+_MARGIN = " \t\r\n\f\v\u00a0\u3000\u200b\ufeff"
+_AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)  # how CSV files keep spreadsheets from counting
+_SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?E\+[0-9]{1,3}")
+_DECIMAL = re.compile(r"(\+?[0-9]+)\.0")
+_ADVICE = "format the column as text, then fill it again from the source"
+
+
+def text_of(cell: Cell, name: str) -> str | None:
+    """Give the text that a cell was meant to hold, None for an empty one.
+
+    Raises:
+        CellError: it does not hold it any more.
+    """
+    if cell is None:
+        return None
+    if isinstance(cell, str):
+        return _text(cell, name) or None
+    if isinstance(cell, bool):
+        raise CellError(f"`{name}` is true or false.")
+    if isinstance(cell, datetime):
+        raise CellError(f"`{name}` is a date; {_ADVICE}.")
+    if isinstance(cell, int) and abs(cell) < 10**MOST_DIGITS:
+        return str(cell)
+    if isinstance(cell, float) and abs(cell) < 10**MOST_DIGITS:
+        raise CellError(f"`{name}` is a number with a fraction; {_ADVICE}.")
+    raise CellError(
+        f"`{name}` is a number of more than {MOST_DIGITS} digits, of which a spreadsheet has "
+        f"lost the last; {_ADVICE}."
+    )
+
+
+def _text(cell: str, name: str) -> str:
+    text = cell.strip(_MARGIN)
+    if text[:1] in ("'", "="):
+        wrapped = _AS_TEXT.fullmatch(text)
+        text = (wrapped[1] if wrapped else text.removeprefix("'")).strip(_MARGIN)
+    if "E+" in text and _SCIENTIFIC.fullmatch(text):
+        raise CellError(
+            f"`{name}` is a number that a spreadsheet has shortened (as 1.38E+10); {_ADVICE}."
+        )
+    return text
+
+
+def number_of(cell: Cell, name: str, *, international: bool) -> str | None:
+    """Give a phone number, as `text_of`; international ones get their plus sign back."""
+    text = text_of(cell, name)
+    if text is None:
+        return None
+    if text.endswith(".0"):
+        text = _DECIMAL.sub(r"\1", text)
+    return with_plus(text) if international else text
+
+
+def with_plus(number: str) -> str:
+    """Put the plus sign in front of a number that consists of its country code and digits."""
+    return f"+{number}" if number.isascii() and number.isdigit() else number
+
+
+# --- times ---------------------------------------------------------------------------------------
+
+_ZONE = r"\s*(?P<zone>Z|UTC|GMT|(?:UTC|GMT)?\s*[+-][0-9]{1,2}(?::?[0-9]{2})?)?"
+_CLOCK = (
+    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})"
+    r"(?::(?P<second>[0-9]{2})(?:[.,](?P<part>[0-9]{1,9}))?)?"
+)
+_YEAR_FIRST = re.compile(
+    r"(?P<year>[0-9]{4})\s*[-/.年]\s*(?P<month>[0-9]{1,2})\s*[-/.月]\s*(?P<day>[0-9]{1,2})\s*日?"
+    rf"[ T\u3000]*(?<![0-9]){_CLOCK}{_ZONE}",
+    re.ASCII | re.IGNORECASE,
+)
+_MONTH_BY_NAME = re.compile(
+    r"(?P<name>[A-Za-z]{3})[a-z]*\.?\s+(?P<day>[0-9]{1,2}),?\s+(?P<year>[0-9]{4}),?\s+"
+    rf"{_CLOCK}{_ZONE}",
+    re.ASCII,
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_OFFSET = re.compile(r"([+-])([0-9]{1,2}):?([0-9]{2})?", re.ASCII)
+
+
+def moment_of(cell: Cell, name: str, zone: tzinfo) -> int | None:
+    """Give a time (microseconds), None for an empty cell; `zone` holds for times that name none.
+
+    Raises:
+        CellError: the cell holds no time, or one that can be read in two ways.
+    """
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        raise CellError(f"`{name}` is a bare number; format the column as date and time.")
+    if isinstance(cell, datetime):
+        moment = _instant(cell, zone)
+    else:
+        text = text_of(cell, name)
+        if text is None:
+            return None
+        moment = read_time(text, zone)
+    if moment is None:
+        raise CellError(
+            f"`{name}` is no date with a time of day in a form such as 2026-01-31 16:00:00."
+        )
+    return moment
+
+
+def read_time(text: str, zone: tzinfo) -> int | None:
+    """Read a time of day on a date, as consoles and spreadsheets write it; None when it is none.
+
+    Day and month in figures are read only behind the year: elsewhere they can be taken for each
+    other.
+    """
+    found = _YEAR_FIRST.fullmatch(text) or _MONTH_BY_NAME.fullmatch(text)
+    if found is None:
+        return None
+    fields = found.groupdict()
+    try:
+        moment = datetime(  # noqa: DTZ001 - the zone is put to it below
+            int(fields["year"]),
+            int(fields.get("month") or _month(fields["name"])),
+            int(fields["day"]),
+            int(fields["hour"]),
+            int(fields["minute"]),
+            int(fields["second"] or 0),
+            int((fields["part"] or "0")[:6].ljust(6, "0")),
+        )
+        return _instant(moment, read_offset(fields["zone"]) if fields["zone"] else zone)
+    except ValueError:
+        return None
+
+
+def _month(name: str) -> int:
+    return _MONTHS.index(name.lower()) + 1  # a ValueError like that of a month 13
+
+
+def read_offset(text: str) -> tzinfo:
+    """Read `Z`, `UTC`, `GMT` or an offset from them, such as `+08:00` or `GMT+8`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    plain = text.strip().upper().removeprefix("UTC").removeprefix("GMT").strip()
+    if plain in ("", "Z"):
+        return UTC
+    found = _OFFSET.fullmatch(plain)
+    if found is None:
+        raise ValueError(text)
+    ahead = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
+    return timezone(-ahead if found[1] == "-" else ahead)
+
+
+def _instant(moment: datetime, zone: tzinfo) -> int | None:
+    placed = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return times.parse(placed.isoformat())

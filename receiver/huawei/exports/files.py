@@ -1,0 +1,168 @@
+"""A file of sends, whatever its form: what it is, and its rows."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from io import BufferedReader
+from itertools import chain, islice
+from typing import Protocol
+
+from receiver.huawei.exports.cells import CellError
+from receiver.huawei.exports.columns import (
+    Cells,
+    Columns,
+    Numbered,
+    find_columns,
+    judge,
+    shown,
+)
+from receiver.huawei.exports.delimited import SEPARATORS, decoded, records, separator_of
+from receiver.huawei.exports.lines import read_lines
+from receiver.huawei.exports.rows import ExportError, Fault, Found, How, Row
+from receiver.huawei.exports.workbook import Workbook
+from receiver.huawei.registration import RegistrationError
+
+_HEAD = 200  # rows by which a table is judged
+_MARK = b"\xef\xbb\xbf"
+_NOT_READ = {
+    b"\xd0\xcf\x11\xe0": "This is an XLS file or a protected workbook; save it as XLSX or CSV.",
+    b"\x1f\x8b": "The file is compressed; unpack it first.",
+    b"[": "The file is one JSON list; write one entry a line, for example by `jq -c '.[]'`.",
+}
+_PRETTY = "The JSON runs over several lines; write one document a line, for example by `jq -c .`."
+_NO_ID = (
+    "No column is recognised as the message id, without which no report can be bound. {} "
+    "Name it by --map sms_msg_id=COLUMN."
+)
+
+
+class Export(Protocol):
+    """An open file of sends."""
+
+    @property
+    def form(self) -> str:
+        """What the file is: `NDJSON`, `CSV` or `XLSX`."""
+
+    @property
+    def detail(self) -> str:
+        """How it is read: encoding and separator, or the sheet."""
+
+    @property
+    def columns(self) -> Columns | None:
+        """Which columns are taken; None where there are none."""
+
+    def rows(self) -> Iterator[Row]:
+        """Read the file, once.
+
+        Raises:
+            ExportError: the rest of it cannot be read.
+        """
+
+    def share(self) -> float | None:
+        """How much of it was read, 0 to 1; None where its size is not known."""
+
+
+def open_export(stream: BufferedReader, how: How) -> Export:
+    """See what a file is, and which of its columns hold what.
+
+    Raises:
+        ExportError: it cannot be read.
+    """
+    start = stream.peek(4)
+    if not start:
+        raise ExportError("The file is empty.")
+    if start.startswith(b"PK\x03\x04"):
+        if not stream.seekable():
+            raise ExportError("An XLSX file cannot be read from a pipe; give the file itself.")
+        return _Book(stream, how)
+    text = start.removeprefix(_MARK).lstrip()
+    for beginning, problem in _NOT_READ.items():
+        if text.startswith(beginning):
+            raise ExportError(problem)
+    if how.sheet is not None:
+        raise ExportError("--sheet is for XLSX files; this is none.")
+    if not text.startswith(b"{"):
+        return _Csv(stream, how)
+    if text.splitlines()[0].strip() == b"{":
+        raise ExportError(_PRETTY)
+    return _Ndjson(stream, how)
+
+
+class _Ndjson:
+    form = "NDJSON"
+    detail = "utf-8"
+    columns = None
+
+    def __init__(self, stream: BufferedReader, how: How) -> None:
+        self.share = _share_of(stream)
+        self._stream, self._how = stream, how
+
+    def rows(self) -> Iterator[Row]:
+        return read_lines(self._stream, self._how)
+
+
+class _Csv:
+    form = "CSV"
+
+    def __init__(self, stream: BufferedReader, how: How) -> None:
+        self.share = _share_of(stream)
+        text = self._text = decoded(stream)  # kept: its end would close the stream
+        lines = list(islice(text, _HEAD))
+        separator = separator_of(lines, how.columns)
+        self.detail = f"{text.encoding}, {SEPARATORS[separator]}"
+        self._table = _Table(records(chain(lines, text), separator), how)
+        self.columns = self._table.columns
+        self.rows = self._table.rows
+
+
+class _Book:
+    form = "XLSX"
+
+    def __init__(self, stream: BufferedReader, how: How) -> None:
+        book = Workbook(stream, how.sheet)
+        self.detail = f"sheet {book.sheet}"
+        self.share = book.share
+        self._table = _Table(book.rows(), how)
+        self.columns = self._table.columns
+        self.rows = self._table.rows
+
+
+class _Table:
+    """Rows of cells under a header."""
+
+    def __init__(self, source: Iterable[Numbered | Fault], how: How) -> None:
+        rest = iter(source)
+        head = list(islice(rest, _HEAD))
+        rows = [row for row in head if not isinstance(row, Fault)]
+        found = find_columns(rows, how.columns)
+        if found is None:
+            first = [str(cell) for cell in rows[0][1] if cell is not None] if rows else []
+            raise ExportError(_NO_ID.format(shown(first)))
+        data = [row[1] for row in rows if row[0] > found.row]
+        self.columns = judge(found, data, how.columns)
+        self._source = chain((row for row in head if row[0] > found.row), rest)
+        self._how = how
+
+    def rows(self) -> Iterator[Row]:
+        columns, how = self.columns, self._how
+        for row in self._source:
+            if isinstance(row, Fault):
+                yield row
+                continue
+            line, cells = row
+            try:
+                yield Found(line, columns.send_of(cells, how), None, cells)
+            except (CellError, RegistrationError) as error:
+                if not _is_blank(cells):
+                    yield Fault(line, str(error), cells)
+
+
+def _is_blank(cells: Cells) -> bool:
+    return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
+
+
+def _share_of(stream: BufferedReader) -> Callable[[], float | None]:
+    if not stream.seekable():
+        return lambda: None
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    return lambda: stream.tell() / size
