@@ -24,6 +24,7 @@ from . import (
     drain,
     growth,
     idle,
+    lookups,
     openloops,
     plot,
     refold,
@@ -132,6 +133,7 @@ class _Run:
             Family.START_UP: lambda: self._add(growth.measure_start(self._setting, self._stores)),
             Family.IDLE: lambda: self._add(idle.measure(self._setting)),
             Family.RECLASSIFY: lambda: self._add(refold.measure(self._setting, self._stores)),
+            Family.LOOKUP: lambda: self._add(lookups.measure(self._setting, self._stores)),
         }
         if {Family.ACK, Family.BACKLOG} & set(families):
             self._try(Family.ACK, lambda: self._compare(families, servers))

@@ -16,6 +16,8 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from receiver.store.statistics import REBUILD
+
 from . import private
 from .backlog import STORE
 from .reports import make_batch, make_reports
@@ -23,6 +25,9 @@ from .servers import Name, Server, ServerError, serving
 
 _TEMPLATES = 1_000
 _REGISTERED = 900  # of them; the others stay orphans
+_CHANNELS = 5
+_TEXTS = 20  # templates of the platform
+_SLOWEST_S = 40  # from sending to delivery
 _BATCH = 50
 _CHUNK = 250_000
 _BYTES_A_MESSAGE = 2_500  # on disk while the indexes are sorted
@@ -81,6 +86,9 @@ def provide(directory: Path, messages: int, say: Callable[[str], None]) -> Built
     began = time.monotonic()
     with closing(sqlite3.connect(directory / STORE, isolation_level=None)) as connection:
         _multiply(connection, messages, say)
+        say(f"store: {messages:,} messages, statistics")
+        for statement in REBUILD:
+            connection.execute(str(statement))
     _sync(directory / STORE)
     size = (directory / STORE).stat().st_size
     built = Built(messages, time.monotonic() - began, size, layout)
@@ -108,13 +116,13 @@ def _make_template(directory: Path) -> str:
             {
                 "sms_msg_id": report.sms_msg_id,
                 "to": report.to,
-                "from": "1069031221280000001",
-                "sent_at": "2018-04-13T06:31:40Z",
+                "from": f"10690312212800000{place % _CHANNELS:02d}",
+                "sent_at": f"2018-04-13T06:31:{46 - place % _SLOWEST_S:02d}Z",
                 "country": "CN",
                 "reference": f"order-{report.to}",
-                "template_id": "8ff55eac1d0b478ab3c06c3c6a492300",
+                "template_id": f"8ff55eac1d0b478ab3c06c3c6a4923{place // _CHANNELS % _TEXTS:02d}",
             }
-            for report in reports[:_REGISTERED]
+            for place, report in enumerate(reports[:_REGISTERED])
         ]
         private.register(server, sends)
         for first in range(0, _TEMPLATES, _BATCH):

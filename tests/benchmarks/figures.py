@@ -19,6 +19,7 @@ class Family(StrEnum):
     START_UP = "start-up"
     IDLE = "idle"
     RECLASSIFY = "reclassify"
+    LOOKUP = "lookup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,18 @@ FIGURES: Mapping[str, Wanted] = {
             Bound("seconds", "{:.0f} s", below=600),
             Bound("rss_mb", "{:.0f} MB RSS", below=300),
             Bound("p99_ms", "ack p99 {:.1f} ms", below=100),
+        ),
+    ),
+    "lookup": Wanted(
+        Family.LOOKUP,
+        "look-ups in a full store beside 500 pushes/s",
+        (
+            Bound("id_ms", "by id p99 {:.1f} ms", below=20),
+            Bound("number_ms", "by number p99 {:.1f} ms", below=50),
+            Bound("extend_ms", "by extend p99 {:.1f} ms", below=50),
+            Bound("reference_ms", "by reference p99 {:.1f} ms", below=50),
+            Bound("list_ms", "list page p99 {:.1f} ms", below=100),
+            Bound("stats_ms", "stats of 30 days p99 {:.1f} ms", below=200),
         ),
     ),
 }

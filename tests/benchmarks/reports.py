@@ -31,7 +31,7 @@ class Report:
             "smsMsgId": self.sms_msg_id,
             "status": self.status,
             "statusDesc": "the text that the platform has for the code",
-            "extend": f"order-{self.to[-8:]}",
+            "extend": f"order-{self.to}",
             "to": self.to,
         }
 

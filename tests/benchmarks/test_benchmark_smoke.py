@@ -175,6 +175,7 @@ def test_a_store_is_multiplied_as_the_receiver_made_it(tmp_path: Path) -> None:
         assert one("SELECT count(DISTINCT to_number) FROM messages") > 2_900  # type: ignore[operator]
         assert one("SELECT count(*) FROM messages WHERE state = 'delivered'") == 2_550
         assert one("SELECT count(*) FROM messages WHERE NOT registered") == 300
+        assert one("SELECT sum(messages) FROM statistics WHERE hours = 24") == 3_000
         assert (
             one(
                 "SELECT count(*) FROM reports r JOIN messages m ON m.id = r.message_id"
