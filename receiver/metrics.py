@@ -115,6 +115,12 @@ class Metrics:
             "receiver_redeliveries", "Reports and uplinks that came again.", registry=registry
         )
         self.uplinks = Counter("receiver_uplinks", "Uplink SMSs stored.", registry=registry)
+        self.opt_outs = Counter(
+            "receiver_opt_outs",
+            "Uplinks stored whose whole text is an opt-out or an opt-in word.",
+            ("intent",),
+            registry=registry,
+        )
         self.sends = Counter("receiver_sends", "Sends registered.", registry=registry)
         self.orphans = Gauge(
             "receiver_orphans", "Messages with reports but no registered send.", registry=registry
@@ -133,6 +139,36 @@ class Metrics:
         self.overdue = Counter(
             "receiver_overdue",
             "Messages marked overdue: no final report within the horizon.",
+            registry=registry,
+        )
+        self.pending_by_age = Gauge(
+            "receiver_pending_by_age",
+            "Registered messages of the last 31 days without a final report, by age.",
+            ("application", "age"),
+            registry=registry,
+        )
+        self.orphans_by_age = Gauge(
+            "receiver_orphans_by_age",
+            "Orphans of the last 31 days, by age.",
+            ("age",),
+            registry=registry,
+        )
+        self.report_gap = Gauge(
+            "receiver_report_gap_seconds",
+            "Time since an application last heard a report.",
+            ("application",),
+            registry=registry,
+        )
+        self.report_gap_usual = Gauge(
+            "receiver_report_gap_usual_seconds",
+            "Longest time that an application heard no report in the days before the last one.",
+            ("application",),
+            registry=registry,
+        )
+        self.report_gap_alarm = Gauge(
+            "receiver_report_gap_alarm",
+            "1 while an application hears no report for longer than its rhythm explains, else 0.",
+            ("application",),
             registry=registry,
         )
         self.delivery_seconds = Histogram(

@@ -1,6 +1,7 @@
 """The rules of decision, made from the settings."""
 
 from receiver.domain.catalogue import Catalogue
+from receiver.domain.optouts import make_words
 from receiver.domain.verdict import RetryWaits
 from receiver.errors import SettingsError
 from receiver.huawei.catalogue import load_catalogue
@@ -35,4 +36,5 @@ def make_policy(settings: Settings) -> Policy:
             later_s=settings.retry.later_seconds,
             next_day_s=settings.retry.next_day_seconds,
         ),
+        words=make_words(settings.uplinks.opt_out_words, settings.uplinks.opt_in_words),
     )

@@ -6,18 +6,17 @@ from typing import Any
 
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.events import Arrival, Send, StatusReport, Uplink
+from receiver.domain.merging import greater_trust, merge_reports, merge_sends
 from receiver.domain.messages import (
     Folded,
     LateDelivered,
     State,
     StoredReport,
     fold,
-    greater_trust,
-    merge_reports,
-    merge_sends,
     report_key,
 )
-from receiver.domain.verdict import RetryWaits, Subject, Verdict, decide
+from receiver.domain.optouts import USUAL_WORDS, Intent, Words
+from receiver.domain.verdict import RetryWaits, Verdict, decide, subject_of
 
 Key = tuple[str, str]  # application, smsMsgId
 ReportKey = tuple[int, str, str]
@@ -101,6 +100,7 @@ class UplinkRecord:
     last_received_at: int
     redeliveries: int
     is_new: bool
+    intent: Intent | None = None
 
 
 @dataclass(slots=True)
@@ -119,6 +119,12 @@ class Decided:
     message: Message
     folded: Folded
     verdict: Verdict
+    overdue: bool = False  # stays so, whatever the fold says
+
+    @property
+    def state(self) -> State:
+        """What is stored as its state."""
+        return State.OVERDUE if self.overdue else self.folded.state
 
 
 @dataclass(slots=True)
@@ -133,6 +139,7 @@ class Changes:
     sends: int = 0
     orphans_found: int = 0
     orphans_bound: int = 0
+    heard: dict[str, list[int]] = field(default_factory=dict)  # when reports came, by application
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,7 @@ class Policy:
     catalogue: Catalogue
     late_delivered: LateDelivered = "wins"
     waits: RetryWaits = field(default_factory=RetryWaits)
+    words: Words = USUAL_WORDS
 
     @property
     def name(self) -> str:
@@ -169,9 +177,10 @@ def keys_of(events: Iterable[Event]) -> tuple[set[Key], set[Key]]:
 class Projection:
     """Applies events to what is known and collects the changes."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Known, words: Words = USUAL_WORDS) -> None:
         self.changes = Changes()
         self._known = known
+        self._words = words
         self._touched: dict[Key, Message] = {}
         self._touched_uplinks: dict[Key, UplinkRecord] = {}
 
@@ -193,8 +202,7 @@ class Projection:
 
     def decide(self, message: Message, policy: Policy) -> None:
         """Fold one touched message and note the result as a change."""
-        folded, verdict = refold(message, policy)
-        self.changes.messages.append(Decided(message, folded, verdict))
+        self.changes.messages.append(refold(message, policy))
 
     def finish(self) -> Changes:
         """Give all changes; call it when every touched message has been decided."""
@@ -202,6 +210,7 @@ class Projection:
         return self.changes
 
     def _report(self, arrival: Arrival, report: StatusReport) -> None:
+        self.changes.heard.setdefault(arrival.application, []).append(arrival.received_at)
         message = self._message(arrival, report.sms_msg_id)
         if message.is_new and message.send is None and not message.reports:
             self.changes.orphans_found += 1
@@ -222,7 +231,8 @@ class Projection:
         if message.send is None and message.reports:
             self.changes.orphans_bound += 1
         message.send = send if message.send is None else merge_sends(message.send, send)
-        message.registered_at = message.registered_at or arrival.received_at
+        known, came = message.registered_at, arrival.received_at
+        message.registered_at = came if known is None else min(known, came)
         self.changes.sends += 1
 
     def _message(self, arrival: Arrival, sms_msg_id: str) -> Message:
@@ -239,7 +249,14 @@ class Projection:
         key = (arrival.application, uplink.sms_msg_id)
         record = self._known.uplinks.get(key)
         if record is None:
-            record = UplinkRecord(uplink, arrival, arrival.received_at, 0, is_new=True)
+            record = UplinkRecord(
+                uplink,
+                arrival,
+                arrival.received_at,
+                0,
+                is_new=True,
+                intent=self._words.intent_of(uplink.body),
+            )
             self._known.uplinks[key] = record
         else:
             record.redeliveries += 1
@@ -251,21 +268,22 @@ class Projection:
         self._touched_uplinks[key] = record
 
 
-def refold(message: Message, policy: Policy) -> tuple[Folded, Verdict]:
-    """Derive a message's state and verdict from all that is known of it."""
+_NOTHING_FINAL = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
+
+
+def refold(message: Message, policy: Policy) -> Decided:
+    """Derive a message's state and verdict from all that is known of it.
+
+    That a message is overdue does not follow from its reports: what the watchdog has set stays
+    until a new report comes. Another registration of its send, or a report that comes again, tells
+    nothing new.
+    """
     reports = list(message.reports.values())
     folded = fold(message.send, reports, late_delivered=policy.late_delivered)
-    return folded, decide(subject_of(folded), policy.catalogue, policy.waits)
-
-
-def subject_of(folded: Folded, *, overdue: bool = False) -> Subject:
-    """Give what a verdict needs to know of a message."""
-    deciding = folded.deciding
-    return Subject(
-        state=State.OVERDUE if overdue else folded.state,
-        code=folded.code,
-        source=deciding.source if deciding else None,
-        org_code=deciding.org_code if deciding else None,
-        failed_at=folded.failed_at,
-        conflict=folded.conflict,
+    overdue = (
+        message.state_before is State.OVERDUE
+        and not message.new_reports
+        and folded.state in _NOTHING_FINAL
     )
+    verdict = decide(subject_of(folded, overdue=overdue), policy.catalogue, policy.waits)
+    return Decided(message, folded, verdict, overdue)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from receiver.decoding import decode, set_aside
-from receiver.domain import times
+from receiver.domain import rhythm, times
 from receiver.errors import (
     ReceiverError,
     StoreRejectedError,
@@ -23,7 +23,7 @@ from receiver.errors import (
 from receiver.journal import Journal, Row
 from receiver.pacing import Pacer, give_way
 from receiver.projection import Changes, Event, Policy, Projection, keys_of
-from receiver.store import projecting, refolding
+from receiver.store import projecting, refolding, rhythms
 from receiver.store.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +46,7 @@ class Options:
     slice_s: float = 0.003
     overdue_after_us: int = 73 * 3600 * times.SECOND
     journal_kept_us: int = 72 * 3600 * times.SECOND
+    silence: rhythm.Options = field(default_factory=rhythm.Options)
     quarantine: projecting.QuarantineLimits = field(default_factory=projecting.QuarantineLimits)
 
 
@@ -230,7 +231,7 @@ class Projector:
     async def _commit(self, events: list[Event], position: int, pacer: Pacer) -> Changes:
         async with self._store.writing() as connection:
             known = await projecting.load(connection, *keys_of(events))
-            projection = Projection(known)
+            projection = Projection(known, self.policy.words)
             for event in events:
                 projection.apply(event)
                 await pacer.breathe()
@@ -239,6 +240,7 @@ class Projector:
                 await pacer.breathe()
             changes = projection.finish()
             await projecting.save(connection, changes, self._options.quarantine, pacer.breathe)
+            await rhythms.hear(connection, changes.heard, self._clock(), self._options.silence)
             await projecting.save_checkpoint(
                 connection, self._journal.identity, position, self._clock()
             )

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from receiver.domain.messages import State
 from receiver.projection import Decided, Message, Policy, refold
 
 MOST_EXAMPLES = 3  # ids for each kind of change
-_UNHEARD = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +77,11 @@ class Run:
 
 
 def reclassify(message: Message, policy: Policy) -> Refolded:
-    """Fold a stored message again.
-
-    That a message is overdue does not follow from its reports: as long as nothing final came, what
-    the watchdog has set stays.
-    """
-    before = _standing(message.stored)
-    folded, verdict = refold(message, policy)
-    after = Standing(folded.state.value, verdict.category.value if verdict.category else None)
-    if before.state == State.OVERDUE and folded.state in _UNHEARD:
-        after = before
-    return Refolded(Decided(message, folded, verdict), before, after)
+    """Fold a stored message again."""
+    decided = refold(message, policy)
+    category = decided.verdict.category
+    after = Standing(decided.state.value, category.value if category else None)
+    return Refolded(decided, _standing(message.stored), after)
 
 
 def _standing(stored: Mapping[str, Any]) -> Standing:

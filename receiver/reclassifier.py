@@ -227,9 +227,5 @@ def _refolded(found: list[Message], policy: Policy) -> list[Refolded]:
 def _is_changed(refolded: Refolded) -> bool:
     """Tell whether the stored row would be another one."""
     stored = refolded.decided.message.stored
-    if refolded.before != refolded.after:
-        return True
-    if refolded.before.state != refolded.decided.folded.state:  # overdue, and stays so
-        return False
     values = outcome_values(refolded.decided)
     return any(values[name] != stored[name] for name in values)

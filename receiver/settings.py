@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from receiver.datadir import is_secret
+from receiver.domain import optouts
 from receiver.domain.languages import Language
 from receiver.domain.messages import LateDelivered
 from receiver.errors import SettingsError
@@ -131,6 +132,35 @@ class RetentionSettings(_Part):
     quarantine_body_bytes: int = Field(default=64 * 1024, ge=0, le=_MANY)
 
 
+class SilenceSettings(_Part):
+    """When an application has heard no report for too long."""
+
+    floor_minutes: float = Field(default=15.0, gt=0, le=60 * _A_CENTURY_H)
+    factor: float = Field(default=1.5, ge=1, le=1000)
+    days: int = Field(default=8, ge=2, le=366)
+    min_heard: int = Field(default=20, ge=2, le=_MANY)
+
+
+class UplinkSettings(_Part):
+    """What people's own SMSs answer and ask for."""
+
+    answer_within_hours: float = Field(default=168.0, gt=0, le=_A_CENTURY_H)
+    opt_out_words: list[str] = list(optouts.USUAL_OPT_OUT)
+    opt_in_words: list[str] = list(optouts.USUAL_OPT_IN)
+
+    @field_validator("opt_out_words")
+    @classmethod
+    def _check_opt_out_words(cls, words: list[str]) -> list[str]:
+        optouts.fold_words(words)
+        return words
+
+    @field_validator("opt_in_words")
+    @classmethod
+    def _check_opt_in_words(cls, words: list[str], info: ValidationInfo) -> list[str]:
+        optouts.make_words(info.data.get("opt_out_words", ()), words)
+        return words
+
+
 class Settings(BaseSettings):
     """Everything that can be set; each name is `RECEIVER_NAME` in the environment."""
 
@@ -167,6 +197,8 @@ class Settings(BaseSettings):
     projector: ProjectorSettings = ProjectorSettings()
     retry: RetrySettings = RetrySettings()
     retention: RetentionSettings = RetentionSettings()
+    silence: SilenceSettings = SilenceSettings()
+    uplinks: UplinkSettings = UplinkSettings()
 
     @classmethod
     def settings_customise_sources(

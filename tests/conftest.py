@@ -204,8 +204,12 @@ async def rows_of(store: Store, table: Table) -> list[dict[str, Any]]:
 
 
 async def counts_of(store: Store) -> dict[str, int]:
-    """Give the number of rows of every table that holds something."""
-    counts = {name: len(await rows_of(store, table)) for name, table in metadata.tables.items()}
+    """Give the number of rows of every table that holds something but counts of the others."""
+    counts = {
+        name: len(await rows_of(store, table))
+        for name, table in metadata.tables.items()
+        if name not in ("statistics", "rhythms")
+    }
     return {name: count for name, count in counts.items() if count}
 
 

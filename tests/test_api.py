@@ -135,8 +135,8 @@ async def test_a_failed_send_request_registers_nothing(tmp_path: Path) -> None:
 
 MESSAGE_FIELDS = """
     sms_msg_id application state final conflict code org_code status_desc to from country extend
-    reference template_id registered sent_at delivered_at first_report_at last_report_at total parts
-    reports timeline verdict attempts trust
+    reference template_id text_length registered sent_at delivered_at delivery_seconds
+    first_report_at last_report_at total parts anomalies reports timeline verdict attempts trust
 """
 
 
@@ -162,12 +162,16 @@ async def test_a_message_shows_all_that_is_known(tmp_path: Path) -> None:
         "registered": True,
         "sent_at": "2023-11-02T00:00:00Z",
         "delivered_at": UPDATED,
+        "delivery_seconds": 1_116_600.0,  # 12 days, 22 hours and 10 minutes
         "total": 1,
+        "anomalies": ["late"],  # it arrives today
         "trust": "open",
     }
     assert {name: message[name] for name in expected} == expected
     (part,) = message["parts"]
     assert (part["sequence"], part["state"], part["code"]) == (1, "delivered", "DELIVRD")
+    assert (part["expected"], part["reports"]) == (True, 1)
+    assert part["first_report_at"] == part["last_report_at"] == message["last_report_at"]
     (stored,) = message["reports"]
     assert (stored["status"], stored["source"], stored["redeliveries"]) == ("DELIVRD", 2, 0)
     assert stored["raw"]["smsMsgId"] == "delivered"
@@ -219,6 +223,8 @@ IDS = [
     pytest.param("x" * 255, id="longest"),
     pytest.param("..", id="dots"),
     pytest.param("trailing/", id="slash at the end"),
+    pytest.param("a/explain", id="the end of a route"),
+    pytest.param("explain", id="its last word alone"),
 ]
 
 
@@ -232,6 +238,7 @@ async def test_an_id_is_opaque(tmp_path: Path, sms_msg_id: str) -> None:
         answer = await served.api.post("/v1/messages/lookup", json={"ids": [sms_msg_id, "none"]})
         assert ids(answer.json()["messages"]) == [sms_msg_id]
         assert answer.json()["missing"] == ["none"]
+        assert (await served.get(f"{path}/explain"))["sms_msg_id"] == sms_msg_id
 
 
 async def test_case_makes_another_id(tmp_path: Path) -> None:
@@ -386,10 +393,15 @@ async def test_up_to_a_thousand_ids_are_looked_up(tmp_path: Path) -> None:
         b'{"ids": ["a\\u0000b"]}',
         b'{"ids": ["\\ud800"]}',
         b'{"ids": [], "application": 7}',
+        b'{"references": "m1"}',
+        b'{"ids": ["m1"], "extends": [1]}',
         b"\xff",
     ],
-    ids=["empty", "list", "no ids", "text", "number", "NUL", "surrogate", "application", "bytes"],
-)
+    ids=[
+        "empty", "list", "no ids", "text", "number", "NUL", "surrogate", "application",
+        "references", "extends", "bytes",
+    ],
+)  # fmt: skip
 async def test_what_is_no_lookup_is_refused(tmp_path: Path, body: bytes) -> None:
     """A lookup that cannot be understood gets 400."""
     async with a_node(tmp_path) as served:
@@ -430,6 +442,8 @@ async def test_uplinks_are_found_by_every_filter(tmp_path: Path) -> None:
         "created_at": None,
         "redeliveries": 0,
         "trust": "open",
+        "intent": None,
+        "answers": None,
     }
 
 
@@ -457,7 +471,7 @@ async def test_the_quarantine_shows_what_came(tmp_path: Path) -> None:
 
 # --- refusals -----------------------------------------------------------------------------------
 
-LISTS = ("/v1/messages", "/v1/uplinks", "/v1/quarantine")
+LISTS = ("/v1/messages", "/v1/uplinks", "/v1/suppressions", "/v1/quarantine")
 
 
 @pytest.mark.parametrize(
@@ -468,6 +482,9 @@ LISTS = ("/v1/messages", "/v1/uplinks", "/v1/quarantine")
         *(pytest.param(f"{path}?limit=0", id=f"{path} limit 0") for path in LISTS),
         *(pytest.param(f"{path}?limit=1001", id=f"{path} limit too high") for path in LISTS),
         *(pytest.param(f"{path}?since=yesterday", id=f"{path} no time") for path in LISTS),
+        pytest.param("/v1/suppressions?suppressed=all", id="suppressed, neither true nor false"),
+        pytest.param("/v1/uplinks/u1?nonsense=1", id="uplink, unknown name"),
+        pytest.param("/v1/uplinks/a%00b", id="uplink, id with a NUL"),
         pytest.param("/v1/messages?limit=many", id="no number"),
         pytest.param("/v1/messages?limit=-1", id="negative"),
         pytest.param("/v1/messages?limit=%D9%A3", id="digits of another script"),
@@ -485,6 +502,8 @@ LISTS = ("/v1/messages", "/v1/uplinks", "/v1/quarantine")
         pytest.param("/v1/messages?cursor=%F0%9F%98%80", id="cursor that is no ASCII"),
         pytest.param("/v1/messages/m1?nonsense=1", id="message, unknown name"),
         pytest.param("/v1/messages/a%00b", id="id with a NUL"),
+        pytest.param("/v1/messages/m1/explain?nonsense=1", id="explain, unknown name"),
+        pytest.param("/v1/messages/a%00b/explain", id="explain, id with a NUL"),
     ],
 )
 async def test_a_question_that_makes_no_sense_is_refused(tmp_path: Path, query: str) -> None:
@@ -498,8 +517,11 @@ ROUTES = [
     ("POST", "/v1/sends", "write"),
     ("GET", "/v1/messages", "read"),
     ("GET", "/v1/messages/m1", "read"),
+    ("GET", "/v1/messages/m1/explain", "read"),
     ("POST", "/v1/messages/lookup", "read"),
     ("GET", "/v1/uplinks", "read"),
+    ("GET", "/v1/uplinks/u1", "read"),
+    ("GET", "/v1/suppressions", "read"),
     ("GET", "/v1/quarantine", "read"),
     ("GET", "/v1/codes", "read"),
     ("GET", "/v1/codes/DELIVRD", "read"),
@@ -513,6 +535,7 @@ async def test_a_route_wants_its_scope(tmp_path: Path, method: str, path: str, s
     body = b'{"sends": [{"sms_msg_id": "m1"}], "ids": []}'
     async with a_node(tmp_path, api_keys=keys) as served:
         await served.register(sends=[{"sms_msg_id": "m1"}])
+        await served.push(uplink("u1", "15500005172"))
 
         async def ask(authorization: str | None) -> httpx.Response:
             headers = {b"authorization": (authorization or "").encode("latin-1")}
@@ -543,6 +566,8 @@ async def test_a_route_wants_its_scope(tmp_path: Path, method: str, path: str, s
         ("GET", "/v1", 404),
         ("GET", "/v1/nothing", 404),
         ("GET", "/v1/messages/none", 404),
+        ("GET", "/v1/messages/none/explain", 404),
+        ("GET", "/v1/uplinks/none", 404),
         ("GET", "/callbacks/" + TOKEN, 404),
         ("DELETE", "/v1/messages", 405),
         ("PUT", "/v1/messages/m1", 405),

@@ -43,6 +43,7 @@ _BELOW_WEB = (
     "receiver.projector",
     "receiver.reclassification",
     "receiver.reclassifier",
+    "receiver.statistics",
 )
 
 # From the ground up; a name stands for the module and all below it, the longest name decides.
@@ -58,7 +59,16 @@ LAYERS = (
     Layer("receiver.pacing"),
     Layer("receiver.projection", ("receiver.domain",)),
     Layer("receiver.reclassification", ("receiver.domain", "receiver.projection")),
-    Layer("receiver.store", (*_GROUND, "receiver.projection", "receiver.reclassification")),
+    Layer("receiver.statistics", ("receiver.domain",)),
+    Layer(
+        "receiver.store",
+        (
+            *_GROUND,
+            "receiver.projection",
+            "receiver.reclassification",
+            "receiver.statistics",
+        ),
+    ),
     Layer("receiver.settings", (*_GROUND, "receiver.store", "receiver.datadir")),
     Layer(
         "receiver.policies",
@@ -81,6 +91,7 @@ LAYERS = (
     ),
     Layer("receiver.web", _BELOW_WEB),
     Layer("receiver.simulator", ("receiver.domain.times",)),
+    Layer("receiver.client", ("receiver.errors",)),
     Layer("receiver.cli", (*_BELOW_WEB, "receiver.web", "receiver.simulator")),
     Layer("receiver.__main__", ("receiver.cli",)),
 )

@@ -20,9 +20,12 @@ NAMES = {
     "receiver_journal_commit_seconds",
     "receiver_journal_waiting",
     "receiver_last_push_timestamp_seconds",
+    "receiver_opt_outs_total",
     "receiver_orphans",
     "receiver_orphans_bound_total",
+    "receiver_orphans_by_age",
     "receiver_overdue_total",
+    "receiver_pending_by_age",
     "receiver_projector_failures_total",
     "receiver_projector_lag_rows",
     "receiver_projector_lag_seconds",
@@ -30,6 +33,9 @@ NAMES = {
     "receiver_pushes_total",
     "receiver_quarantined_total",
     "receiver_redeliveries_total",
+    "receiver_report_gap_alarm",
+    "receiver_report_gap_seconds",
+    "receiver_report_gap_usual_seconds",
     "receiver_reports_total",
     "receiver_sends_total",
     "receiver_unknown_codes_total",
@@ -104,6 +110,7 @@ async def test_what_happened_is_counted(tmp_path: Path) -> None:
         "receiver_unknown_codes_total": 1,
         "receiver_redeliveries_total": 1,
         "receiver_uplinks_total": 1,
+        "receiver_opt_outs_total intent=opt-out": 1,
         "receiver_sends_total": 2,
         "receiver_orphans": 2,  # b and c
         "receiver_orphans_bound_total": 1,  # a
@@ -111,11 +118,16 @@ async def test_what_happened_is_counted(tmp_path: Path) -> None:
         "receiver_quarantined_total kind=unusable": 1,
         "receiver_delivery_seconds_count": 2,  # a when it was registered, d when it was reported
         "receiver_delivery_seconds_sum": 1200,  # 22:00 to 22:10, twice
+        "receiver_orphans_by_age age=under_1h": 2,
+        "receiver_orphans_by_age age=over_72h": 0,
+        "receiver_pending_by_age age=under_1h application=default": 0,  # a and d are long past
+        "receiver_report_gap_alarm application=default": 0,
         "receiver_projector_lag_rows": 0,
         "receiver_projector_lag_seconds": 0,
         "receiver_journal_waiting": 0,
     }
     assert {name: seen.get(name) for name in expected} == expected
+    assert 0 <= seen["receiver_report_gap_seconds application=default"] < 60
     assert seen["receiver_journal_bytes"] > 0
     assert seen["receiver_last_push_timestamp_seconds application=default"] > 1_700_000_000
 
@@ -134,6 +146,8 @@ async def test_no_label_takes_what_a_stranger_wrote(tmp_path: Path) -> None:
         "category": categories,
         "code": listed,
         "application": {"default"},
+        "intent": {"opt-out", "opt-in"},
+        "age": {"under_1h", "1h_to_6h", "6h_to_24h", "24h_to_72h", "over_72h"},
         "kind": {"status", "batch", "uplink", "unusable", "unknown", "sends"},
         "outcome": {
             "accepted", "unavailable", "unusable", "unknown_token", "wrong_method", "malformed",
@@ -152,6 +166,7 @@ async def test_no_label_takes_what_a_stranger_wrote(tmp_path: Path) -> None:
             await served.push(strange().encode())
             await served.public.request(strange()[:1].strip("%: é") or "X", f"/callbacks/{TOKEN}")
             await served.api.get("/v1/" + strange().replace("%", ""))
+        await served.api.get("/metrics")
         series = 0
         for family in served.metrics.registry.collect():
             for sample in family.samples:

@@ -6,6 +6,8 @@ import pytest
 
 from receiver.domain.events import Arrival, Send, StatusReport, Trust, Uplink
 from receiver.domain.messages import State, fold
+from receiver.domain.optouts import Intent
+from receiver.domain.verdict import subject_of
 from receiver.huawei.catalogue import load_catalogue
 from receiver.projection import (
     Changes,
@@ -20,7 +22,6 @@ from receiver.projection import (
     UplinkArrived,
     UplinkRecord,
     keys_of,
-    subject_of,
 )
 
 NOW = 1_523_600_000_000_000
@@ -220,6 +221,67 @@ def test_first_heard_at() -> None:
     assert only_message(send_first).first_heard_at == NOW - 5
 
 
+NEWS = replace(DELIVERED, status="ACCEPTD", update_time="c")
+
+
+@pytest.mark.parametrize(
+    ("before", "events", "state", "category"),
+    [
+        pytest.param([], [SendRegistered(LATER, SEND)], "overdue", "timeout", id="send again"),
+        pytest.param(
+            [],
+            [SendRegistered(LATER, replace(SEND, total=2))],
+            "overdue",
+            "timeout",
+            id="send again, with more",
+        ),
+        pytest.param(
+            [NEWS], [ReportArrived(LATER, NEWS)], "overdue", "timeout", id="redelivered report"
+        ),
+        pytest.param(
+            [NEWS],
+            [ReportArrived(LATER, NEWS), SendRegistered(LATER, SEND)],
+            "overdue",
+            "timeout",
+            id="both again",
+        ),
+        pytest.param([], [ReportArrived(LATER, NEWS)], "accepted", "accepted", id="new report"),
+        pytest.param(
+            [NEWS],
+            [ReportArrived(LATER, replace(NEWS, status="UNKNOWN"))],
+            "accepted",
+            "accepted",
+            id="another report, which says less",
+        ),
+        pytest.param(
+            [NEWS], [ReportArrived(LATER, DELIVERED)], "delivered", "delivered", id="final report"
+        ),
+        pytest.param(
+            [],
+            [SendRegistered(LATER, replace(SEND, status="E200033"))],
+            "refused",
+            "configuration",
+            id="refused after all",
+        ),
+    ],
+)
+def test_only_news_end_being_overdue(
+    before: list[StatusReport], events: list[Event], state: str, category: str
+) -> None:
+    """Neither a registration again nor a redelivery undoes what the watchdog has set."""
+    first = apply(
+        nothing_known(), SendRegistered(SHOP, SEND), *(ReportArrived(SHOP, r) for r in before)
+    )
+    known = stored(first)
+    for message in known.messages.values():
+        message.state_before = State.OVERDUE
+
+    (decided,) = apply(known, *events).messages
+
+    assert (decided.state, decided.verdict.category) == (state, category)
+    assert decided.overdue == (state == "overdue")
+
+
 def test_uplink_and_its_redelivery() -> None:
     """An uplink that comes again is counted; its first text and arrival stand."""
     first = apply(nothing_known(), UplinkArrived(SHOP, UPLINK))
@@ -227,8 +289,10 @@ def test_uplink_and_its_redelivery() -> None:
         stored(first), UplinkArrived(LATER, UPLINK), UplinkArrived(SHOP, replace(UPLINK, body="x"))
     )
 
-    assert first.uplinks == [UplinkRecord(UPLINK, SHOP, NOW, 0, is_new=True)]
-    assert second.uplinks == [UplinkRecord(UPLINK, SHOP, NOW + 1, 2, is_new=False)]
+    assert first.uplinks == [UplinkRecord(UPLINK, SHOP, NOW, 0, is_new=True, intent=Intent.OPT_OUT)]
+    assert second.uplinks == [
+        UplinkRecord(UPLINK, SHOP, NOW + 1, 2, is_new=False, intent=Intent.OPT_OUT)
+    ]
     assert (first.redeliveries, second.redeliveries) == (0, 2)
     assert not second.messages
 

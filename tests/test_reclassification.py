@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.events import Send, StatusReport
-from receiver.domain.messages import LateDelivered, StoredReport
+from receiver.domain.messages import LateDelivered, State, StoredReport
 from receiver.projection import Message, Policy
 from receiver.reclassification import (
     MOST_EXAMPLES,
@@ -47,6 +47,7 @@ def a_message(
         sms_msg_id=f"m{number}",
         send=send,
         reports={stored.key: stored for stored in reports},
+        state_before=State(before.state),
         stored={"state": before.state, "category": before.category},
     )
 

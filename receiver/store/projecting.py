@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.entries import Category
 from receiver.domain.messages import State
 from receiver.projection import (
     Changes,
@@ -18,7 +19,8 @@ from receiver.projection import (
     Quarantined,
     UplinkRecord,
 )
-from receiver.store import bulk, records
+from receiver.statistics import SOURCES, Deltas
+from receiver.store import bulk, records, suppressing
 from receiver.store.schema import (
     NOT_DELIVERED,
     ORPHANED,
@@ -28,6 +30,7 @@ from receiver.store.schema import (
     reports,
     uplinks,
 )
+from receiver.store.statistics import write_deltas
 
 _T = TypeVar("_T")
 
@@ -130,6 +133,7 @@ async def save(
     await bulk.update_rows(connection, messages, _MESSAGE_KEY, rows.reported_messages)
     await bulk.insert_rows(connection, reports, rows.new_reports)
     await bulk.update_rows(connection, reports, _REPORT_KEY, rows.changed_reports)
+    await write_deltas(connection, rows.deltas)
     await _save_uplinks(connection, changes.uplinks)
     await _save_quarantined(connection, changes.quarantined, limits)
 
@@ -143,10 +147,12 @@ class _Rows:
         self.reported_messages: list[records.Values] = []  # only in what reports change
         self.new_reports: list[records.Values] = []
         self.changed_reports: list[records.Values] = []
+        self.deltas = Deltas()
 
     def take(self, decided: Decided) -> None:
         """Add one message that changed."""
         message, values = decided.message, records.message_values(decided)
+        self.deltas.move(None if message.is_new else message.stored, values)
         if message.is_new:
             self.new_messages.append(values)
         elif _differ_elsewhere(values, message.stored):
@@ -171,6 +177,7 @@ async def _save_uplinks(connection: AsyncConnection, changed: Sequence[UplinkRec
         await connection.execute(insert(uplinks), new)
     again = [records.uplink_values(record) for record in changed if not record.is_new]
     await bulk.update_rows(connection, uplinks, ("application", "sms_msg_id"), again)
+    await suppressing.hear(connection, changed)
 
 
 async def _save_quarantined(
@@ -198,8 +205,9 @@ async def save_checkpoint(
 
 async def mark_overdue(connection: AsyncConnection, *, heard_before: int, limit: int) -> int:
     """Mark registered messages that stayed without a final report; give how many."""
+    await take_turn(connection)
     silent = (
-        select(messages.c.id)
+        select(messages.c.id, *(messages.c[name] for name in SOURCES))
         .where(
             NOT_DELIVERED,
             messages.c.state.in_((State.PENDING, State.ACCEPTED, State.UNKNOWN)),
@@ -209,12 +217,17 @@ async def mark_overdue(connection: AsyncConnection, *, heard_before: int, limit:
         )
         .limit(limit)
     )
-    done = await connection.execute(
-        update(messages)
-        .where(messages.c.id.in_(silent))
-        .values(state=State.OVERDUE.value, category="timeout")
-    )
-    return done.rowcount
+    found = [dict(row) for row in (await connection.execute(silent)).mappings()]
+    if not found:
+        return 0
+    marks = {"state": State.OVERDUE.value, "category": Category.TIMEOUT.value}
+    deltas = Deltas()
+    for row in found:
+        deltas.move(row, {**row, **marks})
+    ids = [row["id"] for row in found]
+    await connection.execute(update(messages).where(messages.c.id.in_(ids)).values(marks))
+    await write_deltas(connection, deltas)
+    return len(found)
 
 
 async def count_orphans(connection: AsyncConnection) -> int:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, Table, TextClause, select
+from sqlalchemy import ColumnElement, Select, Table, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import State
@@ -70,6 +70,8 @@ class StoredMessage:
 
 
 Row = dict[str, Any]
+Key = Literal["reference", "extend"]  # by which an application finds its messages
+_VALUES_AT_ONCE = 200  # SQLite joins up to 500 queries in one
 
 
 async def find_messages(
@@ -80,6 +82,56 @@ async def find_messages(
     if application is not None:
         query = query.where(messages.c.application == application)
     return await _with_reports(connection, await _rows(connection, query))
+
+
+async def load_messages(
+    connection: AsyncConnection, row_ids: Iterable[int]
+) -> dict[int, StoredMessage]:
+    """Give messages by the ids of their rows, which are in no answer."""
+    query = select(messages).where(messages.c.id.in_(list(row_ids)))
+    found = await _with_reports(connection, await _rows(connection, query))
+    return {stored.row_id: stored for stored in found}
+
+
+async def find_by_key(
+    connection: AsyncConnection,
+    key: Key,
+    values: Sequence[str],
+    *,
+    most: int,
+    application: str | None = None,
+) -> dict[str, list[int]]:
+    """Find the rows of messages by a key of the application's own, newest first.
+
+    Args:
+        connection: to the store.
+        key: which one.
+        values: exact.
+        most: rows for each value; a campaign may have sent a million messages under one.
+        application: None for all.
+    """
+    found: dict[str, list[int]] = {value: [] for value in values}
+    for start in range(0, len(values), _VALUES_AT_ONCE):
+        some = values[start : start + _VALUES_AT_ONCE]
+        parameters = {f"value_{place}": value for place, value in enumerate(some)}
+        if application is not None:
+            parameters["application"] = application
+        query = _newest_of_each(key, len(some), most, narrowed=application is not None)
+        for place, row_id in await connection.execute(query, parameters):
+            found[some[place]].append(row_id)
+    return {value: sorted(rows, reverse=True) for value, rows in found.items()}
+
+
+def _newest_of_each(key: Key, values: int, most: int, *, narrowed: bool) -> TextClause:
+    """Write a query that walks an index to its newest rows, once for each value."""
+    condition = " AND application = :application" if narrowed else ""
+    return text(
+        " UNION ALL ".join(
+            f"SELECT {place} AS place, id FROM (SELECT id FROM messages "  # noqa: S608 - our own
+            f"WHERE {key} = :value_{place}{condition} ORDER BY id DESC LIMIT {most}) AS of_{place}"
+            for place in range(values)
+        )
+    )
 
 
 async def list_messages(
@@ -118,6 +170,16 @@ async def list_uplinks(connection: AsyncConnection, wanted: UplinkFilter, page: 
         },
     ) + _between(uplinks.c.received_at, wanted.since, wanted.until)
     return await _rows(connection, _page(uplinks, conditions, page))
+
+
+async def find_uplinks(
+    connection: AsyncConnection, sms_msg_id: str, application: str | None = None
+) -> list[Row]:
+    """Give the uplinks with an id (of all applications, unless one is named)."""
+    query = select(uplinks).where(uplinks.c.sms_msg_id == sms_msg_id)
+    if application is not None:
+        query = query.where(uplinks.c.application == application)
+    return await _rows(connection, query)
 
 
 async def list_quarantine(

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from receiver.domain.durations import delivery_time_us
 from receiver.domain.events import Arrival, Send, StatusReport, Trust, Uplink
 from receiver.domain.messages import State, StoredReport
 from receiver.domain.numbers import country_of, normalise
+from receiver.domain.optouts import Intent
 from receiver.projection import Decided, Message, Quarantined, UplinkRecord
 
 Values = dict[str, Any]
@@ -28,7 +30,7 @@ def outcome_values(decided: Decided) -> Values:
     """Give the columns of `messages` that are named by `OUTCOME`."""
     folded, category = decided.folded, decided.verdict.category
     return {
-        "state": folded.state.value,
+        "state": decided.state.value,
         "final": folded.final,
         "conflict": folded.conflict,
         "code": folded.code,
@@ -77,9 +79,13 @@ def read_message(row: Mapping[str, Any]) -> Message:
         send=load_send(row["send"]) if row["send"] else None,
         registered_at=row["registered_at"],
         state_before=State(row["state"]),
-        delivery_known_before=row["delivered_at"] is not None and row["sent_at"] is not None,
+        delivery_known_before=_delivery_time(row) is not None,
         stored=row,
     )
+
+
+def _delivery_time(row: Mapping[str, Any]) -> int | None:
+    return delivery_time_us(row["sent_at"], row["delivered_at"], row["last_report_at"])
 
 
 def report_values(message_id: int, stored: StoredReport) -> Values:
@@ -147,6 +153,7 @@ def uplink_values(record: UplinkRecord) -> Values:
         "last_received_at": record.last_received_at,
         "redeliveries": record.redeliveries,
         "raw": _to_json(uplink.raw),
+        "intent": record.intent.value if record.intent else None,
     }
 
 
@@ -162,7 +169,14 @@ def read_uplink(row: Mapping[str, Any]) -> UplinkRecord:
         raw=json.loads(row["raw"]),
     )
     arrival = Arrival(row["application"], row["received_at"], Trust(row["trust"]))
-    return UplinkRecord(uplink, arrival, row["last_received_at"], row["redeliveries"], is_new=False)
+    return UplinkRecord(
+        uplink,
+        arrival,
+        row["last_received_at"],
+        row["redeliveries"],
+        is_new=False,
+        intent=Intent(row["intent"]) if row["intent"] else None,
+    )
 
 
 def quarantine_values(quarantined: Quarantined, body_bytes: int) -> Values:

@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.projection import Decided, Message
 from receiver.reclassification import Change, Run, Standing
+from receiver.statistics import Deltas
 from receiver.store import bulk, records
 from receiver.store.schema import messages, reclassifications, reports
+from receiver.store.statistics import write_deltas
 
 _KEY = ("id",)
 # The larger part of a report is `raw`, what it came as; nothing of it is folded.
@@ -81,8 +83,14 @@ async def read_slice(
 
 async def write_outcomes(connection: AsyncConnection, changed: Iterable[Decided]) -> None:
     """Write what has become of messages; nothing else of them is touched."""
-    rows = [{"id": one.message.id, **records.outcome_values(one)} for one in changed]
+    rows: list[records.Values] = []
+    deltas = Deltas()
+    for one in changed:
+        outcome = records.outcome_values(one)
+        rows.append({"id": one.message.id, **outcome})
+        deltas.move(one.message.stored, {**one.message.stored, **outcome})
     await bulk.update_rows(connection, messages, _KEY, rows)
+    await write_deltas(connection, deltas)
 
 
 async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[records.Values]:

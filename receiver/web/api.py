@@ -8,18 +8,24 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from receiver.errors import JournalUnavailableError, StoreUnavailableError
 from receiver.web.callbacks import RETRY_AFTER_S
 from receiver.web.codes import Codes
 from receiver.web.endpoints import Parts
+from receiver.web.explaining import Explaining
+from receiver.web.finding import Finding
 from receiver.web.lookups import Lookups
 from receiver.web.problems import MEDIA_TYPE, Problem, document
 from receiver.web.process import Process
 from receiver.web.reclassifying import Reclassifying
 from receiver.web.registering import Registering
 from receiver.web.requests import ProblemError
+from receiver.web.statistics import Statistics
+from receiver.web.suppressions import Suppressions
+from receiver.web.uplinks import Uplinks
 
 _log = structlog.get_logger(__name__)
 
@@ -39,17 +45,38 @@ class _Opaque(Convertor[str]):
 register_url_convertor("opaque", _Opaque())
 
 
+class _ByLastWord(Route):
+    """A route whose last word stands in the URL as it is: escaped it belongs to an opaque id."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Tell whether a request is for this route."""
+        word = self.path.rpartition("/")[2]
+        if not scope.get("raw_path", b"").endswith(f"/{word}".encode()):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
 def make_api(parts: Parts) -> Starlette:
     """Make the ASGI application of the private listener."""
     registering, lookups = Registering(parts), Lookups(parts)
+    finding, explaining = Finding(parts), Explaining(parts)
     codes, reclassifying, process = Codes(parts), Reclassifying(parts), Process(parts)
+    statistics = Statistics(parts)
+    uplinks, suppressions = Uplinks(parts), Suppressions(parts)
     return Starlette(
         routes=[
             Route("/v1/sends", registering.register, methods=["POST"]),
             Route("/v1/messages", lookups.messages, methods=["GET"]),
-            Route("/v1/messages/lookup", lookups.lookup, methods=["POST"]),
+            Route("/v1/messages/lookup", finding.lookup, methods=["POST"]),
+            _ByLastWord(
+                "/v1/messages/{sms_msg_id:opaque}/explain", explaining.explain, methods=["GET"]
+            ),
             Route("/v1/messages/{sms_msg_id:opaque}", lookups.message, methods=["GET"]),
-            Route("/v1/uplinks", lookups.uplinks, methods=["GET"]),
+            Route("/v1/stats", statistics.count, methods=["GET"]),
+            Route("/v1/stats/silence", statistics.silence, methods=["GET"]),
+            Route("/v1/uplinks", uplinks.uplinks, methods=["GET"]),
+            Route("/v1/uplinks/{sms_msg_id:opaque}", uplinks.uplink, methods=["GET"]),
+            Route("/v1/suppressions", suppressions.suppressions, methods=["GET"]),
             Route("/v1/quarantine", lookups.quarantine, methods=["GET"]),
             Route("/v1/codes", codes.codes, methods=["GET"]),
             Route("/v1/codes/{code:opaque}", codes.code, methods=["GET"]),

@@ -14,7 +14,8 @@ import structlog
 
 from receiver import __version__, journal, projector
 from receiver.datadir import DataDirectory, held
-from receiver.domain import times
+from receiver.domain import rhythm, times
+from receiver.domain.durations import delivery_time_us
 from receiver.domain.messages import State
 from receiver.errors import JournalUnavailableError, StoreUnavailableError
 from receiver.journal import Commit, Entry, Journal, Settle
@@ -33,6 +34,7 @@ from receiver.web.callbacks import PREFIX, Address, Callbacks
 from receiver.web.endpoints import Health, Parts
 from receiver.web.http1 import Limits
 from receiver.web.server import PrivateListener, PublicListener, bind
+from receiver.web.watching import Watch
 
 _log = structlog.get_logger(__name__)
 
@@ -125,6 +127,15 @@ class Node:
         keys += [
             make_key(key.name, key.key.get_secret_value(), key.scopes) for key in settings.api_keys
         ]
+        silence = _silence_options(settings)
+        self._watch = Watch(
+            self._store,
+            metrics,
+            list(applications),
+            silence,
+            clock=now,
+            heard_until=self._heard_until,
+        )
         self._parts = Parts(
             store=self._store,
             policy=self._policy,
@@ -138,6 +149,10 @@ class Node:
             refresh_metrics=self._refresh_metrics,
             health=self._health,
             reclassifier=self._reclassifier,
+            silence=silence,
+            heard_until=self._heard_until,
+            overdue_after_us=_projector_options(settings).overdue_after_us,
+            answer_within_us=round(settings.uplinks.answer_within_hours * 3600 * times.SECOND),
             max_body_bytes=settings.api_max_body_bytes,
             metrics_need_key=settings.metrics_need_key,
         )
@@ -219,6 +234,12 @@ class Node:
         metrics.lag_rows.set(self._journal.last_position - position)
         oldest = await self._journal.arrival_after(position)
         metrics.lag_seconds.set(0 if oldest is None else max(0, now() - oldest) / times.SECOND)
+        await self._watch.look()
+
+    async def _heard_until(self) -> int:
+        """Give the time up to which the store knows all that was heard."""
+        oldest = await self._journal.arrival_after(self._projector.position)
+        return now() if oldest is None else min(oldest, now())
 
     def _count_changes(self, changes: Changes) -> None:
         metrics, catalogue = self._metrics, self._policy.catalogue
@@ -235,12 +256,14 @@ class Node:
             if folded.state is not State.DELIVERED or message.delivery_known_before:
                 continue
             sent_at = message.send.sent_at if message.send else None
-            if sent_at is not None and folded.delivered_at is not None:
-                seconds = (folded.delivered_at - sent_at) / times.SECOND
-                if seconds >= 0:  # the clocks of the platform's machines differ
-                    metrics.delivery_seconds.observe(seconds)
+            taken = delivery_time_us(sent_at, folded.delivered_at, folded.last_report_at)
+            if taken is not None:
+                metrics.delivery_seconds.observe(taken / times.SECOND)
         metrics.redeliveries.inc(changes.redeliveries)
         metrics.uplinks.inc(sum(uplink.is_new for uplink in changes.uplinks))
+        for uplink in changes.uplinks:
+            if uplink.is_new and uplink.intent:
+                metrics.opt_outs.labels(uplink.intent.value).inc()
         metrics.sends.inc(changes.sends)
         metrics.orphans.inc(changes.orphans_found - changes.orphans_bound)
         metrics.orphans_bound.inc(changes.orphans_bound)
@@ -264,10 +287,21 @@ def _projector_options(settings: Settings) -> projector.Options:
         slice_s=settings.projector.slice_milliseconds / 1000,
         overdue_after_us=round(settings.projector.overdue_after_hours * hour),
         journal_kept_us=round(settings.retention.journal_hours * hour),
+        silence=_silence_options(settings),
         quarantine=QuarantineLimits(
             rows=settings.retention.quarantine_rows,
             body_bytes=settings.retention.quarantine_body_bytes,
         ),
+    )
+
+
+def _silence_options(settings: Settings) -> rhythm.Options:
+    silence = settings.silence
+    return rhythm.Options(
+        floor_us=round(silence.floor_minutes * 60 * times.SECOND),
+        factor=silence.factor,
+        days=silence.days,
+        min_heard=silence.min_heard,
     )
 
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import Response
 
+from receiver.domain import rhythm
 from receiver.domain.languages import Language
 from receiver.domain.texts import is_storable
 from receiver.journal import Entry
@@ -53,6 +54,10 @@ class Parts:
     refresh_metrics: Callable[[], Awaitable[None]]
     health: Callable[[], Awaitable[Health]]
     reclassifier: Reclassifier
+    silence: rhythm.Options
+    heard_until: Callable[[], Awaitable[int]]  # up to when the store knows all that was heard
+    overdue_after_us: int
+    answer_within_us: int  # how long after a message an uplink can answer it
     max_body_bytes: int
     metrics_need_key: bool
 

@@ -89,17 +89,21 @@ class Query:
 
     def text(self, name: str) -> str | None:
         """Give a parameter as it stands; an empty one is refused, for a script may have lost it."""
-        self._asked.add(name)
-        given = self._parameters.getlist(name)
+        given = self.texts(name)
         if len(given) > 1:
             raise bad(f"`{name}` stands twice.")
-        if not given:
-            return None
-        if given[0] == "":
-            raise bad(f"`{name}` is empty; leave it out or give it a value.")
-        if len(given[0]) > _LONGEST_PARAMETER or not is_storable(given[0]):
-            raise bad(f"`{name}` is too long or holds characters that nothing stored can hold.")
-        return given[0]
+        return given[0] if given else None
+
+    def texts(self, name: str) -> list[str]:
+        """Give a parameter that may stand several times; none of them may be empty."""
+        self._asked.add(name)
+        given = self._parameters.getlist(name)
+        for text in given:
+            if text == "":
+                raise bad(f"`{name}` is empty; leave it out or give it a value.")
+            if len(text) > _LONGEST_PARAMETER or not is_storable(text):
+                raise bad(f"`{name}` is too long or holds characters that nothing stored can hold.")
+        return given
 
     def number(self, name: str) -> str | None:
         """Give a phone number; a `+` that was not escaped came as a blank and is put back."""
@@ -115,6 +119,13 @@ class Query:
             return None
         try:
             return make(text)
+        except ValueError:
+            raise bad(f"`{name}` must be {allowed}.") from None
+
+    def any_of(self, name: str, make: Callable[[str], _T], allowed: str) -> list[_T]:
+        """Give a parameter that may stand several times, made as by `one_of`."""
+        try:
+            return [make(text) for text in self.texts(name)]
         except ValueError:
             raise bad(f"`{name}` must be {allowed}.") from None
 

@@ -1,16 +1,19 @@
 """Domain values -> the JSON of the private API."""
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
+from receiver.domain.anomalies import anomalies
+from receiver.domain.durations import delivery_time_us
 from receiver.domain.entries import Entry, Match
 from receiver.domain.languages import Language
-from receiver.domain.messages import Folded, Part, State, StoredReport, fold
+from receiver.domain.messages import Folded, Part, State, StoredReport, by_part, fold
 from receiver.domain.numbers import normalise
 from receiver.domain.reasons import explain_match
-from receiver.domain.times import to_rfc3339
-from receiver.domain.verdict import Verdict, action_of, decide
-from receiver.projection import Policy, subject_of
+from receiver.domain.times import SECOND, to_rfc3339
+from receiver.domain.verdict import Verdict, action_of, decide, subject_of
+from receiver.projection import Policy
 from receiver.reclassification import Run
 from receiver.reclassifier import Phase
 from receiver.store.queries import Row, StoredMessage
@@ -46,13 +49,16 @@ def message_json(stored: StoredMessage, policy: Policy, language: Language) -> J
         "extend": folded.extend,
         "reference": send.reference if send else None,
         "template_id": send.template_id if send else None,
+        "text_length": send.text_length if send else None,
         "registered": send is not None,
         "sent_at": _time(send.sent_at) if send else None,
         "delivered_at": _time(folded.delivered_at),
+        "delivery_seconds": _delivery_seconds(stored, folded),
         "first_report_at": _time(folded.first_report_at),
         "last_report_at": _time(folded.last_report_at),
         "total": folded.total,
-        "parts": [_part_json(part) for part in folded.parts],
+        "parts": _parts_json(folded, reports),
+        "anomalies": [anomaly.value for anomaly in anomalies(send, reports)],
         "reports": [_report_json(report) for report in reports],
         "timeline": _timeline(stored, folded, reports),
         "verdict": verdict_json(verdict),
@@ -76,22 +82,6 @@ def verdict_json(verdict: Verdict) -> Json:
         "duplicate_risk": verdict.duplicate_risk,
         "why": verdict.why,
         "catalogue": verdict.catalogue,
-    }
-
-
-def uplink_json(row: Row) -> Json:
-    """Write one uplink."""
-    return {
-        "sms_msg_id": row["sms_msg_id"],
-        "application": row["application"],
-        "from": row["from_number"],
-        "to": row["to_number"],
-        "body": row["body"],
-        "original_body": row["original_body"],
-        "created_at": _time(row["created_at"]),
-        "received_at": _time(row["received_at"]),
-        "redeliveries": row["redeliveries"],
-        "trust": row["trust"],
     }
 
 
@@ -183,15 +173,31 @@ def match_json(match: Match, status: str, language: Language) -> Json:
     }
 
 
-def _part_json(part: Part) -> Json:
+def _delivery_seconds(stored: StoredMessage, folded: Folded) -> float | None:
+    send = stored.message.send
+    sent_at = send.sent_at if send else None
+    taken = delivery_time_us(sent_at, folded.delivered_at, folded.last_report_at)
+    return None if taken is None else taken / SECOND
+
+
+def _parts_json(folded: Folded, reports: list[StoredReport]) -> list[Json]:
+    heard = by_part(reports, folded.total)
+    return [_part_json(part, heard.get(part.sequence, ())) for part in folded.parts]
+
+
+def _part_json(part: Part, reports: Sequence[StoredReport]) -> Json:
     report = part.report
     return {
         "sequence": part.sequence,
+        "expected": not part.extra,
         "state": part.state.value,
         "code": report.status if report else None,
         "source": report.source if report else None,
         "updated_at": _time(report.updated_at) if report else None,
         "conflict": part.conflict,
+        "reports": len(reports),
+        "first_report_at": _time(min((s.received_at for s in reports), default=None)),
+        "last_report_at": _time(max((s.last_received_at for s in reports), default=None)),
     }
 
 
