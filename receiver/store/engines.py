@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from receiver.errors import StoreUnavailableError
+from receiver.store.driver import Connection
 
 BUSY_TIMEOUT_S = 2.0
 READERS = 4
@@ -31,11 +33,15 @@ def sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
     """Make the engine of the one writer or of the readers of a SQLite file."""
     file = Path(url.database or "").absolute()
     mode = "rwc" if writing else "ro"
+
+    async def connect() -> aiosqlite.Connection:
+        return await Connection(f"{file.as_uri()}?mode={mode}", timeout=BUSY_TIMEOUT_S)
+
     engine = create_async_engine(
-        url.set(database=f"file:{file}", query={"mode": mode, "uri": "true"}),
+        url,
+        async_creator=connect,
         pool_size=1 if writing else READERS,
         max_overflow=0,
-        connect_args={"timeout": BUSY_TIMEOUT_S},
         hide_parameters=True,  # an error must not carry numbers and texts into a log
     )
     pragmas = ["foreign_keys = ON"]
