@@ -71,8 +71,13 @@ messages = Table(
 )
 Index("uq_messages_sms_msg_id_application", messages.c.sms_msg_id, messages.c.application,
       unique=True)  # fmt: skip
-Index("ix_messages_to_number", messages.c.to_number, messages.c.id)
-Index("ix_messages_occurred_at", messages.c.occurred_at)
+
+# Lists are in the order of this, whatever else they ask for: each index ends with it, so that a
+# page of any period is a range.
+NEWEST_FIRST = (messages.c.occurred_at.desc(), messages.c.id.desc())
+_TIME = (messages.c.occurred_at, messages.c.id)
+Index("ix_messages_to_number", messages.c.to_number, *_TIME)
+Index("ix_messages_occurred_at", *_TIME)
 
 # Most messages are delivered, and those are found by walking the newest; only the others need an
 # index by what became of them. Queries repeat the condition so that the planner may use these.
@@ -87,8 +92,8 @@ for _name, _column, _where in (
     ("ix_messages_extend", messages.c.extend, _EXTENDED),
     ("ix_messages_reference", messages.c.reference, _REFERENCED),
 ):
-    Index(_name, _column, messages.c.id, sqlite_where=_where, postgresql_where=_where)
-Index("ix_messages_orphans", messages.c.id, sqlite_where=ORPHANED, postgresql_where=ORPHANED)
+    Index(_name, _column, *_TIME, sqlite_where=_where, postgresql_where=_where)
+Index("ix_messages_orphans", *_TIME, sqlite_where=ORPHANED, postgresql_where=ORPHANED)
 
 reports = Table(
     "reports",
