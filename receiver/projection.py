@@ -16,6 +16,7 @@ from receiver.domain.messages import (
     report_key,
 )
 from receiver.domain.optouts import USUAL_WORDS, Intent, Words
+from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.verdict import RetryWaits, Verdict, decide, subject_of
 
 Key = tuple[str, str]  # application, smsMsgId
@@ -150,6 +151,7 @@ class Policy:
     late_delivered: LateDelivered = "wins"
     waits: RetryWaits = field(default_factory=RetryWaits)
     words: Words = USUAL_WORDS
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     @property
     def name(self) -> str:

@@ -76,7 +76,7 @@ AnyRule = Rule | ReportRule | PartsRule | StateRule | CodeRule | PolicyRule | Si
 class Reason:
     """A rule that was applied, and to what."""
 
-    rule: AnyRule
+    rule: StrEnum  # of `AnyRule`, or of what another module explains in the same way
     words: Spoken
     facts: Mapping[str, str | int] = field(default_factory=dict)
 

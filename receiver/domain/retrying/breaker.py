@@ -1,0 +1,125 @@
+"""The breaker: when a code's share of failures jumps, its retries wait and one probe goes first."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from receiver.domain.times import SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOptions:
+    """When a breaker opens, and how long its retries wait."""
+
+    recent_s: int = 900  # how long messages count as recent
+    baseline_s: int = 86_400  # how long before that is the baseline
+    failures: int = 20  # fewer recent failures with the code open nothing
+    share: float = 0.3  # of the recent messages that came to their end; less opens nothing
+    factor: float = 3.0  # and so many times the share of the baseline
+    pause_s: int = 300  # before the first probe; each failed probe doubles it
+    cap_s: int = 3600
+    probe_s: int = 600  # a probe of which nothing is heard for so long is given up
+
+
+class Position(StrEnum):
+    """Where a breaker stands."""
+
+    CLOSED = "closed"  # retries go
+    OPEN = "open"  # retries wait
+    HALF_OPEN = "half-open"  # one probe may go, or has gone
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Messages that came to their end within a stretch, and those of them that failed so."""
+
+    ended: int = 0
+    failures: int = 0  # with the breaker's code
+
+    @property
+    def share(self) -> float:
+        """The share of failures; 0 where nothing ended."""
+        return self.failures / self.ended if self.ended else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """The state of one breaker: of an application's code with one channel or country."""
+
+    position: Position = Position.CLOSED
+    pause_s: int = 0  # of the present opening
+    until: int = 0  # microseconds: open until then; half-open: a probe is out until then
+
+
+CLOSED = Breaker()
+
+
+class Result(StrEnum):
+    """What became of a probe."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"  # with the breaker's code
+    OTHER = "other"  # failed otherwise, or was not sent: it tells nothing
+
+
+def jumped(recent: Counts, baseline: Counts, options: BreakerOptions) -> bool:
+    """Tell whether failures are many, and many more than usual."""
+    return (
+        recent.failures >= options.failures
+        and recent.share >= options.share
+        and recent.share >= options.factor * baseline.share
+    )
+
+
+def observe(
+    state: Breaker, recent: Counts, baseline: Counts, options: BreakerOptions, now: int
+) -> Breaker:
+    """Give the state after a look at the counts and the clock.
+
+    Closed, it opens when failures jump. Open, its pause ends in half-open. It closes without a
+    probe when enough recent messages ended and the share is half of what opens: first sends tell
+    as much as a probe.
+    """
+    if state.position is Position.CLOSED:
+        if not jumped(recent, baseline, options):
+            return CLOSED
+        return _open(options.pause_s, now)
+    if recent.ended >= options.failures and recent.share < options.share / 2:
+        return CLOSED
+    return at(state, now)
+
+
+def at(state: Breaker, now: int) -> Breaker:
+    """Give the state as the clock has it: a pause that is over, a probe that was given up."""
+    if state.position is Position.CLOSED or now < state.until:
+        return state
+    return Breaker(Position.HALF_OPEN, state.pause_s)
+
+
+def waits_until(state: Breaker, now: int) -> int | None:
+    """Give until when a retry waits, microseconds; None: it may go (as the probe if not closed)."""
+    current = at(state, now)
+    if current.position is Position.CLOSED or current.until <= now:
+        return None
+    return current.until
+
+
+def probe_sent(state: Breaker, options: BreakerOptions, now: int) -> Breaker:
+    """Give the state when a probe has gone: until it is heard of, nothing else goes."""
+    return replace(state, position=Position.HALF_OPEN, until=now + options.probe_s * SECOND)
+
+
+def probe_ended(state: Breaker, result: Result, options: BreakerOptions, now: int) -> Breaker:
+    """Give the state when a probe has been heard of."""
+    if state.position is Position.CLOSED:
+        return state
+    match result:
+        case Result.DELIVERED:
+            return CLOSED
+        case Result.FAILED:
+            return _open(min(2 * state.pause_s, options.cap_s), now)
+        case Result.OTHER:
+            return Breaker(Position.HALF_OPEN, state.pause_s)
+
+
+def _open(pause_s: int, now: int) -> Breaker:
+    return Breaker(Position.OPEN, pause_s, now + pause_s * SECOND)

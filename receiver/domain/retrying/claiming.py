@@ -1,0 +1,178 @@
+"""Whether a retry that is due may go now: what changes by the minute, judged when it is claimed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from receiver.domain.retrying.breaker import CLOSED, Breaker, Position, at, waits_until
+from receiver.domain.retrying.limits import Limit, free_from
+from receiver.domain.retrying.planning import Candidate, Plan, resolved_for
+from receiver.domain.retrying.policy import Kind, RetryPolicy
+from receiver.domain.retrying.resolving import Resolved
+from receiver.domain.retrying.sentences import Hold, Went, retry_reason
+from receiver.domain.retrying.windows import first_free, wall_clock
+from receiver.domain.retrying.zones import zones_of
+from receiver.domain.sentences import Reason
+from receiver.domain.times import SECOND, to_rfc3339
+
+DAY = 24 * 3600 * SECOND
+
+
+class Decision(StrEnum):
+    """What becomes of a retry that is due."""
+
+    GO = "go"
+    LATER = "later"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A send to the number."""
+
+    at: int  # microseconds
+    kind: Kind | None = None  # None: not known, it counts for every kind
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A breaker that a retry has to do with."""
+
+    scope: str  # what it watches besides the code: a channel or a country
+    breaker: Breaker = CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the moment says about one retry."""
+
+    suppressed: str | None = None  # why the number is not to be sent to; None: it is not
+    recent: tuple[Sent, ...] = ()  # to the number within the last 24 hours, claimed ones too
+    chain: tuple[int, ...] = ()  # when the chain's sends were, microseconds
+    sends_today: int = 0  # of the application since midnight UTC, retries included
+    retries_today: int = 0  # of these, and those that are claimed at the moment
+    breakers: tuple[Watched, ...] = ()  # of the code with the channel, and with the country
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether a retry goes now."""
+
+    decision: Decision
+    until: int | None = None  # microseconds, with LATER: put it back with this as `due_at`
+    reason: Hold | None = None  # the first thing that holds it back
+    steps: tuple[Reason, ...] = ()
+    probe: bool = False  # it goes as the probe of each breaker that is not closed
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """One thing that holds a retry back."""
+
+    hold: Hold
+    until: int
+    said: Reason
+
+
+def admit(
+    candidate: Candidate, planned: Plan, context: Context, policy: RetryPolicy, now: int
+) -> Admission:
+    """Judge a retry that is due.
+
+    The checks in their order: suppressed, deadline, hours, limits of the number, budget, breakers.
+    It waits until the last of what holds it back is over, and until an allowed hour after that;
+    where that is past the deadline it never goes.
+
+    Args:
+        candidate: the facts as they are now.
+        planned: what `plan` makes of them now; one that has no `due_at` must not come here.
+        context: what the moment says.
+        policy: the rules.
+        now: microseconds.
+
+    Raises:
+        ValueError: nothing is planned.
+    """
+    if planned.due_at is None or planned.deadline is None:
+        raise ValueError("nothing is planned")
+    if context.suppressed is not None:
+        said = retry_reason(Hold.SUPPRESSED, why=context.suppressed)
+        return Admission(Decision.NEVER, reason=Hold.SUPPRESSED, steps=(said,))
+    over = retry_reason(Hold.DEADLINE, deadline=to_rfc3339(planned.deadline))
+    if now > planned.deadline:
+        return Admission(Decision.NEVER, reason=Hold.DEADLINE, steps=(over,))
+    resolved = resolved_for(candidate, policy)
+    held = list(_holds(candidate, context, policy, resolved, now))
+    if not held:
+        return _go(context, now)
+    zones = zones_of(candidate.number, policy.zone)
+    until = first_free(max(one.until for one in held), resolved.blocked, zones)
+    steps = tuple(one.said for one in held)
+    if until is None or until > planned.deadline:
+        return Admission(Decision.NEVER, reason=held[0].hold, steps=(*steps, over))
+    return Admission(Decision.LATER, until, held[0].hold, steps)
+
+
+def _go(context: Context, now: int) -> Admission:
+    probing = any(at(one.breaker, now).position is not Position.CLOSED for one in context.breakers)
+    said = retry_reason(Went.PROBE if probing else Went.ADMITTED)
+    return Admission(Decision.GO, steps=(said,), probe=probing)
+
+
+def _holds(
+    candidate: Candidate, context: Context, policy: RetryPolicy, resolved: Resolved, now: int
+) -> Iterator[_Held]:
+    yield from _hours(candidate, policy, resolved, now)
+    if candidate.country in policy.limited_countries:
+        kind = resolved.kind
+        of_kind = [one.at for one in context.recent if one.kind in (None, kind)]
+        for limit in resolved.limits:
+            yield from _limited(limit, of_kind, now)
+        for limit in policy.identical:
+            yield from _limited(limit, context.chain, now)
+    yield from _over_budget(context, policy, now)
+    for watched in context.breakers:
+        until = waits_until(watched.breaker, now)
+        if until is not None:
+            said = retry_reason(Hold.BREAKER, code=candidate.code or "", scope=watched.scope)
+            yield _Held(Hold.BREAKER, until, said)
+
+
+def _hours(
+    candidate: Candidate, policy: RetryPolicy, resolved: Resolved, now: int
+) -> Iterator[_Held]:
+    zones = zones_of(candidate.number, policy.zone)
+    for zone in zones:
+        free_at = first_free(now, resolved.blocked, (zone,))
+        if free_at != now:
+            said = retry_reason(
+                Hold.HOURS,
+                wall=wall_clock(now, zone),
+                zone=zone.key,
+                hours=", ".join(str(one) for one in resolved.blocked),
+            )
+            yield _Held(Hold.HOURS, now if free_at is None else free_at, said)
+            return
+
+
+def _limited(limit: Limit, sent_at: list[int] | tuple[int, ...], now: int) -> Iterator[_Held]:
+    free_at = free_from(limit, sent_at, now)
+    if free_at > now:
+        said = retry_reason(
+            Hold.NUMBER_LIMIT, limit=limit.name, sends=limit.sends, within_s=limit.within_s
+        )
+        yield _Held(Hold.NUMBER_LIMIT, free_at, said)
+
+
+def _over_budget(context: Context, policy: RetryPolicy, now: int) -> Iterator[_Held]:
+    budget = policy.budget
+    allowed = budget.allowed(context.sends_today)
+    if context.retries_today >= allowed:
+        midnight = now - now % DAY + DAY
+        said = retry_reason(
+            Hold.BUDGET,
+            retries=context.retries_today,
+            allowed=allowed,
+            sends=context.sends_today,
+        )
+        yield _Held(Hold.BUDGET, min(midnight, now + budget.pause_s * SECOND), said)

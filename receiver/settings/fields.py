@@ -1,0 +1,56 @@
+"""Kinds of values that several settings share: addresses, secrets, and what a section is."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
+
+from receiver.datadir import is_secret
+
+_HIGHEST_PORT = 65535
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+A_CENTURY_H = 876_000.0
+A_YEAR_S = 31_536_000
+MANY = 1_000_000_000
+
+
+def _check_address(text: str) -> str:
+    split_address(text)
+    return text
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Split `host:port` (`[::1]:8080` for IPv6).
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > _HIGHEST_PORT:
+        raise ValueError("write host:port, for example 127.0.0.1:8081 or [::1]:8081")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError("write an IPv6 address in brackets: [::1]:8081")
+    return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)  # noqa: S104 - `:8080` means every address, as elsewhere
+
+
+def clash(one: str, other: str) -> bool:
+    """Tell whether two addresses cannot both be listened to."""
+    (host, port), (other_host, other_port) = split_address(one), split_address(other)
+    same_host = host == other_host or not {host, other_host}.isdisjoint(_EVERYWHERE)
+    return same_host and port == other_port != 0
+
+
+def _check_secret(secret: SecretStr) -> SecretStr:
+    """Allow what stands in a URL and a header as it is; how long it should be is a warning."""
+    if not is_secret(secret.get_secret_value()):
+        raise ValueError("must be one or more letters, digits, '-', '_', '.' or '~'")
+    return secret
+
+
+Address = Annotated[str, AfterValidator(_check_address)]
+Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+
+
+class Section(BaseModel):
+    """A table of the settings file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

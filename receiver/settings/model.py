@@ -1,0 +1,150 @@
+"""Everything that can be set."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from receiver.domain.languages import Language
+from receiver.domain.messages import LateDelivered
+from receiver.errors import SettingsError
+from receiver.settings.fields import MANY, Address, Secret, clash
+from receiver.settings.retrying import RetrySettings
+from receiver.settings.sections import (
+    ApiKey,
+    Application,
+    JournalSettings,
+    ProjectorSettings,
+    RetentionSettings,
+    SilenceSettings,
+    UplinkSettings,
+)
+from receiver.store.store import check_url, default_url
+
+PREFIX = "RECEIVER_"
+DEFAULT_APPLICATION = "default"
+_WEAK_BELOW = 22  # characters: 128 bits of base64; what we make ourselves has 43
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; each name is `RECEIVER_NAME` in the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
+
+    data_dir: Path = Path("receiver-data")
+    listen: Address = "0.0.0.0:8080"
+    api_listen: Address = "127.0.0.1:8081"
+    store_url: SecretStr | None = None
+    callback_token: Secret | None = None
+    api_key: Secret | None = None
+    applications: list[Application] = []
+    api_keys: list[ApiKey] = []
+    max_body_bytes: int = Field(default=64 * 1024, ge=1024, le=MANY)
+    max_head_bytes: int = Field(default=16 * 1024, ge=1024, le=MANY)
+    request_seconds: float = Field(default=10.0, gt=0, le=3600)
+    idle_seconds: float = Field(default=10.0, gt=0, le=3600)
+    api_max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=MANY)
+    shutdown_seconds: float = Field(default=8.0, gt=0, le=3600)
+    ack: Literal["journal", "store"] = "journal"
+    late_delivered: LateDelivered = "wins"
+    language: Language = Language.EN
+    catalogue_file: Path | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_need_key: bool = False
+    journal: JournalSettings = JournalSettings()
+    projector: ProjectorSettings = ProjectorSettings()
+    retry: RetrySettings = RetrySettings()
+    retention: RetentionSettings = RetentionSettings()
+    silence: SilenceSettings = SilenceSettings()
+    uplinks: UplinkSettings = UplinkSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file; the file is named by `load`."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("store_url")
+    @classmethod
+    def _check_store_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            try:
+                check_url(url.get_secret_value())
+            except SettingsError as error:
+                raise ValueError(str(error)) from None
+        return url
+
+    @field_validator("api_listen")
+    @classmethod
+    def _check_listeners(cls, address: str, info: ValidationInfo) -> str:
+        public = info.data.get("listen")
+        if public is not None and clash(public, address):
+            raise ValueError("listen and api_listen are the same address; give each its own port")
+        return address
+
+    @field_validator("applications")
+    @classmethod
+    def _check_applications(
+        cls, applications: list[Application], info: ValidationInfo
+    ) -> list[Application]:
+        _refuse_twins("name", (application.name for application in applications))
+        tokens = [t.get_secret_value() for a in applications for t in a.tokens]
+        if info.data.get("callback_token") is not None:
+            tokens.append(info.data["callback_token"].get_secret_value())
+        if len(tokens) != len(set(tokens)):
+            raise ValueError("two share a token; each push must lead to one application")
+        return applications
+
+    @field_validator("api_keys")
+    @classmethod
+    def _check_api_keys(cls, keys: list[ApiKey]) -> list[ApiKey]:
+        _refuse_twins("name", (key.name for key in keys))
+        return keys
+
+    @property
+    def effective_store_url(self) -> str:
+        """The URL of the store; holds a password when the database needs one."""
+        if self.store_url is None:
+            return default_url(self.data_dir)
+        return self.store_url.get_secret_value()
+
+
+def _refuse_twins(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"the {what} {name!r} stands twice")
+        seen.add(name)
+
+
+def weak_secrets(settings: Settings) -> list[str]:
+    """Name the secrets that are short enough to be guessed."""
+    named = [("callback_token", settings.callback_token), ("api_key", settings.api_key)]
+    named += [(f"applications.{a.name}.tokens", t) for a in settings.applications for t in a.tokens]
+    named += [(f"api_keys.{k.name}.key", k.key) for k in settings.api_keys]
+    return [n for n, secret in named if secret and len(secret.get_secret_value()) < _WEAK_BELOW]
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """Give the settings as plain values, secrets masked."""
+    return settings.model_dump(mode="json")

@@ -1,0 +1,79 @@
+"""The sections of the settings, but for that of retries."""
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from receiver.domain import optouts
+from receiver.settings.fields import A_CENTURY_H, MANY, Secret, Section
+
+Scope = Literal["read", "write", "admin"]
+
+
+class Application(Section):
+    """One SMS application of the platform."""
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    tokens: list[Secret] = Field(min_length=1)
+
+
+class ApiKey(Section):
+    """One key of the private API."""
+
+    name: str = Field(min_length=1, max_length=64)
+    key: Secret
+    scopes: list[Scope] = Field(min_length=1)
+
+
+class JournalSettings(Section):
+    """How much may wait for the disk."""
+
+    max_waiting: int = Field(default=10_000, ge=1, le=MANY)
+    max_waiting_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, le=MANY)
+    timeout_seconds: float = Field(default=5.0, gt=0, le=3600)
+
+
+class ProjectorSettings(Section):
+    """How the projector works."""
+
+    batch_rows: int = Field(default=500, ge=1, le=10_000)
+    batch_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, le=MANY)
+    slice_milliseconds: float = Field(default=3.0, gt=0, le=1000)
+    overdue_after_hours: float = Field(default=73.0, gt=0, le=A_CENTURY_H)
+
+
+class RetentionSettings(Section):
+    """What is kept, and how long."""
+
+    journal_hours: float = Field(default=72.0, gt=0, le=A_CENTURY_H)
+    quarantine_rows: int = Field(default=10_000, ge=1, le=MANY)
+    quarantine_body_bytes: int = Field(default=64 * 1024, ge=0, le=MANY)
+
+
+class SilenceSettings(Section):
+    """When an application has heard no report for too long."""
+
+    floor_minutes: float = Field(default=15.0, gt=0, le=60 * A_CENTURY_H)
+    factor: float = Field(default=1.5, ge=1, le=1000)
+    days: int = Field(default=8, ge=2, le=366)
+    min_heard: int = Field(default=20, ge=2, le=MANY)
+
+
+class UplinkSettings(Section):
+    """What people's own SMSs answer and ask for."""
+
+    answer_within_hours: float = Field(default=168.0, gt=0, le=A_CENTURY_H)
+    opt_out_words: list[str] = Field(default=list(optouts.USUAL_OPT_OUT))
+    opt_in_words: list[str] = Field(default=list(optouts.USUAL_OPT_IN))
+
+    @field_validator("opt_out_words")
+    @classmethod
+    def _check_opt_out_words(cls, words: list[str]) -> list[str]:
+        optouts.fold_words(words)
+        return words
+
+    @field_validator("opt_in_words")
+    @classmethod
+    def _check_opt_in_words(cls, words: list[str], info: ValidationInfo) -> list[str]:
+        optouts.make_words(info.data.get("opt_out_words", ()), words)
+        return words
