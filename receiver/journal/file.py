@@ -168,13 +168,13 @@ class JournalFile:
         await self._process.end()
 
 
-# SQLite keeps values of any type in any column. Nothing of ours writes others than the right ones,
-# but a file that was damaged or edited may hold them: one row must not stop all behind it.
 def _reading_uri(path: Path) -> str:
     """Name a file to SQLite, whatever its name holds."""
     return f"{path.absolute().as_uri()}?mode=ro"
 
 
+# SQLite keeps values of any type in any column. Nothing of ours writes others than the right ones,
+# but a file that was damaged or edited may hold them: one row must not stop all behind it.
 def _read_row(position: int, *values: object) -> Row:
     kind, application, received_at, peer, trust, headers, body = values
     return Row(
