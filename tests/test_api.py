@@ -321,6 +321,39 @@ async def test_messages_are_found_by_every_filter(tmp_path: Path) -> None:
         assert ids(plus.json()["messages"]) == ["delivered"]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({}, ["f", "d", "b", "e", "c", "a"]),
+        ({"state": "pending"}, ["f", "d", "b", "e", "c", "a"]),
+        ({"since": "2023-11-02T00:00:00Z", "until": "2023-11-03T00:00:00Z"}, ["d", "b", "e"]),
+        ({"reference": "r", "until": "2023-11-03T00:00:00Z"}, ["d", "b", "e", "c", "a"]),
+    ],
+    ids=["all", "of a state", "of a period", "of a reference"],
+)
+async def test_pages_follow_the_time_of_sending(
+    tmp_path: Path, wanted: Mapping[str, str], expected: list[str]
+) -> None:
+    """Messages come by when they were sent, whenever they were registered; a tie loses nothing."""
+    days = {"a": "01T00", "b": "02T09", "c": "01T00", "d": "02T09", "e": "02T00", "f": "03T00"}
+    async with a_node(tmp_path) as served:
+        await served.register(
+            sends=[
+                {"sms_msg_id": name, "reference": "r", "sent_at": f"2023-11-{day}:00:00Z"}
+                for name, day in days.items()
+            ]
+        )
+        seen: list[str] = []
+        parameters = {**wanted, "limit": "1"}
+        while True:
+            found = await served.get("/v1/messages", **parameters)
+            seen += ids(found["messages"])
+            if found["next"] is None:
+                break
+            parameters["cursor"] = found["next"]
+    assert seen == expected
+
+
 async def test_the_cursor_walks_all_pages_while_more_comes(tmp_path: Path) -> None:
     """Following `next` gives every row that was there once, whatever is added meanwhile."""
     async with a_node(tmp_path) as served:
@@ -498,6 +531,7 @@ LISTS = ("/v1/messages", "/v1/uplinks", "/v1/suppressions", "/v1/quarantine")
         pytest.param("/v1/messages?lang=en&lang=zh", id="two languages"),
         pytest.param("/v1/messages?lang=", id="no language"),
         pytest.param("/v1/messages?cursor=8J-YgA", id="cursor of other bytes"),
+        pytest.param("/v1/messages?cursor=MTI", id="cursor of another list"),
         pytest.param("/v1/messages?cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5", id="huge cursor"),
         pytest.param("/v1/messages?cursor=%F0%9F%98%80", id="cursor that is no ASCII"),
         pytest.param("/v1/messages/m1?nonsense=1", id="message, unknown name"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.conftest import (
 
 OTHER_TOKEN = "token-of-the-second-application"  # noqa: S105 - of no service
 SECOND = {"name": "second", "tokens": [OTHER_TOKEN]}
+FIRST_PAGE = queries.Page(50)
 UPDATED = "2023-11-14T22:10:00Z"
 Json = dict[str, Any]
 
@@ -173,16 +175,28 @@ async def test_a_thousand_keys_are_looked_up(tmp_path: Path) -> None:
         (queries.MessageFilter(to="15500005172"), "ix_messages_to_number"),
         (queries.MessageFilter(state=State.FAILED), "ix_messages_state"),
         (queries.MessageFilter(registered=False), "ix_messages_orphans"),
+        (queries.MessageFilter(code="EXPIRED"), "ix_messages_code"),
+        (queries.MessageFilter(category="timeout"), "ix_messages_category"),
+        (queries.MessageFilter(code="DELIVRD"), "ix_messages_occurred_at"),
+        (queries.MessageFilter(), "ix_messages_occurred_at"),
     ],
     ids=["extend", "reference", "of one application", "in a time", "registered", "number", "state",
-         "orphans"],
+         "orphans", "code", "category", "the usual code", "all"],
 )  # fmt: skip
 async def test_a_list_is_found_by_its_index(
     tmp_path: Path, wanted: queries.MessageFilter, index: str
 ) -> None:
-    """Each filter that narrows a list is answered by an index, in its order: nothing is sorted."""
+    """Each filter is answered by an index, in its order and as a range of any period or page."""
     (plan,) = await plans(tmp_path, wanted)
     assert f"USING INDEX {index}" in plan
+    assert "TEMP B-TREE" not in plan
+    (plan,) = await plans(tmp_path, replace(wanted, since=1, until=2))
+    assert f"USING INDEX {index}" in plan
+    assert "occurred_at>? AND occurred_at<?" in plan
+    assert "TEMP B-TREE" not in plan
+    (plan,) = await plans(tmp_path, wanted, queries.Page(50, before=(1, 2)))
+    assert f"USING INDEX {index}" in plan
+    assert "occurred_at<?" in plan
     assert "TEMP B-TREE" not in plan
 
 
@@ -219,7 +233,11 @@ async def test_rows_are_found_by_key(store_url: str, tmp_path: Path) -> None:
     assert extended == {"common": [1204, 1203, 1202, 1201, 1200], "it's": []}
 
 
-async def plans(directory: Path, asked: queries.MessageFilter | queries.Key) -> list[str]:
+async def plans(
+    directory: Path,
+    asked: queries.MessageFilter | queries.Key,
+    page: queries.Page = FIRST_PAGE,
+) -> list[str]:
     """Ask an empty store, and give SQLite's plan for each statement about messages."""
     seen: list[tuple[str, Any]] = []
 
@@ -230,7 +248,7 @@ async def plans(directory: Path, asked: queries.MessageFilter | queries.Key) -> 
     async with a_store(default_url(directory)) as store, store.reading() as connection:
         event.listen(connection.sync_connection, "before_cursor_execute", note)
         if isinstance(asked, queries.MessageFilter):
-            await queries.list_messages(connection, asked, queries.Page(50))
+            await queries.list_messages(connection, asked, page)
         else:
             await queries.find_by_key(connection, asked, ["a", "b", "c"], most=101)
         explained = [

@@ -493,7 +493,7 @@ async def test_only_what_is_silent_is_counted(store_url: str) -> None:
 
 
 async def test_the_oldest_that_is_waited_for_is_found(store_url: str) -> None:
-    """It is the one that was heard of first, of the application and the states that are named."""
+    """It is the one that was sent first, of the application, the states and the time named."""
     waiting = {"state": "accepted", "category": "accepted"}
     async with a_store(store_url) as store:
         await fill(
@@ -504,11 +504,14 @@ async def test_the_oldest_that_is_waited_for_is_found(store_url: str) -> None:
             {**waiting, "state": "overdue"},
             {**waiting, "occurred_at": NOW - 5},
             {**waiting, "state": "pending"},
+            {**waiting, "occurred_at": NOW - DAY},
         )
         async with store.reading() as connection:
 
             async def oldest(application: str, *states: State) -> str | None:
-                found = await counting.oldest_waiting(connection, application, states)
+                found = await counting.oldest_waiting(
+                    connection, application, states, since=NOW - HOUR
+                )
                 return found.sms_msg_id if found else None
 
             assert await oldest("default", *counting.WAITED_FOR) == "m5"

@@ -9,7 +9,7 @@ LONGEST_WORD = 64  # characters of a word, as it is set
 _LONGEST = 200  # documented: 160; a longer text is no single word, however it is spaced
 
 # "R" is documented (FAQ opt-out); the others are common in the trade.
-USUAL_OPT_OUT = ("R", "T", "TD", "N", "STOP", "UNSUBSCRIBE", "退订")
+USUAL_OPT_OUT = ("R", "T", "TD", "N", "STOP", "UNSUBSCRIBE", "退订", "退訂")
 USUAL_OPT_IN = ("START", "UNSTOP", "订阅", "恢复订阅")
 
 _SEPARATORS_AND_CONTROLS = "ZC"  # first letters of Unicode's categories

@@ -39,7 +39,7 @@ class JournalFile:
             raise _cannot_open(path, error.name) from error
         try:
             # Read-only: SQLite before 3.51.3 can corrupt a WAL that two connections checkpoint.
-            reader = await aiosqlite.connect(f"file:{path}?mode=ro", uri=True)
+            reader = await aiosqlite.connect(_reading_uri(path), uri=True)
             reader.text_factory = _read_text
         except sqlite3.Error as error:
             await process.end()
@@ -166,6 +166,11 @@ class JournalFile:
         """Close the file and end its writer."""
         await self._reader.close()
         await self._process.end()
+
+
+def _reading_uri(path: Path) -> str:
+    """Name a file to SQLite, whatever its name holds."""
+    return f"{path.absolute().as_uri()}?mode=ro"
 
 
 # SQLite keeps values of any type in any column. Nothing of ours writes others than the right ones,

@@ -25,7 +25,7 @@ SELECT to_number, application, sms_msg_id, from_number, sent_at, occurred_at, de
     reference, extend
 FROM (
     SELECT * FROM messages WHERE to_number = :number_{{0}}
-    ORDER BY id DESC LIMIT {LOOKED_AT}
+    ORDER BY occurred_at DESC, id DESC LIMIT {LOOKED_AT}
 ) AS newest_{{0}}
 WHERE state <> '{State.REFUSED}' AND occurred_at >= :since_{{0}}
     AND (occurred_at <= :until_{{0}} OR delivered_at <= :until_{{0}})

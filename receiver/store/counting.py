@@ -210,26 +210,27 @@ async def silent(
 
 
 async def oldest_waiting(
-    connection: AsyncConnection, application: str, states: Iterable[State]
+    connection: AsyncConnection, application: str, states: Iterable[State], since: int
 ) -> Waiting | None:
-    """Give the registered message in one of the states that was heard of first."""
+    """Give the registered message in one of the states that was sent first, but not before."""
     found = []
     for state in states:
         query = (
-            select(messages.c.id, messages.c.sms_msg_id, messages.c.occurred_at)
+            select(messages.c.occurred_at, messages.c.sms_msg_id)
             .where(
                 NOT_DELIVERED,  # so that the index of states serves
                 messages.c.state == state,
                 messages.c.application == application,
                 messages.c.registered,
+                messages.c.occurred_at >= since,
             )
-            .order_by(messages.c.id)
+            .order_by(messages.c.occurred_at, messages.c.id)
             .limit(1)
         )
         found += [tuple(row) for row in await connection.execute(query)]
     if not found:
         return None
-    _, sms_msg_id, occurred_at = min(found)
+    occurred_at, sms_msg_id = min(found)
     return Waiting(sms_msg_id, occurred_at)
 
 

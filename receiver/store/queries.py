@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, Table, TextClause, select, text
+from sqlalchemy import ColumnElement, Select, Table, TextClause, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import State
@@ -19,7 +19,7 @@ class Page:
     """Which stretch of a list, newest first."""
 
     limit: int
-    before: int | None = None  # the id after which the page before ended
+    before: tuple[int, ...] | None = None  # the place of the row at which the page before ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,17 @@ class StoredMessage:
     message: Message
     state: State
     country: str | None
+    occurred_at: int
+
+    @property
+    def place(self) -> tuple[int, ...]:
+        """Where it stands in lists of messages."""
+        return self.occurred_at, self.row_id
 
 
 Row = dict[str, Any]
 Key = Literal["reference", "extend"]  # by which an application finds its messages
+_BY_TIME = (messages.c.occurred_at, messages.c.id)
 _VALUES_AT_ONCE = 200  # SQLite joins up to 500 queries in one
 
 
@@ -110,16 +117,18 @@ async def find_by_key(
         most: rows for each value; a campaign may have sent a million messages under one.
         application: None for all.
     """
-    found: dict[str, list[int]] = {value: [] for value in values}
+    found: dict[str, list[tuple[int, int]]] = {value: [] for value in values}
     for start in range(0, len(values), _VALUES_AT_ONCE):
         some = values[start : start + _VALUES_AT_ONCE]
         parameters = {f"value_{place}": value for place, value in enumerate(some)}
         if application is not None:
             parameters["application"] = application
         query = _newest_of_each(key, len(some), most, narrowed=application is not None)
-        for place, row_id in await connection.execute(query, parameters):
-            found[some[place]].append(row_id)
-    return {value: sorted(rows, reverse=True) for value, rows in found.items()}
+        for place, occurred_at, row_id in await connection.execute(query, parameters):
+            found[some[place]].append((occurred_at, row_id))
+    return {
+        value: [row_id for _, row_id in sorted(rows, reverse=True)] for value, rows in found.items()
+    }
 
 
 def _newest_of_each(key: Key, values: int, most: int, *, narrowed: bool) -> TextClause:
@@ -127,8 +136,9 @@ def _newest_of_each(key: Key, values: int, most: int, *, narrowed: bool) -> Text
     condition = " AND application = :application" if narrowed else ""
     return text(
         " UNION ALL ".join(
-            f"SELECT {place} AS place, id FROM (SELECT id FROM messages "  # noqa: S608 - our own
-            f"WHERE {key} = :value_{place}{condition} ORDER BY id DESC LIMIT {most}) AS of_{place}"
+            f"SELECT {place} AS place, occurred_at, id FROM ("  # noqa: S608 - our own
+            f"SELECT occurred_at, id FROM messages WHERE {key} = :value_{place}{condition} "
+            f"ORDER BY occurred_at DESC, id DESC LIMIT {most}) AS of_{place}"
             for place in range(values)
         )
     )
@@ -137,7 +147,7 @@ def _newest_of_each(key: Key, values: int, most: int, *, narrowed: bool) -> Text
 async def list_messages(
     connection: AsyncConnection, wanted: MessageFilter, page: Page
 ) -> list[StoredMessage]:
-    """Give a page of messages, newest first."""
+    """Give a page of messages, the last sent (else first heard of) first."""
     conditions: list[ColumnElement[bool] | TextClause] = []
     conditions += _equal(
         messages,
@@ -155,7 +165,7 @@ async def list_messages(
         conditions.append(messages.c.registered if wanted.registered else ORPHANED)
     if _never_delivered(wanted):
         conditions.append(NOT_DELIVERED)
-    rows = await _rows(connection, _page(messages, conditions, page))
+    rows = await _rows(connection, _page(messages, conditions, page, _BY_TIME))
     return await _with_reports(connection, rows)
 
 
@@ -217,10 +227,17 @@ def _between(
 
 
 def _page(
-    table: Table, conditions: Sequence[ColumnElement[bool] | TextClause], page: Page
+    table: Table,
+    conditions: Sequence[ColumnElement[bool] | TextClause],
+    page: Page,
+    by: Sequence[ColumnElement[int]] = (),
 ) -> Select[tuple[Any, ...]]:
-    query = select(table).where(*conditions).order_by(table.c.id.desc()).limit(page.limit)
-    return query if page.before is None else query.where(table.c.id < page.before)
+    """Write the query for a page in the order of these columns, downwards; of the id without."""
+    order = by or [table.c.id]
+    query = select(table).where(*conditions)
+    if page.before is not None:
+        query = query.where(tuple_(*order) < tuple_(*page.before))
+    return query.order_by(*(column.desc() for column in order)).limit(page.limit)
 
 
 async def _rows(connection: AsyncConnection, query: Select[tuple[Any, ...]]) -> list[Row]:
@@ -230,7 +247,11 @@ async def _rows(connection: AsyncConnection, query: Select[tuple[Any, ...]]) -> 
 async def _with_reports(connection: AsyncConnection, rows: list[Row]) -> list[StoredMessage]:
     found = {
         row["id"]: StoredMessage(
-            row["id"], records.read_message(row), State(row["state"]), row["country"]
+            row["id"],
+            records.read_message(row),
+            State(row["state"]),
+            row["country"],
+            row["occurred_at"],
         )
         for row in rows
     }

@@ -74,7 +74,6 @@ Index("uq_messages_sms_msg_id_application", messages.c.sms_msg_id, messages.c.ap
 
 # Lists are in the order of this, whatever else they ask for: each index ends with it, so that a
 # page of any period is a range.
-NEWEST_FIRST = (messages.c.occurred_at.desc(), messages.c.id.desc())
 _TIME = (messages.c.occurred_at, messages.c.id)
 Index("ix_messages_to_number", messages.c.to_number, *_TIME)
 Index("ix_messages_occurred_at", *_TIME)

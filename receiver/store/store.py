@@ -24,7 +24,8 @@ _ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycop
 
 def default_url(data_dir: Path) -> str:
     """Give the URL of the embedded store in a data directory."""
-    return f"sqlite:///{data_dir.absolute() / FILE_NAME}"
+    file = data_dir.absolute() / FILE_NAME
+    return URL.create("sqlite", database=str(file)).render_as_string()
 
 
 def check_url(url: str) -> URL:

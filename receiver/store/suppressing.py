@@ -60,7 +60,7 @@ async def list_suppressions(
     if wanted.application is not None:
         conditions.append(columns.application == wanted.application)
     if page.before is not None:
-        conditions.append(columns.id < page.before)
+        conditions.append(columns.id < page.before[0])
     query = select(suppressions).where(*conditions).order_by(columns.id.desc()).limit(page.limit)
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 

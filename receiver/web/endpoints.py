@@ -125,11 +125,11 @@ def headers_of(language: Language | None) -> dict[str, str] | None:
 def page_answer(
     name: str,
     items: list[views.Json],
-    ids: list[int],
+    places: Sequence[Sequence[int]],
     page: queries.Page,
     language: Language | None = None,
 ) -> Response:
     """Answer with a stretch of a list."""
     more = len(items) == page.limit
-    cursor = write_cursor(ids[-1]) if more else None
+    cursor = write_cursor(places[-1]) if more else None
     return json_answer({name: items, "next": cursor}, language=language)

@@ -46,7 +46,7 @@ class Lookups(Endpoints):
             since=query.time("since"),
             until=query.time("until"),
         )
-        page = query.page()
+        page = query.page(numbers=2)
         language = query.language(self._parts.language)
         query.done()
         async with self._parts.store.reading() as connection:
@@ -55,7 +55,7 @@ class Lookups(Endpoints):
         return page_answer(
             "messages",
             [views.message_json(stored, policy, language) for stored in found],
-            [stored.row_id for stored in found],
+            [stored.place for stored in found],
             page,
             language,
         )
@@ -75,7 +75,7 @@ class Lookups(Endpoints):
         async with self._parts.store.reading() as connection:
             rows = await queries.list_quarantine(connection, wanted, page)
         items = [views.quarantine_json(row) for row in rows]
-        return page_answer("quarantine", items, [row["id"] for row in rows], page)
+        return page_answer("quarantine", items, [(row["id"],) for row in rows], page)
 
 
 async def find_one(store: Store, sms_msg_id: str, application: str | None) -> queries.StoredMessage:

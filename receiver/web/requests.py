@@ -3,7 +3,9 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -166,9 +168,14 @@ class Query:
         """Give how many items are wanted."""
         return self.whole("limit", 1, MOST_ON_A_PAGE) or _USUAL_PAGE
 
-    def page(self) -> Page:
-        """Give the stretch of a list that `limit` and `cursor` ask for."""
-        return Page(self.limit(), self.one_of("cursor", read_cursor, "the `next` of a page before"))
+    def page(self, numbers: int = 1) -> Page:
+        """Give the stretch of a list that `limit` and `cursor` ask for.
+
+        Args:
+            numbers: of how many a row's place in the list is made.
+        """
+        read = partial(read_cursor, numbers=numbers)
+        return Page(self.limit(), self.one_of("cursor", read, "the `next` of a page before"))
 
     def done(self) -> None:
         """Refuse parameters that do not exist, so that a typing error is not a silent answer.
@@ -190,24 +197,26 @@ class _Flags(dict[str, bool]):
         raise ValueError(key)
 
 
+_PLACE = re.compile(r"-?[0-9]{1,18}")  # what fits a column
 _FLAGS = _Flags({"true": True, "false": False, "1": True, "0": False})
 
 
-def write_cursor(row_id: int) -> str:
+def write_cursor(place: Sequence[int]) -> str:
     """Write the cursor behind a row; callers must not look into it."""
-    return base64.urlsafe_b64encode(b"%d" % row_id).decode().rstrip("=")
+    text = ".".join(map(str, place))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read_cursor(text: str) -> int:
+def read_cursor(text: str, numbers: int) -> tuple[int, ...]:
     """Read a cursor.
 
     Raises:
-        ValueError: it is none of ours.
+        ValueError: it is none of ours, or not one of this list.
     """
     try:
-        digits = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        place = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").split(".")
     except (binascii.Error, ValueError):
         raise ValueError("not a cursor") from None
-    if not digits.isdigit() or len(digits) > len(str(2**63)) - 1:
+    if len(place) != numbers or not all(map(_PLACE.fullmatch, place)):
         raise ValueError("not a cursor")
-    return int(digits)
+    return tuple(map(int, place))

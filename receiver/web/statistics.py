@@ -94,7 +94,7 @@ class Statistics(Endpoints):
             applications = []
             for one in sorted(names):
                 of_one = [s for s in silent if s.application == one]
-                oldest = await counting.oldest_waiting(connection, one, _waited_for(of_one))
+                oldest = await counting.oldest_waiting(connection, one, _waited_for(of_one), since)
                 rhythm = heard.get(one, Rhythm())
                 applications.append(
                     {

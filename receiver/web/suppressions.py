@@ -31,7 +31,7 @@ class Suppressions(Endpoints):
         async with self._parts.store.reading() as connection:
             rows = await suppressing.list_suppressions(connection, wanted, page)
         items = [_suppression_json(row) for row in rows]
-        return page_answer("suppressions", items, [row["id"] for row in rows], page)
+        return page_answer("suppressions", items, [(row["id"],) for row in rows], page)
 
 
 def _suppression_json(row: Row) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Uplinks(Endpoints):
         async with self._parts.store.reading() as connection:
             rows = await queries.list_uplinks(connection, wanted, page)
             items = await self._with_answers(connection, rows)
-        return page_answer("uplinks", items, [row["id"] for row in rows], page)
+        return page_answer("uplinks", items, [(row["id"],) for row in rows], page)
 
     async def _with_answers(
         self, connection: AsyncConnection, rows: Sequence[queries.Row]

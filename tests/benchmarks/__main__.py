@@ -24,6 +24,7 @@ from . import (
     drain,
     growth,
     idle,
+    imports,
     lookups,
     openloops,
     plot,
@@ -134,6 +135,7 @@ class _Run:
             Family.IDLE: lambda: self._add(idle.measure(self._setting)),
             Family.RECLASSIFY: lambda: self._add(refold.measure(self._setting, self._stores)),
             Family.LOOKUP: lambda: self._add(lookups.measure(self._setting, self._stores)),
+            Family.IMPORT: lambda: self._add(imports.measure(self._setting)),
         }
         if {Family.ACK, Family.BACKLOG} & set(families):
             self._try(Family.ACK, lambda: self._compare(families, servers))

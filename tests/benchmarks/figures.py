@@ -20,6 +20,7 @@ class Family(StrEnum):
     IDLE = "idle"
     RECLASSIFY = "reclassify"
     LOOKUP = "lookup"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,17 @@ FIGURES: Mapping[str, Wanted] = {
             Bound("reference_ms", "by reference p99 {:.1f} ms", below=50),
             Bound("list_ms", "list page p99 {:.1f} ms", below=100),
             Bound("stats_ms", "stats of 30 days p99 {:.1f} ms", below=200),
+        ),
+    ),
+    "import": Wanted(
+        Family.IMPORT,
+        "import of 1,000,000 rows",
+        (
+            Bound("csv_s", "CSV {:.0f} s", below=300),
+            Bound("ndjson_s", "NDJSON {:.0f} s", below=300),
+            Bound("xlsx_s", "XLSX {:.0f} s", below=300),
+            Bound("csv_mb", "CSV {:.0f} MB RSS", below=150),
+            Bound("xlsx_mb", "XLSX {:.0f} MB RSS", below=1000),
         ),
     ),
 }

@@ -113,13 +113,10 @@ def _choose(store: Path, messages: int, count: int) -> Sequence[_Known]:
 def _questions(known: _Known, place: int) -> Sequence[_Question]:
     """Write one question of each kind."""
     moment = datetime.fromtimestamp(known.occurred_at / 1_000_000, UTC)
-    filters: list[Mapping[str, str]] = [
-        *_FILTERS,
-        {"since": _text(moment - timedelta(hours=1)), "until": _text(moment)},
-    ]
+    period = {"since": _text(moment - timedelta(days=_STATS_DAYS)), "until": _text(moment)}
+    filters: list[Mapping[str, str]] = [*_FILTERS, period, {**period, "state": "failed"}]
     stats = {
-        "since": _text(moment - timedelta(days=_STATS_DAYS)),
-        "until": _text(moment),
+        **period,
         "by": _DIMENSIONS[place % len(_DIMENSIONS)],
     }
     return (

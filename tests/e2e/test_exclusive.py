@@ -70,3 +70,16 @@ def test_the_same_address_twice_is_refused(make_server: MakeServer) -> None:
         said = server.log.read_text()
         assert "same address" in said
         assert "api_listen" in said
+
+
+@pytest.mark.parametrize("name", ["per%20cent", "what?mode=memory", "a#b", "数据 dir"])
+def test_any_directory_name_is_taken_as_it_is(make_server: MakeServer, name: str) -> None:
+    """What means something in a URL means nothing in the name of a data directory."""
+    server = make_server(directory=name).start()
+    server.ready()
+    assert server.push(b"smsMsgId=a_1&status=DELIVRD").status_code == 200
+    server.caught_up()
+    assert server.journal_file.exists()
+    assert server.store_file.exists()
+    ours = {server.directory, server.out, server.log}
+    assert set(server.directory.parent.iterdir()) == ours

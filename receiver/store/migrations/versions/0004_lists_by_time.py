@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 _NOT_DELIVERED = "state <> 'delivered'"
-_INDEXES = (
+_INDEXES: tuple[tuple[str, list[str], str | None], ...] = (
     ("ix_messages_to_number", ["to_number"], None),
     ("ix_messages_occurred_at", [], None),
     ("ix_messages_state", ["state"], _NOT_DELIVERED),
