@@ -121,6 +121,35 @@ class Metrics:
             ("intent",),
             registry=registry,
         )
+        self.retries = Counter(
+            "receiver_retries",
+            "Items of the retry queue that claimers settled.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.retries_expired = Counter(
+            "receiver_retries_lease_expired",
+            "Items that were handed out again because a lease was over.",
+            registry=registry,
+        )
+        self.retries_saved = Counter(
+            "receiver_retries_saved",
+            "Messages that were delivered by another attempt than the first.",
+            registry=registry,
+        )
+        self.retries_due = Gauge(
+            "receiver_retries_due", "Messages that may be sent again now.", registry=registry
+        )
+        self.retries_claimed = Gauge(
+            "receiver_retries_claimed",
+            "Messages that somebody is sending again.",
+            registry=registry,
+        )
+        self.breakers_open = Gauge(
+            "receiver_retry_breakers_open",
+            "Codes whose retries wait because they have become frequent.",
+            registry=registry,
+        )
         self.sends = Counter("receiver_sends", "Sends registered.", registry=registry)
         self.orphans = Gauge(
             "receiver_orphans", "Messages with reports but no registered send.", registry=registry

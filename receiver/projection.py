@@ -16,6 +16,8 @@ from receiver.domain.messages import (
     report_key,
 )
 from receiver.domain.optouts import USUAL_WORDS, Intent, Words
+from receiver.domain.retrying.candidates import Case, candidate_of
+from receiver.domain.retrying.planning import fraction_of, plan
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.verdict import RetryWaits, Verdict, decide, subject_of
 
@@ -121,6 +123,7 @@ class Decided:
     folded: Folded
     verdict: Verdict
     overdue: bool = False  # stays so, whatever the fold says
+    retry_at: int | None = None  # microseconds: not to be sent again before; None: not at all
 
     @property
     def state(self) -> State:
@@ -288,4 +291,20 @@ def refold(message: Message, policy: Policy) -> Decided:
         and folded.state in _NOTHING_FINAL
     )
     verdict = decide(subject_of(folded, overdue=overdue), policy.catalogue, policy.waits)
-    return Decided(message, folded, verdict, overdue)
+    retry_at = _retry_at(message, folded, verdict, policy) if verdict.retryable else None
+    return Decided(message, folded, verdict, overdue, retry_at)
+
+
+def _retry_at(message: Message, folded: Folded, verdict: Verdict, policy: Policy) -> int | None:
+    """Plan a message by itself; what its chain changes of that is judged when it is claimed."""
+    case = Case(
+        message.application,
+        message.sms_msg_id,
+        message.send,
+        folded,
+        verdict,
+        message.first_heard_at,
+    )
+    candidate = candidate_of(case, policy.catalogue)
+    fraction = fraction_of(message.application, message.sms_msg_id, candidate.attempts)
+    return plan(candidate, policy.retry, fraction).due_at

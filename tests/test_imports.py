@@ -43,6 +43,7 @@ _BELOW_WEB = (
     "receiver.projector",
     "receiver.reclassification",
     "receiver.reclassifier",
+    "receiver.retrier",
     "receiver.statistics",
 )
 
@@ -89,6 +90,7 @@ LAYERS = (
             "receiver.store",
         ),
     ),
+    Layer("receiver.retrier", ("receiver.domain", "receiver.projection", "receiver.store")),
     Layer("receiver.web", _BELOW_WEB),
     Layer("receiver.simulator", ("receiver.domain.times",)),
     Layer("receiver.client", ("receiver.errors",)),

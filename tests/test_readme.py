@@ -13,6 +13,7 @@ from starlette.routing import Route
 from receiver.cli.commands import app
 from receiver.metrics import Metrics
 from receiver.settings import PREFIX, Settings
+from receiver.settings.retrying import KindsSettings
 from tests.conftest import ROOT, a_node
 from tests.readme_figures import with_sections
 
@@ -51,8 +52,20 @@ def plain_defaults(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[s
             yield prefix + name, str(default)
 
 
+def collections(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Give the dotted names of the settings that hold tables, as many as one likes."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            yield from collections(type(field.default), f"{prefix}{name}.")
+        elif isinstance(field.default, list | dict):
+            yield prefix + name
+
+
+# What holds for each kind of SMS stands in one row, the kinds' defaults beside each other.
+KINDS = tuple(KindsSettings.model_fields)
+KIND = re.compile(rf"^retry\.kinds\.({'|'.join(KINDS)})\.")
 SETTINGS = sorted(setting_names(Settings))
-LISTS = {name for name, field in Settings.model_fields.items() if field.default == []}
+LISTS = set(collections(Settings))
 DEFAULTS = dict(plain_defaults(Settings))
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # a group has them
 METRICS = sorted(Metrics("1.0").names())
@@ -90,6 +103,11 @@ def code_spans() -> list[str]:
 
 def setting_row(name: str) -> list[str]:
     """Give the cells of a setting's row in the README's table: name, default, meaning."""
+    kind = KIND.match(name)
+    if kind:
+        _, defaults, *rest = setting_row(KIND.sub("retry.kinds.KIND.", name))
+        default = defaults.split(" / ")[KINDS.index(kind[1])]
+        return [name, "" if default == "none" else default, *rest]
     found = re.findall(rf"^\| `{re.escape(name)}` \|(.*)\|$", README, re.MULTILINE)
     assert len(found) == 1, f"{name} stands in {len(found)} rows of the table"
     return [name, *(cell.strip() for cell in found[0].split("|"))]
@@ -98,7 +116,7 @@ def setting_row(name: str) -> list[str]:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_is_documented(name: str) -> None:
     """Each setting has a row of its own, or is named in the row of the list that it belongs to."""
-    table, _, field = name.partition(".")
+    table, _, field = name.rpartition(".")
     if table in LISTS:
         assert f"`{field}`" in setting_row(table)[2]
     else:
@@ -186,7 +204,7 @@ def test_every_setting_in_it_exists() -> None:
     tables = {name.partition(".")[0] for name in SETTINGS if "." in name}
     dotted = re.compile(r"([a-z_]+)(\.[a-z_]+)+")
     found = {s for s in code_spans() if (m := dotted.fullmatch(s)) and m[1] in tables}
-    assert found - set(SETTINGS) == set()
+    assert found - set(SETTINGS) - LISTS == set()
 
 
 def test_measured_sections_hold_what_was_measured() -> None:

@@ -8,11 +8,12 @@ from typing import Any
 class Trust(StrEnum):
     """How sure we are that the platform itself sent a push."""
 
-    OPEN = "open"  # whoever knows the callback URL could have sent it
+    OPEN = "open"  # whoever guesses the callback URL could have sent it
+    TOKEN = "token"  # noqa: S105 - whoever knows the callback URL could; it cannot be guessed
     SIGNED = "signed"  # the platform's push signature was verified
 
 
-_TRUST_ORDER = (Trust.OPEN, Trust.SIGNED)
+_TRUST_ORDER = (Trust.OPEN, Trust.TOKEN, Trust.SIGNED)
 
 
 def trust_order(trust: Trust) -> int:
@@ -80,6 +81,7 @@ class Send:
     reference: str | None = None
     template_id: str | None = None
     text_length: int | None = None  # characters, as the application counted them
+    retry_of: str | None = None  # the smsMsgId of the attempt before this one
 
     @property
     def refused(self) -> bool:

@@ -49,6 +49,7 @@ def merge_sends(earlier: Send, later: Send) -> Send:
         reference=later.reference or earlier.reference,
         template_id=later.template_id or earlier.template_id,
         text_length=earlier.text_length if later.text_length is None else later.text_length,
+        retry_of=later.retry_of or earlier.retry_of,
     )
 
 

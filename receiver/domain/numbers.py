@@ -27,6 +27,12 @@ def normalise(text: str | None) -> str | None:
     return _parse(text)[0] if text else None
 
 
+def is_number(text: str) -> bool:
+    """Tell whether a text is the E.164 form of a number that can be dialled."""
+    # What is no number stays as it was written, which then is no longer this text.
+    return text.startswith("+") and normalise(f"00{text[1:]}") == text
+
+
 def normalise_channel(text: str) -> str:
     """Give a channel number as plain digits; an alias such as `csms12345678` stays as it is."""
     return "".join(text.split()).removeprefix("+")

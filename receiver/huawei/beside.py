@@ -38,6 +38,7 @@ LATER_FIELDS: Mapping[str, tuple[str, _Names, Reader]] = MappingProxyType(
         "sent_at": ("sent_at", ("create_time",), read_time),
         "country": ("country", ("country_id",), read_clean),
         "text_length": ("text_length", _TEXT_LENGTH, read_text_length),
+        "retry_of": ("retry_of", ("retry_of",), read_clean),
     }
 )
 
@@ -71,6 +72,7 @@ class Beside:
             "text_length": self._read(
                 "text_length", first_of(document, _TEXT_LENGTH), read_text_length
             ),
+            "retry_of": self._read("retry_of", document.get("retry_of")),
         }
         requested = {
             "template_id": self._read("template_id", first_of(request, _TEMPLATE)),

@@ -181,7 +181,10 @@ _CLASSES: dict[RetriedClass, ClassSettings] = {
     # The limits of a day lift after a day, when a window of a day is over.
     "next-day": ClassSettings(factor=1.0, cap_seconds=2 * _DAY_S, window_seconds=3 * _DAY_S),
 }
-_CATEGORIES: dict[Category, CategorySettings] = {}
+_CATEGORIES: dict[Category, CategorySettings] = {
+    # A phone comes back within minutes, hours or the night: after 0.5, 2 and 6.5 hours by these.
+    Category.HANDSET_UNREACHABLE: CategorySettings(factor=3.0, attempts=4),
+}
 
 
 class RetrySettings(Section):

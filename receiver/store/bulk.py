@@ -63,6 +63,25 @@ async def add_rows(
         await connection.exec_driver_sql(statement, _flat(form, piece))
 
 
+async def merge_rows(
+    connection: AsyncConnection, table: Table, conflict: str, rows: Sequence[Values]
+) -> None:
+    """Insert rows; where one of the same key is there, do what `conflict` says.
+
+    Args:
+        connection: in a transaction.
+        table: where to.
+        conflict: SQL behind `ON CONFLICT`; the row that was to be inserted is `excluded`.
+        rows: all with the same columns, no two with the same key.
+    """
+    if not rows:
+        return
+    form = _form(table, tuple(rows[0]), connection.dialect)
+    for piece in _pieces(rows, connection.dialect):
+        statement = f"{_insertion(form, len(piece))} ON CONFLICT {conflict}"
+        await connection.exec_driver_sql(statement, _flat(form, piece))
+
+
 @dataclass(frozen=True, slots=True)
 class _Form:
     """How one row of some columns is written."""

@@ -20,7 +20,7 @@ from receiver.projection import (
     UplinkRecord,
 )
 from receiver.statistics import SOURCES, Deltas
-from receiver.store import bulk, records, suppressing
+from receiver.store import bulk, queueing, records, suppressing
 from receiver.store.schema import (
     NOT_DELIVERED,
     ORPHANED,
@@ -134,6 +134,7 @@ async def save(
     await bulk.insert_rows(connection, reports, rows.new_reports)
     await bulk.update_rows(connection, reports, _REPORT_KEY, rows.changed_reports)
     await write_deltas(connection, rows.deltas)
+    await queueing.queue(connection, changes.messages)
     await _save_uplinks(connection, changes.uplinks)
     await _save_quarantined(connection, changes.quarantined, limits)
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from receiver.domain.messages import State
 from receiver.domain.numbers import normalise
 from receiver.projection import Message
-from receiver.store import records
+from receiver.store import chains, records
 from receiver.store.schema import NOT_DELIVERED, ORPHANED, messages, quarantine, reports, uplinks
 
 
@@ -68,6 +68,7 @@ class StoredMessage:
     state: State
     country: str | None
     occurred_at: int
+    next_id: str | None = None  # of the attempt that followed
 
     @property
     def place(self) -> tuple[int, ...]:
@@ -245,6 +246,10 @@ async def _rows(connection: AsyncConnection, query: Select[tuple[Any, ...]]) -> 
 
 
 async def _with_reports(connection: AsyncConnection, rows: list[Row]) -> list[StoredMessage]:
+    if not rows:
+        return []
+    keys = [(row["application"], row["sms_msg_id"]) for row in rows]
+    followed = await chains.find_next(connection, keys)
     found = {
         row["id"]: StoredMessage(
             row["id"],
@@ -252,13 +257,13 @@ async def _with_reports(connection: AsyncConnection, rows: list[Row]) -> list[St
             State(row["state"]),
             row["country"],
             row["occurred_at"],
+            followed.get((row["application"], row["sms_msg_id"])),
         )
         for row in rows
     }
-    if found:
-        query = select(reports).where(reports.c.message_id.in_(list(found)))
-        for row in await _rows(connection, query):
-            message = found[row["message_id"]].message
-            stored = records.read_report(row, message.sms_msg_id)
-            message.reports[stored.key] = stored
+    query = select(reports).where(reports.c.message_id.in_(list(found)))
+    for row in await _rows(connection, query):
+        message = found[row["message_id"]].message
+        stored = records.read_report(row, message.sms_msg_id)
+        message.reports[stored.key] = stored
     return list(found.values())

@@ -64,6 +64,7 @@ def message_values(decided: Decided) -> Values:
         "country": (send.country if send else None) or country_of(folded.to),
         "reference": send.reference if send else None,
         "template_id": send.template_id if send else None,
+        "retry_of": send.retry_of if send else None,
         "sent_at": sent_at,
         "occurred_at": message.first_heard_at if sent_at is None else sent_at,
         **outcome_values(decided),

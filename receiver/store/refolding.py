@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from receiver.projection import Decided, Message
 from receiver.reclassification import Change, Run, Standing
 from receiver.statistics import Deltas
-from receiver.store import bulk, records
+from receiver.store import bulk, queueing, records
 from receiver.store.schema import messages, reclassifications, reports
 from receiver.store.statistics import write_deltas
 
@@ -82,7 +82,8 @@ async def read_slice(
 
 
 async def write_outcomes(connection: AsyncConnection, changed: Iterable[Decided]) -> None:
-    """Write what has become of messages; nothing else of them is touched."""
+    """Write what has become of messages and of their retries; nothing else is touched."""
+    changed = list(changed)
     rows: list[records.Values] = []
     deltas = Deltas()
     for one in changed:
@@ -91,6 +92,7 @@ async def write_outcomes(connection: AsyncConnection, changed: Iterable[Decided]
         deltas.move(one.message.stored, {**one.message.stored, **outcome})
     await bulk.update_rows(connection, messages, _KEY, rows)
     await write_deltas(connection, deltas)
+    await queueing.queue(connection, changed)
 
 
 async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[records.Values]:

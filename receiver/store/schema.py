@@ -68,6 +68,7 @@ messages = Table(
     Column("delivered_at", _Instant),
     Column("failed_at", _Instant),
     Column("trust", Text, nullable=False),
+    Column("retry_of", Text),  # smsMsgId of the attempt before, of the same application
 )
 Index("uq_messages_sms_msg_id_application", messages.c.sms_msg_id, messages.c.application,
       unique=True)  # fmt: skip
@@ -92,6 +93,9 @@ for _name, _column, _where in (
     ("ix_messages_reference", messages.c.reference, _REFERENCED),
 ):
     Index(_name, _column, *_TIME, sqlite_where=_where, postgresql_where=_where)
+_RETRIED = text("retry_of IS NOT NULL")
+Index("ix_messages_retry_of", messages.c.retry_of, sqlite_where=_RETRIED,
+      postgresql_where=_RETRIED)  # fmt: skip
 Index("ix_messages_orphans", *_TIME, sqlite_where=ORPHANED, postgresql_where=ORPHANED)
 
 reports = Table(
@@ -221,3 +225,55 @@ rhythms = Table(
     Column("last_at", _Instant, nullable=False),  # the newest of them
     Column("gaps", Text, nullable=False),  # JSON: the longest gap of each recent day
 )
+
+# Failed messages that may be sent again. What the projector plans is made anew by reading the
+# journal anew; leases and what became of them are not.
+retries = Table(
+    "retries",
+    metadata,
+    Column(
+        "message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False
+    ),
+    Column("application", Text, nullable=False),
+    Column("state", Text, nullable=False),  # a value of store.leasing.ItemState
+    Column("due_at", _Instant, nullable=False),
+    Column("reason", Text),  # why it ended, was put off or was given up
+    Column("lease", Text),  # digest of what the claimer was given
+    Column("lease_until", _Instant),
+    Column("claims", Integer, nullable=False),
+    Column("next_id", Text),  # smsMsgId of the attempt that completed it
+    Column("updated_at", _Instant),  # when a claimer last moved it
+)
+OPEN_RETRIES = text("state IN ('waiting', 'claimed')")
+Index("ix_retries_due", retries.c.state, retries.c.due_at, retries.c.message_id,
+      sqlite_where=OPEN_RETRIES, postgresql_where=OPEN_RETRIES)  # fmt: skip
+_LEASED = text("state = 'claimed'")
+Index("ix_retries_lease_until", retries.c.lease_until, sqlite_where=_LEASED,
+      postgresql_where=_LEASED)  # fmt: skip
+Index("ix_retries_updated_at", retries.c.updated_at)
+
+# Codes whose retries wait because they have become frequent all at once.
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("application", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),  # which channel number or country
+    Column("position", Text, nullable=False),  # a value of domain.retrying.breaker.Position
+    Column("pause_s", Integer, nullable=False),
+    Column("until", _Instant, nullable=False),
+    Column("probe", BigInteger),  # messages.id of the message that went first
+)
+
+# Answers to requests that carried an Idempotency-Key, to be given again.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("owner", Text, primary_key=True),  # name of the API key
+    Column("key", Text, primary_key=True),
+    Column("request", Text, nullable=False),  # digest of route and body
+    Column("status", Integer, nullable=False),
+    Column("answer", Text, nullable=False),  # JSON
+    Column("created_at", _Instant, nullable=False),
+)
+Index("ix_idempotency_created_at", idempotency.c.created_at)

@@ -65,6 +65,26 @@ async def list_suppressions(
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
+async def suppressed_among(
+    connection: AsyncConnection, parties: Iterable[Party]
+) -> dict[Party, Source]:
+    """Give those parties that are not to be sent to, and whose word that is.
+
+    A person who answered a channel number with an extension means the channel number too; where
+    a party's channel is empty, any channel of the application counts.
+    """
+    asked = list(parties)
+    known = await _read(connection, {party.number for party in asked})
+    refused = [(party, word.source) for party, (_, word) in known.items() if word.suppressed]
+    return {
+        party: source
+        for party in asked
+        for row, source in refused
+        if (row.number, row.application) == (party.number, party.application)
+        and row.channel.startswith(party.channel)
+    }
+
+
 async def _write(connection: AsyncConnection, heard: Mapping[Party, Word]) -> None:
     known = await _read(connection, {party.number for party in heard})
     new: list[Values] = []

@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from receiver.errors import JournalUnavailableError, StoreUnavailableError
+from receiver.web.attempts import Attempts
 from receiver.web.callbacks import RETRY_AFTER_S
 from receiver.web.codes import Codes
 from receiver.web.endpoints import Parts
@@ -23,6 +24,7 @@ from receiver.web.process import Process
 from receiver.web.reclassifying import Reclassifying
 from receiver.web.registering import Registering
 from receiver.web.requests import ProblemError
+from receiver.web.retrying import Retrying
 from receiver.web.statistics import Statistics
 from receiver.web.suppressions import Suppressions
 from receiver.web.uplinks import Uplinks
@@ -61,7 +63,7 @@ def make_api(parts: Parts) -> Starlette:
     registering, lookups = Registering(parts), Lookups(parts)
     finding, explaining = Finding(parts), Explaining(parts)
     codes, reclassifying, process = Codes(parts), Reclassifying(parts), Process(parts)
-    statistics = Statistics(parts)
+    statistics, retrying, attempts = Statistics(parts), Retrying(parts), Attempts(parts)
     uplinks, suppressions = Uplinks(parts), Suppressions(parts)
     return Starlette(
         routes=[
@@ -71,7 +73,15 @@ def make_api(parts: Parts) -> Starlette:
             _ByLastWord(
                 "/v1/messages/{sms_msg_id:opaque}/explain", explaining.explain, methods=["GET"]
             ),
+            _ByLastWord(
+                "/v1/messages/{sms_msg_id:opaque}/attempts", attempts.attempts, methods=["GET"]
+            ),
             Route("/v1/messages/{sms_msg_id:opaque}", lookups.message, methods=["GET"]),
+            Route("/v1/retries", retrying.retries, methods=["GET"]),
+            Route("/v1/retries/claim", retrying.claim, methods=["POST"]),
+            Route("/v1/retries/{id:int}/complete", retrying.complete, methods=["POST"]),
+            Route("/v1/retries/{id:int}/release", retrying.release, methods=["POST"]),
+            Route("/v1/retries/{id:int}/abandon", retrying.abandon, methods=["POST"]),
             Route("/v1/stats", statistics.count, methods=["GET"]),
             Route("/v1/stats/silence", statistics.silence, methods=["GET"]),
             Route("/v1/uplinks", uplinks.uplinks, methods=["GET"]),

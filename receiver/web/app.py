@@ -150,6 +150,8 @@ class Node:
             health=self._health,
             reclassifier=self._reclassifier,
             silence=silence,
+            metrics=metrics,
+            caught_up=self._caught_up,
             heard_until=self._heard_until,
             overdue_after_us=_projector_options(settings).overdue_after_us,
             answer_within_us=round(settings.uplinks.answer_within_hours * 3600 * times.SECOND),
@@ -236,6 +238,15 @@ class Node:
         metrics.lag_seconds.set(0 if oldest is None else max(0, now() - oldest) / times.SECOND)
         await self._watch.look()
 
+    async def _caught_up(self) -> None:
+        try:
+            async with asyncio.timeout(_CATCH_UP_S):
+                await self._projector.reached(self._journal.last_position)
+        except TimeoutError:
+            raise StoreUnavailableError(
+                "The store does not have yet what came up to now; try again."
+            ) from None
+
     async def _heard_until(self) -> int:
         """Give the time up to which the store knows all that was heard."""
         oldest = await self._journal.arrival_after(self._projector.position)
@@ -253,6 +264,9 @@ class Node:
             metrics.quarantined.labels(quarantined.kind).inc()
         for decided in changes.messages:
             message, folded = decided.message, decided.folded
+            again = message.send is not None and message.send.retry_of is not None
+            if again and folded.state is State.DELIVERED is not message.state_before:
+                metrics.retries_saved.inc()
             if folded.state is not State.DELIVERED or message.delivery_known_before:
                 continue
             sent_at = message.send.sent_at if message.send else None
@@ -274,6 +288,7 @@ _LAST_BATCH_S = 1.5
 _LAST_SLICE_S = 0.5
 _LAST_COMMIT_S = 1.0
 _PING_S = 2.0
+_CATCH_UP_S = 5.0
 _HARDLY_BEHIND_ROWS = 500
 _REST_WHEN_BEHIND = 5
 _COLLECT_AFTER = 20_000  # new objects

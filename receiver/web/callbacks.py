@@ -19,6 +19,7 @@ from receiver.web.http1 import Exchange, Limits, Trouble
 from receiver.web.problems import Problem
 
 PREFIX = "/callbacks/"
+HARD_TO_GUESS = 22  # characters of a token: 128 bits of base64
 RETRY_AFTER_S = 1
 
 _ALLOW_POST = (b"allow", b"POST")
@@ -82,6 +83,11 @@ class Address:
     token: str
     application: str
 
+    @property
+    def trust(self) -> Trust:
+        """How far a push is believed that comes by this token."""
+        return Trust.TOKEN if len(self.token) >= HARD_TO_GUESS else Trust.OPEN
+
 
 class Callbacks:
     """The handler of the public listener.
@@ -103,15 +109,15 @@ class Callbacks:
         limits: Limits,
     ) -> None:
         # Looked up by digest: how long the search takes says nothing about a token.
-        self._applications: Mapping[bytes, str] = {
-            _digest(address.token): address.application for address in addresses
+        self._addresses: Mapping[bytes, Address] = {
+            _digest(address.token): address for address in addresses
         }
         self._submit = submit
         self._clock = clock
         self._outcome = {pair: metrics.pushes.labels(*pair) for pair in _OUTCOMES}
         self._last_push = {
-            application: metrics.last_push.labels(application)
-            for application in self._applications.values()
+            address.application: metrics.last_push.labels(address.application)
+            for address in self._addresses.values()
         }
         self._items = metrics.push_items
         self._ack_seconds = metrics.ack_seconds
@@ -128,11 +134,12 @@ class Callbacks:
         if exchange.method != b"POST":
             self._count("unknown", "wrong_method")
             return _NOT_A_POST
-        application = self._applications.get(_digest(path[len(PREFIX) :].removesuffix("/")))
-        if application is None:
+        address = self._addresses.get(_digest(path[len(PREFIX) :].removesuffix("/")))
+        if address is None:
             self._count("unknown", "unknown_token")
             return _UNKNOWN_TOKEN
-        exchange.application = application
+        exchange.application = address.application
+        exchange.trust = address.trust.value
         return None
 
     def take(self, exchange: Exchange) -> None:
@@ -150,7 +157,7 @@ class Callbacks:
             application=exchange.application,
             received_at=self._clock(),
             peer=exchange.peer,
-            trust=Trust.OPEN.value,
+            trust=exchange.trust,
             headers=_kept_headers(exchange.headers),
             body=exchange.body,
         )

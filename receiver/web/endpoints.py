@@ -14,6 +14,7 @@ from receiver.domain import rhythm
 from receiver.domain.languages import Language
 from receiver.domain.texts import is_storable
 from receiver.journal import Entry
+from receiver.metrics import Metrics
 from receiver.projection import Policy
 from receiver.reclassifier import Reclassifier
 from receiver.store import queries
@@ -55,6 +56,8 @@ class Parts:
     health: Callable[[], Awaitable[Health]]
     reclassifier: Reclassifier
     silence: rhythm.Options
+    metrics: Metrics
+    caught_up: Callable[[], Awaitable[None]]  # returns when the store knows all that was heard
     heard_until: Callable[[], Awaitable[int]]  # up to when the store knows all that was heard
     overdue_after_us: int
     answer_within_us: int  # how long after a message an uplink can answer it

@@ -62,6 +62,7 @@ class Exchange:
         peer: the client's address, empty when it has none.
         started: when the head was there, `time.perf_counter`.
         application: the handler's own note of whose request it is.
+        trust: the handler's own note of how far it is believed.
     """
 
     __slots__ = (
@@ -76,6 +77,7 @@ class Exchange:
         "path",
         "peer",
         "started",
+        "trust",
     )
 
     def __init__(self, connection: "Connection", peer: str) -> None:
@@ -84,6 +86,7 @@ class Exchange:
         self.headers: list[Header] = []
         self.body = b""
         self.application = ""
+        self.trust = ""
         self.method = b""
         self.path = ""
         self.started = 0.0

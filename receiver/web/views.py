@@ -62,7 +62,7 @@ def message_json(stored: StoredMessage, policy: Policy, language: Language) -> J
         "reports": [_report_json(report) for report in reports],
         "timeline": _timeline(stored, folded, reports),
         "verdict": verdict_json(verdict),
-        "attempts": {"previous": None, "next": None},
+        "attempts": {"previous": send.retry_of if send else None, "next": stored.next_id},
         "trust": folded.trust.value,
     }
 

@@ -8,7 +8,7 @@ from receiver.domain.rhythm import Options, Rhythm
 from receiver.errors import StoreUnavailableError
 from receiver.metrics import Metrics
 from receiver.statistics import AGES, DAY
-from receiver.store import counting, rhythms
+from receiver.store import counting, leasing, moments, rhythms
 from receiver.store.store import Store
 
 _DAYS = 31  # older messages are left aside
@@ -53,10 +53,15 @@ class Watch:
             async with asyncio.timeout(_PATIENCE_S), self._store.reading() as connection:
                 silent = await counting.silent(connection, now, silent_since(now))
                 self._rhythms = await rhythms.read_rhythms(connection)
+                queue = await leasing.count(connection, now)
+                breakers = await moments.read_breakers(connection)
         except (StoreUnavailableError, TimeoutError):
             pass
         else:
             self._show_ages(silent)
+            self._metrics.retries_due.set(queue.due)
+            self._metrics.retries_claimed.set(queue.claimed)
+            self._metrics.breakers_open.set(len(breakers))
         self._show_gaps(await self._heard_until())
 
     def _show_ages(self, silent: Sequence[counting.Silent]) -> None:

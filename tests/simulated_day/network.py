@@ -73,14 +73,10 @@ class Network:
 def end_of(world: World, sms: Sms, now: int) -> End:
     """Tell what becomes of a send that keeps all limits."""
     delay = SECOND + int(8 * SECOND * world.drawn("delay", sms.name, now))
+    stopped = _stopped(world, sms, now)
+    if stopped is not None:
+        return End(State.FAILED, stopped[0], stopped[1], now + delay)
     person = sms.person
-    opted_out = person.opted_out_at is not None and person.opted_out_at <= now
-    code = _stopped_by_platform(sms, now, opted_out=opted_out)
-    if code is not None:
-        return End(State.FAILED, code, PLATFORM, now + SECOND)
-    code = _failure(world, sms, now)
-    if code is not None:
-        return End(State.FAILED, code, CARRIER, now + delay)
     back_at = person.off_until(now)
     if back_at is not None:
         if not person.held_for:
@@ -95,17 +91,28 @@ def end_of(world: World, sms: Sms, now: int) -> End:
     return End(State.DELIVERED, "DELIVRD", CARRIER, now + delay, now + delay)
 
 
-def _stopped_by_platform(sms: Sms, now: int, *, opted_out: bool) -> str | None:
-    if opted_out and sms.kind is Kind.PROMOTIONAL:
+def _stopped(world: World, sms: Sms, now: int) -> tuple[str, int] | None:
+    """Give the code of what stops a send whether or not the phone is on, and who says so."""
+    code = _stopped_by_platform(sms, now)
+    if code is not None:
+        return code, PLATFORM
+    code = _stopped_by_carrier(world, sms, now)
+    return None if code is None else (code, CARRIER)
+
+
+def _stopped_by_platform(sms: Sms, now: int) -> str | None:
+    if sms.forbidden:
+        return "KEYWORD"
+    if sms.kind is not Kind.PROMOTIONAL:
+        return None
+    person = sms.person
+    if person.opted_out_at is not None and person.opted_out_at <= now:
         return "SC:0016"
-    night = sms.kind is Kind.PROMOTIONAL and sms.person.country == "CN"
-    if night and is_blocked(now, NIGHT, zones_of(sms.person.number, "Asia/Shanghai")):
-        return "SC:0011"
-    return "KEYWORD" if sms.forbidden else None
+    at_night = is_blocked(now, NIGHT, zones_of(person.number, "Asia/Shanghai"))
+    return "SC:0011" if at_night and person.country == "CN" else None
 
 
-def _failure(world: World, sms: Sms, now: int) -> str | None:
-    """Give the code of what stops a send whether or not the phone is on."""
+def _stopped_by_carrier(world: World, sms: Sms, now: int) -> str | None:
     person = sms.person
     if person.blocked:
         return "MBBLACK"

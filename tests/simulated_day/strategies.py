@@ -137,7 +137,7 @@ class ByPolicy:
 
 
 class _Watching:
-    """Keeps the counts and the states of the breakers, as the queue does."""
+    """Keeps the states of the breakers, and counts as the queue does, whole hours and all sends."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._options = policy.breaker
@@ -186,7 +186,7 @@ class _Watching:
 
     def _counts(self, watch: _Watch, now: int) -> tuple[Counts, Counts]:
         here = _minute(now) + 1
-        recent = here - self._options.recent_s // 60
+        recent = (here - self._options.recent_s // 60) // 60 * 60  # from the start of an hour
         before = recent - self._options.baseline_s // 60
         return (
             self._between(watch, max(0, recent), here),

@@ -35,11 +35,6 @@ class Counts:
     ended: int = 0
     failures: int = 0  # with the breaker's code
 
-    @property
-    def share(self) -> float:
-        """The share of failures; 0 where nothing ended."""
-        return self.failures / self.ended if self.ended else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
@@ -63,10 +58,11 @@ class Result(StrEnum):
 
 def jumped(recent: Counts, baseline: Counts, options: BreakerOptions) -> bool:
     """Tell whether failures are many, and many more than usual."""
+    usual = options.factor * baseline.failures * recent.ended
     return (
         recent.failures >= options.failures
-        and recent.share >= options.share
-        and recent.share >= options.factor * baseline.share
+        and recent.failures >= options.share * recent.ended
+        and recent.failures * baseline.ended >= usual  # of their shares, without a division
     )
 
 
@@ -76,14 +72,14 @@ def observe(
     """Give the state after a look at the counts and the clock.
 
     Closed, it opens when failures jump. Open, its pause ends in half-open. It closes without a
-    probe when enough recent messages ended and the share is half of what opens: first sends tell
-    as much as a probe.
+    probe when enough recent messages ended and less than half the share of failures that opens it
+    is left: what else is sent tells as much as a probe.
     """
     if state.position is Position.CLOSED:
         if not jumped(recent, baseline, options):
             return CLOSED
         return _open(options.pause_s, now)
-    if recent.ended >= options.failures and recent.share < options.share / 2:
+    if recent.ended >= options.failures and 2 * recent.failures < options.share * recent.ended:
         return CLOSED
     return at(state, now)
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 from receiver.domain.entries import Category, RetryClass
 from receiver.domain.events import Trust
 from receiver.domain.messages import State
-from receiver.domain.numbers import normalise
+from receiver.domain.numbers import is_number
 from receiver.domain.retrying.policy import Kind, RetryPolicy
 from receiver.domain.retrying.resolving import Resolved, resolve
 from receiver.domain.retrying.sentences import NoRetry, RetryStep, retry_reason
@@ -127,7 +127,11 @@ def _refusal(candidate: Candidate, policy: RetryPolicy, resolved: Resolved) -> R
             NoRetry.OPEN_TRUST,
             {},
         ),
-        (not _is_number(candidate.number), NoRetry.NO_NUMBER, {}),
+        (
+            candidate.number is None or not is_number(candidate.number),
+            NoRetry.NO_NUMBER,
+            {},
+        ),
         (
             candidate.duplicate_risk and not resolved.retry_duplicates,
             NoRetry.DUPLICATE_RISK,
@@ -192,10 +196,6 @@ def _wait(candidate: Candidate, resolved: Resolved, fraction: float) -> _Waited:
 def _begun(candidate: Candidate) -> int | None:
     known = (candidate.first_sent_at, candidate.failed_at)
     return next((moment for moment in known if moment is not None), None)
-
-
-def _is_number(number: str | None) -> bool:
-    return number is not None and number.startswith("+") and normalise(number) == number
 
 
 def _never(

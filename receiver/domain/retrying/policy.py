@@ -125,7 +125,10 @@ CLASSES: Mapping[RetryClass, Values] = {
         delay_s=DEFAULT_WAITS.next_day_s, factor=1.0, cap_s=2 * DAY_S, window_s=3 * DAY_S
     ),
 }
-CATEGORIES: Mapping[Category, Values] = {}
+CATEGORIES: Mapping[Category, Values] = {
+    # A phone comes back within minutes, hours or the night: after 0.5, 2 and 6.5 hours by these.
+    Category.HANDSET_UNREACHABLE: Values(factor=3.0, attempts=4),
+}
 KINDS: Mapping[Kind, KindRules] = {
     Kind.CODE: KindRules(
         Values(delay_s=60),  # a person is waiting

@@ -103,10 +103,13 @@ def _end_of(moment: int, hours: Hours, zone: ZoneInfo) -> int:
     start = moment - moment % SECOND
     end = start + left_s * SECOND
     jump = _offset(end, zone) - _offset(start, zone)
-    if jump <= 0:  # an hour that comes twice: whoever asks again finds the hours again
+    if jump == 0:
         return end
-    # The clocks went forward: the end comes sooner, or at the very change when it was left out.
-    return max(end - jump * SECOND, _change(start, end, zone))
+    change = _change(start, end, zone)
+    if jump < 0:  # an hour comes twice: whoever asks again from there finds whether they go on
+        return change
+    # The clocks go forward: the end comes sooner, or at the very change when it is left out.
+    return max(end - jump * SECOND, change)
 
 
 def _change(start: int, end: int, zone: ZoneInfo) -> int:

@@ -1,0 +1,88 @@
+"""A message as the retry policy sees it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from receiver.domain.catalogue import Catalogue
+from receiver.domain.events import Send, Trust
+from receiver.domain.messages import Folded, State
+from receiver.domain.numbers import country_of, normalise
+from receiver.domain.retrying.planning import Candidate
+from receiver.domain.verdict import Verdict, match_for, subject_of
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sending of a chain. Times are microseconds."""
+
+    application: str
+    sms_msg_id: str
+    retry_of: str | None
+    state: State
+    code: str | None
+    sent_at: int  # where no time was told, when it was first heard of
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The attempts to get one message delivered, in their order."""
+
+    attempts: Sequence[Attempt]
+
+    @property
+    def delivered(self) -> bool:
+        """Whether one of them arrived."""
+        return any(one.state is State.DELIVERED for one in self.attempts)
+
+    def is_last(self, sms_msg_id: str) -> bool:
+        """Tell whether no other attempt followed one."""
+        return all(one.retry_of != sms_msg_id for one in self.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is known of one message by itself."""
+
+    application: str
+    sms_msg_id: str
+    send: Send | None
+    folded: Folded
+    verdict: Verdict
+    heard_at: int  # microseconds: when it was first heard of
+
+
+def candidate_of(case: Case, catalogue: Catalogue, chain: Chain | None = None) -> Candidate:
+    """Put together what the policy asks of a message.
+
+    Args:
+        case: the message.
+        catalogue: the one that the verdict was made by.
+        chain: all its attempts; None: it is taken for the only one.
+    """
+    send, folded, verdict = case.send, case.folded, case.verdict
+    match = match_for(subject_of(folded), catalogue)
+    refused = folded.state is State.REFUSED
+    sent_at = case.heard_at if send is None or send.sent_at is None else send.sent_at
+    attempts = chain.attempts if chain else ()
+    return Candidate(
+        application=case.application,
+        sms_msg_id=case.sms_msg_id,
+        number=normalise(folded.to),
+        country=(send.country if send else None) or country_of(folded.to),
+        template_id=send.template_id if send else None,
+        reference=send.reference if send else None,
+        state=folded.state,
+        category=verdict.category,
+        retry=match.entry.retry if match else None,
+        code=folded.code,
+        failed_at=folded.failed_at,
+        first_sent_at=min([sent_at, *(one.sent_at for one in attempts)]),
+        attempts=max(1, len(attempts)),
+        retry_after_s=match.entry.retry_after_s if match else None,
+        action=verdict.action,
+        duplicate_risk=verdict.duplicate_risk,
+        registered=send is not None,
+        trust=Trust.SIGNED if refused else folded.trust,  # a refusal is what we were told ourselves
+        chain_delivered=bool(chain and chain.delivered),
+        superseded=bool(chain and not chain.is_last(case.sms_msg_id)),
+    )

@@ -1,0 +1,109 @@
+"""Handing out what is due, each message to one claimer at a time.
+
+Everything is judged when it is claimed, by the messages as they are then: what has been delivered,
+sent again by another way, opted out of or grown too old since it was planned is not handed out.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from receiver.domain.retrying.candidates import Chain
+from receiver.domain.retrying.claiming import Decision
+from receiver.domain.retrying.planning import Candidate, Plan
+from receiver.projection import Policy
+from receiver.retrier.judging import Judged, candidate_for, plan_for
+from receiver.retrier.moment import look
+from receiver.store import leasing
+from receiver.store.chains import find_chains
+from receiver.store.leasing import Item, Lease
+from receiver.store.queries import StoredMessage
+from receiver.store.queueing import ItemState
+
+_ROUNDS = 5  # of looking for more where items turned out not to go
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a claimer asks for."""
+
+    limit: int
+    lease_us: int
+    application: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claimer gets."""
+
+    secret: str  # tells that he holds the lease
+    until: int  # microseconds
+    items: Sequence[Judged]
+    expired: int  # of these, how many another claimer has let go stale
+
+
+def digest(secret: str) -> str:
+    """Give what is kept of a lease's secret."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: int) -> Claimed:
+    """Hand out items that are due.
+
+    Args:
+        connection: in a transaction that no other one writes beside.
+        order: how many, and for how long.
+        policy: the rules in force.
+        now: microseconds.
+    """
+    secret = secrets.token_urlsafe(24)
+    until = now + order.lease_us
+    lease = Lease(digest(secret), until)
+    given: list[Judged] = []
+    expired = 0
+    for _ in range(_ROUNDS):
+        wanted = order.limit - len(given)
+        due = await leasing.find_due(connection, now, wanted, order.application)
+        moment = await look(connection, due, policy, now)
+        going: list[int] = []
+        for item in due:
+            judged = moment.judge(item.message_id)
+            if judged.admission is None or judged.admission.decision is not Decision.GO:
+                await _set_aside(connection, item, judged, now)
+                continue
+            moment.went(judged)
+            going.append(item.message_id)
+            expired += item.state is ItemState.CLAIMED
+            given.append(judged)
+        await leasing.claim(connection, going, lease, now)
+        await moment.save_breakers()
+        if len(given) == order.limit or len(due) < wanted:
+            break
+    return Claimed(secret, until, given, expired)
+
+
+async def judge_one(
+    connection: AsyncConnection, stored: StoredMessage, policy: Policy
+) -> tuple[Candidate, Plan, Chain | None]:
+    """Plan one message by its chain as it is now."""
+    key = (stored.message.application, stored.message.sms_msg_id)
+    chain = (await find_chains(connection, [key])).get(key)
+    candidate, _ = candidate_for(stored, policy, chain)
+    return candidate, plan_for(candidate, policy), chain
+
+
+async def _set_aside(connection: AsyncConnection, item: Item, judged: Judged, now: int) -> None:
+    """Put an item back, or bring it to its end."""
+    planned, admission = judged.planned, judged.admission
+    if admission is not None and admission.decision is Decision.LATER:
+        reason = admission.reason.value if admission.reason else None
+        await leasing.put_back(connection, item.message_id, admission.until or now, reason)
+    elif admission is None and planned.due_at is not None:
+        await leasing.put_back(connection, item.message_id, planned.due_at, None)
+    else:
+        why = planned.reason if admission is None else admission.reason
+        reason = why.value if why else None
+        await leasing.end(connection, item.message_id, ItemState.ENDED, now, reason=reason)

@@ -1,0 +1,159 @@
+"""A moment at which items are judged: recent sends, budgets, suppressions, breakers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from receiver.domain.numbers import normalise_channel
+from receiver.domain.retrying.breaker import Position, probe_sent
+from receiver.domain.retrying.candidates import Chain
+from receiver.domain.retrying.claiming import Context, Sent, Watched, admit
+from receiver.domain.retrying.planning import Candidate
+from receiver.domain.suppression import Party
+from receiver.domain.times import SECOND
+from receiver.projection import Policy
+from receiver.retrier.judging import Judged, candidate_for, plan_for
+from receiver.retrier.probing import watch
+from receiver.store import chains, leasing, moments, suppressing
+from receiver.store.leasing import Item
+from receiver.store.moments import BreakerKey, StoredBreaker
+from receiver.store.queries import StoredMessage, load_messages
+
+_DAY = 24 * 3600 * SECOND
+
+
+@dataclass(slots=True)
+class Moment:
+    """What is known while a claim is judged; it remembers what the claim itself hands out."""
+
+    connection: AsyncConnection
+    policy: Policy
+    now: int
+    messages: Mapping[int, StoredMessage]
+    chains: Mapping[chains.Key, Chain]
+    recent: dict[str, list[Sent]]
+    suppressed: Mapping[Party, str]
+    sends_today: Mapping[str, int]
+    retries_today: dict[str, int]
+    breakers: dict[BreakerKey, StoredBreaker]
+    changed: set[BreakerKey] = field(default_factory=set)
+
+    def judge(self, message_id: int) -> Judged:
+        """Judge one message."""
+        stored = self.messages[message_id]
+        message = stored.message
+        chain = self.chains.get((message.application, message.sms_msg_id))
+        candidate, verdict = candidate_for(stored, self.policy, chain)
+        planned = plan_for(candidate, self.policy)
+        if planned.due_at is None or planned.due_at > self.now:
+            return Judged(stored, candidate, verdict, planned)
+        admission = admit(
+            candidate, planned, self._context(stored, candidate, chain), self.policy.retry, self.now
+        )
+        return Judged(stored, candidate, verdict, planned, admission)
+
+    def went(self, judged: Judged) -> None:
+        """Note that a message is being sent."""
+        candidate = judged.candidate
+        sent = Sent(self.now, judged.planned.kind)
+        self.recent.setdefault(candidate.number or "", []).append(sent)
+        application = candidate.application
+        self.retries_today[application] = self.retries_today.get(application, 0) + 1
+        if judged.admission is not None and judged.admission.probe:
+            for key in breaker_keys(judged.stored, candidate):
+                stored = self.breakers[key]
+                if stored.state.position is not Position.CLOSED:
+                    state = probe_sent(stored.state, self.policy.retry.breaker, self.now)
+                    self.breakers[key] = StoredBreaker(state, judged.stored.row_id)
+                    self.changed.add(key)
+
+    async def save_breakers(self) -> None:
+        """Write the breakers that have changed."""
+        for key in sorted(self.changed, key=lambda one: (one.application, one.code, one.scope)):
+            await moments.save_breaker(self.connection, key, self.breakers[key])
+        self.changed.clear()
+
+    def _watched(self, stored: StoredMessage, candidate: Candidate) -> Iterable[Watched]:
+        for key in breaker_keys(stored, candidate):
+            yield Watched(key.scope, self.breakers[key].state)
+
+    def _context(self, stored: StoredMessage, candidate: Candidate, chain: Chain | None) -> Context:
+        return Context(
+            suppressed=self.suppressed.get(_party(stored, candidate)),
+            recent=tuple(self.recent.get(candidate.number or "", ())),
+            chain=tuple(one.sent_at for one in chain.attempts) if chain else (),
+            sends_today=self.sends_today.get(candidate.application, 0),
+            retries_today=self.retries_today.get(candidate.application, 0),
+            breakers=tuple(self._watched(stored, candidate)),
+        )
+
+
+async def look(
+    connection: AsyncConnection, due: Sequence[Item], policy: Policy, now: int
+) -> Moment:
+    """Read what the judgement of some items needs."""
+    stored = await load_messages(connection, [item.message_id for item in due])
+    found = list(stored.values())
+    alone = {one.row_id: candidate_for(one, policy, None)[0] for one in found}
+    numbers = {one.number for one in alone.values() if one.number is not None}
+    keys = [(one.message.application, one.message.sms_msg_id) for one in found]
+    applications = sorted({item.application for item in due})
+    midnight = now // _DAY * _DAY
+    suppressed = await suppressing.suppressed_among(
+        connection, [_party(one, alone[one.row_id]) for one in found]
+    )
+    moment = Moment(
+        connection=connection,
+        policy=policy,
+        now=now,
+        messages=stored,
+        chains=await chains.find_chains(connection, keys),
+        recent=await _recent(connection, numbers, policy, now),
+        suppressed={party: source.value for party, source in suppressed.items()},
+        sends_today={
+            one: await moments.sent_since(connection, one, midnight) for one in applications
+        },
+        retries_today={
+            one: await leasing.retried_since(connection, one, midnight) for one in applications
+        },
+        breakers={},
+    )
+    watched = {key for one in found for key in breaker_keys(one, alone[one.row_id])}
+    before = await moments.read_breakers(connection)
+    moment.breakers = await watch(connection, watched, before, policy.retry.breaker, now)
+    moment.changed = {
+        key for key, one in moment.breakers.items() if one != before.get(key, StoredBreaker())
+    }
+    return moment
+
+
+async def _recent(
+    connection: AsyncConnection, numbers: Iterable[str], policy: Policy, now: int
+) -> dict[str, list[Sent]]:
+    """Give the sends to each number within a day, those that are under way included."""
+    wanted = list(numbers)
+    recent = {
+        number: [
+            Sent(one.at, policy.retry.kind_of(one.template_id, one.reference)) for one in sends
+        ]
+        for number, sends in (await moments.recent_sends(connection, wanted, now - _DAY)).items()
+    }
+    for number, at in await leasing.claimed_numbers(connection, wanted, now):
+        recent.setdefault(number, []).append(Sent(at))
+    return recent
+
+
+def breaker_keys(stored: StoredMessage, candidate: Candidate) -> list[BreakerKey]:
+    """Name the breakers that a message has to do with."""
+    send = stored.message.send
+    scopes = moments.scopes_of(send.sender if send else None, candidate.country)
+    code = candidate.code or ""
+    return [BreakerKey(candidate.application, code, scope) for scope in scopes]
+
+
+def _party(stored: StoredMessage, candidate: Candidate) -> Party:
+    send = stored.message.send
+    sender = send.sender if send else None
+    channel = normalise_channel(sender) if sender else ""
+    return Party(candidate.number or "", channel, candidate.application)

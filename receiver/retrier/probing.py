@@ -1,0 +1,78 @@
+"""Breakers brought up to date with what has become of other messages, and of their probes."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from receiver.domain.messages import State
+from receiver.domain.retrying.breaker import (
+    CLOSED,
+    BreakerOptions,
+    Result,
+    observe,
+    probe_ended,
+)
+from receiver.domain.times import SECOND
+from receiver.store import leasing, moments
+from receiver.store.chains import find_chains
+from receiver.store.moments import BreakerKey, StoredBreaker
+from receiver.store.queueing import ItemState
+
+_OPEN = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
+
+
+async def watch(
+    connection: AsyncConnection,
+    keys: Iterable[BreakerKey],
+    before: Mapping[BreakerKey, StoredBreaker],
+    options: BreakerOptions,
+    now: int,
+) -> dict[BreakerKey, StoredBreaker]:
+    """Give the breakers as they stand now.
+
+    The statistics count by hours, so what is recent begins at the start of an hour.
+
+    Args:
+        connection: to the store.
+        keys: which ones.
+        before: as they were stored; what is missing is closed.
+        options: when they open.
+        now: microseconds.
+    """
+    wanted = set(keys)
+    recent_since = now - options.recent_s * SECOND
+    baseline_since = recent_since - options.baseline_s * SECOND
+    found: dict[BreakerKey, StoredBreaker] = {}
+    for application in sorted({key.application for key in wanted}):
+        recent = await moments.ended_between(connection, application, recent_since, now + 1)
+        usual = await moments.ended_between(connection, application, baseline_since, recent_since)
+        for key in wanted:
+            if key.application != application:
+                continue
+            stored = before.get(key, StoredBreaker())
+            state, probe = stored.state, stored.probe
+            result = None if probe is None else await _result(connection, probe, key.code)
+            if result is not None:
+                state, probe = probe_ended(state, result, options, now), None
+            counts = moments.counts_of(recent, key), moments.counts_of(usual, key)
+            state = observe(state, *counts, options, now)
+            found[key] = StoredBreaker(state, None if state == CLOSED else probe)
+    return found
+
+
+async def _result(connection: AsyncConnection, probe: int, code: str) -> Result | None:
+    """Tell what became of a message that went first; None: nothing yet."""
+    item = await leasing.find_item(connection, probe)
+    if item is not None and item.state is ItemState.CLAIMED:
+        return None
+    if item is None or item.state is not ItemState.COMPLETED or item.next_id is None:
+        return Result.OTHER
+    key = (item.application, item.next_id)
+    chain = (await find_chains(connection, [key])).get(key)
+    attempts = chain.attempts if chain else ()
+    sent = next((one for one in attempts if one.sms_msg_id == item.next_id), None)
+    if sent is None or sent.state in _OPEN:
+        return None
+    if sent.state is State.DELIVERED:
+        return Result.DELIVERED
+    return Result.FAILED if sent.code == code else Result.OTHER

@@ -1,0 +1,110 @@
+"""Chains of attempts, walked when they are asked for: no order of arrival matters."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from receiver.domain.messages import State
+from receiver.domain.retrying.candidates import Attempt, Chain
+from receiver.store.schema import messages
+
+Key = tuple[str, str]  # application, smsMsgId
+
+MOST_ATTEMPTS = 50  # a chain is followed no further
+_IN_ONE_LOOKUP = 500  # ids; each is one statement parameter
+_COLUMNS = (
+    messages.c.application,
+    messages.c.sms_msg_id,
+    messages.c.retry_of,
+    messages.c.state,
+    messages.c.code,
+    messages.c.occurred_at,
+)
+
+
+async def find_next(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, str]:
+    """Give the attempt that followed each message; the first one where there are several."""
+    followed: dict[Key, str] = {}
+    wanted = set(keys)
+    for attempt in sorted(await _after(connection, wanted), key=_order, reverse=True):
+        key = attempt.application, attempt.retry_of or ""
+        if key in wanted:
+            followed[key] = attempt.sms_msg_id
+    return followed
+
+
+async def find_chains(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, Chain]:
+    """Give the chain of each message that there is."""
+    asked = list(dict.fromkeys(keys))
+    known: dict[Key, Attempt] = {}
+    wanted = set(asked)
+    for _ in range(MOST_ATTEMPTS):
+        found = [*await _named(connection, wanted), *await _after(connection, wanted)]
+        new = {key: one for one in found if (key := _key(one)) not in known}
+        if not new:
+            break
+        known |= new
+        before = {
+            (one.application, one.retry_of) for one in new.values() if one.retry_of is not None
+        }
+        wanted = (before | set(new)) - set(asked)
+        wanted -= {key for key in wanted if key in known and key not in new}
+    return {key: _chain(key, known) for key in asked if key in known}
+
+
+def _chain(key: Key, known: dict[Key, Attempt]) -> Chain:
+    """Walk from one attempt to its first, and from there to all that followed."""
+    after = defaultdict(list)
+    for attempt in known.values():
+        if attempt.retry_of is not None:
+            after[attempt.application, attempt.retry_of].append(attempt)
+    first, seen = key, {key}
+    while (before := known[first].retry_of) is not None:
+        earlier = (first[0], before)
+        if earlier not in known or earlier in seen:
+            break  # nobody has told of it, or somebody has told nonsense
+        first = earlier
+        seen.add(first)
+    chain, front = [known[first]], [first]
+    reached = {first}
+    while front:
+        following = [one for at in front for one in after[at] if _key(one) not in reached]
+        reached |= {_key(one) for one in following}
+        chain += sorted(following, key=_order)
+        front = [_key(one) for one in following]
+    return Chain(chain)
+
+
+def _key(attempt: Attempt) -> Key:
+    return attempt.application, attempt.sms_msg_id
+
+
+def _order(attempt: Attempt) -> tuple[int, str]:
+    return attempt.sent_at, attempt.sms_msg_id
+
+
+async def _named(connection: AsyncConnection, keys: Iterable[Key]) -> list[Attempt]:
+    return await _read(connection, messages.c.sms_msg_id, keys)
+
+
+async def _after(connection: AsyncConnection, keys: Iterable[Key]) -> list[Attempt]:
+    return await _read(connection, messages.c.retry_of, keys)
+
+
+async def _read(connection: AsyncConnection, column: object, keys: Iterable[Key]) -> list[Attempt]:
+    wanted = set(keys)
+    ids = sorted({sms_msg_id for _, sms_msg_id in wanted})
+    found = []
+    for start in range(0, len(ids), _IN_ONE_LOOKUP):
+        some: Sequence[str] = ids[start : start + _IN_ONE_LOOKUP]
+        query = select(*_COLUMNS).where(column.in_(some))  # type: ignore[attr-defined]
+        for row in await connection.execute(query):
+            application, sms_msg_id, retry_of, state, code, occurred_at = tuple(row)
+            named = sms_msg_id if column is messages.c.sms_msg_id else retry_of
+            if (application, named) in wanted:
+                found.append(
+                    Attempt(application, sms_msg_id, retry_of, State(state), code, occurred_at)
+                )
+    return found

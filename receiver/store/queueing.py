@@ -1,0 +1,82 @@
+"""The retry queue as the projector writes it: what is planned goes in, what is settled goes out.
+
+It follows from the messages alone: read again, in any order, they give the same queue. What has
+been claimed is left to whoever claimed it, but for the word that it is not to be sent any more.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from itertools import islice
+
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from receiver.domain.messages import State
+from receiver.projection import Decided
+from receiver.store import bulk
+from receiver.store.schema import retries
+
+
+class ItemState(StrEnum):
+    """Where an item of the queue stands."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"  # somebody is sending it
+    COMPLETED = "completed"  # it was sent again
+    ABANDONED = "abandoned"  # whoever claimed it gave it up
+    CANCELLED = "cancelled"  # it was settled while somebody had claimed it
+    ENDED = "ended"  # it was due and may not be sent any more
+
+
+_FAILED = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
+_IN_ONE_STATEMENT = 500  # ids; each is one statement parameter
+# Planned anew (another report, another catalogue) it waits again, unless it was sent or given up.
+_PLANNED_ANEW = f"""(message_id) DO UPDATE
+SET state = '{ItemState.WAITING}', due_at = excluded.due_at, reason = NULL
+WHERE retries.state IN ('{ItemState.WAITING}', '{ItemState.CANCELLED}', '{ItemState.ENDED}')"""
+
+
+async def queue(connection: AsyncConnection, changed: Iterable[Decided]) -> None:
+    """Bring the queue up to date with messages that have changed.
+
+    Args:
+        connection: in a transaction that no other one writes beside.
+        changed: messages as they are now.
+    """
+    planned, settled = [], []
+    for decided in changed:
+        message = decided.message
+        if decided.retry_at is not None:
+            planned.append(
+                {
+                    "message_id": message.id,
+                    "application": message.application,
+                    "state": ItemState.WAITING.value,
+                    "due_at": decided.retry_at,
+                    "claims": 0,
+                }
+            )
+        elif message.state_before in _FAILED:
+            settled.append((message.id, decided.state.value))
+    await bulk.merge_rows(connection, retries, _PLANNED_ANEW, planned)
+    for some in _pieces(settled):
+        await _settle(connection, some)
+
+
+async def _settle(connection: AsyncConnection, settled: Sequence[tuple[int, str]]) -> None:
+    ids = [message_id for message_id, _ in settled]
+    here = retries.c.message_id.in_(ids)
+    await connection.execute(delete(retries).where(here, retries.c.state == ItemState.WAITING))
+    for state in sorted({state for _, state in settled}):
+        of_state = [message_id for message_id, its in settled if its == state]
+        await connection.execute(
+            update(retries)
+            .where(retries.c.message_id.in_(of_state), retries.c.state == ItemState.CLAIMED)
+            .values(state=ItemState.CANCELLED.value, reason=state)
+        )
+
+
+def _pieces(settled: Sequence[tuple[int, str]]) -> Iterator[Sequence[tuple[int, str]]]:
+    walk = iter(settled)
+    while some := list(islice(walk, _IN_ONE_STATEMENT)):
+        yield some

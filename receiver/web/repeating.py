@@ -1,0 +1,87 @@
+"""Requests that may come again with the same Idempotency-Key and get the same answer."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+
+from receiver.domain.times import SECOND
+from receiver.store import idempotency
+from receiver.store.idempotency import Asked
+from receiver.store.projecting import take_turn
+from receiver.web.endpoints import Endpoints, check_storable
+from receiver.web.problems import Problem
+from receiver.web.requests import ProblemError, bad
+
+_LONGEST_KEY = 255  # characters
+_KEPT_US = 24 * 3600 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that may have to be given again."""
+
+    status: int
+    document: dict[str, Any]
+
+
+class Repeatable(Endpoints):
+    """Endpoints that do their work once for each Idempotency-Key."""
+
+    async def once(
+        self,
+        request: Request,
+        body: bytes,
+        work: Callable[[AsyncConnection, int], Awaitable[Reply]],
+    ) -> Reply:
+        """Do work in a transaction, or give the answer that its key got before."""
+        asked = self._asked(request, body)
+        now = self._parts.clock()
+        async with self._parts.store.writing() as connection:
+            await take_turn(connection)
+            again = await self.given_before(connection, request, body)
+            if again is not None:
+                return again
+            reply = await work(connection, now)
+            if asked is not None:
+                text = json.dumps(reply.document)
+                await idempotency.remember(
+                    connection, asked, reply.status, text, now, now - _KEPT_US
+                )
+        return reply
+
+    async def given_before(
+        self, connection: AsyncConnection, request: Request, body: bytes
+    ) -> Reply | None:
+        """Give the answer that a request got before.
+
+        Raises:
+            ProblemError: its key was used for another request.
+        """
+        asked = self._asked(request, body)
+        if asked is None:
+            return None
+        given = await idempotency.given(connection, asked, self._parts.clock() - _KEPT_US)
+        if given is None:
+            return None
+        if given.request != asked.request:
+            raise ProblemError(
+                Problem.KEY_USED,
+                "The Idempotency-Key was used for another request; take a new one for each.",
+            )
+        return Reply(given.status, json.loads(given.answer))
+
+    def _asked(self, request: Request, body: bytes) -> Asked | None:
+        key = request.headers.get("idempotency-key")
+        if key is None:
+            return None
+        if not key or len(key) > _LONGEST_KEY:
+            raise bad(f"An Idempotency-Key has 1 to {_LONGEST_KEY} characters.")
+        check_storable(key)
+        owner = self._parts.keys.find(request.headers.get("authorization"))
+        what = hashlib.sha256(request.url.path.encode() + b"\0" + body).hexdigest()
+        return Asked(owner.name if owner else "", key, what)

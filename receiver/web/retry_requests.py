@@ -1,0 +1,197 @@
+"""Reading requests to the retry queue, and writing its answers."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.domain.events import Send
+from receiver.domain.languages import Language
+from receiver.domain.numbers import normalise
+from receiver.domain.times import SECOND, to_rfc3339
+from receiver.huawei.registration import RegistrationError, read_registration
+from receiver.retrier.claims import Claimed, Order, digest
+from receiver.retrier.judging import Judged
+from receiver.store import leasing, queries
+from receiver.store.leasing import Item
+from receiver.store.queueing import ItemState
+from receiver.web import views
+from receiver.web.endpoints import check_storable, json_answer
+from receiver.web.problems import MEDIA_TYPE, Problem, document
+from receiver.web.repeating import Reply
+from receiver.web.requests import ProblemError, bad
+
+Json = dict[str, Any]
+
+MOST_CLAIMED = 500
+LONGEST_LEASE_S = 86_400
+LONGEST_DELAY_S = 30 * 86_400
+LONGEST_REASON = 200
+_USUAL_LEASE_S = 60
+_HIGHEST_ID = 2**63 - 1
+
+
+def message_id_of(request: Request) -> int:
+    """Give the id of an item, as it stands in the path.
+
+    Raises:
+        ProblemError: no item can have it.
+    """
+    message_id = int(request.path_params["id"])
+    if message_id > _HIGHEST_ID:
+        raise ProblemError(Problem.NOT_FOUND, "There is no such item in the retry queue.")
+    return message_id
+
+
+def read_order(given: Mapping[str, Any]) -> Order:
+    """Read what a claimer asks for."""
+    application = given.get("application")
+    if application is not None and not isinstance(application, str):
+        raise bad("`application` is not text.")
+    check_storable(application or "")
+    return Order(
+        limit=read_whole(given, "limit", 1, 1, MOST_CLAIMED),
+        lease_us=read_whole(given, "lease_seconds", _USUAL_LEASE_S, 1, LONGEST_LEASE_S) * SECOND,
+        application=application,
+    )
+
+
+def read_whole(given: Mapping[str, Any], name: str, usual: int, lowest: int, highest: int) -> int:
+    """Read a whole number."""
+    value = given.get(name, usual)
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+        raise bad(f"`{name}` must be a whole number from {lowest} to {highest}.")
+    return value
+
+
+def read_text(given: Mapping[str, Any], name: str) -> str:
+    """Read a text that must be there."""
+    value = given.get(name)
+    if not isinstance(value, str) or not value:
+        raise bad(f"`{name}` must be a text that is not empty.")
+    check_storable(value)
+    return value
+
+
+def read_completion(given: Mapping[str, Any], stored: queries.StoredMessage) -> tuple[bytes, Send]:
+    """Make the registration of what was sent, which tells what it followed.
+
+    Raises:
+        ProblemError: the response does not name exactly one send to the same number.
+    """
+    message = stored.message
+    before = message.send
+    told: Json = {name: value for name, value in given.items() if name != "lease"}
+    told["retry_of"] = message.sms_msg_id
+    if before is not None:
+        for name, value in (
+            ("reference", before.reference),
+            ("template_id", before.template_id),
+            ("extend", before.extend),
+        ):
+            if value is not None:
+                told.setdefault(name, value)
+    body = json.dumps(told).encode()
+    try:
+        registration = read_registration(body)
+    except RegistrationError as error:
+        raise bad(str(error)) from None
+    sends = registration.sends
+    if not sends:
+        raise bad(
+            "The response names no send: nothing was sent. Release the item, or abandon it.",
+            rejected=[{"index": one.index, "reason": one.reason} for one in registration.rejected],
+        )
+    if len(sends) > 1:
+        raise bad("The response names several sends; complete each item with its own.")
+    if sends[0].sms_msg_id == message.sms_msg_id:
+        raise bad("The response is that of the message itself, not of another attempt.")
+    number, sent_to = before.to if before else None, sends[0].to
+    if None not in (number, sent_to) and normalise(sent_to) != normalise(number):
+        raise bad("The response is about another number than the item.")
+    return body, sends[0]
+
+
+async def find_item(connection: AsyncConnection, message_id: int) -> Item:
+    """Give an item.
+
+    Raises:
+        ProblemError: there is none.
+    """
+    item = await leasing.find_item(connection, message_id)
+    if item is None:
+        raise ProblemError(Problem.NOT_FOUND, "There is no such item in the retry queue.")
+    return item
+
+
+def check_held(item: Item, lease: str) -> None:
+    """Refuse those who do not hold an item.
+
+    Raises:
+        ProblemError: the caller does not.
+    """
+    if item.state is not ItemState.CLAIMED or item.lease != digest(lease):
+        raise ProblemError(
+            Problem.LEASE_LOST,
+            "You do not hold the lease of this item.",
+            state=item.state.value,
+        )
+
+
+def conflict(detail: str, told: Json) -> Reply:
+    """Say that an item is not the caller's to settle."""
+    return Reply(409, {"detail": detail, **told})
+
+
+def respond(reply: Reply, language: Language | None = None) -> Response:
+    """Write an answer, given for the first time or again."""
+    if reply.status == Problem.LEASE_LOST.status:
+        told = dict(reply.document)
+        content = document(Problem.LEASE_LOST, told.pop("detail"), **told)
+        return Response(content, reply.status, media_type=MEDIA_TYPE)
+    return json_answer(reply.document, reply.status, language)
+
+
+def judged_json(one: Judged, claimed: Claimed) -> Json:
+    """Write an item that is handed out."""
+    candidate, send = one.candidate, one.stored.message.send
+    return {
+        "id": one.stored.row_id,
+        "lease": claimed.secret,
+        "lease_until": to_rfc3339(claimed.until),
+        "sms_msg_id": candidate.sms_msg_id,
+        "application": candidate.application,
+        "to": candidate.number,
+        "from": send.sender if send else None,
+        "extend": send.extend if send else None,
+        "reference": candidate.reference,
+        "template_id": candidate.template_id,
+        "kind": one.planned.kind.value,
+        "attempt": one.planned.attempt,
+        "deadline": to_rfc3339(one.planned.deadline or claimed.until),
+        "verdict": views.verdict_json(one.verdict),
+    }
+
+
+def row_json(row: queries.Row) -> Json:
+    """Write an item of the list."""
+    until = row["lease_until"]
+    return {
+        "id": row["message_id"],
+        "sms_msg_id": row["sms_msg_id"],
+        "application": row["application"],
+        "state": row["state"],
+        "due_at": to_rfc3339(row["due_at"]),
+        "to": row["to_number"],
+        "code": row["code"],
+        "category": row["category"],
+        "reference": row["reference"],
+        "template_id": row["template_id"],
+        "reason": row["reason"],
+        "claims": row["claims"],
+        "lease_until": None if until is None else to_rfc3339(until),
+        "next": row["next_id"],
+    }
