@@ -165,7 +165,7 @@ async def test_a_message_shows_all_that_is_known(tmp_path: Path) -> None:
         "delivery_seconds": 1_116_600.0,  # 12 days, 22 hours and 10 minutes
         "total": 1,
         "anomalies": ["late"],  # it arrives today
-        "trust": "open",
+        "trust": "token",
     }
     assert {name: message[name] for name in expected} == expected
     (part,) = message["parts"]
@@ -474,7 +474,7 @@ async def test_uplinks_are_found_by_every_filter(tmp_path: Path) -> None:
         "original_body": None,
         "created_at": None,
         "redeliveries": 0,
-        "trust": "open",
+        "trust": "token",
         "intent": None,
         "answers": None,
     }

@@ -159,7 +159,8 @@ async def test_what_was_sent_by_another_way_is_not_handed_out(tmp_path: Path) ->
 
 async def test_attempts_are_counted_over_the_chain(tmp_path: Path) -> None:
     """After the last attempt that the policy allows nothing is handed out any more."""
-    async with a_failed_message(tmp_path, retry={"attempts": 2}) as served:
+    limited = {"categories": {"handset-unreachable": {"attempts": 2}}}
+    async with a_failed_message(tmp_path, retry=limited) as served:
         (item,) = await claim(served, limit=1)
         sent = response("m2", seconds_ago=5000)
         assert (await settle(served, item, "complete", response=sent)).status_code == 200

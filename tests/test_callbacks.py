@@ -163,7 +163,7 @@ async def test_a_row_says_where_it_came_from(tmp_path: Path) -> None:
         answer = await edge.client.post(path, content=REPORT, headers=headers)
         (row,) = await edge.rows()
     assert answer.status_code == 200
-    assert row[:6] == (1, "status", "second", NOW, "127.0.0.1", "open")
+    assert row[:6] == (1, "status", "second", NOW, "127.0.0.1", "token")
     assert row.headers.split("\n") == [
         "content-type: application/x-www-form-urlencoded",
         "x-sdk-date: 20241212T070653Z",

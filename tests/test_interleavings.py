@@ -16,12 +16,13 @@ from sqlalchemy import select, update
 
 from receiver.domain import times
 from receiver.domain.durations import delivery_time_us
+from receiver.domain.retrying.policy import RetryPolicy
 from receiver.huawei.catalogue import load_catalogue
 from receiver.journal import Entry, Journal
 from receiver.projection import Policy
 from receiver.reclassifier import Phase, Reclassifier
 from receiver.store import statistics as counting
-from receiver.store.schema import messages, reports, statistics, uplinks
+from receiver.store.schema import messages, reports, retries, statistics, uplinks
 from receiver.store.store import Store, default_url
 from tests.conftest import (
     HOUR,
@@ -45,6 +46,7 @@ Rows = list[dict[str, Any]]
 _NUMBERS = {"id", "message_id"}
 _SENT = "2023-11-14T22:00:00Z"
 _IDS = ("a", "b", "c")
+_QUEUE = RetryPolicy(trust_open="queue")  # what is queued must not depend on the order either
 _CORRECTIONS = "code,category,retry,meaning\nMK:0012,account,never,Ours\nEXPIRED,routing,,Ours\n"
 
 
@@ -54,8 +56,12 @@ def _rules() -> tuple[Policy, ...]:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "mine.csv"
         file.write_text(_CORRECTIONS)
-        corrected = Policy(load_catalogue(file), late_delivered="ignored")
-    return policy(), corrected, replace(corrected, late_delivered="wins")
+        corrected = Policy(load_catalogue(file), late_delivered="ignored", retry=_QUEUE)
+    return (
+        replace(policy(), retry=_QUEUE),
+        corrected,
+        replace(corrected, late_delivered="wins"),
+    )
 
 
 # --- stories ------------------------------------------------------------------------------------
@@ -202,7 +208,7 @@ async def _content(store: Store, *, repeats: bool) -> dict[str, Rows]:
             ),
             key=str,
         )
-        for table in (messages, reports, uplinks, statistics)
+        for table in (messages, reports, uplinks, statistics, retries)
     }
 
 

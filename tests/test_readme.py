@@ -77,7 +77,7 @@ async def api_routes(directory: Path) -> set[str]:
         router: Any = served.node.private
         routes = [route for route in router.routes if isinstance(route, Route)]
     return {
-        f"{method} {route.path.replace(':opaque}', '}')}"
+        f"{method} {re.sub(r':[a-z]+}', '}', route.path)}"
         for route in routes
         for method in route.methods or ()
         if method != "HEAD"

@@ -46,6 +46,7 @@ def a_message(
         application="default",
         sms_msg_id=f"m{number}",
         send=send,
+        registered_at=NOW if send else None,
         reports={stored.key: stored for stored in reports},
         state_before=State(before.state),
         stored={"state": before.state, "category": before.category},

@@ -14,6 +14,7 @@ from receiver.cli import (
     importing,
     looking,
     reclassifying,
+    retrying,
     serving,
     simulating,
 )
@@ -25,6 +26,7 @@ from receiver.domain.languages import FALLBACK, Language, speaks
 from receiver.huawei.exports import How
 from receiver.policies import make_catalogue
 from receiver.simulator import SimulationOptions
+from receiver.store.queueing import ItemState
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -263,6 +265,29 @@ def import_(
     )
     client = None if dry_run else Client.of(settings.load(config), api_url, api_key)
     importing.import_file(order, client, as_json=as_json)
+
+
+@app.command()
+def retries(
+    state: Annotated[
+        ItemState | None, typer.Option(help="Only items in this state; default: the open ones.")
+    ] = None,
+    application: Annotated[str | None, typer.Option(help="Only of this application.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what may be sent again, and when."""
+    client = Client.of(settings.load(config), api_url, api_key)
+    retrying.show_retries(
+        client,
+        state=state.value if state else None,
+        application=application,
+        limit=limit,
+        as_json=as_json,
+    )
 
 
 @app.command()

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.retrying.candidates import Chain
 from receiver.domain.retrying.claiming import Decision
-from receiver.domain.retrying.planning import Candidate, Plan
+from receiver.domain.retrying.planning import Plan
 from receiver.projection import Policy
 from receiver.retrier.judging import Judged, candidate_for, plan_for
 from receiver.retrier.moment import look
@@ -85,14 +84,12 @@ async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: 
     return Claimed(secret, until, given, expired)
 
 
-async def judge_one(
-    connection: AsyncConnection, stored: StoredMessage, policy: Policy
-) -> tuple[Candidate, Plan, Chain | None]:
+async def plan_of(connection: AsyncConnection, stored: StoredMessage, policy: Policy) -> Plan:
     """Plan one message by its chain as it is now."""
     key = (stored.message.application, stored.message.sms_msg_id)
     chain = (await find_chains(connection, [key])).get(key)
     candidate, _ = candidate_for(stored, policy, chain)
-    return candidate, plan_for(candidate, policy), chain
+    return plan_for(candidate, policy)
 
 
 async def _set_aside(connection: AsyncConnection, item: Item, judged: Judged, now: int) -> None:

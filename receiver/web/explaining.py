@@ -8,9 +8,11 @@ from receiver.domain.explanation import Candidate, Explanation, Judged, explain
 from receiver.domain.languages import Language
 from receiver.domain.messages import State
 from receiver.domain.policy_steps import Case, Rules
+from receiver.domain.retrying.planning import Plan
 from receiver.domain.sentences import Reason
 from receiver.domain.times import to_rfc3339
 from receiver.domain.verdict import decide, subject_of
+from receiver.retrier.claims import plan_of
 from receiver.store.queries import StoredMessage
 from receiver.web import views
 from receiver.web.auth import Scope
@@ -30,9 +32,11 @@ class Explaining(Endpoints):
         language = query.language(self._parts.language)
         query.done()
         stored = await find_one(self._parts.store, request.path_params["sms_msg_id"], application)
-        return json_answer(self._explained(stored, language), language=language)
+        async with self._parts.store.reading() as connection:
+            planned = await plan_of(connection, stored, self._parts.policy)
+        return json_answer(self._explained(stored, planned, language), language=language)
 
-    def _explained(self, stored: StoredMessage, language: Language) -> views.Json:
+    def _explained(self, stored: StoredMessage, planned: Plan, language: Language) -> views.Json:
         policy, message = self._parts.policy, stored.message
         rules = Rules(
             catalogue=policy.catalogue,
@@ -69,6 +73,12 @@ class Explaining(Endpoints):
                 "rows": [_row_json(row, language) for row in explanation.candidates],
             },
             "policy": [_reason_json(reason, language) for reason in explanation.policy],
+            "retry": {
+                "due_at": None if planned.due_at is None else to_rfc3339(planned.due_at),
+                "deadline": None if planned.deadline is None else to_rfc3339(planned.deadline),
+                "attempt": planned.attempt,
+                "steps": [_reason_json(reason, language) for reason in planned.steps],
+            },
             "verdict": views.verdict_json(verdict),
             "anomalies": [
                 {"name": anomaly.value, "text": WORDS[anomaly].in_(language)}
