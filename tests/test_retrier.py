@@ -1,0 +1,192 @@
+"""Claims on every database: what is handed out, put back, ended, and probed for."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from receiver.domain import times
+from receiver.domain.retrying.policy import RetryPolicy
+from receiver.projection import Policy
+from receiver.retrier.claims import Claimed, Order, claim, digest
+from receiver.store import idempotency, leasing
+from receiver.store.chains import find_chains, find_next
+from receiver.store.idempotency import Asked
+from receiver.store.leasing import ItemFilter
+from receiver.store.queries import Page
+from receiver.store.queueing import ItemState
+from receiver.store.schema import breakers, retries
+from receiver.store.store import Store
+from tests.conftest import NOW, a_journal, a_store, entry, policy, project, rows_of
+
+MINUTE = 60 * times.SECOND
+HOUR = 60 * MINUTE
+SENT, FAILED = NOW - 2 * HOUR, NOW - 115 * MINUTE
+Json = dict[str, Any]
+
+
+def rules(**retry: Any) -> Policy:
+    """Give the usual rules; any push leads to retries."""
+    return replace(policy(), retry=RetryPolicy(trust_open="queue", **retry))
+
+
+async def fill(directory: Path, store: Store, *sends: Json, status: str = "UNDELIV") -> None:
+    """Register sends of two hours ago, each of which failed unless it says `status`."""
+    reports = []
+    for n, send in enumerate(sends):
+        send.setdefault("sent_at", times.to_rfc3339(SENT))
+        send.setdefault("to", f"+8613900{n:06}")
+        what = send.pop("reported", status)
+        if what:
+            updated = times.to_rfc3339(FAILED)
+            reports.append(
+                {"smsMsgId": send["sms_msg_id"], "status": what, "source": "2",
+                 "updateTime": updated}
+            )  # fmt: skip
+    async with a_journal(directory) as journal:
+        await journal.append(entry(json.dumps({"sends": list(sends)}).encode(), "sends"))
+        await journal.append(entry(json.dumps({"statusReportList": reports}).encode(), "batch"))
+        await project(journal, store, rules=rules())
+
+
+async def claimed(store: Store, limit: int = 10, *, now: int = NOW, **retry: Any) -> Claimed:
+    """Claim items for a minute."""
+    async with store.writing() as connection:
+        return await claim(connection, Order(limit, MINUTE), rules(**retry), now)
+
+
+def ids(found: Claimed) -> list[str]:
+    """Name what was handed out."""
+    return sorted(one.candidate.sms_msg_id for one in found.items)
+
+
+async def test_an_item_is_held_for_the_lease(store_url: str, tmp_path: Path) -> None:
+    """It is handed out once, and again when the lease is over; the lease's secret is not kept."""
+    async with a_store(store_url) as store:
+        await fill(tmp_path, store, {"sms_msg_id": "a"}, {"sms_msg_id": "b", "reported": "DELIVRD"})
+        first = await claimed(store)
+        assert ids(first) == ["a"]
+        assert ids(await claimed(store, now=NOW + MINUTE - 1)) == []
+        again = await claimed(store, now=NOW + MINUTE)
+        assert (ids(again), again.expired) == (["a"], 1)
+        async with store.reading() as connection:
+            (row,) = await leasing.list_items(connection, ItemFilter(), Page(10))
+            counts = await leasing.count(connection, NOW + MINUTE)
+    assert (row["state"], row["claims"], row["lease"]) == ("claimed", 2, digest(again.secret))
+    assert (counts.waiting, counts.due, counts.claimed, counts.expired) == (0, 0, 1, 0)
+
+
+async def test_the_longest_due_come_first(store_url: str, tmp_path: Path) -> None:
+    """A claim for few gets those that have waited longest, of its application."""
+    async with a_store(store_url) as store:
+        await fill(tmp_path, store, *({"sms_msg_id": f"m{n}"} for n in range(5)))
+        async with store.reading() as connection:
+            rows = await leasing.list_items(connection, ItemFilter(), Page(10))
+        order = [row["sms_msg_id"] for row in rows]
+        assert ids(await claimed(store, 2)) == sorted(order[:2])
+        async with store.writing() as connection:
+            other = await claim(connection, Order(5, MINUTE, "other"), rules(), NOW)
+        assert ids(other) == []
+        assert ids(await claimed(store, 5)) == sorted(order[2:])
+
+
+async def test_chains_are_walked_both_ways(store_url: str, tmp_path: Path) -> None:
+    """From any attempt the whole chain is found, and what followed is handed out in its place."""
+    async with a_store(store_url) as store:
+        await fill(
+            tmp_path,
+            store,
+            {"sms_msg_id": "a2", "retry_of": "a1", "to": "+8613900000001"},
+            {"sms_msg_id": "a1", "to": "+8613900000001"},
+            {"sms_msg_id": "loop1", "retry_of": "loop2"},
+            {"sms_msg_id": "loop2", "retry_of": "loop1"},
+            {"sms_msg_id": "b2", "retry_of": "gone"},
+        )
+        keys = [("default", name) for name in ("a1", "a2", "loop1", "b2", "none")]
+        async with store.reading() as connection:
+            chains = await find_chains(connection, keys)
+            followed = await find_next(connection, keys)
+        handed = await claimed(store)
+        rows = {row["reason"] for row in await rows_of(store, retries)}
+    names = {key[1]: [one.sms_msg_id for one in chain.attempts] for key, chain in chains.items()}
+    assert names == {
+        "a1": ["a1", "a2"],
+        "a2": ["a1", "a2"],
+        "loop1": names["loop1"],
+        "b2": ["b2"],
+    }
+    assert sorted(names["loop1"]) == ["loop1", "loop2"]
+    assert followed == {("default", "a1"): "a2", ("default", "loop1"): "loop2"}
+    assert ids(handed) == ["a2", "b2"]
+    assert rows == {None, "superseded"}
+
+
+async def test_a_code_that_has_become_frequent_waits_for_a_probe(
+    store_url: str, tmp_path: Path
+) -> None:
+    """With its breaker open nothing goes; after the pause one message does, then none."""
+    recent = times.to_rfc3339(NOW - 5 * MINUTE)
+    async with a_store(store_url) as store:
+        await fill(
+            tmp_path,
+            store,
+            *({"sms_msg_id": f"old{n}", "from": "1069"} for n in range(3)),
+            *(
+                {"sms_msg_id": f"good{n}", "from": "1069", "reported": "DELIVRD"}
+                for n in range(40)
+            ),
+            *(
+                {"sms_msg_id": f"new{n}", "from": "1069", "sent_at": recent,
+                 "to": f"+8613800{n:06}"}
+                for n in range(25)
+            ),
+        )  # fmt: skip
+        assert ids(await claimed(store)) == []
+        (breaker, *_) = await rows_of(store, breakers)
+        assert breaker["position"] == "open"
+        later = breaker["until"]
+        probe = await claimed(store, 3, now=later)
+        assert len(probe.items) == 1
+        assert ids(await claimed(store, 3, now=later)) == []
+        async with store.reading() as connection:
+            rows = (await connection.execute(select(breakers.c.position))).scalars().all()
+    assert set(rows) == {"half-open"}
+
+
+async def test_answers_are_given_again(store_url: str) -> None:
+    """By key and owner, as long as they are kept."""
+    asked = Asked("key name", "k1", "digest")
+    async with a_store(store_url) as store:
+        async with store.writing() as connection:
+            assert await idempotency.given(connection, asked, 0) is None
+            await idempotency.remember(connection, asked, 200, "{}", NOW, 0)
+        async with store.writing() as connection:
+            given = await idempotency.given(connection, asked, NOW)
+            other = await idempotency.given(connection, replace(asked, owner="x"), 0)
+            late = await idempotency.given(connection, asked, NOW + 1)
+            await idempotency.remember(
+                connection, replace(asked, key="k2"), 200, "{}", NOW + 5, NOW + 1
+            )
+            forgotten = await idempotency.given(connection, asked, 0)
+    assert given is not None
+    assert (given.request, given.status, given.answer) == ("digest", 200, "{}")
+    assert (other, late, forgotten) == (None, None, None)
+
+
+@pytest.mark.parametrize("state", [ItemState.ABANDONED, ItemState.COMPLETED])
+async def test_what_was_settled_stays_so(store_url: str, tmp_path: Path, state: ItemState) -> None:
+    """A report that comes again does not put a settled message back into the queue."""
+    async with a_store(store_url) as store:
+        await fill(tmp_path, store, {"sms_msg_id": "a"})
+        (one,) = (await claimed(store)).items
+        async with store.writing() as connection:
+            await leasing.end(connection, one.stored.row_id, state, NOW, reason="x")
+        again = tmp_path / "again"
+        again.mkdir()
+        await fill(again, store, {"sms_msg_id": "a"})
+        (row,) = await rows_of(store, retries)
+        assert row["state"] == state.value
+        assert ids(await claimed(store, now=NOW + HOUR)) == []
