@@ -68,7 +68,9 @@ def settle(note: Path, item: dict[str, Any]) -> None:
     how, what = item.get("outcome", ("abandon", {"reason": "in doubt after a crash"}))
     path = f"/v1/retries/{item['id']}/{how}"
     answer = receiver.post(path, json={"lease": item["lease"], **what})
-    if answer.status_code != httpx.codes.CONFLICT:  # somebody else has settled it
+    if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.CONFLICT):
+        print(f"item {item['id']} is settled already", file=sys.stderr)
+    else:
         answer.raise_for_status()
     note.unlink()
 
@@ -84,7 +86,10 @@ def work() -> int:
         note = NOTES / f"{item['id']}.json"
         keep(note, item)
         try:
-            item["outcome"] = "complete", {"response": send(item)}
+            response = send(item)
+            item["outcome"] = "complete", {"response": response}
+            if not any(entry.get("smsMsgId") for entry in response.get("result") or ()):
+                item["outcome"] = "abandon", {"reason": "the platform named no message"}
         except ClientRequestException:  # refused as a whole: nothing was sent
             item["outcome"] = "release", {"delay_seconds": 300}
         keep(note, item)

@@ -23,7 +23,7 @@ from receiver.errors import (
 from receiver.journal import Journal, Row
 from receiver.pacing import Pacer, give_way
 from receiver.projection import Changes, Event, Policy, Projection, keys_of
-from receiver.store import projecting, refolding, rhythms
+from receiver.store import idempotency, projecting, refolding, rhythms
 from receiver.store.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -150,6 +150,7 @@ class Projector:
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + _UPKEEP_EVERY_S
             await self._mark_overdue()
+            await self._forget_answers()
             await self._prune()
         return moved
 
@@ -260,6 +261,10 @@ class Projector:
                     connection, heard_before=heard_before, limit=_OVERDUE_SLICE
                 )
             self._observers.on_overdue(marked)
+
+    async def _forget_answers(self) -> None:
+        async with self._store.writing() as connection:
+            await idempotency.forget(connection, self._clock() - idempotency.KEPT_US)
 
     async def _prune(self) -> None:
         """Let the journal forget rows that are old and that the store holds durably."""

@@ -144,6 +144,7 @@ def _registrations(ids: Iterable[str], total: int | None, *, refused: str) -> li
                             "reference": f"of {one}",
                             **({"total": total} if total else {}),
                             **({"status": "E200033"} if one == refused else {}),
+                            **({"retry_of": "a"} if one == "c" else {}),
                         }
                     ]
                 }

@@ -157,23 +157,40 @@ async def test_a_code_that_has_become_frequent_waits_for_a_probe(
 
 
 async def test_answers_are_given_again(store_url: str) -> None:
-    """By key and owner, as long as they are kept."""
+    """By key and owner, as long as they are kept; then the key may be used anew."""
     asked = Asked("key name", "k1", "digest")
     async with a_store(store_url) as store:
         async with store.writing() as connection:
             assert await idempotency.given(connection, asked, 0) is None
-            await idempotency.remember(connection, asked, 200, "{}", NOW, 0)
+            await idempotency.remember(connection, asked, 200, "{}", NOW)
         async with store.writing() as connection:
             given = await idempotency.given(connection, asked, NOW)
             other = await idempotency.given(connection, replace(asked, owner="x"), 0)
             late = await idempotency.given(connection, asked, NOW + 1)
-            await idempotency.remember(
-                connection, replace(asked, key="k2"), 200, "{}", NOW + 5, NOW + 1
-            )
+            await idempotency.remember(connection, asked, 409, "[]", NOW + 5)
+            anew = await idempotency.given(connection, asked, NOW + 1)
+            await idempotency.forget(connection, NOW + 6)
             forgotten = await idempotency.given(connection, asked, 0)
     assert given is not None
+    assert anew is not None
     assert (given.request, given.status, given.answer) == ("digest", 200, "{}")
+    assert (anew.status, anew.answer) == (409, "[]")
     assert (other, late, forgotten) == (None, None, None)
+
+
+async def test_the_same_again_changes_no_plan(store_url: str, tmp_path: Path) -> None:
+    """A report or a registration that comes again leaves an item where it was put off to."""
+    async with a_store(store_url) as store:
+        await fill(tmp_path, store, {"sms_msg_id": "a"})
+        (one,) = (await claimed(store)).items
+        async with store.writing() as connection:
+            await leasing.put_back(connection, one.stored.row_id, NOW + HOUR, "released")
+        again = tmp_path / "again"
+        again.mkdir()
+        await fill(again, store, {"sms_msg_id": "a"})
+        (row,) = await rows_of(store, retries)
+        assert (row["due_at"], row["reason"]) == (NOW + HOUR, "released")
+        assert ids(await claimed(store)) == []
 
 
 @pytest.mark.parametrize("state", [ItemState.ABANDONED, ItemState.COMPLETED])

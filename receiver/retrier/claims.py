@@ -23,6 +23,7 @@ from receiver.store.queries import StoredMessage
 from receiver.store.queueing import ItemState
 
 _ROUNDS = 5  # of looking for more where items turned out not to go
+_LOOKED_AT = 100  # in each round at least: some of what is due may not go
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,13 @@ async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: 
     given: list[Judged] = []
     expired = 0
     for _ in range(_ROUNDS):
-        wanted = order.limit - len(given)
-        due = await leasing.find_due(connection, now, wanted, order.application)
+        looked_at = max(order.limit - len(given), _LOOKED_AT)
+        due = await leasing.find_due(connection, now, looked_at, order.application)
         moment = await look(connection, due, policy, now)
         going: list[int] = []
         for item in due:
+            if len(given) == order.limit:
+                break
             judged = moment.judge(item.message_id)
             if judged.admission is None or judged.admission.decision is not Decision.GO:
                 await _set_aside(connection, item, judged, now)
@@ -79,7 +82,7 @@ async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: 
             given.append(judged)
         await leasing.claim(connection, going, lease, now)
         await moment.save_breakers()
-        if len(given) == order.limit or len(due) < wanted:
+        if len(given) == order.limit or len(due) < looked_at:
             break
     return Claimed(secret, until, given, expired)
 

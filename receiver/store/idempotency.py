@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.times import SECOND
 from receiver.store.schema import idempotency
+
+KEPT_US = 24 * 3600 * SECOND  # how long an answer is given again
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,20 @@ async def given(connection: AsyncConnection, asked: Asked, since: int) -> Given 
     return Given(row["request"], row["status"], row["answer"]) if row else None
 
 
+async def forget(connection: AsyncConnection, before: int) -> None:
+    """Forget answers that were given before a time."""
+    await connection.execute(delete(idempotency).where(idempotency.c.created_at < before))
+
+
 async def remember(
-    connection: AsyncConnection, asked: Asked, status: int, answer: str, now: int, since: int
+    connection: AsyncConnection, asked: Asked, status: int, answer: str, now: int
 ) -> None:
-    """Keep an answer, and forget those that are too old."""
-    await connection.execute(delete(idempotency).where(idempotency.c.created_at < since))
+    """Keep an answer in place of one that is too old to be given again."""
+    await connection.execute(
+        delete(idempotency).where(
+            idempotency.c.owner == asked.owner, idempotency.c.key == asked.key
+        )
+    )
     await connection.execute(
         insert(idempotency).values(
             owner=asked.owner,

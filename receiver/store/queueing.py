@@ -30,10 +30,15 @@ class ItemState(StrEnum):
 
 _FAILED = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
 _IN_ONE_STATEMENT = 500  # ids; each is one statement parameter
-# Planned anew (another report, another catalogue) it waits again, unless it was sent or given up.
+# Planned otherwise than before (by another report, another catalogue) it waits again, unless it was
+# sent or given up. The same plan again changes nothing: neither what it was put off to nor its
+# end.
 _PLANNED_ANEW = f"""(message_id) DO UPDATE
-SET state = '{ItemState.WAITING}', due_at = excluded.due_at, reason = NULL
-WHERE retries.state IN ('{ItemState.WAITING}', '{ItemState.CANCELLED}', '{ItemState.ENDED}')"""
+SET state = '{ItemState.WAITING}', planned_for = excluded.planned_for, due_at = excluded.due_at,
+    reason = NULL
+WHERE retries.state = '{ItemState.CANCELLED}'
+    OR retries.state IN ('{ItemState.WAITING}', '{ItemState.ENDED}')
+        AND retries.planned_for <> excluded.planned_for"""
 
 
 async def queue(connection: AsyncConnection, changed: Iterable[Decided]) -> None:
@@ -52,6 +57,7 @@ async def queue(connection: AsyncConnection, changed: Iterable[Decided]) -> None
                     "message_id": message.id,
                     "application": message.application,
                     "state": ItemState.WAITING.value,
+                    "planned_for": decided.retry_at,
                     "due_at": decided.retry_at,
                     "claims": 0,
                 }

@@ -236,7 +236,8 @@ retries = Table(
     ),
     Column("application", Text, nullable=False),
     Column("state", Text, nullable=False),  # a value of store.leasing.ItemState
-    Column("due_at", _Instant, nullable=False),
+    Column("planned_for", _Instant, nullable=False),  # by the message itself
+    Column("due_at", _Instant, nullable=False),  # that, or what it was put off to since
     Column("reason", Text),  # why it ended, was put off or was given up
     Column("lease", Text),  # digest of what the claimer was given
     Column("lease_until", _Instant),

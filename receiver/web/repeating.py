@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
-from receiver.domain.times import SECOND
 from receiver.store import idempotency
 from receiver.store.idempotency import Asked
 from receiver.store.projecting import take_turn
@@ -18,7 +17,6 @@ from receiver.web.problems import Problem
 from receiver.web.requests import ProblemError, bad
 
 _LONGEST_KEY = 255  # characters
-_KEPT_US = 24 * 3600 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,7 @@ class Repeatable(Endpoints):
             reply = await work(connection, now)
             if asked is not None:
                 text = json.dumps(reply.document)
-                await idempotency.remember(
-                    connection, asked, reply.status, text, now, now - _KEPT_US
-                )
+                await idempotency.remember(connection, asked, reply.status, text, now)
         return reply
 
     async def given_before(
@@ -65,7 +61,9 @@ class Repeatable(Endpoints):
         asked = self._asked(request, body)
         if asked is None:
             return None
-        given = await idempotency.given(connection, asked, self._parts.clock() - _KEPT_US)
+        given = await idempotency.given(
+            connection, asked, self._parts.clock() - idempotency.KEPT_US
+        )
         if given is None:
             return None
         if given.request != asked.request:

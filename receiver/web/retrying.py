@@ -155,6 +155,14 @@ class Retrying(Repeatable):
             )
         if holds and item.state is ItemState.COMPLETED and item.next_id == sent.sms_msg_id:
             return Reply(200, {**told, "registered": True})
+        # Said before, and the answer was lost on the way to the store: it is said again.
+        said = chain is not None and chain.follows(message.sms_msg_id, sent.sms_msg_id)
+        if holds and said and item.state is ItemState.ENDED:
+            await leasing.end(
+                connection, message_id, ItemState.COMPLETED, now, next_id=sent.sms_msg_id
+            )
+            self._count("completed")
+            return Reply(200, {**told, "state": ItemState.COMPLETED.value, "registered": True})
         if not holds or item.state is not ItemState.CLAIMED:
             self._count("lost")
             why = "Its item is settled" if item.state in _SETTLED else "You do not hold its lease"

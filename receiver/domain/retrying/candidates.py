@@ -34,6 +34,10 @@ class Chain:
         """Whether one of them arrived."""
         return any(one.state is State.DELIVERED for one in self.attempts)
 
+    def follows(self, before: str, after: str) -> bool:
+        """Tell whether one attempt is known to have followed another."""
+        return any((one.retry_of, one.sms_msg_id) == (before, after) for one in self.attempts)
+
     def is_last(self, sms_msg_id: str) -> bool:
         """Tell whether no other attempt followed one."""
         return all(one.retry_of != sms_msg_id for one in self.attempts)
