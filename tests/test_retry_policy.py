@@ -355,8 +355,8 @@ def test_the_arithmetic_is_shown() -> None:
     planned = plan(failure, WITH_KINDS, 0.5)
 
     assert "\n".join(step.words.en for step in planned.steps) == (
-        "it counts as `promotional`; its rule is put together from retry, "
-        "retry.classes.retry-later, retry.categories.handset-unreachable, "
+        "it counts as `promotional`; its rule is put together from `retry, "
+        "retry.classes.retry-later, retry.categories.handset-unreachable`, "
         "the last that says something decides\n"
         "send 2 of at most 4: 1800 s × 3^0, at most 21600 s, make 1800 s\n"
         "2026-03-10T13:40:00Z + 1800 s + 90 s (jitter of up to 0.1 of the wait) = "

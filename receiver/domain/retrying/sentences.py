@@ -110,9 +110,9 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "{zone}时间{hours}不发送，{deadline}之前没有其他可发送的时间",
     ),
     RetryStep.RULE: Spoken(
-        "it counts as `{kind}`; its rule is put together from {rules}, the last that says "
+        "it counts as `{kind}`; its rule is put together from `{rules}`, the last that says "
         "something decides",
-        "按`{kind}`类处理；规则依次取自{rules}，以最后给出的值为准",
+        "按`{kind}`类处理；规则依次取自`{rules}`，以最后给出的值为准",
     ),
     RetryStep.DELAY: Spoken(
         "send {attempt} of at most {attempts}: {delay_s} s × {factor}^{power}, at most {cap_s} s, "
