@@ -358,7 +358,7 @@ def test_the_arithmetic_is_shown() -> None:
         "it counts as `promotional`; its rule is put together from `retry, "
         "retry.classes.retry-later, retry.categories.handset-unreachable`, "
         "the last that says something decides\n"
-        "send 2 of at most 4: 1800 s × 3^0, at most 21600 s, make 1800 s\n"
+        "send 2 of at most 4: 1800 s x 3^0, at most 21600 s, make 1800 s\n"
         "2026-03-10T13:40:00Z + 1800 s + 90 s (jitter of up to 0.1 of the wait) = "
         "2026-03-10T14:11:30Z\n"
         "first sent at 2026-03-10T13:39:00Z, and 86400 s later, at 2026-03-11T13:39:00Z, "

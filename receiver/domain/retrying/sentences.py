@@ -115,7 +115,7 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "按`{kind}`类处理；规则依次取自`{rules}`，以最后给出的值为准",
     ),
     RetryStep.DELAY: Spoken(
-        "send {attempt} of at most {attempts}: {delay_s} s × {factor}^{power}, at most {cap_s} s, "
+        "send {attempt} of at most {attempts}: {delay_s} s x {factor}^{power}, at most {cap_s} s, "
         "make {grown_s} s",
         "第{attempt}次发送（最多{attempts}次）：{delay_s}秒×{factor}^{power}，上限{cap_s}秒，"
         "得{grown_s}秒",
