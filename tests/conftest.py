@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 import os
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
@@ -55,6 +56,11 @@ hypothesis_settings.register_profile(
     derandomize="CI" in os.environ,
 )
 hypothesis_settings.load_profile("receiver")
+
+# A shell starts what it runs in the background deaf to Ctrl-C, and so would be the processes that
+# the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # --- running ------------------------------------------------------------------------------------
