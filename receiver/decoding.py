@@ -4,6 +4,7 @@ import json
 
 import structlog
 
+from receiver.domain.byhand import read_word
 from receiver.domain import times
 from receiver.domain.events import Arrival, Trust
 from receiver.huawei import wire
@@ -14,6 +15,7 @@ from receiver.projection import (
     Quarantined,
     ReportArrived,
     SendRegistered,
+    SetByHand,
     UplinkArrived,
 )
 
@@ -23,7 +25,13 @@ _log = structlog.get_logger(__name__)
 def decode(row: Row) -> list[Event]:
     """Give the events of a row; never raises, for one row must not stop all that follow."""
     try:
-        return _decode_sends(row) if row.kind == Kind.SENDS else _decode_push(row)
+        match row.kind:
+            case Kind.SENDS:
+                return _decode_sends(row)
+            case Kind.SUPPRESSION:
+                return [SetByHand(read_word(row.body, _received_at(row)))]
+            case _:
+                return _decode_push(row)
     except (wire.UnusableError, RegistrationError) as error:
         return [set_aside(row, str(error))]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is about this row alone

@@ -150,6 +150,12 @@ class Metrics:
             "Codes whose retries wait because they have become frequent.",
             registry=registry,
         )
+        self.suppressed = Gauge(
+            "receiver_suppressed",
+            "Words that keep a number from being sent to, by where they come from.",
+            ("source",),
+            registry=registry,
+        )
         self.sends = Counter("receiver_sends", "Sends registered.", registry=registry)
         self.orphans = Gauge(
             "receiver_orphans", "Messages with reports but no registered send.", registry=registry

@@ -19,6 +19,7 @@ from receiver.domain.retrying.policy import (
     Terms,
     Values,
 )
+from receiver.domain.times import SECOND
 from receiver.domain.verdict import RetryWaits
 from receiver.errors import SettingsError
 from receiver.huawei.catalogue import load_catalogue
@@ -63,6 +64,7 @@ def make_policy(settings: Settings) -> Policy:
         ),
         words=make_words(settings.uplinks.opt_out_words, settings.uplinks.opt_in_words),
         retry=make_retry_policy(settings.retry),
+        suppressed_us=round(settings.suppressions.code_days * DAY_S * SECOND),
     )
 
 

@@ -19,6 +19,8 @@ from receiver.domain.optouts import USUAL_WORDS, Intent, Words
 from receiver.domain.retrying.candidates import Case, candidate_of
 from receiver.domain.retrying.planning import fraction_of, plan
 from receiver.domain.retrying.policy import RetryPolicy
+from receiver.domain.suppression import Said
+from receiver.domain.times import SECOND
 from receiver.domain.verdict import RetryWaits, Verdict, decide, subject_of
 
 Key = tuple[str, str]  # application, smsMsgId
@@ -50,6 +52,13 @@ class UplinkArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class SetByHand:
+    """Somebody suppressed a number, or lifted that."""
+
+    said: Said
+
+
+@dataclass(frozen=True, slots=True)
 class Quarantined:
     """Something came that could not be understood."""
 
@@ -61,7 +70,7 @@ class Quarantined:
     body: bytes
 
 
-Event = ReportArrived | SendRegistered | UplinkArrived | Quarantined
+Event = ReportArrived | SendRegistered | UplinkArrived | SetByHand | Quarantined
 
 
 @dataclass(slots=True)
@@ -137,6 +146,7 @@ class Changes:
 
     messages: list[Decided] = field(default_factory=list)
     uplinks: list[UplinkRecord] = field(default_factory=list)
+    by_hand: list[SetByHand] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     reports: list[StatusReport] = field(default_factory=list)  # new ones, redeliveries aside
     redeliveries: int = 0
@@ -155,6 +165,7 @@ class Policy:
     waits: RetryWaits = field(default_factory=RetryWaits)
     words: Words = USUAL_WORDS
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    suppressed_us: int = 90 * 86_400 * SECOND  # for how long by a code; 0: not at all
 
     @property
     def name(self) -> str:
@@ -174,7 +185,7 @@ def keys_of(events: Iterable[Event]) -> tuple[set[Key], set[Key]]:
                 messages.add((arrival.application, send.sms_msg_id))
             case UplinkArrived(arrival, uplink):
                 uplinks.add((arrival.application, uplink.sms_msg_id))
-            case Quarantined():
+            case SetByHand() | Quarantined():
                 pass
     return messages, uplinks
 
@@ -198,6 +209,8 @@ class Projection:
                 self._send(arrival, send)
             case UplinkArrived(arrival, uplink):
                 self._uplink(arrival, uplink)
+            case SetByHand():
+                self.changes.by_hand.append(event)
             case Quarantined():
                 self.changes.quarantined.append(event)
 

@@ -23,7 +23,7 @@ from receiver.errors import (
 from receiver.journal import Journal, Row
 from receiver.pacing import Pacer, give_way
 from receiver.projection import Changes, Event, Policy, Projection, keys_of
-from receiver.store import idempotency, projecting, refolding, rhythms
+from receiver.store import idempotency, projecting, proving, refolding, rhythms
 from receiver.store.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -241,6 +241,7 @@ class Projector:
                 await pacer.breathe()
             changes = projection.finish()
             await projecting.save(connection, changes, self._options.quarantine, pacer.breathe)
+            await proving.learn(connection, changes.messages, self.policy)
             await rhythms.hear(connection, changes.heard, self._clock(), self._options.silence)
             await projecting.save_checkpoint(
                 connection, self._journal.identity, position, self._clock()

@@ -187,6 +187,7 @@ class Reclassifier:
                 if self._giving_up:
                     raise _GivenUpError
             await refolding.write_outcomes(connection, (one.decided for one in changed))
+            await proving.learn(connection, (one.decided for one in changed), policy)
             run = run.after(upto, len(found), changed, self._clock())
             if not await refolding.save_run(connection, self._number, run):
                 raise _ForgottenError

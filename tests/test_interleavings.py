@@ -14,15 +14,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
+from receiver.domain.byhand import write_word
 from receiver.domain import times
 from receiver.domain.durations import delivery_time_us
 from receiver.domain.retrying.policy import RetryPolicy
+from receiver.domain.suppression import Party, Said, Source, Word
 from receiver.huawei.catalogue import load_catalogue
 from receiver.journal import Entry, Journal
 from receiver.projection import Policy
 from receiver.reclassifier import Phase, Reclassifier
 from receiver.store import statistics as counting
-from receiver.store.schema import messages, reports, retries, statistics, uplinks
+from receiver.store.schema import (
+    messages,
+    reports,
+    retries,
+    statistics,
+    suppression_changes,
+    suppressions,
+    uplinks,
+)
 from receiver.store.store import Store, default_url
 from tests.conftest import (
     HOUR,
@@ -46,8 +56,14 @@ Rows = list[dict[str, Any]]
 _NUMBERS = {"id", "message_id"}
 _SENT = "2023-11-14T22:00:00Z"
 _IDS = ("a", "b", "c")
+_ANSWERS = ("Thanks", "R", "START")
 _QUEUE = RetryPolicy(trust_open="queue")  # what is queued must not depend on the order either
-_CORRECTIONS = "code,category,retry,meaning\nMK:0012,account,never,Ours\nEXPIRED,routing,,Ours\n"
+_CORRECTIONS = """\
+code,category,retry,meaning
+MK:0012,account,never,Ours
+MK:0001,routing,never,Ours
+EXPIRED,routing,,Ours
+"""
 
 
 @cache
@@ -91,7 +107,8 @@ def _items(total: str | None) -> st.SearchStrategy[Item]:
         {
             "smsMsgId": st.sampled_from(_IDS),
             "status": st.sampled_from(
-                ("DELIVRD", "DELIVRD", "ACCEPTD", "UNKNOWN", "EXPIRED", "MK:0012", "?!")
+                ("DELIVRD", "DELIVRD", "ACCEPTD", "UNKNOWN", "EXPIRED", "MK:0012", "?!",
+                 "MK:0001", "REJECTD")
             ),
             "source": st.sampled_from(("1", "2", "3")),
         },
@@ -140,6 +157,7 @@ def _registrations(ids: Iterable[str], total: int | None, *, refused: str) -> li
                         {
                             "sms_msg_id": one,
                             "to": "15500005172",
+                            "from": "1069",
                             "sent_at": _SENT,
                             "reference": f"of {one}",
                             **({"total": total} if total else {}),
@@ -156,9 +174,27 @@ def _registrations(ids: Iterable[str], total: int | None, *, refused: str) -> li
     ]
 
 
+def _by_hand(draw: st.DrawFn) -> list[Entry]:
+    """Draw what somebody suppresses and lifts."""
+    words = st.lists(st.tuples(st.booleans(), st.sampled_from(("", "1069"))), max_size=3)
+    return [
+        entry(
+            write_word(
+                Said(
+                    Party("+8615500005172", channel, ""),
+                    Word(suppressed, 0, Source.HAND, "a key", "why", overrides=not suppressed),
+                )
+            ),
+            "suppression",
+            received_at=NOW + place * times.SECOND,
+        )
+        for place, (suppressed, channel) in enumerate(draw(words))
+    ]
+
+
 def _later(one: Entry, seconds: int) -> Entry:
-    """Let an entry come again at another time; an uplink's first arrival stands."""
-    shift = 0 if one.kind == "uplink" else seconds * times.SECOND
+    """Let an entry come again at another time, but where its first arrival stands."""
+    shift = 0 if one.kind in ("uplink", "suppression") else seconds * times.SECOND
     return one._replace(received_at=one.received_at + shift)
 
 
@@ -170,11 +206,15 @@ def _stories(draw: st.DrawFn) -> tuple[list[Entry], list[_Run]]:
     items += draw(_complete(draw(st.integers(1, 9)))) if draw(st.booleans()) else []
     sent = draw(st.sets(st.sampled_from(_IDS)))
     refused = draw(st.sampled_from(("", "", "b")))
-    uplink = entry(form(from_="15500005172", to="1069", body="Thanks", smsMsgId="u"), "uplink")
+    uplinks = [
+        entry(form(from_="15500005172", to="1069", body=body, smsMsgId=f"u{place}"), "uplink")
+        for place, body in enumerate(draw(st.lists(st.sampled_from(_ANSWERS), max_size=3)))
+    ]
     entries = [
         *_registrations(sorted(sent), total, refused=refused),
         *_pushes(draw, items, first=0),
-        *([uplink] if draw(st.booleans()) else []),
+        *uplinks,
+        *_by_hand(draw),
     ]
     again = [
         _later(one, draw(st.integers(-9, 99)))
@@ -209,7 +249,9 @@ async def _content(store: Store, *, repeats: bool) -> dict[str, Rows]:
             ),
             key=str,
         )
-        for table in (messages, reports, uplinks, statistics, retries)
+        for table in (
+            messages, reports, uplinks, statistics, retries, suppressions, suppression_changes
+        )
     }
 
 

@@ -10,10 +10,10 @@ from receiver.domain.retrying.claiming import (
     Admission,
     Context,
     Decision,
-    Sent,
     Watched,
     admit,
 )
+from receiver.domain.retrying.holding import Sent
 from receiver.domain.retrying.planning import Candidate, plan
 from receiver.domain.retrying.policy import Budget, Kind, Override, RetryPolicy, Terms
 from receiver.domain.retrying.sentences import Hold, Went

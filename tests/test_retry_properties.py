@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from receiver.domain.entries import Category, RetryClass
 from receiver.domain.messages import State
 from receiver.domain.retrying.breaker import Breaker, Position
-from receiver.domain.retrying.claiming import Context, Decision, Sent, Watched, admit
+from receiver.domain.retrying.claiming import Context, Decision, Watched, admit
+from receiver.domain.retrying.holding import Sent
 from receiver.domain.retrying.limits import Limit, free_from
 from receiver.domain.retrying.planning import Candidate, plan
 from receiver.domain.retrying.policy import (

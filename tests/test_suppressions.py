@@ -21,7 +21,7 @@ from receiver.store.suppressing import SuppressionFilter
 from tests.conftest import HOUR, NOW, a_journal, a_store, entry, form, project, rows_of
 
 PERSON = "+8615500005172"
-OPTED_OUT = SuppressionFilter(suppressed=True)
+OPTED_OUT = SuppressionFilter(suppressed=True, now=NOW)
 Said = tuple[str, str, int]  # smsMsgId, text, hours ago
 
 
@@ -123,6 +123,9 @@ async def test_an_opt_out_becomes_a_row(store_url: str) -> None:
                 "source": "uplink",
                 "source_id": "u1",
                 "decided_at": NOW - 2 * HOUR,
+                "reason": None,
+                "until": None,
+                "overrides": False,
             }
         ]
         assert [row["intent"] for row in await rows_of(store, uplinks)] == ["opt-out"]
@@ -163,7 +166,7 @@ async def test_channels_applications_and_people_stand_apart(store_url: str) -> N
         await say(store, ("u4", "R", 5), sender="+8615500005173")
         await say(store, ("u5", "START", 1), channel="1069")
         assert await listed(store) == ["u4", "u3", "u2"]
-        assert await listed(store, SuppressionFilter(suppressed=False)) == ["u5"]
+        assert await listed(store, SuppressionFilter(suppressed=False, now=NOW)) == ["u5"]
 
 
 async def test_the_list_is_found_by_every_filter(store_url: str) -> None:

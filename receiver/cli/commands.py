@@ -17,9 +17,11 @@ from receiver.cli import (
     retrying,
     serving,
     simulating,
+    suppressing,
 )
 from receiver.cli import codes as codes_command
 from receiver.cli.client import Client
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang
 from receiver.domain import times
 from receiver.domain.entries import Category, RetryClass
 from receiver.domain.languages import FALLBACK, Language, speaks
@@ -34,29 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a pretty trace prints local variables, numbers and texts
     help="A durable receiver for the pushes of Huawei Cloud Message & SMS.",
 )
-
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", help="TOML file; RECEIVER_* in the environment wins over it."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-ApiUrl = Annotated[
-    str | None, typer.Option("--api-url", help="The private API; default: from the settings.")
-]
-ApiKey = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key",
-        envvar="RECEIVER_API_KEY",
-        show_envvar=True,
-        help="Its key; default: from the settings or the data directory.",
-    ),
-]
-
-Lang = Annotated[
-    str | None, typer.Option("--lang", help="en or zh; default: the setting `language`.")
-]
-
+app.add_typer(suppressing.app, name="suppressions")
 
 class Seen(StrEnum):
     """Which of the codes that came."""

@@ -6,9 +6,7 @@ import typer
 from rich.table import Table
 
 from receiver.cli.client import Client, Json
-from receiver.cli.output import make_console, plain
-
-_SHOWN_DIGITS = 4  # of a number, at its end
+from receiver.cli.output import make_console, masked, plain
 
 
 def show_retries(
@@ -44,7 +42,7 @@ def _table(rows: list[Json]) -> Table:
                     row["state"],
                     row["sms_msg_id"],
                     row["application"],
-                    _masked(row["to"]),
+                    masked(row["to"]),
                     row["code"],
                     row["claims"],
                     row["reason"],
@@ -52,7 +50,3 @@ def _table(rows: list[Json]) -> Table:
             )
         )
     return table
-
-
-def _masked(number: str | None) -> str:
-    return "" if number is None else f"…{number[-_SHOWN_DIGITS:]}"

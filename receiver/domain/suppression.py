@@ -1,42 +1,185 @@
-"""Who is not to be sent to: the newest word of each person to each channel."""
+"""Who is not to be sent to: what people, codes and we ourselves have said of a number.
 
+The words about a number stand side by side, one for each source, channel and application. A person
+takes an opt-out back by an opt-in; what a code proved is disproved by a later delivery; a word by
+hand is taken back by hand. A lift by hand covers what was said before it, a person's own opt-out
+only where it says so.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from receiver.domain.entries import Category
+
 
 class Source(StrEnum):
-    """Where a word comes from."""
+    """Where a word comes from, what binds most first."""
 
-    UPLINK = "uplink"
+    HAND = "hand"  # somebody set or lifted it through the API
+    UPLINK = "uplink"  # the person wrote it
+    CODE = "code"  # a verdict says that sending to the number again is no use
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who said something, and to which channel."""
+    """Who is not to be sent to, and by which channel of which application."""
 
     number: str  # E.164 where it is a number
-    channel: str  # the number that the person wrote to, its extension included
-    application: str
+    channel: str  # of an uplink with the person's extension; empty: every channel
+    application: str  # empty: every application
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """An opt-out, or an opt-in that lifts it."""
+    """That somebody is not to be sent to, or that he is again."""
 
     suppressed: bool
-    decided_at: int  # microseconds: when the person wrote it
+    decided_at: int  # microseconds: when the person wrote it, the message failed, it was set
     source: Source
-    source_id: str  # of an uplink its smsMsgId
+    source_id: str  # smsMsgId of the uplink or message; the API key by which it was set
+    reason: str | None = None  # of a code the code itself; by hand the words of whoever set it
+    until: int | None = None  # microseconds; None: for ever
+    overrides: bool = False  # a lift that covers the person's own opt-out too
+
+    def is_in_force(self, now: int) -> bool:
+        """Tell whether its time is not over."""
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A word and whom it is about."""
+
+    party: Party
+    word: Word
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a message to a number, as far as it proves something about the number."""
+
+    channel: str  # empty: not known
+    sms_msg_id: str
+    sent_at: int  # microseconds
+    ended_at: int  # microseconds
+    hopeless: Category | None  # why no other message will arrive; None: it was delivered
+    code: str | None = None
 
 
 def last_word(one: Word, other: Word) -> Word:
-    """Give the word that holds: the newer one; of two at the same moment the opt-out.
+    """Give the word that holds, of two from the same source.
 
-    Any order and any repetition of words gives the same. An opt-in is therefore kept also where
-    no opt-out is known: an older one may still come.
+    The newer one; of two at the same moment the opt-out. Any order and any repetition of words
+    gives the same. An opt-in is therefore kept also where no opt-out is known: an older one may
+    still come.
     """
     return max(one, other, key=_weight)
 
 
-def _weight(word: Word) -> tuple[int, bool, str, str]:
-    return word.decided_at, word.suppressed, word.source_id, word.source
+def _weight(word: Word) -> tuple[int, bool, str, str, str, int, bool]:
+    return (
+        word.decided_at,
+        word.suppressed,
+        word.source_id,
+        word.source,
+        word.reason or "",
+        word.until or 0,
+        word.overrides,
+    )
+
+
+def by_codes(ended: Iterable[Ended], kept_us: int) -> dict[str, Word]:
+    """Give what codes prove about a number, by channel; empty for every channel.
+
+    Of each channel the message that was sent last decides. That a number does not exist holds for
+    every channel, that somebody blocks us for the one through which it was found out.
+
+    Args:
+        ended: messages to one number, of one application, in any order.
+        kept_us: for how long a code suppresses, microseconds from the failure.
+    """
+    settled: dict[str, Word | None] = {}
+    for one in sorted(ended, key=lambda one: (one.sent_at, one.sms_msg_id), reverse=True):
+        if one.hopeless is None:
+            settled.setdefault("", None)
+            settled.setdefault(one.channel, None)
+            continue
+        everywhere = one.hopeless is Category.INVALID_NUMBER
+        word = Word(
+            suppressed=True,
+            decided_at=one.ended_at,
+            source=Source.CODE,
+            source_id=one.sms_msg_id,
+            reason=one.code,
+            until=one.ended_at + kept_us,
+        )
+        settled.setdefault("" if everywhere else one.channel, word)
+    return {channel: word for channel, word in settled.items() if word is not None}
+
+
+def holding(said: Iterable[Said], party: Party, now: int) -> tuple[Said, ...]:
+    """Give the words that keep a party from being sent to, what binds most first.
+
+    A word counts when it is about the party's channel, an extension of it or every channel, and
+    about its application or every one. Where the party leaves channel or application open, any
+    counts.
+
+    Args:
+        said: words about any numbers, the lifts included.
+        party: who is to be sent to.
+        now: microseconds.
+    """
+    about = [one for one in said if _concerns(one.party, party)]
+    lifts = [one for one in about if one.word.source is Source.HAND and not one.word.suppressed]
+    found = [
+        one
+        for one in about
+        if one.word.suppressed
+        and one.word.is_in_force(now)
+        and not any(_lifts(lift, one, party) for lift in lifts)
+    ]
+    return tuple(sorted(found, key=lambda one: (_BINDING[one.word.source], -one.word.decided_at)))
+
+
+def until_when(holds: Sequence[Said]) -> int | None:
+    """Give when the last of some words is over, microseconds; None: never."""
+    ends = [one.word.until for one in holds]
+    known = [end for end in ends if end is not None]
+    return max(known) if len(known) == len(ends) and known else None
+
+
+_BINDING: Mapping[Source, int] = {source: place for place, source in enumerate(Source)}
+
+
+def _concerns(of_word: Party, asked: Party) -> bool:
+    """Tell whether a word is about somebody; a lift of one channel says nothing of the others."""
+    return (
+        of_word.number == asked.number
+        and _same_or_open(of_word.application, asked.application)
+        and (of_word.channel == "" or of_word.channel.startswith(asked.channel))
+    )
+
+
+def _same_or_open(one: str, other: str) -> bool:
+    return one == other or "" in (one, other)
+
+
+def _lifts(lift: Said, said: Said, asked: Party) -> bool:
+    """Tell whether a lift by hand takes a word back, as far as it is about the asked party."""
+    if lift.word.decided_at < said.word.decided_at:
+        return False
+    if said.word.source is Source.UPLINK and not lift.word.overrides:
+        return False
+    return _reaches(lift.party.application, said.party.application, asked.application) and (
+        _reaches(lift.party.channel, said.party.channel, asked.channel)
+        or (lift.party.channel != "" and said.party.channel.startswith(lift.party.channel))
+    )
+
+
+def _reaches(of_lift: str, of_word: str, asked: str) -> bool:
+    """Tell whether a lift covers a word in one respect: where it is as wide, or all that is asked.
+
+    A word about every channel, lifted for one, still stands for whoever asks about any.
+    """
+    return of_lift in ("", of_word) or (of_word == "" and of_lift == asked)

@@ -82,7 +82,7 @@ _ACTIONS = {
     RetryClass.NEVER: Action.STOP,
     RetryClass.INVESTIGATE: Action.INVESTIGATE,
 }
-_HOPELESS = frozenset({Category.BLOCKED_RECIPIENT, Category.INVALID_NUMBER})
+HOPELESS = frozenset({Category.BLOCKED_RECIPIENT, Category.INVALID_NUMBER})
 _MAY_HAVE_ARRIVED = frozenset({State.PARTIAL, State.UNKNOWN, State.OVERDUE})
 _CASES_REMEMBERED = 1024  # a day's messages share a few hundred
 
@@ -237,7 +237,7 @@ def _of_failure(
 def _is_hopeless(match: Match) -> bool:
     """Tell whether the number is lost for good; a family's guess is not enough for that."""
     entry = match.entry
-    hopeless = entry.category in _HOPELESS and entry.retry is RetryClass.NEVER
+    hopeless = entry.category in HOPELESS and entry.retry is RetryClass.NEVER
     return hopeless and match.rule is not Rule.FAMILY
 
 

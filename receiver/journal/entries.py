@@ -9,6 +9,7 @@ class Kind:
 
     UNUSABLE = "unusable"  # a push that was refused with 400, kept for the quarantine
     SENDS = "sends"  # a registration
+    SUPPRESSION = "suppression"  # set or lifted by hand
 
 
 class Entry(NamedTuple):

@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from receiver.domain.numbers import normalise_channel
 from receiver.domain.retrying.breaker import Position, probe_sent
 from receiver.domain.retrying.candidates import Chain
-from receiver.domain.retrying.claiming import Context, Sent, Watched, admit
+from receiver.domain.retrying.claiming import Context, Watched, admit
+from receiver.domain.retrying.holding import Sent
 from receiver.domain.retrying.planning import Candidate
+from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.suppression import Party
 from receiver.domain.times import SECOND
 from receiver.projection import Policy
@@ -101,7 +103,7 @@ async def look(
     applications = sorted({item.application for item in due})
     midnight = now // _DAY * _DAY
     suppressed = await suppressing.suppressed_among(
-        connection, [_party(one, alone[one.row_id]) for one in found]
+        connection, [_party(one, alone[one.row_id]) for one in found], now
     )
     moment = Moment(
         connection=connection,
@@ -109,8 +111,8 @@ async def look(
         now=now,
         messages=stored,
         chains=await chains.find_chains(connection, keys),
-        recent=await _recent(connection, numbers, policy, now),
-        suppressed={party: source.value for party, source in suppressed.items()},
+        recent=await recent_sends(connection, numbers, policy.retry, now),
+        suppressed={party: holds[0].word.source.value for party, holds in suppressed.items()},
         sends_today={
             one: await moments.sent_since(connection, one, midnight) for one in applications
         },
@@ -128,15 +130,13 @@ async def look(
     return moment
 
 
-async def _recent(
-    connection: AsyncConnection, numbers: Iterable[str], policy: Policy, now: int
+async def recent_sends(
+    connection: AsyncConnection, numbers: Iterable[str], policy: RetryPolicy, now: int
 ) -> dict[str, list[Sent]]:
     """Give the sends to each number within a day, those that are under way included."""
     wanted = list(numbers)
     recent = {
-        number: [
-            Sent(one.at, policy.retry.kind_of(one.template_id, one.reference)) for one in sends
-        ]
+        number: [Sent(one.at, policy.kind_of(one.template_id, one.reference)) for one in sends]
         for number, sends in (await moments.recent_sends(connection, wanted, now - _DAY)).items()
     }
     for number, at in await leasing.claimed_numbers(connection, wanted, now):

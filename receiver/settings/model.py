@@ -24,6 +24,7 @@ from receiver.settings.sections import (
     ProjectorSettings,
     RetentionSettings,
     SilenceSettings,
+    SuppressionSettings,
     UplinkSettings,
 )
 from receiver.store.store import check_url, default_url
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     silence: SilenceSettings = SilenceSettings()
     uplinks: UplinkSettings = UplinkSettings()
+    suppressions: SuppressionSettings = SuppressionSettings()
 
     @classmethod
     def settings_customise_sources(

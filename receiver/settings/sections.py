@@ -59,6 +59,12 @@ class SilenceSettings(Section):
     min_heard: int = Field(default=20, ge=2, le=MANY)
 
 
+class SuppressionSettings(Section):
+    """Who is not to be sent to."""
+
+    code_days: float = Field(default=90.0, ge=0, le=A_CENTURY_H / 24)
+
+
 class UplinkSettings(Section):
     """What people's own SMSs answer and ask for."""
 

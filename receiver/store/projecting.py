@@ -136,6 +136,7 @@ async def save(
     await write_deltas(connection, rows.deltas)
     await queueing.queue(connection, changes.messages)
     await _save_uplinks(connection, changes.uplinks)
+    await suppressing.set_by_hand(connection, changes.by_hand)
     await _save_quarantined(connection, changes.quarantined, limits)
 
 

@@ -184,14 +184,38 @@ suppressions = Table(
     Column("id", _RowId, primary_key=True, autoincrement=True),
     Column("application", Text, nullable=False),
     Column("number", Text, nullable=False),  # E.164 where it is a number
-    Column("channel", Text, nullable=False),  # the number that the person wrote to
+    Column("channel", Text, nullable=False),  # of an uplink with the extension; "": every one
     Column("suppressed", Boolean, nullable=False),  # false: lifted again
     Column("source", Text, nullable=False),  # a value of domain.suppression.Source
-    Column("source_id", Text, nullable=False),  # of an uplink its smsMsgId
-    Column("decided_at", _Instant, nullable=False),  # when the person said so
+    Column("source_id", Text, nullable=False),  # smsMsgId; by hand the name of the API key
+    Column("decided_at", _Instant, nullable=False),
+    Column("reason", Text),  # the code; by hand why it was set or lifted
+    Column("until", _Instant),  # NULL: for ever
+    Column("overrides", Boolean, nullable=False, server_default=text("false")),  # also an opt-out
 )
-Index("uq_suppressions_key", suppressions.c.number, suppressions.c.channel,
-      suppressions.c.application, unique=True)  # fmt: skip
+Index("uq_suppressions_word", suppressions.c.number, suppressions.c.channel,
+      suppressions.c.application, suppressions.c.source, unique=True)  # fmt: skip
+_SUPPRESSED = text("suppressed")
+Index("ix_suppressions_source_until", suppressions.c.source, suppressions.c.until,
+      sqlite_where=_SUPPRESSED, postgresql_where=_SUPPRESSED)  # fmt: skip
+
+# What was set and lifted by hand, and by whom: rows are added and never changed.
+suppression_changes = Table(
+    "suppression_changes",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("number", Text, nullable=False),
+    Column("channel", Text, nullable=False),  # "": every one
+    Column("application", Text, nullable=False),  # "": every one
+    Column("at", _Instant, nullable=False),
+    Column("suppressed", Boolean, nullable=False),  # false: lifted
+    Column("by", Text, nullable=False),  # name of the API key
+    Column("reason", Text, nullable=False),
+    Column("until", _Instant),
+    Column("overrides", Boolean, nullable=False),
+)
+Index("uq_suppression_changes_key", suppression_changes.c.number, suppression_changes.c.at,
+      suppression_changes.c.channel, suppression_changes.c.application, unique=True)  # fmt: skip
 
 # How many messages are what, kept up to date with every message that changes. Texts are "" where
 # a message has none, and clipped: they are part of the key.

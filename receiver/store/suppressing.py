@@ -1,23 +1,27 @@
-"""The suppression list in the store: the newest word of each person to each channel."""
+"""The suppression list in the store: the word of each source about each number."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.events import written_at
 from receiver.domain.numbers import normalise, normalise_channel
 from receiver.domain.optouts import Intent
-from receiver.domain.suppression import Party, Source, Word, last_word
-from receiver.projection import UplinkRecord
+from receiver.domain.suppression import Party, Said, Source, Word, holding, last_word
+from receiver.projection import SetByHand, UplinkRecord
 from receiver.store import bulk
 from receiver.store.queries import Page, Row
 from receiver.store.records import Values
-from receiver.store.schema import suppressions
+from receiver.store.schema import suppression_changes, suppressions
 
 _IN_ONE_LOOKUP = 500  # numbers; each is one statement parameter
+
+Key = tuple[Party, Source]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +29,11 @@ class SuppressionFilter:
     """Which rows of the list; None leaves a condition out."""
 
     suppressed: bool
+    now: int  # microseconds; what is over by then is left out
     number: str | None = None  # in any writing
     channel: str | None = None  # in any writing; finds its extensions too
     application: str | None = None
+    source: Source | None = None
 
 
 async def hear(connection: AsyncConnection, uplinks: Iterable[UplinkRecord]) -> None:
@@ -37,13 +43,84 @@ async def hear(connection: AsyncConnection, uplinks: Iterable[UplinkRecord]) -> 
         connection: in a transaction that no other one writes beside.
         uplinks: new ones and redelivered ones; those tell nothing new.
     """
-    heard: dict[Party, Word] = {}
-    for record in uplinks:
-        if record.is_new and record.intent:
-            party, word = _party_of(record), _word_of(record, record.intent)
-            heard[party] = last_word(heard.get(party, word), word)
-    if heard:
-        await _write(connection, heard)
+    await _note(
+        connection,
+        (
+            Said(_party_of(record), _word_of(record, record.intent))
+            for record in uplinks
+            if record.is_new and record.intent
+        ),
+    )
+
+
+async def set_by_hand(connection: AsyncConnection, words: Sequence[SetByHand]) -> None:
+    """Note what was set and lifted by hand, and that it was.
+
+    Args:
+        connection: in a transaction that no other one writes beside.
+        words: in any order, known ones too.
+    """
+    await _note(connection, (one.said for one in words))
+    # A journal that is read again from its start tells of the same changes.
+    changes = {_change_key(one): _change_values(one) for one in words}
+    known = "(number, at, channel, application) DO NOTHING"
+    await bulk.merge_rows(connection, suppression_changes, known, list(changes.values()))
+
+
+async def replace_words(
+    connection: AsyncConnection, known: Mapping[Key, tuple[int, Word]], wanted: Mapping[Key, Word]
+) -> None:
+    """Put words in the place of others.
+
+    Args:
+        connection: in a transaction that no other one writes beside.
+        known: what stands there, with the ids of its rows.
+        wanted: what is to stand there; what is not in it goes.
+    """
+    outdated = [row_id for key, (row_id, word) in known.items() if wanted.get(key) != word]
+    new = [
+        _values(party, word)
+        for (party, source), word in wanted.items()
+        if known.get((party, source), (0, None))[1] != word
+    ]
+    # A row that changes gets a new id: lists show the latest change first.
+    for some in _pieces(outdated):
+        await connection.execute(delete(suppressions).where(suppressions.c.id.in_(some)))
+    await bulk.insert_rows(connection, suppressions, new)
+
+
+async def read_words(
+    connection: AsyncConnection, numbers: Iterable[str], *, source: Source | None = None
+) -> dict[Key, tuple[int, Word]]:
+    """Give what is said about numbers, with the ids of the rows."""
+    known: dict[Key, tuple[int, Word]] = {}
+    for some in _pieces(sorted(set(numbers))):
+        query = select(suppressions).where(suppressions.c.number.in_(some))
+        if source is not None:
+            query = query.where(suppressions.c.source == source)
+        for row in (await connection.execute(query)).mappings():
+            party = Party(row["number"], row["channel"], row["application"])
+            word = _read_word(row)
+            known[party, word.source] = row["id"], word
+    return known
+
+
+async def all_said(connection: AsyncConnection, numbers: Iterable[str]) -> dict[str, list[Said]]:
+    """Give what is said about numbers, by number."""
+    said: dict[str, list[Said]] = {}
+    for (party, _), (_, word) in (await read_words(connection, numbers)).items():
+        said.setdefault(party.number, []).append(Said(party, word))
+    return said
+
+
+async def suppressed_among(
+    connection: AsyncConnection, parties: Iterable[Party], now: int
+) -> dict[Party, tuple[Said, ...]]:
+    """Give those parties that are not to be sent to, and the words that say so."""
+    asked = list(parties)
+    said = await all_said(connection, (party.number for party in asked))
+    found = {party: holding(said.get(party.number, ()), party, now) for party in asked}
+    return {party: holds for party, holds in found.items() if holds}
 
 
 async def list_suppressions(
@@ -51,7 +128,10 @@ async def list_suppressions(
 ) -> list[Row]:
     """Give a page of the list, the latest change first."""
     columns = suppressions.c
-    conditions: list[ColumnElement[bool]] = [columns.suppressed == wanted.suppressed]
+    conditions: list[ColumnElement[bool]] = [
+        columns.suppressed if wanted.suppressed else ~columns.suppressed,
+        or_(columns.until.is_(None), columns.until > wanted.now),
+    ]
     if wanted.number is not None:
         conditions.append(columns.number == normalise(wanted.number))
     if wanted.channel is not None:
@@ -59,61 +139,58 @@ async def list_suppressions(
         conditions.append(func.substr(columns.channel, 1, len(channel)) == channel)
     if wanted.application is not None:
         conditions.append(columns.application == wanted.application)
+    if wanted.source is not None:
+        conditions.append(columns.source == wanted.source)
     if page.before is not None:
         conditions.append(columns.id < page.before[0])
     query = select(suppressions).where(*conditions).order_by(columns.id.desc()).limit(page.limit)
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
-async def suppressed_among(
-    connection: AsyncConnection, parties: Iterable[Party]
-) -> dict[Party, Source]:
-    """Give those parties that are not to be sent to, and whose word that is.
+async def list_changes(connection: AsyncConnection, number: str, page: Page) -> list[Row]:
+    """Give a page of what was set and lifted by hand for a number, the latest first."""
+    columns = suppression_changes.c
+    conditions = [columns.number == number]
+    if page.before is not None:
+        at, row_id = page.before
+        conditions.append(or_(columns.at < at, (columns.at == at) & (columns.id < row_id)))
+    query = select(suppression_changes).where(*conditions)
+    query = query.order_by(columns.at.desc(), columns.id.desc()).limit(page.limit)
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
 
-    A person who answered a channel number with an extension means the channel number too; where
-    a party's channel is empty, any channel of the application counts.
-    """
-    asked = list(parties)
-    known = await _read(connection, {party.number for party in asked})
-    refused = [(party, word.source) for party, (_, word) in known.items() if word.suppressed]
-    return {
-        party: source
-        for party in asked
-        for row, source in refused
-        if (row.number, row.application) == (party.number, party.application)
-        and row.channel.startswith(party.channel)
+
+async def count_suppressed(connection: AsyncConnection, now: int) -> dict[Source, int]:
+    """Count the words that keep somebody from being sent to, by source."""
+    columns = suppressions.c
+    query = (
+        select(columns.source, func.count())
+        .where(columns.suppressed, or_(columns.until.is_(None), columns.until > now))
+        .group_by(columns.source)
+    )
+    counted = {Source(source): number for source, number in await connection.execute(query)}
+    return {source: counted.get(source, 0) for source in Source}
+
+
+def said_by(row: Mapping[Any, Any]) -> Said:
+    """Give the word that a row of the list holds."""
+    return Said(Party(row["number"], row["channel"], row["application"]), _read_word(row))
+
+
+async def _note(connection: AsyncConnection, said: Iterable[Said]) -> None:
+    """Let words stand beside those of other sources; of one source the last word holds."""
+    heard: dict[Key, Word] = {}
+    for one in said:
+        key = one.party, one.word.source
+        heard[key] = last_word(heard.get(key, one.word), one.word)
+    if not heard:
+        return
+    known = await read_words(connection, {party.number for party, _ in heard})
+    before = {key: known[key] for key in heard if key in known}
+    wanted = {
+        key: last_word(before[key][1], word) if key in before else word
+        for key, word in heard.items()
     }
-
-
-async def _write(connection: AsyncConnection, heard: Mapping[Party, Word]) -> None:
-    known = await _read(connection, {party.number for party in heard})
-    new: list[Values] = []
-    outdated: list[int] = []
-    for party, word in heard.items():
-        row_id, before = known.get(party, (None, word))
-        after = last_word(before, word)
-        if row_id is not None:
-            if after == before:
-                continue
-            outdated.append(row_id)
-        new.append(_values(party, after))
-    # A row that changes gets a new id: lists show the latest change first.
-    for at in range(0, len(outdated), _IN_ONE_LOOKUP):
-        some = outdated[at : at + _IN_ONE_LOOKUP]
-        await connection.execute(delete(suppressions).where(suppressions.c.id.in_(some)))
-    await bulk.insert_rows(connection, suppressions, new)
-
-
-async def _read(connection: AsyncConnection, numbers: set[str]) -> dict[Party, tuple[int, Word]]:
-    known: dict[Party, tuple[int, Word]] = {}
-    wanted = sorted(numbers)
-    for at in range(0, len(wanted), _IN_ONE_LOOKUP):
-        some = wanted[at : at + _IN_ONE_LOOKUP]
-        query = select(suppressions).where(suppressions.c.number.in_(some))
-        for row in (await connection.execute(query)).mappings():
-            party = Party(row["number"], row["channel"], row["application"])
-            known[party] = row["id"], _read_word(row)
-    return known
+    await replace_words(connection, before, wanted)
 
 
 def _party_of(record: UplinkRecord) -> Party:
@@ -140,8 +217,44 @@ def _values(party: Party, word: Word) -> Values:
         "source": word.source.value,
         "source_id": word.source_id,
         "decided_at": word.decided_at,
+        "reason": word.reason,
+        "until": word.until,
+        "overrides": word.overrides,
     }
 
 
 def _read_word(row: Mapping[Any, Any]) -> Word:
-    return Word(row["suppressed"], row["decided_at"], Source(row["source"]), row["source_id"])
+    return Word(
+        suppressed=row["suppressed"],
+        decided_at=row["decided_at"],
+        source=Source(row["source"]),
+        source_id=row["source_id"],
+        reason=row["reason"],
+        until=row["until"],
+        overrides=row["overrides"],
+    )
+
+
+def _change_key(one: SetByHand) -> tuple[Party, int]:
+    return one.said.party, one.said.word.decided_at
+
+
+def _change_values(one: SetByHand) -> Values:
+    party, word = one.said.party, one.said.word
+    return {
+        "number": party.number,
+        "channel": party.channel,
+        "application": party.application,
+        "at": word.decided_at,
+        "suppressed": word.suppressed,
+        "by": word.source_id,
+        "reason": word.reason,
+        "until": word.until,
+        "overrides": word.overrides,
+    }
+
+
+def _pieces(items: Iterable[_T]) -> Iterator[list[_T]]:
+    walk = iter(items)
+    while some := list(islice(walk, _IN_ONE_LOOKUP)):
+        yield some

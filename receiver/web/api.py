@@ -21,6 +21,7 @@ from receiver.web.finding import Finding
 from receiver.web.lookups import Lookups
 from receiver.web.problems import MEDIA_TYPE, Problem, document
 from receiver.web.process import Process
+from receiver.web.recipients import Recipients
 from receiver.web.reclassifying import Reclassifying
 from receiver.web.registering import Registering
 from receiver.web.requests import ProblemError
@@ -65,6 +66,7 @@ def make_api(parts: Parts) -> Starlette:
     codes, reclassifying, process = Codes(parts), Reclassifying(parts), Process(parts)
     statistics, retrying, attempts = Statistics(parts), Retrying(parts), Attempts(parts)
     uplinks, suppressions = Uplinks(parts), Suppressions(parts)
+    recipients = Recipients(parts)
     return Starlette(
         routes=[
             Route("/v1/sends", registering.register, methods=["POST"]),
@@ -87,6 +89,13 @@ def make_api(parts: Parts) -> Starlette:
             Route("/v1/uplinks", uplinks.uplinks, methods=["GET"]),
             Route("/v1/uplinks/{sms_msg_id:opaque}", uplinks.uplink, methods=["GET"]),
             Route("/v1/suppressions", suppressions.suppressions, methods=["GET"]),
+            _ByLastWord(
+                "/v1/suppressions/{number:opaque}/history", suppressions.history, methods=["GET"]
+            ),
+            Route("/v1/suppressions/{number:opaque}", suppressions.suppress, methods=["PUT"]),
+            Route("/v1/suppressions/{number:opaque}", suppressions.lift, methods=["DELETE"]),
+            Route("/v1/recipients/check", recipients.check, methods=["POST"]),
+            Route("/v1/recipients/{number:opaque}", recipients.recipient, methods=["GET"]),
             Route("/v1/quarantine", lookups.quarantine, methods=["GET"]),
             Route("/v1/codes", codes.codes, methods=["GET"]),
             Route("/v1/codes/{code:opaque}", codes.code, methods=["GET"]),

@@ -131,8 +131,9 @@ def page_answer(
     places: Sequence[Sequence[int]],
     page: queries.Page,
     language: Language | None = None,
+    **beside: Any,
 ) -> Response:
-    """Answer with a stretch of a list."""
+    """Answer with a stretch of a list, and what else there is to say beside it."""
     more = len(items) == page.limit
     cursor = write_cursor(places[-1]) if more else None
-    return json_answer({name: items, "next": cursor}, language=language)
+    return json_answer({**beside, name: items, "next": cursor}, language=language)

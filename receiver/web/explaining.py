@@ -9,7 +9,6 @@ from receiver.domain.languages import Language
 from receiver.domain.messages import State
 from receiver.domain.policy_steps import Case, Rules
 from receiver.domain.retrying.planning import Plan
-from receiver.domain.sentences import Reason
 from receiver.domain.times import to_rfc3339
 from receiver.domain.verdict import decide, subject_of
 from receiver.retrier.claims import plan_of
@@ -59,12 +58,12 @@ class Explaining(Endpoints):
                 "expected": folded.total,
                 "missing": list(explanation.missing),
                 "extra": list(explanation.extra),
-                **_reason_json(explanation.parts, language),
+                **views.reason_json(explanation.parts, language),
             },
             "state": {
                 "state": explanation.state.value,
                 "final": folded.final,
-                **_reason_json(explanation.state_reason, language),
+                **views.reason_json(explanation.state_reason, language),
             },
             "code": _code_json(explanation, language),
             "catalogue": {
@@ -72,12 +71,12 @@ class Explaining(Endpoints):
                 "why": verdict.why,
                 "rows": [_row_json(row, language) for row in explanation.candidates],
             },
-            "policy": [_reason_json(reason, language) for reason in explanation.policy],
+            "policy": [views.reason_json(reason, language) for reason in explanation.policy],
             "retry": {
                 "due_at": None if planned.due_at is None else to_rfc3339(planned.due_at),
                 "deadline": None if planned.deadline is None else to_rfc3339(planned.deadline),
                 "attempt": planned.attempt,
-                "steps": [_reason_json(reason, language) for reason in planned.steps],
+                "steps": [views.reason_json(reason, language) for reason in planned.steps],
             },
             "verdict": views.verdict_json(verdict),
             "anomalies": [
@@ -93,7 +92,7 @@ def _judged_json(judged: Judged, language: Language) -> views.Json:
         "part": judged.part,
         "place": judged.place,
         "outcome": judged.outcome.value,
-        **_reason_json(judged.reason, language),
+        **views.reason_json(judged.reason, language),
         "sequence": report.sequence,
         "total": report.total,
         "status": report.status,
@@ -111,7 +110,7 @@ def _code_json(explanation: Explanation, language: Language) -> views.Json | Non
     return {
         "code": explanation.folded.code,
         "part": explanation.deciding_part,
-        **_reason_json(explanation.code_reason, language),
+        **views.reason_json(explanation.code_reason, language),
     }
 
 
@@ -121,7 +120,3 @@ def _row_json(row: Candidate, language: Language) -> views.Json:
         "looked_up": row.asked,
         **views.entry_json(row.entry, language),
     }
-
-
-def _reason_json(reason: Reason, language: Language) -> views.Json:
-    return {"rule": reason.rule.value, **reason.facts, "text": reason.words.in_(language)}

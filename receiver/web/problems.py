@@ -25,6 +25,7 @@ class Problem(Enum):
     METHOD_NOT_ALLOWED = _Kind(405, "The method is not allowed here")
     BUSY = _Kind(409, "Something else is going on")
     UNUSABLE_CATALOGUE = _Kind(409, "The catalogue file cannot be used")
+    OPTED_OUT = _Kind(409, "The person does not want it")
     LEASE_LOST = _Kind(409, "The item is not yours to settle")
     AMBIGUOUS = _Kind(409, "Several applications know this id")
     TOO_SLOW = _Kind(408, "The request took too long to come")

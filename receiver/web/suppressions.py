@@ -1,46 +1,174 @@
-"""The endpoint for the suppression list."""
+"""The endpoints for the suppression list."""
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from receiver.domain.byhand import write_word
+from receiver.domain.events import Trust
+from receiver.domain.suppression import Party, Said, Source, Word, holding
 from receiver.domain.times import to_rfc3339
+from receiver.journal import Entry, Kind
+from receiver.retrier.recipients import Inquiry, inquire
 from receiver.store import suppressing
 from receiver.store.queries import Row
 from receiver.web.auth import Scope
-from receiver.web.endpoints import Endpoints, needs, page_answer
-from receiver.web.requests import Query
+from receiver.web.endpoints import Endpoints, json_answer, needs, page_answer
+from receiver.web.problems import Problem
+from receiver.web.recipient_requests import (
+    Wanted,
+    number_in_path,
+    read_lift,
+    read_suppression,
+    recipient_json,
+    word_json,
+)
+from receiver.web.requests import ProblemError, Query, read_body, read_json_object
 
 
 class Suppressions(Endpoints):
-    """Tells who is not to be sent to."""
+    """Tells who is not to be sent to, and lets people set and lift that."""
 
     @needs(Scope.READ)
     async def suppressions(self, request: Request) -> Response:
-        """List who opted out (or, on request, who opted in again), the latest change first."""
+        """List who is not to be sent to (or, on request, what was lifted), the latest first."""
         query = Query(request)
+        now = self._parts.clock()
         wanted = suppressing.SuppressionFilter(
             suppressed=query.flag("suppressed") is not False,
+            now=now,
             number=query.number("number"),
             channel=query.text("channel"),
             application=query.text("application"),
+            source=query.one_of("source", Source, f"one of {', '.join(Source)}"),
         )
         page = query.page()
         query.done()
         async with self._parts.store.reading() as connection:
             rows = await suppressing.list_suppressions(connection, wanted, page)
-        items = [_suppression_json(row) for row in rows]
+            said = await suppressing.all_said(connection, (row["number"] for row in rows))
+        items = [self._listed(row, said[row["number"]], now) for row in rows]
         return page_answer("suppressions", items, [(row["id"],) for row in rows], page)
 
+    @needs(Scope.WRITE)
+    async def suppress(self, request: Request) -> Response:
+        """Suppress a number by hand; 200 when that is durable and holds."""
+        return await self._set(request, suppressed=True)
 
-def _suppression_json(row: Row) -> dict[str, Any]:
+    @needs(Scope.WRITE)
+    async def lift(self, request: Request) -> Response:
+        """Lift what keeps a number from being sent to; an opt-out only where that is said."""
+        return await self._set(request, suppressed=False)
+
+    @needs(Scope.READ)
+    async def history(self, request: Request) -> Response:
+        """List what was set and lifted by hand for a number, and what is said about it now."""
+        query = Query(request)
+        page = query.page(numbers=2)
+        query.done()
+        number = number_in_path(request)
+        now = self._parts.clock()
+        async with self._parts.store.reading() as connection:
+            rows = await suppressing.list_changes(connection, number, page)
+            said = (await suppressing.all_said(connection, [number])).get(number, [])
+        more = {"number": number, "words": [_word(one, said, now) for one in said]}
+        places = [(row["at"], row["id"]) for row in rows]
+        return page_answer("changes", [_change_json(row) for row in rows], places, page, **more)
+
+    async def _set(self, request: Request, *, suppressed: bool) -> Response:
+        parts = self._parts
+        query = Query(request)
+        language = query.language(parts.language)
+        query.done()
+        given = read_json_object(await read_body(request, parts.max_body_bytes))
+        number, now = number_in_path(request), parts.clock()
+        read = read_suppression if suppressed else read_lift
+        wanted = read(given, parts.applications, now)
+        party = Party(number, wanted.channel, wanted.application)
+        await parts.caught_up()
+        async with parts.store.reading() as connection:
+            said = (await suppressing.all_said(connection, [number])).get(number, [])
+        said_at = max([now, *(one.word.decided_at + 1 for one in said)])
+        word = Said(party, _word_by_hand(self._key_name(request), wanted, said_at, suppressed))
+        if not suppressed:
+            _check_lift(said, word, now)
+        await parts.accept(
+            Entry(
+                kind=Kind.SUPPRESSION,
+                application=wanted.application or parts.applications[0],
+                received_at=said_at,
+                peer=request.client.host if request.client else "",
+                trust=Trust.OPEN.value,
+                headers="",
+                body=write_word(word),
+            )
+        )
+        await parts.caught_up()
+        inquiry = Inquiry(wanted.channel, wanted.application, parts.policy.retry.kind)
+        async with parts.store.reading() as connection:
+            found = await inquire(connection, [number], inquiry, parts.policy.retry, now)
+        return json_answer(recipient_json(found[0], inquiry, language), language=language)
+
+    def _key_name(self, request: Request) -> str:
+        key = self._parts.keys.find(request.headers.get("authorization"))
+        return key.name if key else ""
+
+    @staticmethod
+    def _listed(row: Row, said: list[Said], now: int) -> dict[str, Any]:
+        one = suppressing.said_by(row)
+        return {"number": row["number"], **_word(one, said, now)}
+
+
+def _word(one: Said, said: list[Said], now: int) -> dict[str, Any]:
+    """Write a word, and whether it holds: for somebody who sends by its own channel."""
+    return word_json(one, holds=one in holding(said, one.party, now))
+
+
+def _word_by_hand(by: str, wanted: Wanted, at: int, suppressed: bool) -> Word:
+    return Word(
+        suppressed=suppressed,
+        decided_at=at,
+        source=Source.HAND,
+        source_id=by,
+        reason=wanted.reason,
+        until=wanted.until,
+        overrides=wanted.overrides,
+    )
+
+
+def _check_lift(said: list[Said], lift: Said, now: int) -> None:
+    """Refuse a lift that lifts nothing, or not all that is in the way.
+
+    Raises:
+        ProblemError: one or the other.
+    """
+    party = lift.party
+    if not holding(said, party, now):
+        raise ProblemError(Problem.NOT_FOUND, "Nothing keeps this number from being sent to.")
+    others = [
+        one for one in said if (one.party, one.word.source) != (party, lift.word.source)
+    ]
+    if holding([*others, lift], party, now):
+        covers_all = replace(lift, word=replace(lift.word, overrides=True))
+        assert not holding([*others, covers_all], party, now)  # noqa: S101 - it is the newest word
+        raise ProblemError(
+            Problem.OPTED_OUT,
+            "The person opted out by SMS. Where he has agreed again by another way, say so in "
+            "`reason` and set `override_opt_out` to true.",
+        )
+
+
+def _change_json(row: Row) -> dict[str, Any]:
+    until = row["until"]
     return {
-        "number": row["number"],
-        "channel": row["channel"],
-        "application": row["application"],
-        "suppressed": row["suppressed"],
-        "source": row["source"],
-        "source_id": row["source_id"],
-        "since": to_rfc3339(row["decided_at"]),
+        "at": to_rfc3339(row["at"]),
+        "action": "suppressed" if row["suppressed"] else "lifted",
+        "by": row["by"],
+        "reason": row["reason"],
+        "channel": row["channel"] or None,
+        "application": row["application"] or None,
+        "until": None if until is None else to_rfc3339(until),
+        "override_opt_out": row["overrides"],
     }

@@ -11,6 +11,7 @@ from receiver.domain.languages import Language
 from receiver.domain.messages import Folded, Part, State, StoredReport, by_part, fold
 from receiver.domain.numbers import normalise
 from receiver.domain.reasons import explain_match
+from receiver.domain.sentences import Reason
 from receiver.domain.times import SECOND, to_rfc3339
 from receiver.domain.verdict import Verdict, action_of, decide, subject_of
 from receiver.projection import Policy
@@ -160,6 +161,11 @@ def run_json(run: Run, phase: Phase) -> Json:
             for change in run.changes
         ],
     }
+
+
+def reason_json(reason: Reason, language: Language) -> Json:
+    """Write a rule that was applied, and to which facts."""
+    return {"rule": reason.rule.value, **reason.facts, "text": reason.words.in_(language)}
 
 
 def match_json(match: Match, status: str, language: Language) -> Json:

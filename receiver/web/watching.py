@@ -8,7 +8,7 @@ from receiver.domain.rhythm import Options, Rhythm
 from receiver.errors import StoreUnavailableError
 from receiver.metrics import Metrics
 from receiver.statistics import AGES, DAY
-from receiver.store import counting, leasing, moments, rhythms
+from receiver.store import counting, leasing, moments, rhythms, suppressing
 from receiver.store.store import Store
 
 _DAYS = 31  # older messages are left aside
@@ -55,6 +55,7 @@ class Watch:
                 self._rhythms = await rhythms.read_rhythms(connection)
                 queue = await leasing.count(connection, now)
                 breakers = await moments.read_breakers(connection)
+                suppressed = await suppressing.count_suppressed(connection, now)
         except (StoreUnavailableError, TimeoutError):
             pass
         else:
@@ -62,6 +63,8 @@ class Watch:
             self._metrics.retries_due.set(queue.due)
             self._metrics.retries_claimed.set(queue.claimed)
             self._metrics.breakers_open.set(len(breakers))
+            for source, number in suppressed.items():
+                self._metrics.suppressed.labels(source.value).set(number)
         self._show_gaps(await self._heard_until())
 
     def _show_ages(self, silent: Sequence[counting.Silent]) -> None:

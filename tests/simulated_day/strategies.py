@@ -6,7 +6,8 @@ from receiver.domain.events import Trust
 from receiver.domain.messages import State
 from receiver.domain.retrying import breaker
 from receiver.domain.retrying.breaker import Breaker, Counts, Result
-from receiver.domain.retrying.claiming import Context, Decision, Sent, Watched, admit
+from receiver.domain.retrying.claiming import Context, Decision, Watched, admit
+from receiver.domain.retrying.holding import Sent
 from receiver.domain.retrying.planning import Candidate, Plan, fraction_of, plan
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.times import SECOND

@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from receiver.domain.retrying.breaker import CLOSED, Breaker, Position, at, waits_until
-from receiver.domain.retrying.limits import Limit, free_from
+from receiver.domain.retrying.holding import (
+    Held,
+    Sent,
+    held_by_hours,
+    held_by_limits,
+    sent_of_kind,
+)
 from receiver.domain.retrying.planning import Candidate, Plan, resolved_for
-from receiver.domain.retrying.policy import Kind, RetryPolicy
+from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.retrying.resolving import Resolved
 from receiver.domain.retrying.sentences import Hold, Went, retry_reason
-from receiver.domain.retrying.windows import first_free, wall_clock
+from receiver.domain.retrying.windows import first_free
 from receiver.domain.retrying.zones import zones_of
 from receiver.domain.sentences import Reason
 from receiver.domain.times import SECOND, to_rfc3339
@@ -24,14 +30,6 @@ class Decision(StrEnum):
     GO = "go"
     LATER = "later"
     NEVER = "never"
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A send to the number."""
-
-    at: int  # microseconds
-    kind: Kind | None = None  # None: not known, it counts for every kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +61,6 @@ class Admission:
     reason: Hold | None = None  # the first thing that holds it back
     steps: tuple[Reason, ...] = ()
     probe: bool = False  # it goes as the probe of each breaker that is not closed
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """One thing that holds a retry back."""
-
-    hold: Hold
-    until: int
-    said: Reason
 
 
 def admit(
@@ -121,50 +110,21 @@ def _go(context: Context, now: int) -> Admission:
 
 def _holds(
     candidate: Candidate, context: Context, policy: RetryPolicy, resolved: Resolved, now: int
-) -> Iterator[_Held]:
-    yield from _hours(candidate, policy, resolved, now)
+) -> Iterator[Held]:
+    yield from held_by_hours(candidate.number, resolved.blocked, policy, now)
     if candidate.country in policy.limited_countries:
-        kind = resolved.kind
-        of_kind = [one.at for one in context.recent if one.kind in (None, kind)]
-        for limit in resolved.limits:
-            yield from _limited(limit, of_kind, now)
-        for limit in policy.identical:
-            yield from _limited(limit, context.chain, now)
+        of_kind = sent_of_kind(context.recent, resolved.kind)
+        yield from held_by_limits(resolved.limits, of_kind, now)
+        yield from held_by_limits(policy.identical, context.chain, now)
     yield from _over_budget(context, policy, now)
     for watched in context.breakers:
         until = waits_until(watched.breaker, now)
         if until is not None:
             said = retry_reason(Hold.BREAKER, code=candidate.code or "", scope=watched.scope)
-            yield _Held(Hold.BREAKER, until, said)
+            yield Held(Hold.BREAKER, until, said)
 
 
-def _hours(
-    candidate: Candidate, policy: RetryPolicy, resolved: Resolved, now: int
-) -> Iterator[_Held]:
-    zones = zones_of(candidate.number, policy.zone)
-    for zone in zones:
-        free_at = first_free(now, resolved.blocked, (zone,))
-        if free_at != now:
-            said = retry_reason(
-                Hold.HOURS,
-                wall=wall_clock(now, zone),
-                zone=zone.key,
-                hours=", ".join(str(one) for one in resolved.blocked),
-            )
-            yield _Held(Hold.HOURS, now if free_at is None else free_at, said)
-            return
-
-
-def _limited(limit: Limit, sent_at: list[int] | tuple[int, ...], now: int) -> Iterator[_Held]:
-    free_at = free_from(limit, sent_at, now)
-    if free_at > now:
-        said = retry_reason(
-            Hold.NUMBER_LIMIT, limit=limit.name, sends=limit.sends, within_s=limit.within_s
-        )
-        yield _Held(Hold.NUMBER_LIMIT, free_at, said)
-
-
-def _over_budget(context: Context, policy: RetryPolicy, now: int) -> Iterator[_Held]:
+def _over_budget(context: Context, policy: RetryPolicy, now: int) -> Iterator[Held]:
     budget = policy.budget
     allowed = budget.allowed(context.sends_today)
     if context.retries_today >= allowed:
@@ -175,4 +135,4 @@ def _over_budget(context: Context, policy: RetryPolicy, now: int) -> Iterator[_H
             allowed=allowed,
             sends=context.sends_today,
         )
-        yield _Held(Hold.BUDGET, min(midnight, now + budget.pause_s * SECOND), said)
+        yield Held(Hold.BUDGET, min(midnight, now + budget.pause_s * SECOND), said)

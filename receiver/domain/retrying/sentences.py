@@ -54,7 +54,15 @@ class Went(StrEnum):
     PROBE = "probe"
 
 
-AnyRetryRule = NoRetry | RetryStep | Hold | Went
+class Suppressed(StrEnum):
+    """Why a number is not to be sent to."""
+
+    BY_HAND = "suppressed-by-hand"
+    OPTED_OUT = "opted-out"
+    BY_CODE = "suppressed-by-code"
+
+
+AnyRetryRule = NoRetry | RetryStep | Hold | Went | Suppressed
 
 
 def retry_reason(rule: AnyRetryRule, **facts: str | int) -> Reason:
@@ -139,6 +147,12 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
     ),
     Hold.SUPPRESSED: Spoken(
         "the number is not to be sent to ({why})", "该号码已被禁止发送（{why}）"
+    ),
+    Suppressed.BY_HAND: Spoken("somebody suppressed the number by hand", "该号码由人工禁止发送"),
+    Suppressed.OPTED_OUT: Spoken("the person opted out by SMS", "用户已通过短信退订"),
+    Suppressed.BY_CODE: Spoken(
+        "`{code}` says that no other message to the number will arrive",
+        "`{code}`表明发往该号码的其他短信也无法送达",
     ),
     Hold.DEADLINE: Spoken("its last moment was {deadline}", "已过最后期限{deadline}"),
     Hold.HOURS: Spoken(

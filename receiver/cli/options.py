@@ -1,0 +1,27 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="TOML file; RECEIVER_* in the environment wins over it."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+ApiUrl = Annotated[
+    str | None, typer.Option("--api-url", help="The private API; default: from the settings.")
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        envvar="RECEIVER_API_KEY",
+        show_envvar=True,
+        help="Its key; default: from the settings or the data directory.",
+    ),
+]
+Lang = Annotated[
+    str | None, typer.Option("--lang", help="en or zh; default: the setting `language`.")
+]

@@ -1,0 +1,152 @@
+"""`receiver suppressions`: who is not to be sent to, from and to a running receiver."""
+
+import json
+from collections.abc import Iterable
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+from rich.table import Table
+
+from receiver import settings
+from receiver.cli.client import Client, Json
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config
+from receiver.cli.output import facts_table, make_console, masked, plain
+from receiver.domain.suppression import Source
+
+app = typer.Typer(no_args_is_help=True, help="List, set and lift whom not to send to.")
+
+_Number = Annotated[str, typer.Argument(metavar="NUMBER", help="A phone number in any writing.")]
+_Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
+_Channel = Annotated[str | None, typer.Option(help="Only this channel number; default: all.")]
+_Application = Annotated[str | None, typer.Option(help="Only this application; default: all.")]
+
+
+@app.command("list")
+def list_(
+    number: Annotated[str | None, typer.Option(help="In any writing.")] = None,
+    channel: Annotated[str | None, typer.Option(help="With its extensions.")] = None,
+    application: Annotated[str | None, typer.Option(help="Only of this one.")] = None,
+    source: Annotated[Source | None, typer.Option(help="Only from this source.")] = None,
+    lifted: Annotated[bool, typer.Option("--lifted", help="What was lifted instead.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """List who is not to be sent to, the latest change first."""
+    wanted = {
+        "suppressed": "false" if lifted else "true",
+        "number": number,
+        "channel": channel,
+        "application": application,
+        "source": source.value if source else None,
+        "limit": str(limit),
+    }
+    client = Client.of(settings.load(config), api_url, api_key)
+    found = client.get("/v1/suppressions", _given(wanted)) or {}
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    rows = [{**row, "number": masked(row["number"])} for row in found["suppressions"]]
+    names = ("number", "channel", "application", "source", "reason", "since", "until", "holds")
+    make_console().print(_table(names, rows))
+
+
+@app.command()
+def add(
+    number: _Number,
+    reason: _Reason,
+    channel: _Channel = None,
+    application: _Application = None,
+    until: Annotated[
+        str | None, typer.Option(help="RFC 3339 time at which it ends; default: for ever.")
+    ] = None,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Suppress a number by hand."""
+    wanted = {"reason": reason, "channel": channel, "application": application, "until": until}
+    client = Client.of(settings.load(config), api_url, api_key)
+    found = client.ask("PUT", _path(number), document=dict(_given(wanted)))
+    _show_standing(found or {}, as_json=as_json)
+
+
+@app.command()
+def lift(
+    number: _Number,
+    reason: _Reason,
+    channel: _Channel = None,
+    application: _Application = None,
+    override_opt_out: Annotated[
+        bool,
+        typer.Option("--override-opt-out", help="Also where the person opted out by SMS."),
+    ] = False,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lift what keeps a number from being sent to."""
+    wanted = {"reason": reason, "channel": channel, "application": application}
+    document: Json = {**_given(wanted), "override_opt_out": override_opt_out}
+    client = Client.of(settings.load(config), api_url, api_key)
+    found = client.ask("DELETE", _path(number), document=document)
+    if found is None:
+        typer.echo("Nothing keeps this number from being sent to.", err=True)
+        raise typer.Exit(1)
+    _show_standing(found, as_json=as_json)
+
+
+@app.command()
+def history(
+    number: _Number,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was set and lifted by hand, and what is said about a number now."""
+    client = Client.of(settings.load(config), api_url, api_key)
+    found = client.get(f"{_path(number)}/history", {"limit": str(limit)}) or {}
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    console = make_console()
+    names = ("at", "action", "by", "reason", "channel", "application", "until")
+    console.print(_table(names, found["changes"]))
+    words = ("source", "suppressed", "holds", "channel", "application", "reason", "since", "until")
+    console.print(_table(words, found["words"]))
+
+
+def _path(number: str) -> str:
+    return f"/v1/suppressions/{quote(number, safe='')}"
+
+
+def _given(wanted: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _show_standing(found: Json, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    facts = {
+        "number": masked(found["number"]),
+        "may be sent to": "yes" if found["may_send"] else "no",
+        "why": "\n".join(why["text"] for why in found["why"]),
+        "until": found["until"],
+    }
+    make_console().print(facts_table(facts))
+
+
+def _table(names: Iterable[str], rows: Iterable[Json]) -> Table:
+    named = tuple(names)
+    table = Table(*named, box=None)
+    for row in rows:
+        table.add_row(*(plain("" if row[name] is None else row[name]) for name in named))
+    return table

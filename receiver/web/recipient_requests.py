@@ -1,0 +1,186 @@
+"""Reading requests about recipients and suppressions, and writing their answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from receiver.domain import times
+from receiver.domain.languages import Language
+from receiver.domain.numbers import is_number, normalise, normalise_channel
+from receiver.domain.retrying.policy import Kind
+from receiver.domain.retrying.sentences import NoRetry, Suppressed, retry_reason
+from receiver.domain.suppression import Said, Source
+from receiver.domain.times import to_rfc3339
+from receiver.retrier.recipients import Inquiry, Recipient
+from receiver.web.endpoints import check_storable
+from receiver.web.requests import bad
+from receiver.web.views import reason_json
+
+Json = dict[str, Any]
+
+MOST_CHECKED = 1000
+LONGEST_REASON = 500
+_LONGEST_NAME = 64
+_SUPPRESSED_BY = {
+    Source.HAND: Suppressed.BY_HAND,
+    Source.UPLINK: Suppressed.OPTED_OUT,
+    Source.CODE: Suppressed.BY_CODE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody sets or lifts by hand."""
+
+    channel: str  # empty: every one
+    application: str  # empty: every one
+    reason: str
+    until: int | None = None  # microseconds
+    overrides: bool = False
+
+
+def number_in_path(request: Request) -> str:
+    """Give the number that the path names, as E.164.
+
+    Raises:
+        ProblemError: it is no number that can be dialled.
+    """
+    number = normalise(request.path_params["number"]) or ""
+    if not is_number(number):
+        raise bad("The path does not name a phone number in full, for example +8615500005172.")
+    return number
+
+
+def read_suppression(given: Mapping[str, Any], known: Sequence[str], now: int) -> Wanted:
+    """Read what is to be suppressed.
+
+    Raises:
+        ProblemError: it cannot be understood.
+    """
+    _refuse_others(given, "reason", "channel", "application", "until")
+    until = _text(given, "until")
+    moment = None if until is None else times.parse(until)
+    if until is not None and (moment is None or moment <= now):
+        raise bad("`until` must be a time to come, such as 2030-01-31T08:00:00Z.")
+    return Wanted(_channel(given), _application(given, known), _reason(given), until=moment)
+
+
+def read_lift(given: Mapping[str, Any], known: Sequence[str], now: int) -> Wanted:  # noqa: ARG001 - the same form as its twin
+    """Read what is to be lifted.
+
+    Raises:
+        ProblemError: it cannot be understood.
+    """
+    _refuse_others(given, "reason", "channel", "application", "override_opt_out")
+    overrides = given.get("override_opt_out", False)
+    if not isinstance(overrides, bool):
+        raise bad("`override_opt_out` is neither true nor false.")
+    return Wanted(_channel(given), _application(given, known), _reason(given), overrides=overrides)
+
+
+def read_check(
+    given: Mapping[str, Any], known: Sequence[str], usual: Kind
+) -> tuple[list[str], Inquiry]:
+    """Read which numbers are asked about, and for what.
+
+    Raises:
+        ProblemError: it cannot be understood.
+    """
+    _refuse_others(given, "numbers", "channel", "application", "kind")
+    numbers = given.get("numbers")
+    if not isinstance(numbers, list) or not 1 <= len(numbers) <= MOST_CHECKED:
+        raise bad(f"`numbers` must be a list of 1 to {MOST_CHECKED} phone numbers.")
+    for number in numbers:
+        if not isinstance(number, str):
+            raise bad("`numbers` holds something that is not text.")
+        check_storable(number)
+    kind = _text(given, "kind")
+    if kind is not None and kind not in set(Kind):
+        raise bad(f"`kind` must be one of {', '.join(Kind)}.")
+    inquiry = Inquiry(_channel(given), _application(given, known), Kind(kind or usual))
+    return numbers, inquiry
+
+
+def check_application(name: str | None, known: Sequence[str]) -> str:
+    """Give an application's name; empty where none is named.
+
+    Raises:
+        ProblemError: there is none of that name.
+    """
+    if name is not None and name not in known:
+        raise bad("There is no such application.", known=list(known))
+    return name or ""
+
+
+def recipient_json(recipient: Recipient, inquiry: Inquiry, language: Language) -> Json:
+    """Write whether a number may be sent to, and why not."""
+    why: list[Json] = []
+    if not recipient.is_number:
+        why.append(reason_json(retry_reason(NoRetry.NO_NUMBER), language))
+    for one in recipient.holds:
+        said = retry_reason(_SUPPRESSED_BY[one.word.source], code=one.word.reason or "")
+        why.append({**reason_json(said, language), **word_json(one, holds=True)})
+    for held in recipient.held:
+        why.append({**reason_json(held.said, language), "until": to_rfc3339(held.until)})
+    return {
+        "number": recipient.number,
+        "country": recipient.country,
+        "channel": inquiry.channel or None,
+        "application": inquiry.application or None,
+        "kind": inquiry.kind.value,
+        "may_send": recipient.may_send,
+        "until": None if recipient.until is None else to_rfc3339(recipient.until),
+        "why": why,
+    }
+
+
+def word_json(said: Said, *, holds: bool) -> Json:
+    """Write what somebody, a code or a person said about a number."""
+    word, party = said.word, said.party
+    return {
+        "channel": party.channel or None,
+        "application": party.application or None,
+        "suppressed": word.suppressed,
+        "holds": holds,
+        "source": word.source.value,
+        "source_id": word.source_id,
+        "reason": word.reason,
+        "since": to_rfc3339(word.decided_at),
+        "until": None if word.until is None else to_rfc3339(word.until),
+    }
+
+
+def _refuse_others(given: Mapping[str, Any], *known: str) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise bad("Some fields do not exist here.", unknown=unknown, known=sorted(known))
+
+
+def _text(given: Mapping[str, Any], name: str) -> str | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise bad(f"`{name}` must be a text that is not empty; leave it out where there is none.")
+    check_storable(value)
+    return value
+
+
+def _reason(given: Mapping[str, Any]) -> str:
+    reason = _text(given, "reason")
+    if reason is None or len(reason) > LONGEST_REASON:
+        raise bad(f"`reason` must say why, in up to {LONGEST_REASON} characters.")
+    return reason
+
+
+def _channel(given: Mapping[str, Any]) -> str:
+    channel = normalise_channel(_text(given, "channel") or "")
+    if len(channel) > _LONGEST_NAME:
+        raise bad("`channel` is too long for a channel number.")
+    return channel
+
+
+def _application(given: Mapping[str, Any], known: Sequence[str]) -> str:
+    return check_application(_text(given, "application"), known)

@@ -1,0 +1,153 @@
+"""Suppression by codes in the store: what messages prove, in any order, and what disproves it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.domain import times
+from receiver.domain.retrying.policy import RetryPolicy
+from receiver.journal import Entry
+from receiver.projection import Policy
+from receiver.store.schema import messages, suppressions
+from receiver.store.store import Store
+from tests.conftest import HOUR, NOW, a_journal, a_store, entry, form, policy, project, rows_of
+
+PERSON = "+8615500005172"
+DAY = 24 * HOUR
+
+
+def sent(sms_msg_id: str, hours_ago: float, *, to: str = PERSON, channel: str = "1069") -> Entry:
+    """Register a send."""
+    at = times.to_rfc3339(NOW - round(hours_ago * HOUR))
+    body = (
+        f'{{"sends": [{{"sms_msg_id": "{sms_msg_id}", "to": "{to}", "from": "{channel}", '
+        f'"sent_at": "{at}"}}]}}'
+    )
+    return entry(body.encode(), "sends")
+
+
+def came(sms_msg_id: str, status: str, hours_ago: float, *, trust: str = "token") -> Entry:
+    """Report on it."""
+    at = times.to_rfc3339(NOW - round(hours_ago * HOUR))
+    body = form(smsMsgId=sms_msg_id, status=status, source="2", updateTime=at)
+    return entry(body, trust=trust)
+
+
+async def suppressed(store: Store) -> dict[str, str]:
+    """Give the message that suppresses the person, by channel."""
+    rows = await rows_of(store, suppressions)
+    assert all(row["source"] == "code" and row["suppressed"] for row in rows)
+    return {row["channel"]: row["source_id"] for row in rows}
+
+
+STORIES: list[Any] = [
+    pytest.param([sent("a", 3), came("a", "MK:0001", 2)], {"": "a"}, id="no such number"),
+    pytest.param([sent("a", 3), came("a", "REJECTD", 2)], {"1069": "a"}, id="blocked"),
+    pytest.param([sent("a", 3), came("a", "UNDELIV", 2)], {}, id="a failure that proves nothing"),
+    pytest.param([sent("a", 3), came("a", "MY:9999", 2)], {}, id="a family's guess"),
+    pytest.param([sent("a", 3), came("a", "MK:0001", 2), sent("b", 1), came("b", "DELIVRD", 1)],
+                 {}, id="a later message was delivered"),
+    pytest.param([sent("a", 3), came("a", "MK:0001", 2), sent("b", 4), came("b", "DELIVRD", 1)],
+                 {"": "a"}, id="an earlier message was delivered, late"),
+    pytest.param([sent("a", 3), came("a", "MK:0001", 2), came("a", "DELIVRD", 1)], {},
+                 id="it was delivered after all"),
+    pytest.param([sent("a", 3), came("a", "MK:0001", 2), sent("b", 1), came("b", "REJECTD", 1)],
+                 {"": "a", "1069": "b"}, id="two reasons"),
+    pytest.param([came("a", "MK:0001", 2)], {}, id="an orphan without a number"),
+    pytest.param([sent("a", 3, to="csms12345678"), came("a", "MK:0001", 2)], {},
+                 id="no phone number"),
+    pytest.param([sent("a", 3), came("a", "MK:0001", 2, trust="open")], {}, id="open trust"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "expected"), STORIES)
+async def test_any_order_proves_the_same(
+    store_url: str, tmp_path: Path, story: list[Entry], expected: dict[str, str]
+) -> None:
+    """Each order of arrival, entry by entry or at once, with everything once more at the end."""
+    for place, order in enumerate(permutations(story)):
+        directory = tmp_path / str(place)
+        directory.mkdir()
+        async with a_journal(directory) as journal, a_store(store_url) as store:
+            await _empty(store)
+            for one in (*order, *order):
+                await journal.append(one)
+            await project(journal, store, batch_rows=1 + place % 3)
+            assert await suppressed(store) == expected, order
+
+
+async def _empty(store: Store) -> None:
+    async with store.writing() as connection:
+        for table in ("reports", "retries", "messages", "suppressions", "statistics"):
+            await connection.exec_driver_sql(f"DELETE FROM {table}")
+
+
+async def _project(
+    store: Store, directory: Path, entries: Iterable[Entry], rules: Policy
+) -> dict[str, str]:
+    async with a_journal(directory) as journal:
+        for one in entries:
+            await journal.append(one)
+        await project(journal, store, rules=rules)
+    return await suppressed(store)
+
+
+STORY = [sent("a", 3), came("a", "MK:0001", 2, trust="open")]
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        pytest.param(policy(), {}, id="what anybody may have said is advice"),
+        pytest.param(
+            replace(policy(), retry=RetryPolicy(trust_open="queue")), {"": "a"}, id="queue"
+        ),
+        pytest.param(
+            replace(policy(), retry=RetryPolicy(trust_open="queue"), suppressed_us=0),
+            {},
+            id="not at all",
+        ),
+    ],
+)
+async def test_settings_decide(
+    store_url: str, tmp_path: Path, rules: Policy, expected: dict[str, str]
+) -> None:
+    """`retry.trust_open` says whether open pushes count, `suppressions.code_days` for how long."""
+    async with a_store(store_url) as store:
+        assert await _project(store, tmp_path, STORY, rules) == expected
+
+
+async def test_a_row_says_what_it_rests_on(store_url: str, tmp_path: Path) -> None:
+    """It has the code, the time of the failure and the end; a future time is that of hearing."""
+    rules = replace(policy(), suppressed_us=30 * DAY)
+    ahead = [sent("f", 1, channel="1070"), came("f", "REJECTD", -5)]
+    async with a_store(store_url) as store:
+        await _project(
+            store, tmp_path, [sent("a", 3), came("a", "MK:0001", 2), *ahead], rules
+        )
+        rows = {row["channel"]: row for row in await rows_of(store, suppressions)}
+    told = {name: rows[""][name] for name in ("number", "application", "reason", "decided_at")}
+    assert told == {
+        "number": PERSON, "application": "default", "reason": "MK:0001",
+        "decided_at": NOW - 2 * HOUR,
+    }  # fmt: skip
+    assert rows[""]["until"] == NOW - 2 * HOUR + 30 * DAY
+    assert (rows["1070"]["decided_at"], rows["1070"]["until"]) == (NOW, NOW + 30 * DAY)
+
+
+async def test_a_corrected_number_takes_its_word_along(store_url: str, tmp_path: Path) -> None:
+    """When a registration tells another number than the report did, the word moves there."""
+    told = form(
+        smsMsgId="a", status="MK:0001", source="2", to="15500005999", extend="x",
+        updateTime=times.to_rfc3339(NOW - HOUR),
+    )  # fmt: skip
+    async with a_store(store_url) as store:
+        await _project(store, tmp_path, [entry(told, trust="token")], policy())
+        assert [row["number"] for row in await rows_of(store, suppressions)] == ["+8615500005999"]
+        await _project(store, tmp_path, [sent("a", 3)], policy())
+        (row,) = await rows_of(store, messages)
+        assert [one["number"] for one in await rows_of(store, suppressions)] == [row["to_number"]]

@@ -1,0 +1,240 @@
+"""Which words keep a number from being sent to: sources, channels, applications, lifts, time."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from receiver.domain.byhand import read_word, write_word
+from receiver.domain.entries import Category
+from receiver.domain.suppression import (
+    Ended,
+    Party,
+    Said,
+    Source,
+    Word,
+    by_codes,
+    holding,
+    until_when,
+)
+
+PERSON = "+8615500005172"
+NOW = 1_000
+DAYS = 500  # what a code suppresses for in these tests, in the same unit as all times here
+HAND, UPLINK, CODE = Source.HAND, Source.UPLINK, Source.CODE
+
+
+def out(source: Source, at: int = 0, channel: str = "", app: str = "", **more: Any) -> Said:
+    """Say that the person is not to be sent to."""
+    return Said(Party(PERSON, channel, app), Word(True, at, source, f"{source}-{at}", **more))
+
+
+def lift(at: int, channel: str = "", app: str = "", *, overrides: bool = False) -> Said:
+    """Lift by hand."""
+    word = Word(False, at, HAND, f"lift-{at}", overrides=overrides)
+    return Said(Party(PERSON, channel, app), word)
+
+
+def opt_in(at: int, channel: str = "1069", app: str = "a") -> Said:
+    """Let the person agree again."""
+    return Said(Party(PERSON, channel, app), Word(False, at, UPLINK, f"in-{at}"))
+
+
+HOLDING: list[Any] = [
+    pytest.param([], "1069", "a", [], id="nothing is said"),
+    pytest.param([out(HAND)], "1069", "a", ["hand-0"], id="by hand, everywhere"),
+    pytest.param([out(HAND)], "", "", ["hand-0"], id="by hand, everywhere, asked of any"),
+    pytest.param([out(HAND, channel="1069")], "1069", "a", ["hand-0"], id="its channel"),
+    pytest.param([out(HAND, channel="1069")], "1070", "a", [], id="another channel"),
+    pytest.param([out(HAND, channel="1069")], "", "a", ["hand-0"], id="asked of any channel"),
+    pytest.param([out(UPLINK, channel="106901", app="a")], "1069", "a", ["uplink-0"],
+                 id="answered with an extension"),
+    pytest.param([out(UPLINK, channel="1069", app="a")], "106901", "a", [],
+                 id="another channel that begins alike"),
+    pytest.param([out(HAND, app="a")], "1069", "b", [], id="another application"),
+    pytest.param([out(HAND, app="a")], "1069", "", ["hand-0"], id="asked of any application"),
+    pytest.param([opt_in(0)], "1069", "a", [], id="an opt-in"),
+    pytest.param([out(HAND, until=NOW)], "1069", "a", [], id="over just now"),
+    pytest.param([out(HAND, until=NOW + 1)], "1069", "a", ["hand-0"], id="over in a moment"),
+    pytest.param([out(CODE, 3), out(UPLINK, 2, "1069", "a"), out(HAND, 1)], "1069", "a",
+                 ["hand-1", "uplink-2", "code-3"], id="all three, what binds most first"),
+    pytest.param([out(CODE, 3, app="a"), out(CODE, 4, "1069", "a")], "1069", "a",
+                 ["code-4", "code-3"], id="two of a kind, the newer first"),
+    # Lifts.
+    pytest.param([out(CODE, 5), lift(6)], "1069", "a", [], id="a code, lifted"),
+    pytest.param([out(CODE, 6), lift(6)], "1069", "a", [], id="a code, lifted at once"),
+    pytest.param([out(CODE, 7), lift(6)], "1069", "a", ["code-7"], id="another failure after it"),
+    pytest.param([out(UPLINK, 5, "1069", "a"), lift(6)], "1069", "a", ["uplink-5"],
+                 id="an opt-out is not lifted by the way"),
+    pytest.param([out(UPLINK, 5, "1069", "a"), lift(6, overrides=True)], "1069", "a", [],
+                 id="an opt-out, overridden"),
+    pytest.param([out(UPLINK, 7, "1069", "a"), lift(6, overrides=True)], "1069", "a",
+                 ["uplink-7"], id="opted out again after it"),
+    pytest.param([out(UPLINK, 5, "106907", "a"), lift(6, "1069", overrides=True)], "1069", "a",
+                 [], id="an opt-out by an extension of the lifted channel"),
+    pytest.param([out(HAND, 5), opt_in(6)], "1069", "a", ["hand-5"],
+                 id="an opt-in does not lift what was set by hand"),
+    pytest.param([out(CODE, 5, app="a"), opt_in(6)], "1069", "a", ["code-5"],
+                 id="an opt-in does not make a number exist"),
+    pytest.param([out(HAND, 5), lift(6, "1069")], "1069", "a", [], id="lifted for this channel"),
+    pytest.param([out(HAND, 5), lift(6, "1069")], "1070", "a", ["hand-5"],
+                 id="lifted for another channel"),
+    pytest.param([out(HAND, 5), lift(6, "1069")], "", "a", ["hand-5"],
+                 id="lifted for one channel, asked of any"),
+    pytest.param([out(HAND, 5), lift(6, app="a")], "1069", "a", [],
+                 id="lifted for this application"),
+    pytest.param([out(HAND, 5), lift(6, app="a")], "1069", "b", ["hand-5"],
+                 id="lifted for another application"),
+    pytest.param([out(HAND, 5), lift(6, app="a")], "1069", "", ["hand-5"],
+                 id="lifted for one application, asked of any"),
+    pytest.param([out(CODE, 5, "1069", "a"), lift(6, app="a")], "1069", "a", [],
+                 id="a code of one channel, lifted for the application"),
+    pytest.param([out(HAND, 5, "1069"), lift(6, "1070")], "1069", "a", ["hand-5"],
+                 id="a lift of another channel"),
+    pytest.param([out(HAND, 7), lift(6, "1069")], "1069", "a", ["hand-7"],
+                 id="set for all after it was lifted for one"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "channel", "application", "expected"), HOLDING)
+def test_what_holds(said: list[Said], channel: str, application: str, expected: list[str]) -> None:
+    """Of all that is said about a number, what keeps a party from being sent to, in its order."""
+    party = Party(PERSON, channel, application)
+    assert [one.word.source_id for one in holding(said, party, NOW)] == expected
+
+
+_SAID = st.builds(
+    Said,
+    st.builds(
+        Party, st.just(PERSON), st.sampled_from(("", "1", "12", "2")), st.sampled_from(("", "a"))
+    ),
+    st.builds(
+        Word,
+        st.booleans(),
+        st.integers(0, 3),
+        st.sampled_from(Source),
+        st.sampled_from("xy"),
+        until=st.none() | st.integers(NOW - 1, NOW + 1),
+        overrides=st.booleans(),
+    ),
+)
+_PARTY = st.builds(
+    Party, st.just(PERSON), st.sampled_from(("", "1", "12", "2")), st.sampled_from(("", "a", "b"))
+)
+
+
+@given(st.lists(_SAID, max_size=6, unique=True), _PARTY, st.randoms(use_true_random=False))
+def test_the_order_of_words_does_not_matter(said: list[Said], party: Party, dice: Any) -> None:
+    """The same words in another order hold the same."""
+    mixed = dice.sample(said, len(said))
+    assert set(holding(mixed, party, NOW)) == set(holding(said, party, NOW))
+
+
+@given(st.lists(_SAID, max_size=6, unique=True), _PARTY)
+def test_whoever_leaves_something_open_is_told_at_least_as_much(
+    said: list[Said], party: Party
+) -> None:
+    """What holds for one channel and application holds for whoever asks about any."""
+    anywhere = Party(PERSON, "", "")
+    assert set(holding(said, party, NOW)) <= set(holding(said, anywhere, NOW))
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        pytest.param([5], 5, id="one end"),
+        pytest.param([5, 9, 7], 9, id="the last of several"),
+        pytest.param([5, None], None, id="one is for ever"),
+        pytest.param([], None, id="nothing holds"),
+    ],
+)
+def test_until_when(ends: list[int | None], expected: int | None) -> None:
+    """It is over when the last word is."""
+    assert until_when([out(HAND, until=end) for end in ends]) == expected
+
+
+# --- what codes prove ---------------------------------------------------------------------------
+
+
+def ended(
+    sms_msg_id: str, sent_at: int, hopeless: Category | None = None, channel: str = "1069"
+) -> Ended:
+    """Make a message that failed, or was delivered, a unit of time after it was sent."""
+    code = "MK:0001" if hopeless else None
+    return Ended(channel, sms_msg_id, sent_at, sent_at + 1, hopeless, code)
+
+
+INVALID, BLOCKED = Category.INVALID_NUMBER, Category.BLOCKED_RECIPIENT
+PROVEN: list[Any] = [
+    pytest.param([], {}, id="nothing"),
+    pytest.param([ended("d", 1)], {}, id="delivered"),
+    pytest.param([ended("i", 1, INVALID)], {"": "i"}, id="no such number: every channel"),
+    pytest.param([ended("b", 1, BLOCKED)], {"1069": "b"}, id="blocked: its channel"),
+    pytest.param([ended("b", 1, BLOCKED, "")], {"": "b"}, id="blocked, channel unknown: every one"),
+    pytest.param([ended("i", 1, INVALID), ended("d", 2)], {}, id="delivered after it"),
+    pytest.param([ended("i", 2, INVALID), ended("d", 1)], {"": "i"}, id="delivered before it"),
+    pytest.param([ended("i", 1, INVALID), ended("d", 2, channel="1070")], {},
+                 id="delivered by another channel: the number exists"),
+    pytest.param([ended("b", 1, BLOCKED), ended("d", 2, channel="1070")], {"1069": "b"},
+                 id="delivered by another channel: blocked all the same"),
+    pytest.param([ended("i", 1, INVALID), ended("j", 3, INVALID)], {"": "j"}, id="the newer one"),
+    pytest.param([ended("b", 1, BLOCKED), ended("i", 2, INVALID)], {"1069": "b", "": "i"},
+                 id="both"),
+    pytest.param([ended("b", 1, BLOCKED), ended("c", 1, BLOCKED, "1070")],
+                 {"1069": "b", "1070": "c"}, id="by two channels"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "expected"), PROVEN)
+@pytest.mark.parametrize("backwards", [False, True], ids=["in order", "backwards"])
+def test_what_codes_prove(found: list[Ended], expected: dict[str, str], backwards: bool) -> None:
+    """Of each channel the message that was sent last decides, in whatever order they are told."""
+    words = by_codes(found[::-1] if backwards else found, DAYS)
+    assert {channel: word.source_id for channel, word in words.items()} == expected
+
+
+def test_a_code_suppresses_for_a_while() -> None:
+    """It counts from the failure, and the word says which code it was."""
+    (word,) = by_codes([ended("i", 10, INVALID)], DAYS).values()
+    assert word == Word(True, 11, CODE, "i", "MK:0001", until=11 + DAYS)
+
+
+# --- in the journal -----------------------------------------------------------------------------
+
+
+@given(_SAID, st.text())
+def test_a_word_by_hand_survives_the_journal(said: Said, reason: str) -> None:
+    """What is written is what is read; the time is that of the entry."""
+    word = Word(
+        said.word.suppressed, 7, HAND, said.word.source_id, reason, said.word.until,
+        said.word.overrides,
+    )  # fmt: skip
+    assert read_word(write_word(Said(said.party, word)), 7) == Said(said.party, word)
+
+
+GOOD = {
+    "number": PERSON, "channel": "", "application": "", "suppressed": True, "by": "k",
+    "reason": "r", "until": None, "overrides": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b"\xff{}", id="no text"),
+        *(
+            pytest.param(json.dumps({**GOOD, name: [value]}).encode(), id=f"{name} is a list")
+            for name, value in GOOD.items()
+        ),
+        pytest.param(json.dumps({**GOOD, "until": True}).encode(), id="until is true"),
+        pytest.param(json.dumps({"number": PERSON}).encode(), id="the rest is missing"),
+    ],
+)
+def test_a_damaged_word_is_refused(body: bytes) -> None:
+    """A row that was damaged is told, so that it goes to the quarantine."""
+    with pytest.raises(ValueError, match=r".+"):
+        read_word(body, 7)
