@@ -4,8 +4,8 @@ import json
 
 import structlog
 
-from receiver.domain.byhand import read_word
 from receiver.domain import times
+from receiver.domain.byhand import read_word
 from receiver.domain.events import Arrival, Trust
 from receiver.huawei import wire
 from receiver.huawei.registration import RegistrationError, read_registration

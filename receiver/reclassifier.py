@@ -15,7 +15,7 @@ from receiver.errors import ReceiverError, StoreUnavailableError
 from receiver.pacing import Pacer
 from receiver.projection import Message, Policy
 from receiver.reclassification import Refolded, Run, reclassify
-from receiver.store import refolding
+from receiver.store import proving, refolding
 from receiver.store.projecting import take_turn
 from receiver.store.records import outcome_values
 from receiver.store.store import Store

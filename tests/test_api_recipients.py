@@ -1,6 +1,7 @@
 """May I send to this number? Suppression by hand, opt-outs, codes and limits over the API."""
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +11,6 @@ import pytest
 from receiver.domain import times
 from receiver.web.app import now
 from tests.conftest import Served, a_node, check_problem, form
-from pathlib import Path
 
 PERSON = "+8615500005172"
 OTHER = "+8615500005173"
@@ -44,9 +44,7 @@ async def recipient(served: Served, number: str = PERSON, **asked: str) -> Json:
 
 async def opt_out(served: Served, *, channel: str = CHANNEL, text: str = "R") -> None:
     """Let the person write."""
-    body = form(
-        from_=PERSON, to=channel, body=text, smsMsgId=f"u-{now()}", createTime=ago(60)
-    )
+    body = form(from_=PERSON, to=channel, body=text, smsMsgId=f"u-{now()}", createTime=ago(60))
     assert (await served.push(body)).status_code == 200
 
 

@@ -127,9 +127,12 @@ async def test_opt_outs_are_listed(tmp_path: Path) -> None:
                     "channel": "106907",
                     "application": "default",
                     "suppressed": True,
+                    "holds": True,
                     "source": "uplink",
                     "source_id": "u1",
+                    "reason": None,
                     "since": WRITTEN,
+                    "until": None,
                 }
             ],
             "next": None,

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from receiver.domain.byhand import write_word
 from receiver.domain import times
+from receiver.domain.byhand import write_word
 from receiver.domain.durations import delivery_time_us
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.suppression import Party, Said, Source, Word
@@ -107,8 +107,17 @@ def _items(total: str | None) -> st.SearchStrategy[Item]:
         {
             "smsMsgId": st.sampled_from(_IDS),
             "status": st.sampled_from(
-                ("DELIVRD", "DELIVRD", "ACCEPTD", "UNKNOWN", "EXPIRED", "MK:0012", "?!",
-                 "MK:0001", "REJECTD")
+                (
+                    "DELIVRD",
+                    "DELIVRD",
+                    "ACCEPTD",
+                    "UNKNOWN",
+                    "EXPIRED",
+                    "MK:0012",
+                    "?!",
+                    "MK:0001",
+                    "REJECTD",
+                )
             ),
             "source": st.sampled_from(("1", "2", "3")),
         },
@@ -250,7 +259,13 @@ async def _content(store: Store, *, repeats: bool) -> dict[str, Rows]:
             key=str,
         )
         for table in (
-            messages, reports, uplinks, statistics, retries, suppressions, suppression_changes
+            messages,
+            reports,
+            uplinks,
+            statistics,
+            retries,
+            suppressions,
+            suppression_changes,
         )
     }
 

@@ -44,6 +44,7 @@ NAMES = {
     "receiver_report_gap_usual_seconds",
     "receiver_reports_total",
     "receiver_sends_total",
+    "receiver_suppressed",
     "receiver_unknown_codes_total",
     "receiver_uplinks_total",
 }
@@ -153,6 +154,7 @@ async def test_no_label_takes_what_a_stranger_wrote(tmp_path: Path) -> None:
         "code": listed,
         "application": {"default"},
         "intent": {"opt-out", "opt-in"},
+        "source": {"hand", "uplink", "code"},
         "age": {"under_1h", "1h_to_6h", "6h_to_24h", "24h_to_72h", "over_72h"},
         "kind": {"status", "batch", "uplink", "unusable", "unknown", "sends"},
         "outcome": {

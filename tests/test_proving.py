@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from receiver.domain import times
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.journal import Entry
 from receiver.projection import Policy
-from receiver.store.schema import messages, suppressions
+from receiver.store.schema import messages, reports, retries, statistics, suppressions
 from receiver.store.store import Store
 from tests.conftest import HOUR, NOW, a_journal, a_store, entry, form, policy, project, rows_of
 
@@ -82,8 +83,8 @@ async def test_any_order_proves_the_same(
 
 async def _empty(store: Store) -> None:
     async with store.writing() as connection:
-        for table in ("reports", "retries", "messages", "suppressions", "statistics"):
-            await connection.exec_driver_sql(f"DELETE FROM {table}")
+        for table in (reports, retries, messages, suppressions, statistics):
+            await connection.execute(delete(table))
 
 
 async def _project(
@@ -126,9 +127,7 @@ async def test_a_row_says_what_it_rests_on(store_url: str, tmp_path: Path) -> No
     rules = replace(policy(), suppressed_us=30 * DAY)
     ahead = [sent("f", 1, channel="1070"), came("f", "REJECTD", -5)]
     async with a_store(store_url) as store:
-        await _project(
-            store, tmp_path, [sent("a", 3), came("a", "MK:0001", 2), *ahead], rules
-        )
+        await _project(store, tmp_path, [sent("a", 3), came("a", "MK:0001", 2), *ahead], rules)
         rows = {row["channel"]: row for row in await rows_of(store, suppressions)}
     told = {name: rows[""][name] for name in ("number", "application", "reason", "decided_at")}
     assert told == {

@@ -1,6 +1,7 @@
 """Which words keep a number from being sent to: sources, channels, applications, lifts, time."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,18 +29,20 @@ HAND, UPLINK, CODE = Source.HAND, Source.UPLINK, Source.CODE
 
 def out(source: Source, at: int = 0, channel: str = "", app: str = "", **more: Any) -> Said:
     """Say that the person is not to be sent to."""
-    return Said(Party(PERSON, channel, app), Word(True, at, source, f"{source}-{at}", **more))
+    word = Word(suppressed=True, decided_at=at, source=source, source_id=f"{source}-{at}", **more)
+    return Said(Party(PERSON, channel, app), word)
 
 
 def lift(at: int, channel: str = "", app: str = "", *, overrides: bool = False) -> Said:
     """Lift by hand."""
-    word = Word(False, at, HAND, f"lift-{at}", overrides=overrides)
-    return Said(Party(PERSON, channel, app), word)
+    said = out(HAND, at, channel, app, overrides=overrides)
+    return Said(said.party, replace(said.word, suppressed=False))
 
 
 def opt_in(at: int, channel: str = "1069", app: str = "a") -> Said:
     """Let the person agree again."""
-    return Said(Party(PERSON, channel, app), Word(False, at, UPLINK, f"in-{at}"))
+    said = out(UPLINK, at, channel, app)
+    return Said(said.party, replace(said.word, suppressed=False))
 
 
 HOLDING: list[Any] = [
@@ -198,7 +201,14 @@ def test_what_codes_prove(found: list[Ended], expected: dict[str, str], backward
 def test_a_code_suppresses_for_a_while() -> None:
     """It counts from the failure, and the word says which code it was."""
     (word,) = by_codes([ended("i", 10, INVALID)], DAYS).values()
-    assert word == Word(True, 11, CODE, "i", "MK:0001", until=11 + DAYS)
+    assert word == Word(
+        suppressed=True,
+        decided_at=11,
+        source=CODE,
+        source_id="i",
+        reason="MK:0001",
+        until=11 + DAYS,
+    )
 
 
 # --- in the journal -----------------------------------------------------------------------------

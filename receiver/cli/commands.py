@@ -38,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(suppressing.app, name="suppressions")
 
+
 class Seen(StrEnum):
     """Which of the codes that came."""
 

@@ -1,26 +1,40 @@
 """Suppressions set and lifted by hand, as they stand in the journal: the bytes <-> the word."""
 
-import json
-from typing import Any
+from pydantic import BaseModel, ConfigDict
 
 from receiver.domain.suppression import Party, Said, Source, Word
 
 
+class _Written(BaseModel):
+    """A word without its time, which is the arrival of its entry."""
+
+    # The text of an error goes into the quarantine, without the number that it is about.
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    number: str
+    channel: str
+    application: str
+    suppressed: bool
+    by: str
+    reason: str | None
+    until: int | None
+    overrides: bool
+
+
 def write_word(said: Said) -> bytes:
-    """Write a word for the journal; when it was said is the arrival of its entry."""
+    """Write a word for the journal."""
     party, word = said.party, said.word
-    return json.dumps(
-        {
-            "number": party.number,
-            "channel": party.channel,
-            "application": party.application,
-            "suppressed": word.suppressed,
-            "by": word.source_id,
-            "reason": word.reason,
-            "until": word.until,
-            "overrides": word.overrides,
-        }
-    ).encode()
+    written = _Written(
+        number=party.number,
+        channel=party.channel,
+        application=party.application,
+        suppressed=word.suppressed,
+        by=word.source_id,
+        reason=word.reason,
+        until=word.until,
+        overrides=word.overrides,
+    )
+    return written.model_dump_json().encode()
 
 
 def read_word(body: bytes, decided_at: int) -> Said:
@@ -33,39 +47,16 @@ def read_word(body: bytes, decided_at: int) -> Said:
     Raises:
         ValueError: it is not of that form.
     """
-    given = json.loads(body)
-    if not isinstance(given, dict):
-        raise ValueError("A suppression is not a JSON object.")
+    written = _Written.model_validate_json(body)
     return Said(
-        Party(_text(given, "number"), _text(given, "channel"), _text(given, "application")),
+        Party(written.number, written.channel, written.application),
         Word(
-            suppressed=_truth(given, "suppressed"),
+            suppressed=written.suppressed,
             decided_at=decided_at,
             source=Source.HAND,
-            source_id=_text(given, "by"),
-            reason=_text(given, "reason"),
-            until=_moment(given, "until"),
-            overrides=_truth(given, "overrides"),
+            source_id=written.by,
+            reason=written.reason,
+            until=written.until,
+            overrides=written.overrides,
         ),
     )
-
-
-def _text(given: dict[str, Any], name: str) -> str:
-    value = given.get(name)
-    if not isinstance(value, str):
-        raise ValueError(f"`{name}` of a suppression is not text.")
-    return value
-
-
-def _truth(given: dict[str, Any], name: str) -> bool:
-    value = given.get(name)
-    if not isinstance(value, bool):
-        raise ValueError(f"`{name}` of a suppression is neither true nor false.")
-    return value
-
-
-def _moment(given: dict[str, Any], name: str) -> int | None:
-    value = given.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise ValueError(f"`{name}` of a suppression is not a time.")
-    return value

@@ -10,7 +10,6 @@ from itertools import islice
 from sqlalchemy import RowMapping, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.entries import Category
 from receiver.domain.events import Trust
 from receiver.domain.messages import State
 from receiver.domain.numbers import is_number, normalise, normalise_channel
@@ -116,7 +115,7 @@ async def _ended(
         query = query.where(or_(trusted, messages.c.state == State.REFUSED))
     found: list[Ended] = []
     for row in (await connection.execute(query)).mappings():
-        hopeless: Category | None = None
+        hopeless = None
         if row["state"] != State.DELIVERED:
             subject = Subject(
                 row["state"], row["code"], row["source"], row["org_code"], row["failed_at"]

@@ -1,7 +1,7 @@
 """What all endpoints of the private API share: their parts, the key, the form of an answer."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
@@ -131,9 +131,9 @@ def page_answer(
     places: Sequence[Sequence[int]],
     page: queries.Page,
     language: Language | None = None,
-    **beside: Any,
+    beside: Mapping[str, Any] | None = None,
 ) -> Response:
     """Answer with a stretch of a list, and what else there is to say beside it."""
     more = len(items) == page.limit
     cursor = write_cursor(places[-1]) if more else None
-    return json_answer({**beside, name: items, "next": cursor}, language=language)
+    return json_answer({**(beside or {}), name: items, "next": cursor}, language=language)

@@ -49,7 +49,7 @@ def number_in_path(request: Request) -> str:
     """
     number = normalise(request.path_params["number"]) or ""
     if not is_number(number):
-        raise bad("The path does not name a phone number in full, for example +8615500005172.")
+        raise bad("The path does not name a phone number in full, such as +8613800000000.")
     return number
 
 
@@ -122,8 +122,10 @@ def recipient_json(recipient: Recipient, inquiry: Inquiry, language: Language) -
     for one in recipient.holds:
         said = retry_reason(_SUPPRESSED_BY[one.word.source], code=one.word.reason or "")
         why.append({**reason_json(said, language), **word_json(one, holds=True)})
-    for held in recipient.held:
-        why.append({**reason_json(held.said, language), "until": to_rfc3339(held.until)})
+    why += [
+        {**reason_json(held.said, language), "until": to_rfc3339(held.until)}
+        for held in recipient.held
+    ]
     return {
         "number": recipient.number,
         "country": recipient.country,

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from receiver.domain.numbers import normalise, normalise_channel
 from receiver.domain.retrying.policy import Kind
+from receiver.domain.times import to_rfc3339
 from receiver.retrier.recipients import Inquiry, inquire
 from receiver.store import queries
 from receiver.store.queries import MessageFilter, Page, StoredMessage
@@ -19,7 +20,6 @@ from receiver.web.recipient_requests import (
     word_json,
 )
 from receiver.web.requests import Query, read_body, read_json_object
-from receiver.domain.times import to_rfc3339
 
 _RECENT = 20  # messages
 

@@ -73,9 +73,10 @@ class Suppressions(Endpoints):
         async with self._parts.store.reading() as connection:
             rows = await suppressing.list_changes(connection, number, page)
             said = (await suppressing.all_said(connection, [number])).get(number, [])
-        more = {"number": number, "words": [_word(one, said, now) for one in said]}
+        beside = {"number": number, "words": [_word(one, said, now) for one in said]}
         places = [(row["at"], row["id"]) for row in rows]
-        return page_answer("changes", [_change_json(row) for row in rows], places, page, **more)
+        items = [_change_json(row) for row in rows]
+        return page_answer("changes", items, places, page, beside=beside)
 
     async def _set(self, request: Request, *, suppressed: bool) -> Response:
         parts = self._parts
@@ -147,9 +148,7 @@ def _check_lift(said: list[Said], lift: Said, now: int) -> None:
     party = lift.party
     if not holding(said, party, now):
         raise ProblemError(Problem.NOT_FOUND, "Nothing keeps this number from being sent to.")
-    others = [
-        one for one in said if (one.party, one.word.source) != (party, lift.word.source)
-    ]
+    others = [one for one in said if (one.party, one.word.source) != (party, lift.word.source)]
     if holding([*others, lift], party, now):
         covers_all = replace(lift, word=replace(lift.word, overrides=True))
         assert not holding([*others, covers_all], party, now)  # noqa: S101 - it is the newest word

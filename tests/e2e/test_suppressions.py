@@ -33,24 +33,25 @@ def ago(seconds: float) -> str:
 
 def test_what_was_answered_survives_a_kill(make_server: MakeServer) -> None:
     """Set and killed, lifted and killed: each 200 holds after the start that follows."""
-    server = make_server()
+    server = make_server().start()
+    server.caught_up()
     for place in range(5):
         answer = server.api.http.put(PATH, json={"reason": f"time {place}"})
         assert answer.status_code == 200, answer.text
         server.kill()
-        server.start()
+        server.start().caught_up()
         assert not may_send(server)
         lifted = server.api.http.request("DELETE", PATH, json={"reason": "enough"})
         assert lifted.status_code == 200, lifted.text
         server.kill()
-        server.start()
+        server.start().caught_up()
         assert may_send(server)
     assert len(server.api.get(f"{PATH}/history")["changes"]) == 10
 
 
 def test_the_queue_keeps_to_it(make_server: MakeServer) -> None:
     """A failed message is not handed out while its number is suppressed, whoever suppressed it."""
-    server = make_server()
+    server = make_server().start()
     sent = {"to": PERSON, "from": "1069", "sent_at": ago(7230)}
     server.api.register({"sends": [{"sms_msg_id": "m1", **sent}, {"sms_msg_id": "m2", **sent}]})
     failed = form(smsMsgId="m1", status="UNDELIV", source="2", updateTime=ago(7200))

@@ -1,4 +1,4 @@
-"""What keeps a number from being sent to at the moment: the hour there, and the platform's limits."""
+"""What keeps a number from being sent to at the moment: the hour there, the platform's limits."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
