@@ -5,9 +5,10 @@ It follows from the stored messages alone: read again, in any order, they give t
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 
-from sqlalchemy import RowMapping, or_, select
+from sqlalchemy import RowMapping, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.events import Trust
@@ -16,16 +17,16 @@ from receiver.domain.numbers import is_number, normalise, normalise_channel
 from receiver.domain.suppression import Ended, Party, Source, Word, by_codes
 from receiver.domain.verdict import HOPELESS, Subject, decide
 from receiver.projection import Decided, Policy
-from receiver.store.schema import messages, suppressions
+from receiver.store.schema import suppressions
 from receiver.store.suppressing import Key, read_words, replace_words
 
 _LOOKED_AT = 100  # of a number's messages that prove something, the newest ones
 _IN_ONE_LOOKUP = 500  # numbers; each is one statement parameter
+_NUMBERS_AT_ONCE = 25  # in one statement, each with a walk of its own to its newest messages
 _COLUMNS = (
-    messages.c.sms_msg_id, messages.c.from_number, messages.c.state, messages.c.category,
-    messages.c.code, messages.c.source, messages.c.org_code, messages.c.occurred_at,
-    messages.c.failed_at, messages.c.last_report_at, messages.c.registered_at,
-)  # fmt: skip
+    "to_number, application, sms_msg_id, from_number, state, code, source, org_code, occurred_at, "
+    "failed_at, last_report_at, registered_at"
+)
 
 Number = tuple[str, str]  # E.164, application
 
@@ -49,8 +50,7 @@ async def learn(connection: AsyncConnection, changed: Iterable[Decided], policy:
     }
     wanted: dict[Key, Word] = {}
     if policy.suppressed_us:
-        for number, application in sorted(touched):
-            ended = await _ended(connection, number, application, policy)
+        for (number, application), ended in (await _ended(connection, touched, policy)).items():
             for channel, word in by_codes(ended, policy.suppressed_us).items():
                 wanted[Party(number, channel, application), Source.CODE] = word
     await replace_words(connection, standing, wanted)
@@ -96,45 +96,59 @@ async def _suppressed_by_code(
 
 
 async def _ended(
-    connection: AsyncConnection, number: str, application: str, policy: Policy
-) -> list[Ended]:
-    """Give the newest messages to a number that prove something."""
-    query = (
-        select(*_COLUMNS)
-        .where(
-            messages.c.to_number == number,
-            messages.c.application == application,
-            or_(messages.c.state == State.DELIVERED, messages.c.category.in_(HOPELESS)),
-        )
-        .order_by(messages.c.occurred_at.desc(), messages.c.id.desc())
-        .limit(_LOOKED_AT)
-    )
-    if policy.retry.trust_open == "advise":
-        # What a refused send says we were told ourselves.
-        trusted = messages.c.trust != Trust.OPEN
-        query = query.where(or_(trusted, messages.c.state == State.REFUSED))
-    found: list[Ended] = []
-    for row in (await connection.execute(query)).mappings():
-        hopeless = None
-        if row["state"] != State.DELIVERED:
-            subject = Subject(
-                row["state"], row["code"], row["source"], row["org_code"], row["failed_at"]
-            )
-            verdict = decide(subject, policy.catalogue, policy.waits)
-            if not verdict.suppress_recipient:
-                continue
-            hopeless = verdict.category
-        found.append(
-            Ended(
-                channel=normalise_channel(row["from_number"] or ""),
-                sms_msg_id=row["sms_msg_id"],
-                sent_at=row["occurred_at"],
-                ended_at=_ended_at(row),
-                hopeless=hopeless,
-                code=row["code"],
-            )
-        )
+    connection: AsyncConnection, numbers: Iterable[Number], policy: Policy
+) -> dict[Number, list[Ended]]:
+    """Give the newest messages to some numbers that prove something."""
+    found: defaultdict[Number, list[Ended]] = defaultdict(list)
+    walk = iter(sorted(numbers))
+    while some := list(islice(walk, _NUMBERS_AT_ONCE)):
+        query = _newest_of_each(len(some), trusted=policy.retry.trust_open == "advise")
+        given = {f"number_{place}": number for place, (number, _) in enumerate(some)}
+        given |= {f"application_{place}": name for place, (_, name) in enumerate(some)}
+        for row in (await connection.execute(query, given)).mappings():
+            one = _read(row, policy)
+            if one is not None:
+                found[row["to_number"], row["application"]].append(one)
     return found
+
+
+@lru_cache(maxsize=2 * _NUMBERS_AT_ONCE)
+def _newest_of_each(numbers: int, *, trusted: bool) -> TextClause:
+    """Write the query for the newest messages to each of so many numbers."""
+    lost = ", ".join(f"'{category}'" for category in sorted(HOPELESS))
+    said = f"(state = '{State.DELIVERED}' OR category IN ({lost}))"
+    if trusted:
+        # What a refused send says we were told ourselves.
+        said += f" AND (trust <> '{Trust.OPEN}' OR state = '{State.REFUSED}')"
+    return text(
+        " UNION ALL ".join(
+            f"SELECT * FROM (SELECT {_COLUMNS} FROM messages "  # noqa: S608 - words of our own
+            f"WHERE to_number = :number_{place} AND application = :application_{place} AND {said} "
+            f"ORDER BY occurred_at DESC, id DESC LIMIT {_LOOKED_AT}) AS of_{place}"
+            for place in range(numbers)
+        )
+    )
+
+
+def _read(row: RowMapping, policy: Policy) -> Ended | None:
+    """Read what a message proves; None: nothing."""
+    hopeless = None
+    if row["state"] != State.DELIVERED:
+        subject = Subject(
+            row["state"], row["code"], row["source"], row["org_code"], row["failed_at"]
+        )
+        verdict = decide(subject, policy.catalogue, policy.waits)
+        if not verdict.suppress_recipient:
+            return None
+        hopeless = verdict.category
+    return Ended(
+        channel=normalise_channel(row["from_number"] or ""),
+        sms_msg_id=row["sms_msg_id"],
+        sent_at=row["occurred_at"],
+        ended_at=_ended_at(row),
+        hopeless=hopeless,
+        code=row["code"],
+    )
 
 
 def _ended_at(row: RowMapping) -> int:
