@@ -49,6 +49,19 @@ def test_what_was_answered_survives_a_kill(make_server: MakeServer) -> None:
     assert len(server.api.get(f"{PATH}/history")["changes"]) == 10
 
 
+def test_a_lost_store_gets_it_back_from_the_journal(make_server: MakeServer) -> None:
+    """What was set by hand is in the journal, with its history, and each change only once."""
+    server = make_server().start()
+    server.caught_up()
+    assert server.api.http.put(PATH, json={"reason": "asked"}).status_code == 200
+    server.kill()
+    for file in server.store_file.parent.glob(f"{server.store_file.name}*"):
+        file.unlink()
+    server.start().caught_up()
+    assert not may_send(server)
+    assert [one["reason"] for one in server.api.get(f"{PATH}/history")["changes"]] == ["asked"]
+
+
 def test_the_queue_keeps_to_it(make_server: MakeServer) -> None:
     """A failed message is not handed out while its number is suppressed, whoever suppressed it."""
     server = make_server().start()
