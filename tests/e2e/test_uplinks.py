@@ -89,9 +89,12 @@ def test_a_word_puts_the_person_on_the_list(person: Person, body: str) -> None:
             "channel": CHANNEL,
             "application": "default",
             "suppressed": True,
+            "holds": True,
             "source": "uplink",
             "source_id": written,
+            "reason": None,
             "since": at(5),
+            "until": None,
         }
     ]
     assert person.uplink(written)["intent"] == "opt-out"
