@@ -156,6 +156,12 @@ class Metrics:
             ("source",),
             registry=registry,
         )
+        self.signatures = Counter(
+            "receiver_push_signatures",
+            "Pushes of applications that must sign, by what their signatures were found to be.",
+            ("application", "outcome"),
+            registry=registry,
+        )
         self.sends = Counter("receiver_sends", "Sends registered.", registry=registry)
         self.orphans = Gauge(
             "receiver_orphans", "Messages with reports but no registered send.", registry=registry

@@ -17,7 +17,9 @@ from receiver.huawei import wire
 from receiver.journal import FILE_NAME, Entry, Journal, Row, Settle
 from receiver.metrics import Metrics
 from receiver.web.callbacks import Address, Callbacks
+from receiver.web.gates import Gates
 from receiver.web.http1 import Limits
+from receiver.web.peers import Networks
 from receiver.web.problems import MEDIA_TYPE
 from tests.conftest import (
     NOW,
@@ -65,13 +67,18 @@ class Edge:
         }
 
 
+def no_gates() -> Gates:
+    """Let everybody push who has a token."""
+    return Gates({}, Networks(), Metrics("test"), lambda: NOW)
+
+
 @asynccontextmanager
 async def an_edge(directory: Path, **limits: Any) -> AsyncIterator[Edge]:
     """Open the handler over a journal in a directory."""
     addresses = [Address(TOKEN, "default"), Address(OTHER_TOKEN, "second")]
     metrics = Metrics("test")
     async with a_journal(directory, **limits) as journal:
-        handler = Callbacks(addresses, journal.submit, metrics, lambda: NOW, LIMITS)
+        handler = Callbacks(addresses, journal.submit, metrics, lambda: NOW, LIMITS, no_gates())
         async with a_public_client(handler, LIMITS) as client:
             yield Edge(journal, metrics, client)
 
@@ -270,7 +277,9 @@ def test_any_body_is_kept_whole_and_answered_honestly(body: bytes) -> None:
         settle(len(kept))
 
     async def run() -> int:
-        handler = Callbacks([Address(TOKEN, "default")], submit, Metrics("test"), int, LIMITS)
+        handler = Callbacks(
+            [Address(TOKEN, "default")], submit, Metrics("test"), int, LIMITS, no_gates()
+        )
         async with a_public_client(handler, LIMITS) as client:
             return (await client.post(PATH, content=body)).status_code
 

@@ -14,7 +14,9 @@ from rich.text import Text
 from receiver import settings
 from receiver.errors import SettingsError
 from receiver.policies import make_catalogue
-from receiver.settings import Settings
+from receiver.settings import DEFAULT_APPLICATION, Settings
+from receiver.web.callbacks import HARD_TO_GUESS
+from receiver.web.tls import Certificate
 
 _log = structlog.get_logger(__name__)
 
@@ -52,7 +54,11 @@ def check(config: Path | None) -> Findings:
         findings.warnings = _unknown()
         return findings
     findings.settings = settings.describe(loaded)
-    findings.problems = _check_directory(loaded.data_dir) + _check_catalogue(loaded)
+    findings.problems = [
+        *_check_directory(loaded.data_dir),
+        *_check_catalogue(loaded),
+        *_check_certificate(loaded),
+    ]
     findings.warnings = _warnings(loaded)
     return findings
 
@@ -81,7 +87,27 @@ def _warnings(loaded: Settings) -> list[str]:
         f"{name} is short enough to be guessed; leave it out to have one made"
         for name in settings.weak_secrets(loaded)
     ]
-    return weak + _unknown()
+    return weak + _open(loaded) + _unknown()
+
+
+def _open(loaded: Settings) -> list[str]:
+    """Name the applications for which anybody may push who guesses or learns the callback URL."""
+    gates = [(one.name, one.tokens, one.push_keys, one.allow_from) for one in loaded.applications]
+    if loaded.callback_token is not None or not gates:
+        token = loaded.callback_token
+        tokens = [] if token is None else [token]
+        gates.append((DEFAULT_APPLICATION, tokens, loaded.push_keys, loaded.allow_from))
+    found = []
+    for name, tokens, push_keys, allow_from in gates:
+        if push_keys or allow_from:
+            continue
+        guessable = any(len(token.get_secret_value()) < HARD_TO_GUESS for token in tokens)
+        who = "guesses" if guessable else "learns"
+        found.append(
+            f"application {name!r} is open: whoever {who} its callback URL can push. Switch push "
+            "AK/SK on in the platform's console and set `push_keys`, or set `allow_from`"
+        )
+    return found
 
 
 def _unknown() -> list[str]:
@@ -105,6 +131,16 @@ def _check_catalogue(loaded: Settings) -> list[str]:
         make_catalogue(loaded)
     except SettingsError as error:
         return str(error).splitlines()
+    return []
+
+
+def _check_certificate(loaded: Settings) -> list[str]:
+    if loaded.tls_certificate is None or loaded.tls_key is None:
+        return []
+    try:
+        Certificate(loaded.tls_certificate, loaded.tls_key)
+    except SettingsError as error:
+        return [str(error)]
     return []
 
 

@@ -1,6 +1,7 @@
 """The commands and their options; the work is done by the modules beside this one."""
 
 import json
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from receiver.cli import (
     serving,
     simulating,
     suppressing,
+    verifying,
 )
 from receiver.cli import codes as codes_command
 from receiver.cli.client import Client
@@ -292,6 +294,27 @@ def lookup(
     question = looking.Question(what, application, limit, _language(lang, loaded))
     client = Client.of(loaded, api_url, api_key)
     (looking.explain if why else looking.lookup)(client, question, as_json=as_json)
+
+
+@app.command()
+def verify(
+    request: Annotated[Path, typer.Option(help="A push as it came: head, empty line, body.")],
+    application: Annotated[str, typer.Option(help="Whose keys.")] = settings.DEFAULT_APPLICATION,
+    at: Annotated[str | None, typer.Option(help="When it came, RFC 3339; default: now.")] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name under which the platform knows this receiver."),
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a push is signed as it should be, and if not, what differs."""
+    moment = times.parse(at) if at is not None else time.time_ns() // 1000
+    if moment is None:
+        raise typer.BadParameter("--at must be an RFC 3339 time.")
+    loaded = settings.load(config)
+    valid = verifying.verify(loaded, request, application, moment, host or [], as_json=as_json)
+    raise typer.Exit(0 if valid else 1)
 
 
 @app.command()

@@ -10,10 +10,11 @@ class Trust(StrEnum):
 
     OPEN = "open"  # whoever guesses the callback URL could have sent it
     TOKEN = "token"  # noqa: S105 - whoever knows the callback URL could; it cannot be guessed
+    ALLOWLISTED = "allowlisted"  # it came by the token, from an address that may push
     SIGNED = "signed"  # the platform's push signature was verified
 
 
-_TRUST_ORDER = (Trust.OPEN, Trust.TOKEN, Trust.SIGNED)
+_TRUST_ORDER = (Trust.OPEN, Trust.TOKEN, Trust.ALLOWLISTED, Trust.SIGNED)
 
 
 def trust_order(trust: Trust) -> int:

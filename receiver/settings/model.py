@@ -27,6 +27,13 @@ from receiver.settings.sections import (
     SuppressionSettings,
     UplinkSettings,
 )
+from receiver.settings.trust import (
+    PushKey,
+    SignatureSettings,
+    check_allowed,
+    check_proxies,
+    check_push_keys,
+)
 from receiver.store.store import check_url, default_url
 
 PREFIX = "RECEIVER_"
@@ -52,12 +59,20 @@ class Settings(BaseSettings):
     store_url: SecretStr | None = None
     callback_token: Secret | None = None
     api_key: Secret | None = None
+    push_keys: list[PushKey] = []
+    allow_from: list[str] = []
     applications: list[Application] = []
+    trusted_proxies: list[str] = []
     api_keys: list[ApiKey] = []
     max_body_bytes: int = Field(default=64 * 1024, ge=1024, le=MANY)
     max_head_bytes: int = Field(default=16 * 1024, ge=1024, le=MANY)
     request_seconds: float = Field(default=10.0, gt=0, le=3600)
     idle_seconds: float = Field(default=10.0, gt=0, le=3600)
+    max_headers: int = Field(default=100, ge=10, le=MANY)
+    max_connections: int = Field(default=4000, ge=1, le=MANY)
+    max_connections_per_peer: int = Field(default=1000, ge=1, le=MANY)
+    tls_certificate: Path | None = None
+    tls_key: Path | None = Field(default=None, validate_default=True)
     api_max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=MANY)
     shutdown_seconds: float = Field(default=8.0, gt=0, le=3600)
     ack: Literal["journal", "store"] = "journal"
@@ -66,6 +81,7 @@ class Settings(BaseSettings):
     catalogue_file: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_need_key: bool = False
+    signatures: SignatureSettings = SignatureSettings()
     journal: JournalSettings = JournalSettings()
     projector: ProjectorSettings = ProjectorSettings()
     retry: RetrySettings = RetrySettings()
@@ -103,6 +119,28 @@ class Settings(BaseSettings):
         if public is not None and clash(public, address):
             raise ValueError("listen and api_listen are the same address; give each its own port")
         return address
+
+    @field_validator("push_keys")
+    @classmethod
+    def _check_push_keys(cls, keys: list[PushKey]) -> list[PushKey]:
+        return check_push_keys(keys)
+
+    @field_validator("allow_from")
+    @classmethod
+    def _check_allow_from(cls, named: list[str]) -> list[str]:
+        return check_allowed(named)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_trusted_proxies(cls, named: list[str]) -> list[str]:
+        return check_proxies(named)
+
+    @field_validator("tls_key")
+    @classmethod
+    def _check_tls(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (key is None) != (info.data.get("tls_certificate") is None):
+            raise ValueError("tls_certificate and tls_key go together; give both or neither")
+        return key
 
     @field_validator("applications")
     @classmethod

@@ -6,6 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from receiver.domain import optouts
 from receiver.settings.fields import A_CENTURY_H, MANY, Secret, Section
+from receiver.settings.trust import PushKey, check_allowed, check_push_keys
 
 Scope = Literal["read", "write", "admin"]
 
@@ -15,6 +16,18 @@ class Application(Section):
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
     tokens: list[Secret] = Field(min_length=1)
+    push_keys: list[PushKey] = Field(default=[])
+    allow_from: list[str] = Field(default=[])
+
+    @field_validator("push_keys")
+    @classmethod
+    def _check_push_keys(cls, keys: list[PushKey]) -> list[PushKey]:
+        return check_push_keys(keys)
+
+    @field_validator("allow_from")
+    @classmethod
+    def _check_allow_from(cls, named: list[str]) -> list[str]:
+        return check_allowed(named)
 
 
 class ApiKey(Section):

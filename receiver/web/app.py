@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -17,7 +19,7 @@ from receiver.datadir import DataDirectory, held
 from receiver.domain import rhythm, times
 from receiver.domain.durations import delivery_time_us
 from receiver.domain.messages import State
-from receiver.errors import JournalUnavailableError, StoreUnavailableError
+from receiver.errors import JournalUnavailableError, SettingsError, StoreUnavailableError
 from receiver.journal import Commit, Entry, Journal, Settle
 from receiver.metrics import Metrics
 from receiver.pacing import give_way
@@ -32,8 +34,11 @@ from receiver.web.api import make_api
 from receiver.web.auth import Keys, make_key
 from receiver.web.callbacks import PREFIX, Address, Callbacks
 from receiver.web.endpoints import Health, Parts
+from receiver.web.gating import make_gates
 from receiver.web.http1 import Limits
+from receiver.web.peers import Networks
 from receiver.web.server import PrivateListener, PublicListener, bind
+from receiver.web.tls import Certificate
 from receiver.web.watching import Watch
 
 _log = structlog.get_logger(__name__)
@@ -61,6 +66,7 @@ class Running:
     api_url: str
     api_key: str
     metrics: Metrics
+    renew_certificate: Callable[[], None]
 
 
 def now() -> int:
@@ -119,8 +125,13 @@ class Node:
             max_head_bytes=settings.max_head_bytes,
             request_s=settings.request_seconds,
             idle_s=settings.idle_seconds,
+            max_headers=settings.max_headers,
+            max_connections=_connections_that_fit(settings.max_connections),
+            max_connections_per_peer=settings.max_connections_per_peer,
+            exempt_peers=Networks(settings.trusted_proxies),
         )
-        self.public = Callbacks(secrets.addresses, self._submit, metrics, now, self.limits)
+        gates = make_gates(settings, metrics, now)
+        self.public = Callbacks(secrets.addresses, self._submit, metrics, now, self.limits, gates)
         self._settling: set[asyncio.Task[None]] = set()
         applications = dict.fromkeys(address.application for address in secrets.addresses)
         keys = [make_key("default", secrets.api_key, ["admin"])]
@@ -291,6 +302,7 @@ _PING_S = 2.0
 _CATCH_UP_S = 5.0
 _HARDLY_BEHIND_ROWS = 500
 _REST_WHEN_BEHIND = 5
+_FILES_OF_OURS = 256  # stores, journal, private listener, and some to spare
 _COLLECT_AFTER = 20_000  # new objects
 
 
@@ -308,6 +320,23 @@ def _projector_options(settings: Settings) -> projector.Options:
             body_bytes=settings.retention.quarantine_body_bytes,
         ),
     )
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return Certificate(settings.tls_certificate, settings.tls_key)
+
+
+def _connections_that_fit(wanted: int) -> int:
+    """Let the process have as many files as it may, and give how many connections that allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - _FILES_OF_OURS)
+    if allowed < wanted:
+        _log.warning("fewer connections than `max_connections`: too few files", allowed=allowed)
+    return max(1, allowed)
 
 
 def _silence_options(settings: Settings) -> rhythm.Options:
@@ -342,6 +371,7 @@ async def running(
         if store_lock is not None:
             stack.enter_context(held(store_lock, "The store of `store_url`"))
         secrets = make_secrets(settings, directory)
+        certificate = _certificate(settings)
         # Both sockets first: a port that is taken must be said before anything is accepted.
         public_socket = stack.enter_context(bind("listen", *split_address(settings.listen)))
         api_socket = stack.enter_context(bind("api_listen", *split_address(settings.api_listen)))
@@ -361,7 +391,13 @@ async def running(
         stack.push_async_callback(node.stop)
         patience = max(1.0, settings.shutdown_seconds - _LAST_BATCH_S - _LAST_COMMIT_S)
         private = PrivateListener(node.private, api_socket, shutdown_s=patience)
-        public = PublicListener(node.public, public_socket, node.limits, shutdown_s=patience)
+        public = PublicListener(
+            node.public,
+            public_socket,
+            node.limits,
+            shutdown_s=patience,
+            tls=certificate.context if certificate else None,
+        )
         stack.push_async_callback(_stop_all, public, private)
         await private.start()
         await public.start()
@@ -370,7 +406,20 @@ async def running(
             api_url=private.url,
             api_key=secrets.api_key,
             metrics=metrics,
+            renew_certificate=partial(_renew, certificate),
         )
+
+
+def _renew(certificate: Certificate | None) -> None:
+    """Take a renewed certificate into use; one that cannot be used is told, the old one stays."""
+    if certificate is None:
+        return
+    try:
+        certificate.renew()
+    except SettingsError as error:
+        _log.error("the certificate was not renewed", reason=str(error))
+    else:
+        _log.info("the certificate was read anew")
 
 
 async def _stop_all(*listeners: PublicListener | PrivateListener) -> None:
@@ -398,6 +447,7 @@ async def serve(settings: Settings, on_running: Callable[[Running], None]) -> in
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     async with running(settings, lose_trust) as node:
+        loop.add_signal_handler(signal.SIGHUP, node.renew_certificate)
         # What was made up to here stays for good: the collector need not look at it again, and
         # may look at the rest less often (a fifth more acknowledgements per second).
         gc.collect()

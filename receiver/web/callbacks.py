@@ -15,6 +15,7 @@ from receiver.huawei import wire
 from receiver.journal import Entry, Kind, Settle
 from receiver.metrics import Metrics
 from receiver.web.answers import Answer, Header, make_answer, refusal
+from receiver.web.gates import Gates
 from receiver.web.http1 import Exchange, Limits, Trouble
 from receiver.web.problems import Problem
 
@@ -37,6 +38,14 @@ _NOT_DURABLE = refusal(
     _RETRY_AFTER,
 )
 _UNKNOWN_TOKEN = refusal(Problem.NOT_FOUND, "There is no such callback address.")
+_WRONG_ADDRESS = refusal(
+    Problem.WRONG_ADDRESS, "Add the address to `allow_from` if it is the platform's."
+)
+_NOT_SIGNED = refusal(
+    Problem.UNSIGNED_PUSH,
+    "Sign pushes with a push AK/SK pair that this receiver knows.",
+    (b"www-authenticate", b"SDK-HMAC-SHA256"),
+)
 _NOT_A_POST = refusal(Problem.METHOD_NOT_ALLOWED, "Pushes come by POST.", _ALLOW_POST)
 _NOTHING_HERE = refusal(Problem.NOT_FOUND, "There is nothing at this path.")
 _NOT_A_GET = refusal(Problem.METHOD_NOT_ALLOWED, "Ask for the health by GET.", _ALLOW_GET)
@@ -67,11 +76,19 @@ _TROUBLES: Mapping[Trouble, tuple[str, Problem, str]] = {
         Problem.TOO_SLOW,
         "A whole request must come within {0.request_s:g} seconds.",
     ),
+    Trouble.CROWDED: (
+        "crowded",
+        Problem.UNAVAILABLE,
+        "There are too many connections, and this one was waiting longest; push again.",
+    ),
     Trouble.DEFECT: ("failed", Problem.INTERNAL, "The push was not accepted; try again."),
 }
+_REFUSED = (
+    "unavailable", "unusable", "unknown_token", "wrong_method", "wrong_address", "unsigned",
+)  # fmt: skip
 _OUTCOMES = {
     *((kind.value, outcome) for kind in wire.Kind for outcome in ("accepted", "unavailable")),
-    *(("unknown", one) for one in ("unavailable", "unusable", "unknown_token", "wrong_method")),
+    *(("unknown", one) for one in _REFUSED),
     *(("unknown", outcome) for outcome, _, _ in _TROUBLES.values()),
 }
 
@@ -98,6 +115,7 @@ class Callbacks:
         metrics: where to count.
         clock: the time, microseconds since the epoch, UTC.
         limits: named in the answers to requests that break them.
+        gates: who may push for which application.
     """
 
     def __init__(
@@ -107,12 +125,14 @@ class Callbacks:
         metrics: Metrics,
         clock: Callable[[], int],
         limits: Limits,
+        gates: Gates,
     ) -> None:
         # Looked up by digest: how long the search takes says nothing about a token.
         self._addresses: Mapping[bytes, Address] = {
             _digest(address.token): address for address in addresses
         }
         self._submit = submit
+        self._gates = gates
         self._clock = clock
         self._outcome = {pair: metrics.pushes.labels(*pair) for pair in _OUTCOMES}
         self._last_push = {
@@ -140,10 +160,17 @@ class Callbacks:
             return _UNKNOWN_TOKEN
         exchange.application = address.application
         exchange.trust = address.trust.value
+        if not self._gates.admits(exchange):
+            self._count("unknown", "wrong_address")
+            return _WRONG_ADDRESS
         return None
 
     def take(self, exchange: Exchange) -> None:
         """Take a push; it is answered when it is durable."""
+        if not self._gates.believes(exchange):
+            self._count("unknown", "unsigned")
+            exchange.answer(_NOT_SIGNED)
+            return
         kind: str = "unknown"
         items = 0
         unusable: Answer | None = None

@@ -8,6 +8,7 @@ does the parsing.
 
 import asyncio
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum, auto
@@ -18,6 +19,7 @@ import httptools
 import structlog
 
 from receiver.web.answers import Answer, Header
+from receiver.web.crowding import Crowd
 
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +40,7 @@ class Trouble(Enum):
     HEAD_TOO_LARGE = auto()
     BODY_TOO_LARGE = auto()
     TOO_SLOW = auto()
+    CROWDED = auto()  # others needed the connection
     DEFECT = auto()  # of ours
 
 
@@ -49,6 +52,10 @@ class Limits:
     max_head_bytes: int = 16 * 1024
     request_s: float = 10.0  # for head and body together
     idle_s: float = 10.0  # between two requests of a connection
+    max_headers: int = 100
+    max_connections: int = 4000
+    max_connections_per_peer: int = 1000
+    exempt_peers: Container[str] = ()  # that speak for many clients
 
 
 class Exchange:
@@ -57,6 +64,7 @@ class Exchange:
     Attributes:
         method: as it came.
         path: without the query, percent-encoding undone.
+        target: path and query as they came.
         headers: names in lower case.
         body: whole when the handler takes the exchange.
         peer: the client's address, empty when it has none.
@@ -77,6 +85,7 @@ class Exchange:
         "path",
         "peer",
         "started",
+        "target",
         "trust",
     )
 
@@ -89,6 +98,7 @@ class Exchange:
         self.trust = ""
         self.method = b""
         self.path = ""
+        self.target = b""
         self.started = 0.0
         self.keep_alive = False
         self.is_whole = False
@@ -120,6 +130,9 @@ class Edge:
         self.handler = handler
         self.limits = limits
         self.connections: set[Connection] = set()
+        self.crowd: Crowd[Connection] = Crowd(
+            limits.max_connections, limits.max_connections_per_peer, limits.exempt_peers
+        )
         self.is_ending = False
         self.ended = asyncio.Event()  # no connection is left, and none will come
         self.tick()
@@ -186,11 +199,15 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if peer else ""
-        self._edge.connections.add(self)
+        edge = self._edge
+        edge.connections.add(self)
+        if edge.crowd.come(self, self._peer):
+            (edge.crowd.longest(self._peer) or self).make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the base's signature
         """Forget a connection; what was taken of it is kept all the same."""
         self._edge.connections.discard(self)
+        self._edge.crowd.leave(self, self._peer)
         self._edge.note_end()
         self._is_deaf = True
         self._exchanges.clear()
@@ -252,6 +269,8 @@ class Connection(asyncio.Protocol):
             return
         if not exchange.path:
             exchange.headers.append((name.lower(), value.rstrip(b" \t")))
+            if len(exchange.headers) > self._edge.limits.max_headers:
+                self._give_up(Trouble.HEAD_TOO_LARGE)
         self._count_head(len(name) + len(value) + _AROUND_A_HEADER)
 
     def on_headers_complete(self) -> None:
@@ -263,6 +282,7 @@ class Connection(asyncio.Protocol):
         exchange.started = time.perf_counter()
         exchange.method = parser.get_method()
         exchange.path = _path(self._url)
+        exchange.target = bytes(self._url)
         if parser.should_upgrade():
             return
         # A client of HTTP/1.0 that asks for it is not told that we agree, so we do not.
@@ -311,6 +331,7 @@ class Connection(asyncio.Protocol):
             return
         self._exchange = None
         self.deadline = _NEVER  # from here on it is we who take time
+        self._edge.crowd.work(self, self._peer)
         exchange.is_whole = True
         self._exchanges.append(exchange)
         if not exchange.keep_alive:
@@ -352,6 +373,7 @@ class Connection(asyncio.Protocol):
                 self._close()
                 return
             self.deadline = self._edge.now + self._edge.limits.idle_s
+            self._edge.crowd.wait(self, self._peer)
             if self._is_paused:
                 self._transport.resume_reading()
                 self._is_paused = False
@@ -398,6 +420,17 @@ class Connection(asyncio.Protocol):
     def _check_head(self) -> None:
         if self._head_bytes + self._held_back_bytes > self._edge.limits.max_head_bytes:
             self._give_up(Trouble.HEAD_TOO_LARGE)
+
+    def make_room(self) -> None:
+        """Leave, because others need the connection."""
+        self._edge.crowd.work(self, self._peer)  # it is not chosen twice
+        if self._exchange is None or self._is_deaf:
+            self._edge.handler.give_up(Trouble.CROWDED)
+            self._is_deaf = True
+            self._transport.abort()
+        else:
+            self._give_up(Trouble.CROWDED)
+            self._transport.close()  # without waiting for the rest of the request
 
     def run_out(self) -> None:
         """End what took too long."""

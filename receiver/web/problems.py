@@ -19,8 +19,10 @@ class Problem(Enum):
 
     BAD_REQUEST = _Kind(400, "The request cannot be understood")
     UNUSABLE_PUSH = _Kind(400, "Nothing in the push can be used")
+    UNSIGNED_PUSH = _Kind(401, "A valid push signature is needed")
     UNAUTHORIZED = _Kind(401, "A valid API key is needed")
     FORBIDDEN = _Kind(403, "The API key does not have the scope")
+    WRONG_ADDRESS = _Kind(403, "Pushes may not come from this address")
     NOT_FOUND = _Kind(404, "There is nothing here")
     METHOD_NOT_ALLOWED = _Kind(405, "The method is not allowed here")
     BUSY = _Kind(409, "Something else is going on")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -50,7 +51,13 @@ class PublicListener:
     """The platform's side: a handler of pushes on one socket."""
 
     def __init__(
-        self, handler: Handler, listening: socket.socket, limits: Limits, *, shutdown_s: float
+        self,
+        handler: Handler,
+        listening: socket.socket,
+        limits: Limits,
+        *,
+        shutdown_s: float,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Make a listener that does not accept yet.
 
@@ -59,9 +66,12 @@ class PublicListener:
             listening: where.
             limits: what a request may be.
             shutdown_s: the longest wait for open requests at the end.
+            tls: None: plain text.
         """
-        self.url = _url_of(listening)
+        self.url = _url_of(listening, "http" if tls is None else "https")
         self._edge = Edge(handler, limits)
+        self._tls = tls
+        self._handshake_s = None if tls is None else limits.request_s
         self._socket = listening
         self._shutdown_s = shutdown_s
         self._server: asyncio.Server | None = None
@@ -71,7 +81,11 @@ class PublicListener:
         """Begin to accept; returns when connections are taken."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self._edge), sock=self._socket, backlog=_BACKLOG
+            lambda: Connection(self._edge),
+            sock=self._socket,
+            backlog=_BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=self._handshake_s,
         )
         self._ticking = asyncio.create_task(self._tick(), name="public listener")
 
@@ -177,9 +191,9 @@ async def _leave_time(seconds: float) -> None:
         await asyncio.sleep(0)
 
 
-def _url_of(listening: socket.socket) -> str:
+def _url_of(listening: socket.socket, scheme: str = "http") -> str:
     host, port = listening.getsockname()[:2]
-    return f"http://{_reachable(host)}:{port}"
+    return f"{scheme}://{_reachable(host)}:{port}"
 
 
 def _reachable(host: str) -> str:

@@ -1,0 +1,103 @@
+"""Who is believed: addresses, proxies, push signatures, TLS."""
+
+from collections.abc import Iterable
+from ipaddress import ip_network
+
+from pydantic import Field, SecretStr, field_validator
+
+from receiver.settings.fields import Section
+
+_A_DAY_S = 86_400
+
+# The platform's published addresses of pushes, by the date of that publication (sms_faq_0093).
+# Another one gets a name of its own, so that nobody's filter changes by an upgrade.
+PRESETS = {
+    "huawei-2023-08-21": (
+        "117.78.29.0/24",
+        "124.70.27.0/24",
+        "124.71.67.0/24",
+        "123.60.96.0/24",
+        "119.8.109.0/24",
+    )
+}
+
+
+class PushKey(Section):
+    """One pair of push AK and SK, as set in the platform's console."""
+
+    access_key: str = Field(min_length=1, max_length=128, pattern=r"^[^,\s]+$")
+    secret_key: SecretStr = Field(min_length=1)
+
+
+class SignatureSettings(Section):
+    """How push signatures are judged."""
+
+    window_seconds: int = Field(default=900, ge=1, le=_A_DAY_S)
+    host: str | None = Field(default=None, min_length=1, max_length=255)
+    allow_unsigned_payload: bool = False
+
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, host: str | None) -> str | None:
+        if host is not None and not host.isascii():
+            raise ValueError("write the host as the platform sends it, with its port if it has one")
+        return host
+
+
+def check_push_keys(keys: list[PushKey]) -> list[PushKey]:
+    """Refuse pairs of which nobody knows which one is meant.
+
+    Raises:
+        ValueError: two have the same access key.
+    """
+    names = [key.access_key for key in keys]
+    if len(names) != len(set(names)):
+        raise ValueError("two pairs have the same access_key; each names one secret_key")
+    return keys
+
+
+def expand(named: Iterable[str]) -> list[str]:
+    """Put the networks of presets in the place of their names."""
+    return [network for name in named for network in PRESETS.get(name, (name,))]
+
+
+def check_allowed(named: list[str]) -> list[str]:
+    """Refuse what is no network, and what would allow everybody.
+
+    Raises:
+        ValueError: one of it.
+    """
+    for name in named:
+        if name not in PRESETS:
+            _check_network(
+                name,
+                "that lets everybody through; leave the setting out if that is meant",
+                f"write networks such as 192.0.2.0/24, or a preset: {', '.join(PRESETS)}",
+            )
+    return named
+
+
+def check_proxies(named: list[str]) -> list[str]:
+    """Refuse what is no network, and what would trust everybody.
+
+    Raises:
+        ValueError: one of it.
+    """
+    for name in named:
+        _check_network(
+            name,
+            "whoever connects could then claim any address; name your own proxies",
+            "write the addresses or networks of your own proxies, such as 10.0.0.5 or 10.0.0.0/24",
+        )
+    return named
+
+
+def _check_network(name: str, why_not_all: str, how: str) -> None:
+    if name.strip() in ("*", "all", "any"):
+        raise ValueError(f"{name!r}: {why_not_all}")
+    try:
+        network = ip_network(name)
+    except ValueError:
+        raise ValueError(f"{name!r} is no network; {how}") from None
+    if network.prefixlen == 0:
+        raise ValueError(f"{name!r}: {why_not_all}")

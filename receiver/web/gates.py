@@ -1,0 +1,91 @@
+"""Who may push for an application: from which addresses, and signed by which keys."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from receiver.domain.events import Trust
+from receiver.huawei.signing import Outcome, Rules, SignedRequest, verify
+from receiver.metrics import Metrics
+from receiver.web.http1 import Exchange
+from receiver.web.peers import FORWARDED_FOR, Networks, client_of
+
+_log = structlog.get_logger(__name__)
+
+_SAY_EVERY_US = 60_000_000  # of each application; strangers must not fill the log
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What the pushes of one application must satisfy besides the token."""
+
+    allow_from: Networks = field(default_factory=Networks)  # empty: from anywhere
+    signing: Rules | None = None  # None: they need not be signed
+
+
+class Gates:
+    """The gates of all applications."""
+
+    def __init__(
+        self,
+        gates: Mapping[str, Gate],
+        trusted_proxies: Networks,
+        metrics: Metrics,
+        clock: Callable[[], int],
+    ) -> None:
+        """Keep the gates.
+
+        Args:
+            gates: by application; one that is not in it lets all through.
+            trusted_proxies: whose X-Forwarded-For is believed.
+            metrics: where to count.
+            clock: the time, microseconds since the epoch.
+        """
+        self._gates = gates
+        self._trusted_proxies = trusted_proxies
+        self._clock = clock
+        self._said: dict[str, int] = {}
+        self._counters = {
+            (application, outcome): metrics.signatures.labels(application, outcome.value)
+            for application, gate in gates.items()
+            if gate.signing is not None
+            for outcome in Outcome
+        }
+
+    def admits(self, exchange: Exchange) -> bool:
+        """Tell whether the address may push, and note whose it is and how far it is believed."""
+        if self._trusted_proxies:
+            forwarded = [value for name, value in exchange.headers if name == FORWARDED_FOR]
+            exchange.peer = client_of(exchange.peer, forwarded, self._trusted_proxies)
+        gate = self._gates.get(exchange.application)
+        if gate is None or not gate.allow_from:
+            return True
+        if exchange.peer not in gate.allow_from:
+            return False
+        exchange.trust = Trust.ALLOWLISTED.value
+        return True
+
+    def believes(self, exchange: Exchange) -> bool:
+        """Tell whether a whole push is signed, where it has to be, and note that it is."""
+        gate = self._gates.get(exchange.application)
+        if gate is None or gate.signing is None:
+            return True
+        now = self._clock()
+        request = SignedRequest(exchange.method, exchange.target, exchange.headers, exchange.body)
+        found = verify(request, gate.signing, now)
+        self._counters[exchange.application, found.outcome].inc()
+        if not found.valid:
+            self._say(exchange.application, found.outcome, now)
+            return False
+        exchange.trust = Trust.SIGNED.value
+        return True
+
+    def _say(self, application: str, outcome: Outcome, now: int) -> None:
+        if now - self._said.get(application, 0) >= _SAY_EVERY_US:
+            self._said[application] = now
+            _log.warning(
+                "a push was refused for its signature; `receiver verify` shows what differs",
+                application=application,
+                outcome=outcome.value,
+            )
