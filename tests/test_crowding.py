@@ -1,0 +1,126 @@
+"""Too many connections: who waits longest for its client goes, whoever we owe an answer stays."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from receiver.web.crowding import Crowd
+
+MOST, MOST_OF_A_PEER = 6, 3
+
+
+def test_the_longest_waiting_of_a_full_peer_goes() -> None:
+    """A peer with too many loses its own oldest, not somebody else's."""
+    crowd: Crowd[str] = Crowd(10, 2)
+    assert not crowd.come("other", "b")
+    assert not crowd.come("first", "a")
+    assert not crowd.come("second", "a")
+    assert crowd.come("third", "a")
+    assert crowd.longest("a") == "first"
+
+
+def test_the_longest_waiting_of_all_goes() -> None:
+    """Where all together are too many, the oldest of all goes."""
+    crowd: Crowd[str] = Crowd(2, 2)
+    crowd.come("first", "a")
+    crowd.come("second", "b")
+    assert crowd.come("third", "c")
+    assert crowd.longest("c") == "first"
+
+
+def test_whoever_works_stays() -> None:
+    """A connection to which we owe an answer is not chosen; when all work, none is."""
+    crowd: Crowd[str] = Crowd(2, 2)
+    crowd.come("first", "a")
+    crowd.come("second", "b")
+    crowd.work("first", "a")
+    assert crowd.come("third", "c")
+    assert crowd.longest("c") == "second"
+    crowd.work("second", "b")
+    crowd.work("third", "c")
+    assert crowd.longest("c") is None
+    crowd.wait("second", "b")
+    crowd.wait("first", "a")
+    assert crowd.longest("c") == "second"
+
+
+def test_a_proxy_of_ours_may_have_as_many_as_it_likes() -> None:
+    """An exempt address is bounded by the whole alone."""
+    crowd: Crowd[int] = Crowd(3, 1, {"proxy"})
+    assert [crowd.come(number, "proxy") for number in range(4)] == [False, False, False, True]
+
+
+@dataclass
+class _Model:
+    """The same in the plainest way: connections in the order in which they began to wait."""
+
+    peers: dict[int, str] = field(default_factory=dict)
+    waiting: list[int] = field(default_factory=list)
+
+
+class CrowdMachine(RuleBasedStateMachine):
+    """Any order of coming, working, waiting and leaving."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.crowd: Crowd[int] = Crowd(MOST, MOST_OF_A_PEER)
+        self.model = _Model()
+        self.next = 0
+
+    @rule(peer=st.sampled_from("abc"))
+    def come(self, peer: str) -> None:
+        """Connect; where it is one too many, somebody leaves or the new one does."""
+        number, self.next = self.next, self.next + 1
+        model = self.model
+        model.peers[number] = peer
+        model.waiting.append(number)
+        of_peer = list(model.peers.values()).count(peer)
+        crowded = len(model.peers) > MOST or of_peer > MOST_OF_A_PEER
+        assert self.crowd.come(number, peer) is crowded
+        if crowded:
+            mine = [one for one in model.waiting if model.peers[one] == peer]
+            candidates = mine if of_peer > MOST_OF_A_PEER else model.waiting
+            chosen = self.crowd.longest(peer)
+            assert chosen == (candidates[0] if candidates else None)
+            self._leave(number if chosen is None else chosen)
+
+    @rule(data=st.data())
+    def work(self, data: Any) -> None:
+        """A client sends its request."""
+        if self.model.peers:
+            number = data.draw(st.sampled_from(sorted(self.model.peers)))
+            self.crowd.work(number, self.model.peers[number])
+            if number in self.model.waiting:
+                self.model.waiting.remove(number)
+
+    @rule(data=st.data())
+    def wait(self, data: Any) -> None:
+        """A request is answered."""
+        working = sorted(set(self.model.peers) - set(self.model.waiting))
+        if working:
+            number = data.draw(st.sampled_from(working))
+            self.crowd.wait(number, self.model.peers[number])
+            self.model.waiting.append(number)
+
+    @rule(data=st.data())
+    def leave(self, data: Any) -> None:
+        """A client goes."""
+        if self.model.peers:
+            self._leave(data.draw(st.sampled_from(sorted(self.model.peers))))
+
+    @invariant()
+    def keeps_its_bounds(self) -> None:
+        """There are never more than may be."""
+        peers = list(self.model.peers.values())
+        assert len(peers) <= MOST
+        assert all(peers.count(peer) <= MOST_OF_A_PEER for peer in "abc")
+
+    def _leave(self, number: int) -> None:
+        self.crowd.leave(number, self.model.peers.pop(number))
+        if number in self.model.waiting:
+            self.model.waiting.remove(number)
+
+
+TestAnyOrder = CrowdMachine.TestCase
