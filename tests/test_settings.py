@@ -217,6 +217,28 @@ BAD_VALUES: list[Any] = [
         "api_keys.0.scopes.0",
         id="unknown scope",
     ),
+    pytest.param({"TRUSTED_PROXIES": '["*"]'}, "trusted_proxies", id="everybody is a proxy"),
+    pytest.param({"TRUSTED_PROXIES": '["0.0.0.0/0"]'}, "trusted_proxies", id="the same in CIDR"),
+    pytest.param({"TRUSTED_PROXIES": '["proxy.local"]'}, "trusted_proxies", id="a proxy's name"),
+    pytest.param({"ALLOW_FROM": '["::/0"]'}, "allow_from", id="from everywhere"),
+    pytest.param({"ALLOW_FROM": '["10.0.0.1/8"]'}, "allow_from", id="host bits in a network"),
+    pytest.param({"ALLOW_FROM": '["huawei"]'}, "allow_from", id="no preset"),
+    pytest.param({"PUSH_KEYS": '[{"access_key":"a"}]'}, "push_keys.0.secret_key", id="half a pair"),
+    pytest.param(
+        {"PUSH_KEYS": '[{"access_key":"a","secret_key":"b"},{"access_key":"a","secret_key":"c"}]'},
+        "push_keys",
+        id="two secrets of one access key",
+    ),
+    pytest.param(
+        {"PUSH_KEYS": '[{"access_key":"a,b","secret_key":"c"}]'},
+        "push_keys.0.access_key",
+        id="an access key that no header holds",
+    ),
+    pytest.param({"SIGNATURES__WINDOW_SECONDS": "0"}, "signatures.window_seconds", id="no window"),
+    pytest.param({"SIGNATURES__HOST": "短信.example"}, "signatures.host", id="no host"),
+    pytest.param({"TLS_CERTIFICATE": "cert.pem"}, "tls_key", id="a certificate without its key"),
+    pytest.param({"TLS_KEY": "key.pem"}, "tls_key", id="a key without its certificate"),
+    pytest.param({"MAX_CONNECTIONS": "0"}, "max_connections", id="no connection"),
 ]
 
 
