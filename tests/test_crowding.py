@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from receiver.web.crowding import Crowd
 
 MOST, MOST_OF_A_PEER = 6, 3
+PEERS = "abc"
 
 
 def test_the_longest_waiting_of_a_full_peer_goes() -> None:
@@ -21,12 +22,13 @@ def test_the_longest_waiting_of_a_full_peer_goes() -> None:
     assert crowd.longest("a") == "first"
 
 
-def test_the_longest_waiting_of_all_goes() -> None:
-    """Where all together are too many, the oldest of all goes."""
-    crowd: Crowd[str] = Crowd(2, 2)
-    crowd.come("first", "a")
+def test_whoever_keeps_most_waiting_loses_one() -> None:
+    """Where all together are too many, the oldest of the busiest peer goes."""
+    crowd: Crowd[str] = Crowd(3, 3)
+    crowd.come("lonely", "a")
+    crowd.come("first", "b")
     crowd.come("second", "b")
-    assert crowd.come("third", "c")
+    assert crowd.come("new", "c")
     assert crowd.longest("c") == "first"
 
 
@@ -41,9 +43,8 @@ def test_whoever_works_stays() -> None:
     crowd.work("second", "b")
     crowd.work("third", "c")
     assert crowd.longest("c") is None
-    crowd.wait("second", "b")
     crowd.wait("first", "a")
-    assert crowd.longest("c") == "second"
+    assert crowd.longest("c") == "first"
 
 
 def test_a_proxy_of_ours_may_have_as_many_as_it_likes() -> None:
@@ -69,7 +70,7 @@ class CrowdMachine(RuleBasedStateMachine):
         self.model = _Model()
         self.next = 0
 
-    @rule(peer=st.sampled_from("abc"))
+    @rule(peer=st.sampled_from(PEERS))
     def come(self, peer: str) -> None:
         """Connect; where it is one too many, somebody leaves or the new one does."""
         number, self.next = self.next, self.next + 1
@@ -80,10 +81,12 @@ class CrowdMachine(RuleBasedStateMachine):
         crowded = len(model.peers) > MOST or of_peer > MOST_OF_A_PEER
         assert self.crowd.come(number, peer) is crowded
         if crowded:
-            mine = [one for one in model.waiting if model.peers[one] == peer]
-            candidates = mine if of_peer > MOST_OF_A_PEER else model.waiting
+            waiting = {one: [n for n in model.waiting if model.peers[n] == one] for one in PEERS}
+            most = max(len(numbers) for numbers in waiting.values())
+            busiest = [one for one in PEERS if len(waiting[one]) == most]
+            losers = [peer] if of_peer > MOST_OF_A_PEER else busiest
             chosen = self.crowd.longest(peer)
-            assert chosen == (candidates[0] if candidates else None)
+            assert chosen in [waiting[one][0] if waiting[one] else None for one in losers]
             self._leave(number if chosen is None else chosen)
 
     @rule(data=st.data())
@@ -115,7 +118,7 @@ class CrowdMachine(RuleBasedStateMachine):
         """There are never more than may be."""
         peers = list(self.model.peers.values())
         assert len(peers) <= MOST
-        assert all(peers.count(peer) <= MOST_OF_A_PEER for peer in "abc")
+        assert all(peers.count(peer) <= MOST_OF_A_PEER for peer in PEERS)
 
     def _leave(self, number: int) -> None:
         self.crowd.leave(number, self.model.peers.pop(number))

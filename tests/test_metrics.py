@@ -36,6 +36,7 @@ NAMES = {
     "receiver_projector_lag_rows",
     "receiver_projector_lag_seconds",
     "receiver_push_items",
+    "receiver_push_signatures_total",
     "receiver_pushes_total",
     "receiver_quarantined_total",
     "receiver_redeliveries_total",
@@ -159,7 +160,7 @@ async def test_no_label_takes_what_a_stranger_wrote(tmp_path: Path) -> None:
         "kind": {"status", "batch", "uplink", "unusable", "unknown", "sends"},
         "outcome": {
             "accepted", "unavailable", "unusable", "unknown_token", "wrong_method", "malformed",
-            "too_large", "too_slow", "failed",
+            "too_large", "too_slow", "failed", "crowded", "wrong_address", "unsigned",
         },
     }  # fmt: skip
     async with a_node(tmp_path) as served:

@@ -1,4 +1,4 @@
-"""Which connection goes when there are too many: the one that waits longest for its client.
+"""Which connection goes when there are too many: of whoever keeps most waiting, the oldest one.
 
 Genuine pushes are over in milliseconds, so it is hardly ever theirs. Connections to which we owe
 an answer are never chosen.
@@ -27,9 +27,8 @@ class Crowd(Generic[_C]):
         self._exempt = exempt
         self._all: Counter[str] = Counter()
         self._number = 0
-        # Dictionaries keep the order: who waits longest stands first.
-        self._waiting: dict[_C, None] = {}
-        self._waiting_of: defaultdict[str, dict[_C, None]] = defaultdict(dict)
+        # By peer. Dictionaries keep the order: who waits longest stands first.
+        self._waiting: defaultdict[str, dict[_C, None]] = defaultdict(dict)
 
     def come(self, connection: _C, peer: str) -> bool:
         """Take a new connection in; tell whether there is one too many."""
@@ -45,22 +44,21 @@ class Crowd(Generic[_C]):
         self._all[peer] -= 1
         if not self._all[peer]:
             del self._all[peer]
-            self._waiting_of.pop(peer, None)
+            self._waiting.pop(peer, None)
 
     def wait(self, connection: _C, peer: str) -> None:
         """Note that a connection begins to wait for its client."""
-        self._waiting[connection] = None
-        self._waiting_of[peer][connection] = None
+        self._waiting[peer][connection] = None
 
     def work(self, connection: _C, peer: str) -> None:
         """Note that it is our turn."""
-        self._waiting.pop(connection, None)
-        self._waiting_of[peer].pop(connection, None)
+        self._waiting[peer].pop(connection, None)
 
     def longest(self, peer: str) -> _C | None:
         """Give the connection that goes so that one of a peer may stay; None: all are at work."""
-        waiting = self._waiting_of[peer] if self._is_peer_full(peer) else self._waiting
-        return next(iter(waiting), None)
+        if not self._is_peer_full(peer):
+            peer = max(self._waiting, key=lambda one: len(self._waiting[one]))
+        return next(iter(self._waiting[peer]), None)
 
     def _is_peer_full(self, peer: str) -> bool:
         return self._all[peer] > self._most_of_a_peer and peer not in self._exempt
