@@ -141,8 +141,12 @@ def _chunked(draw: Draw, path: bytes) -> bytes:
             b"3\r\na=b" * 100, b"0x5\r\na=b&c\r\n0\r\n\r\n", b"5 \r\na=b&c\r\n0\r\n\r\n",
         )
     )  # fmt: skip
-    coding = draw.choice((b"chunked", b"Chunked", b"gzip, chunked", b"chunked, identity",
-                          b"xchunked", b"chunked\r\ntransfer-encoding: chunked", b"\x0bchunked"))  # fmt: skip
+    coding = draw.choice(
+        (
+            b"chunked", b"Chunked", b"gzip, chunked", b"chunked, identity", b"xchunked",
+            b"chunked\r\ntransfer-encoding: chunked", b"\x0bchunked",
+        )
+    )  # fmt: skip
     return (
         b"POST " + path + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: "
         + coding + b"\r\n\r\n" + chunks
@@ -199,8 +203,12 @@ def _odd_target(draw: Draw, path: bytes) -> bytes:
 
 
 def _odd_method(draw: Draw, path: bytes) -> bytes:
-    method = draw.choice((b"GET", b"PUT", b"TRACE", b"CONNECT", b"OPTIONS", b"PRI", b"post",
-                          b"\x16\x03", b"M" * 300, b"HEAD", b"DELETE", b"PATCH", b"BREW"))  # fmt: skip
+    method = draw.choice(
+        (
+            b"GET", b"PUT", b"TRACE", b"CONNECT", b"OPTIONS", b"PRI", b"post", b"\x16\x03",
+            b"M" * 300, b"HEAD", b"DELETE", b"PATCH", b"BREW",
+        )
+    )  # fmt: skip
     return request(path, b"a=b", method=method)
 
 
