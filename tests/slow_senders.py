@@ -131,7 +131,7 @@ async def besiege(server: Server, *, sockets: int, addresses: int, seconds: floa
     ]
     await asyncio.sleep(2)
     until = time.monotonic() + seconds
-    pushes = []
+    pushes: list[asyncio.Task[None]] = []
     while time.monotonic() < until:
         pushes.append(asyncio.create_task(_push(server, len(pushes), outcome)))
         await asyncio.sleep(1 / _PUSHES_PER_S)
