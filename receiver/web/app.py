@@ -66,7 +66,7 @@ class Running:
     api_url: str
     api_key: str
     metrics: Metrics
-    renew_certificate: Callable[[], None]
+    renew_certificate: Callable[[], None] | None  # None: there is none
 
 
 def now() -> int:
@@ -406,14 +406,12 @@ async def running(
             api_url=private.url,
             api_key=secrets.api_key,
             metrics=metrics,
-            renew_certificate=partial(_renew, certificate),
+            renew_certificate=partial(_renew, certificate) if certificate else None,
         )
 
 
-def _renew(certificate: Certificate | None) -> None:
+def _renew(certificate: Certificate) -> None:
     """Take a renewed certificate into use; one that cannot be used is told, the old one stays."""
-    if certificate is None:
-        return
     try:
         certificate.renew()
     except SettingsError as error:
@@ -447,7 +445,8 @@ async def serve(settings: Settings, on_running: Callable[[Running], None]) -> in
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     async with running(settings, lose_trust) as node:
-        loop.add_signal_handler(signal.SIGHUP, node.renew_certificate)
+        if node.renew_certificate is not None:
+            loop.add_signal_handler(signal.SIGHUP, node.renew_certificate)
         # What was made up to here stays for good: the collector need not look at it again, and
         # may look at the rest less often (a fifth more acknowledgements per second).
         gc.collect()
