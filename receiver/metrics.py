@@ -219,9 +219,16 @@ class Metrics:
             registry=registry,
         )
 
-    def show_catalogue(self, version: str) -> None:
-        """Show which catalogue decides."""
+    def show_catalogue(self, version: str, rows: Iterable[tuple[str, str]]) -> None:
+        """Show which catalogue decides, and count by its rows from the start.
+
+        Args:
+            version: of the catalogue.
+            rows: category and code of each row that a report can have.
+        """
         self._catalogue.info({"version": version})
+        for category, code in rows:
+            self.reports.labels(category, code)
 
     def names(self) -> Iterable[str]:
         """Give the names of our own metrics as a scraper sees them."""

@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from prometheus_client import CollectorRegistry
 
@@ -190,3 +191,24 @@ async def test_no_label_takes_what_a_stranger_wrote(tmp_path: Path) -> None:
         assert values(served.metrics.registry)["receiver_unknown_codes_total"] > 100
     # Every series that there can be, buckets and times of creation included.
     assert series < 300 + len(listed)
+
+
+async def test_strangers_add_no_series(tmp_path: Path) -> None:
+    """10,000 random status strings, and as many paths, leave the number of series as it was."""
+    dice = random.Random(11)  # noqa: S311 - no secret
+
+    def strange() -> str:
+        return "".join(dice.choices("GHJQVWXYZ0189*-_ é%", k=dice.randint(4, 14)))
+
+    async with a_node(tmp_path) as served:
+        await served.push(batch([report("first", "GHJ-unheard-of")]))
+        for path in ("/", "/callbacks/x"):
+            await served.public.post(path)
+        before = len(values(served.metrics.registry))
+        for start in range(0, 10_000, 50):
+            await served.push(batch([report(f"m{start + n}", strange()) for n in range(50)]))
+        for _ in range(5_000):
+            await served.public.post("/callbacks/" + quote(strange()))
+            await served.public.get("/" + quote(strange()))
+        assert len(values(served.metrics.registry)) == before
+        assert values(served.metrics.registry)["receiver_unknown_codes_total"] > 9_900

@@ -85,7 +85,14 @@ def demo(
 
 @app.command()
 def simulate(
-    url: Annotated[str, typer.Option(help="The callback URL.")],
+    url: Annotated[
+        str,
+        typer.Option(
+            envvar="CALLBACK_URL",
+            show_envvar=True,
+            help="The callback URL; in the environment the list of processes does not show it.",
+        ),
+    ],
     count: Annotated[int, typer.Option(min=1, help="Messages to send.")] = 1000,
     rate: Annotated[
         float, typer.Option(min=0, help="Pushes per second; 0 is as fast as it goes.")

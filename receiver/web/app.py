@@ -18,6 +18,7 @@ from receiver import __version__, journal, projector
 from receiver.datadir import DataDirectory, held
 from receiver.domain import rhythm, times
 from receiver.domain.durations import delivery_time_us
+from receiver.domain.entries import FALLBACK_ENTRY, SEND_API
 from receiver.domain.messages import State
 from receiver.errors import JournalUnavailableError, SettingsError, StoreUnavailableError
 from receiver.journal import Commit, Entry, Journal, Settle
@@ -102,7 +103,7 @@ class Node:
         self._journal = opened
         self._store = Store(settings.effective_store_url)
         self._policy = make_policy(settings)
-        metrics.show_catalogue(self._policy.catalogue.version)
+        self._show_catalogue()
         self._projector = Projector(
             opened,
             self._store,
@@ -191,8 +192,16 @@ class Node:
         """Read the catalogue file anew; what is decided from now on goes by it."""
         policy = await asyncio.to_thread(make_policy, self._settings)
         self._policy = self._projector.policy = self._parts.policy = policy
-        self._metrics.show_catalogue(policy.catalogue.version)
+        self._show_catalogue()
         return policy
+
+    def _show_catalogue(self) -> None:
+        catalogue = self._policy.catalogue
+        rows = [*catalogue.entries, FALLBACK_ENTRY]
+        self._metrics.show_catalogue(
+            catalogue.version,
+            [(one.category.value, one.code) for one in rows if one.origin != SEND_API],
+        )
 
     def _reclassifying_gives_way(self) -> int:
         """History can wait: pushes go first, and the projector, when it is behind."""
