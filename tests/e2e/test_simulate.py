@@ -19,10 +19,10 @@ def simulate(server: Server, *more: str) -> dict[str, Any]:
     """Simulate against a server; give the tally."""
     done = run(
         "simulate",
-        *("--url", server.url + server.callback_path),
-        *("--api-url", server.api_url, "--api-key", KEY),
+        *("--api-url", server.api_url),
         *("--count", str(COUNT), "--rate", "0", "--json"),
         *more,
+        env={"CALLBACK_URL": server.url + server.callback_path, "RECEIVER_API_KEY": KEY},
     )
     assert done.returncode == 0, done.stderr
     tally: dict[str, Any] = json.loads(done.stdout)
