@@ -150,6 +150,12 @@ class Metrics:
             "Codes whose retries wait because they have become frequent.",
             registry=registry,
         )
+        self.api_refused = Counter(
+            "receiver_api_refused",
+            "Requests to the private API that were refused for their keys.",
+            ("reason",),
+            registry=registry,
+        )
         self.suppressed = Gauge(
             "receiver_suppressed",
             "Words that keep a number from being sent to, by where they come from.",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from receiver.huawei import wire
 from receiver.journal import FILE_NAME, Entry, Journal, Row, Settle
 from receiver.metrics import Metrics
-from receiver.web.callbacks import Address, Callbacks
+from receiver.web.callbacks import Callbacks, address_of
 from receiver.web.gates import Gates
 from receiver.web.http1 import Limits
 from receiver.web.peers import Networks
@@ -75,7 +75,7 @@ def no_gates() -> Gates:
 @asynccontextmanager
 async def an_edge(directory: Path, **limits: Any) -> AsyncIterator[Edge]:
     """Open the handler over a journal in a directory."""
-    addresses = [Address(TOKEN, "default"), Address(OTHER_TOKEN, "second")]
+    addresses = [address_of(TOKEN, "default"), address_of(OTHER_TOKEN, "second")]
     metrics = Metrics("test")
     async with a_journal(directory, **limits) as journal:
         handler = Callbacks(addresses, journal.submit, metrics, lambda: NOW, LIMITS, no_gates())
@@ -278,7 +278,7 @@ def test_any_body_is_kept_whole_and_answered_honestly(body: bytes) -> None:
 
     async def run() -> int:
         handler = Callbacks(
-            [Address(TOKEN, "default")], submit, Metrics("test"), int, LIMITS, no_gates()
+            [address_of(TOKEN, "default")], submit, Metrics("test"), int, LIMITS, no_gates()
         )
         async with a_public_client(handler, LIMITS) as client:
             return (await client.post(PATH, content=body)).status_code

@@ -27,6 +27,7 @@ _PLATFORM_AND_TOOLS = (
     "receiver.datadir",
     "receiver.logs",
     "receiver.metrics",
+    "receiver.keyring",
 )
 _BELOW_PROJECTOR = (
     *_GROUND,
@@ -57,6 +58,7 @@ LAYERS = (
     Layer("receiver.datadir", _GROUND),
     Layer("receiver.logs", _GROUND),
     Layer("receiver.metrics", _GROUND),
+    Layer("receiver.keyring", _GROUND),
     Layer("receiver.pacing"),
     Layer("receiver.projection", ("receiver.domain",)),
     Layer("receiver.reclassification", ("receiver.domain", "receiver.projection")),

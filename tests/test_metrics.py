@@ -13,6 +13,7 @@ from tests.conftest import TOKEN, a_node, batch, form, policy
 # The names that operators build alerts and dashboards on; the README says what each one means.
 NAMES = {
     "receiver_ack_seconds",
+    "receiver_api_refused_total",
     "receiver_build_info",
     "receiver_catalogue_info",
     "receiver_delivery_seconds",
@@ -156,6 +157,7 @@ async def test_no_label_takes_what_a_stranger_wrote(tmp_path: Path) -> None:
         "code": listed,
         "application": {"default"},
         "intent": {"opt-out", "opt-in"},
+        "reason": {"wrong_key", "expired", "slowed", "scope"},
         "source": {"hand", "uplink", "code"},
         "age": {"under_1h", "1h_to_6h", "6h_to_24h", "24h_to_72h", "over_72h"},
         "kind": {"status", "batch", "uplink", "unusable", "unknown", "sends"},

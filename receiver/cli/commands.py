@@ -13,6 +13,7 @@ from receiver.cli import (
     checking,
     demonstrating,
     importing,
+    keys,
     looking,
     reclassifying,
     retrying,
@@ -39,6 +40,7 @@ app = typer.Typer(
     help="A durable receiver for the pushes of Huawei Cloud Message & SMS.",
 )
 app.add_typer(suppressing.app, name="suppressions")
+app.add_typer(keys.app, name="key")
 
 
 class Seen(StrEnum):

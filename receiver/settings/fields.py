@@ -1,5 +1,6 @@
 """Kinds of values that several settings share: addresses, secrets, and what a section is."""
 
+from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
@@ -37,6 +38,15 @@ def clash(one: str, other: str) -> bool:
     (host, port), (other_host, other_port) = split_address(one), split_address(other)
     same_host = host == other_host or not {host, other_host}.isdisjoint(_EVERYWHERE)
     return same_host and port == other_port != 0
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine can reach an address to listen on."""
+    host, _ = split_address(address)
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_secret(secret: SecretStr) -> SecretStr:

@@ -15,7 +15,7 @@ from pydantic_settings import (
 from receiver.domain.languages import Language
 from receiver.domain.messages import LateDelivered
 from receiver.errors import SettingsError
-from receiver.settings.fields import MANY, Address, Secret, clash
+from receiver.settings.fields import MANY, Address, Secret, clash, is_loopback
 from receiver.settings.retrying import RetrySettings
 from receiver.settings.sections import (
     ApiKey,
@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     max_connections_per_peer: int = Field(default=1000, ge=1, le=MANY)
     tls_certificate: Path | None = None
     tls_key: Path | None = Field(default=None, validate_default=True)
+    api_public: bool = Field(default=False, validate_default=True)
+    api_hosts: list[str] = []
+    api_wrong_keys_per_minute: int = Field(default=10, ge=1, le=MANY)
     api_max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=MANY)
     shutdown_seconds: float = Field(default=8.0, gt=0, le=3600)
     ack: Literal["journal", "store"] = "journal"
@@ -134,6 +137,25 @@ class Settings(BaseSettings):
     @classmethod
     def _check_trusted_proxies(cls, named: list[str]) -> list[str]:
         return check_proxies(named)
+
+    @field_validator("api_public")
+    @classmethod
+    def _check_api_public(cls, public: bool, info: ValidationInfo) -> bool:
+        address = info.data.get("api_listen")
+        if address is not None and not public and not is_loopback(address):
+            raise ValueError(
+                f"api_listen is {address}, which others can reach, and it speaks plain HTTP. "
+                "Listen on 127.0.0.1 and let a proxy with TLS reach it, or set api_public to true"
+            )
+        return public
+
+    @field_validator("api_hosts")
+    @classmethod
+    def _check_api_hosts(cls, hosts: list[str]) -> list[str]:
+        for host in hosts:
+            if not host or any(sign in host for sign in "/:*@ "):
+                raise ValueError(f"{host!r} is no name; write it without scheme, port and path")
+        return hosts
 
     @field_validator("tls_key")
     @classmethod

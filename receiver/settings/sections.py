@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from receiver.domain import optouts
+from receiver.domain import optouts, times
 from receiver.settings.fields import A_CENTURY_H, MANY, Secret, Section
 from receiver.settings.trust import PushKey, check_allowed, check_push_keys
 
@@ -36,6 +36,20 @@ class ApiKey(Section):
     name: str = Field(min_length=1, max_length=64)
     key: Secret
     scopes: list[Scope] = Field(min_length=1)
+    application: str | None = None
+    expires: str | None = None
+
+    @field_validator("expires")
+    @classmethod
+    def _check_expires(cls, text: str | None) -> str | None:
+        if text is not None and times.parse(text) is None:
+            raise ValueError("write an RFC 3339 time, for example 2030-01-31T00:00:00Z")
+        return text
+
+    @property
+    def expires_at(self) -> int | None:
+        """When it ends, microseconds; None: never."""
+        return None if self.expires is None else times.parse(self.expires)
 
 
 class JournalSettings(Section):

@@ -147,10 +147,14 @@ async def list_suppressions(
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
-async def list_changes(connection: AsyncConnection, number: str, page: Page) -> list[Row]:
+async def list_changes(
+    connection: AsyncConnection, number: str, page: Page, application: str | None = None
+) -> list[Row]:
     """Give a page of what was set and lifted by hand for a number, the latest first."""
     columns = suppression_changes.c
     conditions = [columns.number == number]
+    if application is not None:
+        conditions.append(columns.application == application)
     if page.before is not None:
         at, row_id = page.before
         conditions.append(or_(columns.at < at, (columns.at == at) & (columns.id < row_id)))

@@ -7,8 +7,8 @@ import os
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from receiver.datadir import DataDirectory, held
 from receiver.domain import rhythm, times
 from receiver.domain.durations import delivery_time_us
 from receiver.domain.entries import FALLBACK_ENTRY, SEND_API
+from receiver.domain.events import Trust
 from receiver.domain.messages import State
 from receiver.errors import JournalUnavailableError, SettingsError, StoreUnavailableError
 from receiver.journal import Commit, Entry, Journal, Settle
+from receiver.keyring import Ring
 from receiver.metrics import Metrics
 from receiver.pacing import give_way
 from receiver.policies import make_policy
@@ -32,13 +34,16 @@ from receiver.settings import DEFAULT_APPLICATION, Settings, split_address
 from receiver.store.projecting import QuarantineLimits
 from receiver.store.store import Store, lock_of
 from receiver.web.api import make_api
-from receiver.web.auth import Keys, make_key
-from receiver.web.callbacks import PREFIX, Address, Callbacks
+from receiver.web.auth import Key, Keys, make_key
+from receiver.web.callbacks import PREFIX, Address, Callbacks, address_of
 from receiver.web.endpoints import Health, Parts
 from receiver.web.gating import make_gates
+from receiver.web.guarding import Guard
 from receiver.web.http1 import Limits
 from receiver.web.peers import Networks
+from receiver.web.ringing import RingWatch
 from receiver.web.server import PrivateListener, PublicListener, bind
+from receiver.web.slowing import WrongKeys
 from receiver.web.tls import Certificate
 from receiver.web.watching import Watch
 
@@ -55,7 +60,8 @@ EXIT_UNTRUSTWORTHY_DISK = 74  # EX_IOERR of sysexits.h
 class Secrets:
     """The secrets in force, made where the settings name none."""
 
-    addresses: tuple[Address, ...]  # the first one is shown at the start
+    callback_token: str  # the first one; shown at the start
+    addresses: tuple[Address, ...]
     api_key: str
 
 
@@ -80,16 +86,16 @@ def make_secrets(settings: Settings, directory: DataDirectory) -> Secrets:
     addresses = []
     if settings.callback_token is not None:
         token = settings.callback_token.get_secret_value()
-        addresses.append(Address(token, DEFAULT_APPLICATION))
+        addresses.append((token, DEFAULT_APPLICATION))
     elif not settings.applications:
-        addresses.append(Address(directory.secret(TOKEN_FILE), DEFAULT_APPLICATION))
+        addresses.append((directory.secret(TOKEN_FILE), DEFAULT_APPLICATION))
     for application in settings.applications:
-        addresses += [Address(t.get_secret_value(), application.name) for t in application.tokens]
+        addresses += [(t.get_secret_value(), application.name) for t in application.tokens]
     if settings.api_key is not None:
         key = settings.api_key.get_secret_value()
     else:
         key = directory.secret(KEY_FILE)
-    return Secrets(tuple(addresses), key)
+    return Secrets(addresses[0][0], tuple(address_of(*one) for one in addresses), key)
 
 
 class Node:
@@ -135,10 +141,10 @@ class Node:
         self.public = Callbacks(secrets.addresses, self._submit, metrics, now, self.limits, gates)
         self._settling: set[asyncio.Task[None]] = set()
         applications = dict.fromkeys(address.application for address in secrets.addresses)
-        keys = [make_key("default", secrets.api_key, ["admin"])]
-        keys += [
-            make_key(key.name, key.key.get_secret_value(), key.scopes) for key in settings.api_keys
-        ]
+        self._keys = Keys(_fixed_keys(settings, secrets))
+        self._ring = RingWatch(
+            settings.data_dir, self._keys, partial(self._take_tokens, secrets.addresses), now
+        )
         silence = _silence_options(settings)
         self._watch = Watch(
             self._store,
@@ -153,7 +159,8 @@ class Node:
             policy=self._policy,
             reload_policy=self._reload_policy,
             language=settings.language,
-            keys=Keys(keys),
+            keys=self._keys,
+            wrong_keys=WrongKeys(settings.api_wrong_keys_per_minute),
             accept=self._accept,
             clock=now,
             applications=list(applications),
@@ -170,14 +177,22 @@ class Node:
             max_body_bytes=settings.api_max_body_bytes,
             metrics_need_key=settings.metrics_need_key,
         )
-        self.private = make_api(self._parts)
+        hosts = [*settings.api_hosts, split_address(settings.api_listen)[0]]
+        self.private = Guard(make_api(self._parts), hosts)
+        self._ring.look()
+        self._watching_keys: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start to project."""
         self._projecting = asyncio.create_task(self._projector.run(), name="projector")
+        self._watching_keys = asyncio.create_task(self._ring.run(), name="keys")
 
     async def stop(self) -> None:
         """Finish what was accepted, then close the files."""
+        if self._watching_keys is not None:
+            self._watching_keys.cancel()
+            await asyncio.gather(self._watching_keys, return_exceptions=True)
+            await self._ring.save_used()
         self._projector.stop()
         await self._reclassifier.stop(_LAST_SLICE_S)
         if self._projecting is not None:
@@ -194,6 +209,15 @@ class Node:
         self._policy = self._projector.policy = self._parts.policy = policy
         self._show_catalogue()
         return policy
+
+    def _take_tokens(self, fixed: Sequence[Address], ring: Ring) -> None:
+        """Take the callback tokens into use that stand beside those of the settings."""
+        retired = set(ring.retired)
+        addresses = [one for one in fixed if one.digest.hex() not in retired]
+        addresses += [
+            Address(bytes.fromhex(one.digest), one.application, Trust.TOKEN) for one in ring.tokens
+        ]
+        self.public.take_addresses(addresses)
 
     def _show_catalogue(self) -> None:
         catalogue = self._policy.catalogue
@@ -348,6 +372,14 @@ def _connections_that_fit(wanted: int) -> int:
     return max(1, allowed)
 
 
+def _fixed_keys(settings: Settings, secrets: Secrets) -> list[Key]:
+    keys = [make_key("default", secrets.api_key, ["admin"])]
+    for key in settings.api_keys:
+        made = make_key(key.name, key.key.get_secret_value(), key.scopes)
+        keys.append(replace(made, application=key.application, expires_at=key.expires_at))
+    return keys
+
+
 def _silence_options(settings: Settings) -> rhythm.Options:
     silence = settings.silence
     return rhythm.Options(
@@ -411,7 +443,7 @@ async def running(
         await private.start()
         await public.start()
         yield Running(
-            callback_url=public.url + PREFIX + secrets.addresses[0].token,
+            callback_url=public.url + PREFIX + secrets.callback_token,
             api_url=private.url,
             api_key=secrets.api_key,
             metrics=metrics,

@@ -26,7 +26,7 @@ class Attempts(Endpoints):
     async def attempts(self, request: Request) -> Response:
         """Give the chain that a message belongs to, its first attempt first."""
         query = Query(request)
-        application = query.text("application")
+        application = query.application()
         query.done()
         stored = await find_one(self._parts.store, request.path_params["sms_msg_id"], application)
         key = (stored.message.application, stored.message.sms_msg_id)

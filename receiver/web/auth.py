@@ -1,4 +1,4 @@
-"""API keys: who may read, write and administer."""
+"""API keys: who may read, write and administer, and of which application."""
 
 import hashlib
 import hmac
@@ -22,10 +22,16 @@ class Key:
     name: str
     digest: bytes
     scopes: frozenset[Scope]
+    application: str | None = None  # the only one that it may ask about; None: any
+    expires_at: int | None = None  # microseconds; None: never
 
     def may(self, scope: Scope) -> bool:
         """Tell whether the key has a scope."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    def is_over(self, now: int) -> bool:
+        """Tell whether its time is over."""
+        return self.expires_at is not None and now >= self.expires_at
 
 
 def make_key(name: str, key: str, scopes: Iterable[str]) -> Key:
@@ -37,7 +43,14 @@ class Keys:
     """The keys of the private API."""
 
     def __init__(self, keys: Iterable[Key]) -> None:
-        self._keys = tuple(keys)
+        """Keep keys that stay for as long as the process runs."""
+        self._fixed = tuple(keys)
+        self._keys = self._fixed
+        self.used: dict[str, int] = {}  # name -> when it was used last, microseconds
+
+    def beside(self, keys: Iterable[Key]) -> None:
+        """Put these keys beside the fixed ones, in the place of those that were there before."""
+        self._keys = (*self._fixed, *keys)
 
     def find(self, authorization: str | None) -> Key | None:
         """Give the key of an `Authorization: Bearer KEY` header, None when it is not valid."""

@@ -95,15 +95,17 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A callback token and whose it is."""
+    """A callback token by its digest, whose it is, and how far its pushes are believed."""
 
-    token: str
+    digest: bytes
     application: str
+    trust: Trust
 
-    @property
-    def trust(self) -> Trust:
-        """How far a push is believed that comes by this token."""
-        return Trust.TOKEN if len(self.token) >= HARD_TO_GUESS else Trust.OPEN
+
+def address_of(token: str, application: str) -> Address:
+    """Give the address that a token makes; the token is not kept."""
+    trust = Trust.TOKEN if len(token) >= HARD_TO_GUESS else Trust.OPEN
+    return Address(_digest(token), application, trust)
 
 
 class Callbacks:
@@ -127,23 +129,26 @@ class Callbacks:
         limits: Limits,
         gates: Gates,
     ) -> None:
-        # Looked up by digest: how long the search takes says nothing about a token.
-        self._addresses: Mapping[bytes, Address] = {
-            _digest(address.token): address for address in addresses
-        }
         self._submit = submit
         self._gates = gates
         self._clock = clock
         self._outcome = {pair: metrics.pushes.labels(*pair) for pair in _OUTCOMES}
-        self._last_push = {
-            address.application: metrics.last_push.labels(address.application)
-            for address in self._addresses.values()
-        }
+        self._metrics = metrics
+        self.take_addresses(addresses)
         self._items = metrics.push_items
         self._ack_seconds = metrics.ack_seconds
         self._troubles = {
             trouble: (outcome, refusal(problem, detail.format(limits)))
             for trouble, (outcome, problem, detail) in _TROUBLES.items()
+        }
+
+    def take_addresses(self, addresses: Iterable[Address]) -> None:
+        """Put these callback addresses in the place of those before."""
+        # Looked up by digest: how long the search takes says nothing about a token.
+        self._addresses: Mapping[bytes, Address] = {one.digest: one for one in addresses}
+        self._last_push = {
+            one.application: self._metrics.last_push.labels(one.application)
+            for one in self._addresses.values()
         }
 
     def open(self, exchange: Exchange) -> Answer | None:

@@ -8,7 +8,7 @@ from receiver.store.seen import SeenCode, find_seen_codes
 from receiver.web import docs, views
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, headers_of, json_answer, needs
-from receiver.web.requests import Query, bad
+from receiver.web.requests import Query, bad, check_unrestricted
 
 _SEEN = ("unknown", "unlisted")
 
@@ -30,6 +30,7 @@ class Codes(Endpoints):
         catalogue = self._parts.policy.catalogue
         answer: views.Json = {"version": catalogue.version}
         if seen is not None:
+            check_unrestricted(request)
             if (category, retry, origin) != (None, None, None):
                 raise bad("`seen` goes with `limit` and `lang` alone.")
             answer["codes"] = await self._seen(seen, limit)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
@@ -22,7 +22,8 @@ from receiver.store.store import Store
 from receiver.web import views
 from receiver.web.auth import Keys, Scope
 from receiver.web.problems import Problem
-from receiver.web.requests import ProblemError, bad, write_cursor
+from receiver.web.requests import ProblemError, bad, check_unrestricted, write_cursor
+from receiver.web.slowing import WrongKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Parts:
     reload_policy: Callable[[], Awaitable[Policy]]
     language: Language  # where a caller leaves the choice to us
     keys: Keys
+    wrong_keys: WrongKeys
     accept: Callable[[Entry], Awaitable[object]]
     clock: Callable[[], int]
     applications: Sequence[str]  # the first one is meant when a caller names none
@@ -72,29 +74,64 @@ class Endpoints:
         self._parts = parts
 
     def check_key(self, request: Request, scope: Scope) -> None:
-        """Refuse a request whose key does not have the scope."""
-        key = self._parts.keys.find(request.headers.get("authorization"))
+        """Refuse a request whose key does not have the scope; note whose key it is."""
+        parts = self._parts
+        now = parts.clock()
+        authorization = request.headers.get("authorization")
+        key = parts.keys.find(authorization)
         if key is None:
-            raise ProblemError(
-                Problem.UNAUTHORIZED,
-                "Send the header `Authorization: Bearer KEY` with a key of this receiver.",
-                {"www-authenticate": "Bearer"},
-            )
-        if not key.may(scope):
+            self._refuse_wrong(request, now, given=authorization is not None)
+        elif key.is_over(now):
+            parts.metrics.api_refused.labels("expired").inc()
+            raise _unauthorized("The key has expired; make another with `receiver key create`.")
+        elif not key.may(scope):
+            parts.metrics.api_refused.labels("scope").inc()
             raise ProblemError(Problem.FORBIDDEN, f"The key needs the scope `{scope.value}`.")
+        else:
+            parts.keys.used[key.name] = now
+            request.state.key = key
+
+    def _refuse_wrong(self, request: Request, now: int, *, given: bool) -> NoReturn:
+        """Refuse a request without a key, or with a wrong one; who tries many has to wait."""
+        parts = self._parts
+        peer = request.client.host if request.client else ""
+        wait_s = parts.wrong_keys.wait_s(peer, now) if given else 0
+        parts.metrics.api_refused.labels("slowed" if wait_s else "wrong_key").inc()
+        if wait_s:
+            raise ProblemError(
+                Problem.SLOWED,
+                "Too many wrong keys came from this address.",
+                {"retry-after": str(wait_s)},
+            )
+        raise _unauthorized(
+            "Send the header `Authorization: Bearer KEY` with a key of this receiver."
+        )
+
+
+def _unauthorized(detail: str) -> ProblemError:
+    return ProblemError(Problem.UNAUTHORIZED, detail, {"www-authenticate": "Bearer"})
 
 
 _Group = TypeVar("_Group", bound=Endpoints)
 _Endpoint = Callable[[_Group, Request], Awaitable[Response]]
 
 
-def needs(scope: Scope) -> Callable[[_Endpoint[_Group]], _Endpoint[_Group]]:
-    """Let an endpoint run only with a key that has the scope."""
+def needs(
+    scope: Scope, *, of_all: bool = False
+) -> Callable[[_Endpoint[_Group]], _Endpoint[_Group]]:
+    """Let an endpoint run only with a key that has the scope.
+
+    Args:
+        scope: what it takes.
+        of_all: it is about all applications, so that a key for a single one does not do.
+    """
 
     def decorate(endpoint: _Endpoint[_Group]) -> _Endpoint[_Group]:
         @wraps(endpoint)
         async def checked(self: _Group, request: Request) -> Response:
             self.check_key(request, scope)
+            if of_all:
+                check_unrestricted(request)
             return await endpoint(self, request)
 
         return checked

@@ -27,7 +27,7 @@ class Explaining(Endpoints):
     async def explain(self, request: Request) -> Response:
         """Say which report won and why, how the state follows, which row and rule decided."""
         query = Query(request)
-        application = query.text("application")
+        application = query.application()
         language = query.language(self._parts.language)
         query.done()
         stored = await find_one(self._parts.store, request.path_params["sms_msg_id"], application)

@@ -1,7 +1,7 @@
 """The endpoint that finds many messages at once, by id or by keys of the application's own."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +12,7 @@ from receiver.store import queries
 from receiver.web import views
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, check_storable, json_answer, needs
-from receiver.web.requests import Query, bad, read_body, read_json_object
+from receiver.web.requests import Query, bad, read_body, read_json_object, within
 
 MOST_KEYS = 1000  # of all kinds together
 MOST_OF_A_KEY = 100  # messages under one reference or extend
@@ -55,6 +55,7 @@ class Finding(Endpoints):
         language = query.language(self._parts.language)
         query.done()
         asked = _read(read_json_object(await read_body(request, self._parts.max_body_bytes)))
+        asked = replace(asked, application=within(request, asked.application))
         async with self._parts.store.reading() as connection:
             by_id = await queries.find_messages(connection, asked.ids or (), asked.application)
             found = {

@@ -21,7 +21,7 @@ class Lookups(Endpoints):
     async def message(self, request: Request) -> Response:
         """Give one message."""
         query = Query(request)
-        application = query.text("application")
+        application = query.application()
         language = query.language(self._parts.language)
         query.done()
         sms_msg_id = request.path_params["sms_msg_id"]
@@ -39,7 +39,7 @@ class Lookups(Endpoints):
             state=query.one_of("state", State, f"one of {', '.join(State)}"),
             code=query.text("code"),
             category=query.one_of("category", Category, f"one of {', '.join(Category)}"),
-            application=query.text("application"),
+            application=query.application(),
             extend=query.text("extend"),
             reference=query.text("reference"),
             registered=query.flag("registered"),
@@ -65,7 +65,7 @@ class Lookups(Endpoints):
         """List what could not be understood, newest first."""
         query = Query(request)
         wanted = queries.QuarantineFilter(
-            application=query.text("application"),
+            application=query.application(),
             kind=query.text("kind"),
             since=query.time("since"),
             until=query.time("until"),

@@ -1,5 +1,7 @@
 """The endpoints that tell whether numbers may be sent to."""
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,7 +21,7 @@ from receiver.web.recipient_requests import (
     recipient_json,
     word_json,
 )
-from receiver.web.requests import Query, read_body, read_json_object
+from receiver.web.requests import Query, read_body, read_json_object, within
 
 _RECENT = 20  # messages
 
@@ -32,7 +34,7 @@ class Recipients(Endpoints):
         """Tell whether a number may be sent to now, why not, until when, and what went there."""
         parts = self._parts
         query = Query(request)
-        channel, application = query.text("channel"), query.text("application")
+        channel, application = query.text("channel"), query.application()
         kind = query.one_of("kind", Kind, f"one of {', '.join(Kind)}")
         language = query.language(parts.language)
         query.done()
@@ -58,7 +60,9 @@ class Recipients(Endpoints):
             }
             for used in found.used
         ]
-        answer["words"] = [word_json(one, holds=one in holding) for one in found.said]
+        own = within(request, None)
+        said = [one for one in found.said if own is None or one.party.application in ("", own)]
+        answer["words"] = [word_json(one, holds=one in holding) for one in said]
         answer["messages"] = [_message_json(stored) for stored in recent]
         return json_answer(answer, language=language)
 
@@ -71,6 +75,8 @@ class Recipients(Endpoints):
         query.done()
         given = read_json_object(await read_body(request, parts.max_body_bytes))
         asked, inquiry = read_check(given, parts.applications, parts.policy.retry.kind)
+        only = within(request, inquiry.application or None)
+        inquiry = replace(inquiry, application=only or "")
         numbers = [normalise(number) or number for number in asked]
         async with parts.store.reading() as connection:
             found = await inquire(connection, numbers, inquiry, parts.policy.retry, parts.clock())

@@ -16,7 +16,7 @@ from receiver.web.requests import ProblemError, Query, bad, read_body, read_json
 class Reclassifying(Endpoints):
     """Begins, watches and stops a reclassification."""
 
-    @needs(Scope.ADMIN)
+    @needs(Scope.ADMIN, of_all=True)
     async def start(self, request: Request) -> Response:
         """Read the catalogue file anew and fold history again by it; goes on where one stopped."""
         parts = self._parts
@@ -37,13 +37,13 @@ class Reclassifying(Endpoints):
             raise ProblemError(Problem.BUSY, str(error)) from None
         return await self._progress(status=202)
 
-    @needs(Scope.READ)
+    @needs(Scope.READ, of_all=True)
     async def progress(self, request: Request) -> Response:
         """Tell how far the newest run has come."""
         Query(request).done()
         return await self._progress()
 
-    @needs(Scope.ADMIN)
+    @needs(Scope.ADMIN, of_all=True)
     async def stop(self, request: Request) -> Response:
         """Stop; the next start goes on from there."""
         Query(request).done()

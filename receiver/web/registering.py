@@ -12,7 +12,7 @@ from receiver.journal import Entry, Kind
 from receiver.web import views
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, json_answer, needs
-from receiver.web.requests import Query, bad, read_body
+from receiver.web.requests import Query, bad, read_body, within
 
 MOST_SHOWN = 100  # entries of each list in the answer
 
@@ -32,7 +32,7 @@ class Registering(Endpoints):
             registration = read_registration(body)
         except RegistrationError as error:
             raise bad(str(error)) from None
-        application = self._known_application(registration.application)
+        application = self._known_application(within(request, registration.application))
         shown = registration.rejected[:MOST_SHOWN]
         rejected = [{"index": r.index, "reason": r.reason} for r in shown]
         if rejected and not registration.sends:

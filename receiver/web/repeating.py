@@ -80,6 +80,5 @@ class Repeatable(Endpoints):
         if not key or len(key) > _LONGEST_KEY:
             raise bad(f"An Idempotency-Key has 1 to {_LONGEST_KEY} characters.")
         check_storable(key)
-        owner = self._parts.keys.find(request.headers.get("authorization"))
         what = hashlib.sha256(request.url.path.encode() + b"\0" + body).hexdigest()
-        return Asked(owner.name if owner else "", key, what)
+        return Asked(request.state.key.name, key, what)

@@ -66,6 +66,38 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
+def within(request: Request, application: str | None) -> str | None:
+    """Give the application that a request is about, as far as its key may ask.
+
+    Args:
+        request: one whose key was checked.
+        application: the one that it names; None: any.
+
+    Raises:
+        ProblemError: the key is for another one.
+    """
+    only: str | None = request.state.key.application
+    if only is None:
+        return application
+    if application not in (None, only):
+        raise ProblemError(
+            Problem.FORBIDDEN, "The key is for another application.", application=only
+        )
+    return only
+
+
+def check_unrestricted(request: Request) -> None:
+    """Refuse a key that is for a single application.
+
+    Raises:
+        ProblemError: it is.
+    """
+    if request.state.key.application is not None:
+        raise ProblemError(
+            Problem.FORBIDDEN, "This is about all applications; the key is for one of them."
+        )
+
+
 def read_json_object(body: bytes) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -85,6 +117,7 @@ class Query:
     """The query parameters of a request; `done` refuses those that nobody asked for."""
 
     def __init__(self, request: Request) -> None:
+        self._request = request
         self._parameters = request.query_params
         self._accept_language = ",".join(request.headers.getlist("accept-language"))
         self._asked: set[str] = set()
@@ -95,6 +128,14 @@ class Query:
         if len(given) > 1:
             raise bad(f"`{name}` stands twice.")
         return given[0] if given else None
+
+    def application(self) -> str | None:
+        """Give the application that is asked about, as far as the key may ask; None: any.
+
+        Raises:
+            ProblemError: the key is for another one.
+        """
+        return within(self._request, self.text("application"))
 
     def texts(self, name: str) -> list[str]:
         """Give a parameter that may stand several times; none of them may be empty."""

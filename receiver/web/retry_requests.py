@@ -115,14 +115,15 @@ def read_completion(given: Mapping[str, Any], stored: queries.StoredMessage) -> 
     return body, sends[0]
 
 
-async def find_item(connection: AsyncConnection, message_id: int) -> Item:
-    """Give an item.
+async def find_item(connection: AsyncConnection, message_id: int, request: Request) -> Item:
+    """Give an item that the request's key may see.
 
     Raises:
         ProblemError: there is none.
     """
     item = await leasing.find_item(connection, message_id)
-    if item is None:
+    only = request.state.key.application
+    if item is None or only not in (None, item.application):
         raise ProblemError(Problem.NOT_FOUND, "There is no such item in the retry queue.")
     return item
 

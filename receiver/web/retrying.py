@@ -1,5 +1,6 @@
 """The endpoints of the retry queue."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +18,7 @@ from receiver.store.queueing import ItemState
 from receiver.web.auth import Scope
 from receiver.web.endpoints import json_answer, needs
 from receiver.web.repeating import Repeatable, Reply
-from receiver.web.requests import Query, read_body, read_json_object, write_cursor
+from receiver.web.requests import Query, read_body, read_json_object, within, write_cursor
 from receiver.web.retry_requests import (
     LONGEST_DELAY_S,
     LONGEST_REASON,
@@ -48,7 +49,7 @@ class Retrying(Repeatable):
         query = Query(request)
         wanted = leasing.ItemFilter(
             state=query.one_of("state", ItemState, f"one of {', '.join(ItemState)}"),
-            application=query.text("application"),
+            application=query.application(),
             due_before=query.time("due_before"),
         )
         page = query.page(numbers=2)
@@ -78,6 +79,7 @@ class Retrying(Repeatable):
         query.done()
         body = await read_body(request, self._parts.max_body_bytes)
         order = read_order(read_json_object(body) if body else {})
+        order = replace(order, application=within(request, order.application))
         # What was acknowledged before this question is known before it is answered.
         await self._parts.caught_up()
 
@@ -102,7 +104,7 @@ class Retrying(Repeatable):
             again = await self.given_before(connection, request, body)
             if again is not None:
                 return respond(again)
-            item = await find_item(connection, message_id)
+            item = await find_item(connection, message_id, request)
             stored = (await queries.load_messages(connection, [message_id]))[message_id]
         registration, sent = read_completion(given, stored)
         # First of all it is registered: it was sent, whoever holds the lease now.
@@ -119,14 +121,20 @@ class Retrying(Repeatable):
         )
 
         async def work(connection: AsyncConnection, now: int) -> Reply:
-            return await self._finish(connection, message_id, lease, sent, now)
+            return await self._finish(connection, request, message_id, lease, sent, now)
 
         return respond(await self.once(request, body, work))
 
     async def _finish(
-        self, connection: AsyncConnection, message_id: int, lease: str, sent: Send, now: int
+        self,
+        connection: AsyncConnection,
+        request: Request,
+        message_id: int,
+        lease: str,
+        sent: Send,
+        now: int,
     ) -> Reply:
-        item = await find_item(connection, message_id)
+        item = await find_item(connection, message_id, request)
         stored = (await queries.load_messages(connection, [message_id]))[message_id]
         message = stored.message
         key = (item.application, message.sms_msg_id)
@@ -180,7 +188,7 @@ class Retrying(Repeatable):
         delay_s = read_whole(given, "delay_seconds", 0, 0, LONGEST_DELAY_S)
 
         async def work(connection: AsyncConnection, now: int) -> Reply:
-            item = await find_item(connection, message_id)
+            item = await find_item(connection, message_id, request)
             check_held(item, lease)
             due_at = max(item.due_at, now + delay_s * SECOND) if delay_s else item.due_at
             await leasing.put_back(connection, message_id, due_at, "released")
@@ -198,7 +206,7 @@ class Retrying(Repeatable):
         reason = read_text(given, "reason")[:LONGEST_REASON]
 
         async def work(connection: AsyncConnection, now: int) -> Reply:
-            check_held(await find_item(connection, message_id), lease)
+            check_held(await find_item(connection, message_id, request), lease)
             await leasing.end(connection, message_id, ItemState.ABANDONED, now, reason=reason)
             self._count("abandoned")
             return Reply(200, {"id": message_id, "state": "abandoned"})

@@ -16,7 +16,7 @@ from receiver.store import counting, rhythms
 from receiver.store.counting import Interval, Question, Silent, Waiting
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, json_answer, needs
-from receiver.web.requests import MOST_ON_A_PAGE, Query, bad
+from receiver.web.requests import MOST_ON_A_PAGE, Query, bad, within
 from receiver.web.watching import by_age, silent_since
 
 Json = dict[str, Any]
@@ -53,6 +53,11 @@ class Statistics(Endpoints):
         step = interval.us if interval else HOUR
         since, until = _period(query, self._parts.clock(), step)
         only = _filters(query)
+        for name in only.get("application", ()):
+            within(request, str(name))
+        own = within(request, None)
+        if own is not None:
+            only["application"] = [own]
         points = (until - since) // step if interval else 0
         limit = _limit(query, points, grouped=bool(by))
         query.done()
@@ -80,7 +85,7 @@ class Statistics(Endpoints):
     async def silence(self, request: Request) -> Response:
         """Tell what is pending and how old it is, and when reports were last heard."""
         query = Query(request)
-        application = query.text("application")
+        application = query.application()
         query.done()
         now, options = self._parts.clock(), self._parts.silence
         heard_until = await self._parts.heard_until()

@@ -25,7 +25,7 @@ from receiver.web.recipient_requests import (
     recipient_json,
     word_json,
 )
-from receiver.web.requests import ProblemError, Query, read_body, read_json_object
+from receiver.web.requests import ProblemError, Query, read_body, read_json_object, within
 
 
 class Suppressions(Endpoints):
@@ -41,7 +41,7 @@ class Suppressions(Endpoints):
             now=now,
             number=query.number("number"),
             channel=query.text("channel"),
-            application=query.text("application"),
+            application=query.application(),
             source=query.one_of("source", Source, f"one of {', '.join(Source)}"),
         )
         page = query.page()
@@ -66,13 +66,15 @@ class Suppressions(Endpoints):
     async def history(self, request: Request) -> Response:
         """List what was set and lifted by hand for a number, and what is said about it now."""
         query = Query(request)
+        application = query.application()
         page = query.page(numbers=2)
         query.done()
         number = number_in_path(request)
         now = self._parts.clock()
         async with self._parts.store.reading() as connection:
-            rows = await suppressing.list_changes(connection, number, page)
+            rows = await suppressing.list_changes(connection, number, page, application)
             said = (await suppressing.all_said(connection, [number])).get(number, [])
+        said = [one for one in said if application in (None, one.party.application)]
         beside = {"number": number, "words": [_word(one, said, now) for one in said]}
         places = [(row["at"], row["id"]) for row in rows]
         items = [_change_json(row) for row in rows]
@@ -87,12 +89,13 @@ class Suppressions(Endpoints):
         number, now = number_in_path(request), parts.clock()
         read = read_suppression if suppressed else read_lift
         wanted = read(given, parts.applications, now)
+        wanted = replace(wanted, application=within(request, wanted.application or None) or "")
         party = Party(number, wanted.channel, wanted.application)
         await parts.caught_up()
         async with parts.store.reading() as connection:
             said = (await suppressing.all_said(connection, [number])).get(number, [])
         said_at = max([now, *(one.word.decided_at + 1 for one in said)])
-        word = Said(party, _word_by_hand(self._key_name(request), wanted, said_at, suppressed))
+        word = Said(party, _word_by_hand(request.state.key.name, wanted, said_at, suppressed))
         if not suppressed:
             _check_lift(said, word, now)
         await parts.accept(
@@ -111,10 +114,6 @@ class Suppressions(Endpoints):
         async with parts.store.reading() as connection:
             found = await inquire(connection, [number], inquiry, parts.policy.retry, now)
         return json_answer(recipient_json(found[0], inquiry, language), language=language)
-
-    def _key_name(self, request: Request) -> str:
-        key = self._parts.keys.find(request.headers.get("authorization"))
-        return key.name if key else ""
 
     @staticmethod
     def _listed(row: Row, said: list[Said], now: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Uplinks(Endpoints):
     async def uplink(self, request: Request) -> Response:
         """Give one uplink."""
         query = Query(request)
-        application = query.text("application")
+        application = query.application()
         query.done()
         sms_msg_id = request.path_params["sms_msg_id"]
         check_storable(sms_msg_id)
@@ -52,7 +52,7 @@ class Uplinks(Endpoints):
         wanted = queries.UplinkFilter(
             sender=query.number("from"),
             to=query.text("to"),
-            application=query.text("application"),
+            application=query.application(),
             since=query.time("since"),
             until=query.time("until"),
         )

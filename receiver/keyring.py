@@ -1,0 +1,148 @@
+"""Keys and callback tokens made by the command line: a file of the data directory, digests only.
+
+Whoever reads the file learns no key. It is written whole, beside itself, and put in its place: a
+receiver that reads it meanwhile sees the old content or the new one.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from receiver.errors import DataDirectoryError
+
+RING_FILE = "keys.json"
+USED_FILE = "keys-used.json"
+_LOCK_FILE = "keys.lock"
+
+ScopeName = Literal["read", "write", "admin"]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RingKey(_Row):
+    """A key of the private API. Times are microseconds since the epoch."""
+
+    name: str
+    digest: str  # SHA-256 of the key, in hex: 256 random bits need no slow hash
+    scopes: tuple[ScopeName, ...]
+    application: str | None  # the only one that it may ask about
+    created_at: int
+    expires_at: int | None
+
+
+class RingToken(_Row):
+    """A callback token that stands beside those of the settings."""
+
+    application: str
+    digest: str
+    created_at: int
+
+
+class Ring(_Row):
+    """All that the file holds."""
+
+    keys: tuple[RingKey, ...] = ()
+    tokens: tuple[RingToken, ...] = ()
+    retired: tuple[str, ...] = ()  # digests of tokens that are no longer taken
+
+    def with_key(self, key: RingKey) -> Self:
+        """Add a key."""
+        return self.model_copy(update={"keys": (*self.keys, key)})
+
+    def without_key(self, name: str) -> Self:
+        """Take a key out."""
+        return self.model_copy(update={"keys": tuple(k for k in self.keys if k.name != name)})
+
+    def with_token(self, token: RingToken) -> Self:
+        """Add a callback token."""
+        return self.model_copy(update={"tokens": (*self.tokens, token)})
+
+    def without_tokens(self, digests: frozenset[str]) -> Self:
+        """Retire callback tokens, those of the settings too."""
+        kept = tuple(one for one in self.tokens if one.digest not in digests)
+        known = {one.digest for one in self.tokens}
+        retired = dict.fromkeys([*self.retired, *sorted(digests - known)])
+        return self.model_copy(update={"tokens": kept, "retired": tuple(retired)})
+
+
+def digest_of(secret: str) -> str:
+    """Give what is kept of a key or token."""
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
+
+
+def make_secret() -> str:
+    """Make 256 random bits that can stand in a URL and a header."""
+    return secrets.token_urlsafe(32)
+
+
+def read_ring(directory: Path) -> Ring:
+    """Read the file; an empty ring where there is none.
+
+    Raises:
+        DataDirectoryError: it cannot be read, or is none of ours.
+    """
+    file = directory / RING_FILE
+    try:
+        return Ring.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return Ring()
+    except ValidationError:
+        raise DataDirectoryError(
+            f"{file} is not what `receiver key` writes; put a copy of it back, or remove it to "
+            "begin with no keys of its own."
+        ) from None
+    except OSError as error:
+        raise DataDirectoryError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+@contextmanager
+def changing(directory: Path) -> Iterator[list[Ring]]:
+    """Change the file alone; the list's only element is what it holds, put another in its place.
+
+    Raises:
+        DataDirectoryError: it cannot be read or written.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(directory / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataDirectoryError(f"{directory} cannot be written: {error.strerror}.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        held = [read_ring(directory)]
+        yield held
+        write_whole(directory / RING_FILE, held[0].model_dump_json(indent=1).encode() + b"\n")
+    finally:
+        os.close(lock)
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Put content in the place of a file, mode 0600, durably.
+
+    Raises:
+        DataDirectoryError: it cannot be written; the old content stays.
+    """
+    beside = file.with_name(file.name + ".new")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as writing:
+            writing.write(content)
+            writing.flush()
+            os.fsync(writing.fileno())
+        beside.replace(file)
+        directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise DataDirectoryError(f"{file} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,101 @@
+"""What every request to the private listener passes: its host, its origin, and headers back.
+
+A browser that somebody lured to a page of his own may be made to talk to this listener, by a name
+that leads here (DNS rebinding) or by a form. It then tells that name as `Host`, or that page as
+`Origin`. A host that is an address cannot come about that way.
+"""
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from receiver.web.problems import MEDIA_TYPE, Problem, document
+
+_LOCAL = frozenset({"localhost"})
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_ADDED = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class Guard:
+    """Lets requests through that are meant for this listener."""
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+        """Guard an application.
+
+        Args:
+            app: what answers.
+            hosts: the names, without a port, by which it is asked besides addresses.
+        """
+        self._app = app
+        self._hosts = _LOCAL | {host.lower() for host in hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await _refuse(*refusal, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _ADDED.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope) -> tuple[Problem, str] | None:
+        told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        # Only programs speak HTTP/1.0 without a host.
+        if len(told) > 1 or not all(map(self._is_ours, told)):
+            return Problem.WRONG_HOST, (
+                "Ask by an address or `localhost`, or add the name to the setting `api_hosts`."
+            )
+        if scope["method"] in _READING:
+            return None
+        origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+        if all(self._is_ours(origin.partition("://")[2]) for origin in origins):
+            return None
+        return Problem.WRONG_ORIGIN, "A page of another host may not change anything here."
+
+    def _is_ours(self, authority: str) -> bool:
+        host = _without_port(authority.strip().lower())
+        return host in self._hosts or _is_address(host)
+
+
+async def _refuse(problem: Problem, detail: str, send: Send) -> None:
+    body = document(problem, detail)
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    start = {"type": "http.response.start", "status": problem.status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+def _without_port(authority: str) -> str:
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0]
+    return authority.partition(":")[0]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
