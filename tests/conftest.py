@@ -430,6 +430,6 @@ async def a_public_client(
 def _api_client(app: ASGIApp) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app, client=("192.0.2.7", 40_000)),
-        base_url="http://receiver.test",
+        base_url="http://localhost",
         headers={"authorization": f"Bearer {KEY}"},
     )
