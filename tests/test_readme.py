@@ -74,7 +74,7 @@ METRICS = sorted(Metrics("1.0").names())
 async def api_routes(directory: Path) -> set[str]:
     """Give the routes of the private API as `METHOD /path`."""
     async with a_node(directory) as served:
-        router: Any = served.node.private
+        router: Any = served.node.private.app
         routes = [route for route in router.routes if isinstance(route, Route)]
     return {
         f"{method} {re.sub(r':[a-z]+}', '}', route.path)}"

@@ -34,13 +34,13 @@ class Guard:
             app: what answers.
             hosts: the names, without a port, by which it is asked besides addresses.
         """
-        self._app = app
+        self.app = app
         self._hosts = _LOCAL | {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         refusal = self._refusal(scope)
         if refusal is not None:
@@ -54,7 +54,7 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        await self.app(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[Problem, str] | None:
         told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]

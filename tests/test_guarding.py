@@ -1,0 +1,91 @@
+"""The private listener answers to its own names only, and tells browsers to be careful."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import KEY, Served, a_node, check_problem
+
+HOSTS: list[Any] = [
+    pytest.param("localhost", 200, id="localhost"),
+    pytest.param("localhost:8081", 200, id="with a port"),
+    pytest.param("LOCALHOST", 200, id="in capitals"),
+    pytest.param("127.0.0.1:8081", 200, id="an address"),
+    pytest.param("10.1.2.3", 200, id="any address: no name leads here"),
+    pytest.param("[::1]:8081", 200, id="IPv6"),
+    pytest.param("sms.internal:443", 200, id="a name that is set"),
+    pytest.param("evil.example", 421, id="another name"),
+    pytest.param("localhost.evil.example", 421, id="a name that begins alike"),
+    pytest.param("127.0.0.1.evil.example", 421, id="an address that is none"),
+    pytest.param("", 421, id="empty"),
+    pytest.param("localhost@evil.example", 421, id="with a user"),
+]
+
+
+async def asked(served: Served, host: str, method: str = "GET", **headers: str) -> httpx.Response:
+    """Ask by a host."""
+    return await served.api.request(method, "/v1/messages", headers={"host": host, **headers})
+
+
+@pytest.mark.parametrize(("host", "status"), HOSTS)
+async def test_the_host_is_checked(tmp_path: Path, host: str, status: int) -> None:
+    """Names that a stranger's DNS may lead here are refused, with what to do."""
+    async with a_node(tmp_path, api_hosts=["sms.internal"]) as served:
+        answer = await asked(served, host)
+        assert answer.status_code == status
+        if status != 200:
+            assert "api_hosts" in check_problem(answer, 421)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "refused"),
+    [
+        pytest.param("http://localhost:8081", False, id="our own page"),
+        pytest.param("http://127.0.0.1:8081", False, id="by the address"),
+        pytest.param("https://evil.example", True, id="another page"),
+        pytest.param("null", True, id="a sandboxed page"),
+        pytest.param("", True, id="empty"),
+    ],
+)
+async def test_pages_of_others_change_nothing(tmp_path: Path, origin: str, refused: bool) -> None:
+    """A writing request that a page of another host makes is refused, a reading one is not."""
+    async with a_node(tmp_path) as served:
+        sent = {"sends": [{"sms_msg_id": "m"}]}
+        answer = await served.api.post("/v1/sends", json=sent, headers={"origin": origin})
+        assert answer.status_code == (403 if refused else 202), answer.text
+        assert (await asked(served, "localhost", origin=origin)).status_code == 200
+        assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/docs/codes", "/metrics", "/nothing"])
+async def test_answers_carry_the_usual_headers(tmp_path: Path, path: str) -> None:
+    """No sniffing, no frames, no referrer, no cache, no scripts but our own."""
+    async with a_node(tmp_path) as served:
+        headers = (await served.api.get(path)).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+# --- wrong keys ---------------------------------------------------------------------------------
+
+
+async def test_wrong_keys_are_slowed(tmp_path: Path) -> None:
+    """After some wrong keys their sender has to wait; the right key still opens."""
+    wrong = {"authorization": "Bearer no-key-of-ours"}
+    async with a_node(tmp_path, api_wrong_keys_per_minute=3) as served:
+        answers = [await served.api.get("/v1/messages", headers=wrong) for _ in range(5)]
+        assert [one.status_code for one in answers] == [401, 401, 401, 429, 429]
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+        right = {"authorization": f"Bearer {KEY}"}
+        assert (await served.api.get("/v1/messages", headers=right)).status_code == 200
+        # A request without any key tries none.
+        del served.api.headers["authorization"]
+        assert (await served.api.get("/v1/messages")).status_code == 401
+        metrics = (await served.api.get("/metrics")).text
+    assert 'receiver_api_refused_total{reason="wrong_key"} 4.0' in metrics
+    assert 'receiver_api_refused_total{reason="slowed"} 2.0' in metrics
