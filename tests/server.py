@@ -313,5 +313,11 @@ class Server:
         with closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
             return connection.execute(sql, values).fetchall()
 
+    def write(self, sql: str) -> None:
+        """Change the store's file, past the server."""
+        with closing(sqlite3.connect(self.store_file, timeout=10)) as connection:
+            connection.execute(sql)
+            connection.commit()
+
 
 MakeServer = Callable[..., Server]  # settings and the directory's name, both optional

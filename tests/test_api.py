@@ -555,6 +555,8 @@ ROUTES = [
     ("POST", "/v1/messages/lookup", "read"),
     ("GET", "/v1/uplinks", "read"),
     ("GET", "/v1/uplinks/u1", "read"),
+    ("GET", "/v1/export/messages", "read"),
+    ("GET", "/v1/export/uplinks?format=csv", "read"),
     ("GET", "/v1/suppressions", "read"),
     ("GET", "/v1/quarantine", "read"),
     ("GET", "/v1/codes", "read"),

@@ -14,6 +14,7 @@ from receiver.cli.commands import app
 from receiver.metrics import Metrics
 from receiver.settings import PREFIX, Settings
 from receiver.settings.retrying import KindsSettings
+from receiver.web.delimited import MESSAGES, UPLINKS, Columns
 from tests.conftest import ROOT, a_node
 from tests.readme_figures import with_sections
 
@@ -148,6 +149,13 @@ def test_every_metric_is_documented(name: str) -> None:
 async def test_every_route_is_documented(tmp_path: Path) -> None:
     """Each route of both listeners stands in the README as `METHOD /path`."""
     missing = (await api_routes(tmp_path) | PUBLIC_ROUTES) - set(code_spans())
+    assert missing == set()
+
+
+@pytest.mark.parametrize("columns", [MESSAGES, UPLINKS], ids=["messages", "uplinks"])
+def test_every_column_of_exports_is_documented(columns: Columns) -> None:
+    """Each column of CSV stands in the README, those of an answer by their last word."""
+    missing = {name.removeprefix("answers_") for name in columns} - set(code_spans())
     assert missing == set()
 
 

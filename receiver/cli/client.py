@@ -1,5 +1,7 @@
 """Asking a running receiver."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,6 +13,7 @@ from receiver.settings import Settings, split_address
 from receiver.web.app import KEY_FILE
 
 _TIMEOUT_S = 10.0
+_LONGEST_PAUSE_S = 120.0  # of a long answer: the receiver gives way to pushes
 Json = dict[str, Any]
 
 
@@ -76,10 +79,7 @@ class Client:
                 timeout=_TIMEOUT_S,
             )
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise NotAnsweredError(
-                f"No receiver answers at {self.url} ({type(error).__name__}). Start it with "
-                "`receiver serve`, or give its address by --api-url."
-            ) from None
+            raise self._absent(error) from None
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         if answer.is_error:
@@ -89,6 +89,45 @@ class Client:
         except ValueError:
             raise NotAnsweredError(f"What answers at {self.url} is no receiver.") from None
         return found
+
+    @contextmanager
+    def stream(
+        self, path: str, parameters: dict[str, str], media_type: str
+    ) -> Iterator[Iterator[bytes]]:
+        """Get a long answer piece by piece.
+
+        Raises:
+            NotAnsweredError: the receiver does not answer or refuses, or the answer broke off.
+        """
+        begun = False
+        try:
+            with httpx.stream(
+                "GET",
+                self.url + path,
+                params=parameters,
+                headers={"authorization": f"Bearer {self.key}"},
+                timeout=httpx.Timeout(_TIMEOUT_S, read=_LONGEST_PAUSE_S),
+            ) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise NotAnsweredError(f"The receiver refused: {detail_of(answer)}")
+                if not answer.headers.get("content-type", "").startswith(media_type):
+                    raise NotAnsweredError(f"What answers at {self.url} gives no {media_type}.")
+                begun = True
+                yield answer.iter_bytes()
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            if not begun:
+                raise self._absent(error) from None
+            raise NotAnsweredError(
+                f"The answer broke off ({type(error).__name__}), what came is not all of it. The "
+                "receiver's log says why; try again."
+            ) from None
+
+    def _absent(self, error: Exception) -> NotAnsweredError:
+        return NotAnsweredError(
+            f"No receiver answers at {self.url} ({type(error).__name__}). Start it with "
+            "`receiver serve`, or give its address by --api-url."
+        )
 
 
 def detail_of(answer: httpx.Response) -> str:

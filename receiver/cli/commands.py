@@ -12,6 +12,7 @@ from receiver import __version__, logs, settings
 from receiver.cli import (
     checking,
     demonstrating,
+    exporting,
     importing,
     keys,
     looking,
@@ -24,7 +25,7 @@ from receiver.cli import (
 )
 from receiver.cli import codes as codes_command
 from receiver.cli.client import Client
-from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang, Reveal
 from receiver.domain import times
 from receiver.domain.entries import Category, RetryClass
 from receiver.domain.languages import FALLBACK, Language, speaks
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(suppressing.app, name="suppressions")
 app.add_typer(keys.app, name="key")
+app.command("export")(exporting.export)
 
 
 class Seen(StrEnum):
@@ -244,6 +246,7 @@ def import_(
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
+    reveal: Reveal = False,
 ) -> None:
     """Register the sends of a file with a running receiver; to repeat it changes nothing."""
     zone = importing.read_zone(timezone)
@@ -254,6 +257,7 @@ def import_(
         patience_s=patience,
         ask=not yes and not as_json,
         rejects=rejects,
+        reveal=reveal,
     )
     client = None if dry_run else Client.of(settings.load(config), api_url, api_key)
     importing.import_file(order, client, as_json=as_json)
@@ -270,6 +274,7 @@ def retries(
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
+    reveal: Reveal = False,
 ) -> None:
     """Show what may be sent again, and when."""
     client = Client.of(settings.load(config), api_url, api_key)
@@ -279,6 +284,7 @@ def retries(
         application=application,
         limit=limit,
         as_json=as_json,
+        reveal=reveal,
     )
 
 
@@ -297,10 +303,11 @@ def lookup(
     ] = None,
     lang: Lang = None,
     as_json: AsJson = False,
+    reveal: Reveal = False,
 ) -> None:
-    """Ask a running receiver for a message by its id, or for the messages to a number."""
+    """Ask a running receiver for a message or an uplink by its id, or for those of a number."""
     loaded = settings.load(config)
-    question = looking.Question(what, application, limit, _language(lang, loaded))
+    question = looking.Question(what, application, limit, _language(lang, loaded), reveal)
     client = Client.of(loaded, api_url, api_key)
     (looking.explain if why else looking.lookup)(client, question, as_json=as_json)
 

@@ -50,6 +50,7 @@ class Order:
     patience_s: float
     ask: bool  # where a person can answer
     rejects: Path | None
+    reveal: bool = False  # numbers in full in the sample
 
 
 def read_columns(given: Iterable[str]) -> dict[str, str]:
@@ -108,7 +109,7 @@ def import_file(order: Order, client: Client | None, *, as_json: bool) -> None:
             head = list(islice(rows, SAMPLE))
         except ExportError as error:
             raise ImportFailedError(str(error)) from None
-        show_sample(order.file, order.how, export, head)
+        show_sample(order.file, order.how, export, head, reveal=order.reveal)
         tally = _Import(order, export).run(client, chain(head, rows))
     if as_json:
         document = summary(tally, order.file, export, dry_run=client is None)

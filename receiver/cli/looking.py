@@ -10,6 +10,7 @@ from rich.table import Table
 from receiver.cli.client import Client, Json
 from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.languages import Language
+from receiver.domain.privacy import hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,38 +21,74 @@ class Question:
     application: str | None
     limit: int  # messages of a number
     language: Language
+    reveal: bool = False  # numbers and codes in full
 
     def get(self, client: Client, last_word: str = "") -> Json | None:
         """Ask for the message with the id, or for something about it."""
         path = f"/v1/messages/{quote(self.what, safe='')}{last_word}"
-        return client.get(path, self._parameters())
+        found = client.get(path, {"lang": self.language.value, **self._narrowed()})
+        return found and self._shown(found, _OF_MESSAGES)
 
-    def get_many(self, client: Client) -> list[Json]:
+    def get_uplink(self, client: Client) -> Json | None:
+        """Ask for the uplink with the id."""
+        found = client.get(f"/v1/uplinks/{quote(self.what, safe='')}", self._narrowed())
+        return found and self._shown(found, _OF_UPLINKS)
+
+    def get_messages(self, client: Client) -> list[Json]:
         """Ask for the messages to the number."""
-        wanted = {"to": self.what, "limit": str(self.limit), **self._parameters()}
+        lang = self.language.value
+        wanted = {"to": self.what, "limit": str(self.limit), "lang": lang, **self._narrowed()}
         found: list[Json] = (client.get("/v1/messages", wanted) or {}).get("messages", [])
-        return found
+        return [self._shown(one, _OF_MESSAGES) for one in found]
 
-    def _parameters(self) -> dict[str, str]:
-        named = {} if self.application is None else {"application": self.application}
-        return {"lang": self.language.value, **named}
+    def get_uplinks(self, client: Client) -> list[Json]:
+        """Ask for the uplinks from the number."""
+        wanted = {"from": self.what, "limit": str(self.limit), **self._narrowed()}
+        found: list[Json] = (client.get("/v1/uplinks", wanted) or {}).get("uplinks", [])
+        return [self._shown(one, _OF_UPLINKS) for one in found]
+
+    def _narrowed(self) -> dict[str, str]:
+        return {} if self.application is None else {"application": self.application}
+
+    def _shown(self, found: Json, keys: "_Keys") -> Json:
+        shown: Json = found if self.reveal else hidden(found, keys.numbers, keys.texts)
+        return shown
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Where people stand in an answer."""
+
+    numbers: tuple[str, ...]
+    texts: tuple[str, ...] = ()
+
+
+_OF_MESSAGES = _Keys(("to",))
+_OF_UPLINKS = _Keys(("from",), ("body", "original_body"))
 
 
 def lookup(client: Client, question: Question, *, as_json: bool) -> None:
-    """Print the message with an id, or the messages to a number."""
+    """Print the message or uplink with an id, or the messages and uplinks of a number."""
     message = question.get(client)
-    if message is not None:
+    uplink = question.get_uplink(client) if message is None else None
+    found = message or uplink
+    if found is not None:
         if as_json:
-            typer.echo(json.dumps(message, ensure_ascii=False))
-        else:
+            typer.echo(json.dumps(found, ensure_ascii=False))
+        elif message is not None:
             _show_message(message)
+        else:
+            _show_uplink(found)
         return
-    messages = question.get_many(client)
+    messages = question.get_messages(client)
     if as_json:
         typer.echo(json.dumps(messages, ensure_ascii=False))
-    elif messages:
+    uplinks = [] if as_json else question.get_uplinks(client)
+    if messages and not as_json:
         _show_messages(messages)
-    if not messages:
+    if uplinks:
+        _show_uplinks(uplinks)
+    if not messages and not uplinks:
         typer.echo("No message has this id, and none went to this number.", err=True)
         raise typer.Exit(1)
 
@@ -114,6 +151,37 @@ def _show_messages(messages: list[Json]) -> None:
             verdict["action"],
             message["sent_at"] or "",
             verdict["suggestion"],
+        )
+        table.add_row(*map(plain, cells))
+    make_console().print(table)
+
+
+def _show_uplink(uplink: Json) -> None:
+    answers = uplink["answers"] or {}
+    facts = {
+        "uplink": uplink["sms_msg_id"],
+        "from": uplink["from"],
+        "to": uplink["to"],
+        "text": uplink["body"],
+        "means": uplink["intent"],
+        "written": uplink["created_at"],
+        "came": uplink["received_at"],
+        "answers": answers.get("sms_msg_id"),
+        "reference": answers.get("reference"),
+    }
+    make_console().print(facts_table(facts))
+
+
+def _show_uplinks(uplinks: list[Json]) -> None:
+    table = Table("uplink", "to", "text", "means", "came", "answers")
+    for uplink in uplinks:
+        cells = (
+            uplink["sms_msg_id"],
+            uplink["to"],
+            uplink["body"],
+            uplink["intent"] or "",
+            uplink["received_at"],
+            (uplink["answers"] or {}).get("sms_msg_id", ""),
         )
         table.add_row(*map(plain, cells))
     make_console().print(table)

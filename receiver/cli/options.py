@@ -25,3 +25,6 @@ ApiKey = Annotated[
 Lang = Annotated[
     str | None, typer.Option("--lang", help="en or zh; default: the setting `language`.")
 ]
+Reveal = Annotated[
+    bool, typer.Option("--reveal", help="Show phone numbers and codes in full, in JSON too.")
+]

@@ -6,7 +6,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_SHOWN_DIGITS = 4  # of a number, at its end
 _WIDTH_IN_A_FILE = 160  # columns; there is no terminal's edge to fold at
 
 
@@ -29,8 +28,3 @@ def plain(value: object) -> Text:
     """Show a value as it stands: strangers choose some, and none may drive the terminal."""
     shown = "".join("\ufffd" if unicodedata.category(c) == "Cc" else c for c in str(value))
     return Text(shown, overflow="fold")  # Chinese has no blanks to wrap at
-
-
-def masked(number: str | None) -> str:
-    """Show a phone number's end only."""
-    return "" if number is None else f"…{number[-_SHOWN_DIGITS:]}"

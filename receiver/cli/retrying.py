@@ -6,11 +6,18 @@ import typer
 from rich.table import Table
 
 from receiver.cli.client import Client, Json
-from receiver.cli.output import make_console, masked, plain
+from receiver.cli.output import make_console, plain
+from receiver.domain.privacy import hidden
 
 
 def show_retries(
-    client: Client, *, state: str | None, application: str | None, limit: int, as_json: bool
+    client: Client,
+    *,
+    state: str | None,
+    application: str | None,
+    limit: int,
+    as_json: bool,
+    reveal: bool,
 ) -> None:
     """Print the queue, what is due first at the top."""
     parameters = {"limit": str(limit)}
@@ -19,6 +26,8 @@ def show_retries(
     if application is not None:
         parameters["application"] = application
     found = client.get("/v1/retries", parameters) or {}
+    if not reveal:
+        found = hidden(found, ("to",))
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -42,7 +51,7 @@ def _table(rows: list[Json]) -> Table:
                     row["state"],
                     row["sms_msg_id"],
                     row["application"],
-                    masked(row["to"]),
+                    row["to"],
                     row["code"],
                     row["claims"],
                     row["reason"],

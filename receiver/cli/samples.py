@@ -16,7 +16,9 @@ _STATUS_LEFT_OUT = (
 )
 
 
-def show_sample(file: Path | None, how: How, export: Export, head: Sequence[Row]) -> None:
+def show_sample(
+    file: Path | None, how: How, export: Export, head: Sequence[Row], *, reveal: bool = False
+) -> None:
     """Show on standard error which columns are taken, and how the first rows are read."""
     console = make_console(stderr=True)
 
@@ -26,7 +28,7 @@ def show_sample(file: Path | None, how: How, export: Export, head: Sequence[Row]
     say(f"{file or 'standard input'}: {export.form}, {export.detail}")
     found = [row for row in head if isinstance(row, Found)]
     if found:
-        console.print(_table(export, found))
+        console.print(_table(export, found, reveal=reveal))
     for row in head:
         if isinstance(row, Fault):
             say(f"line {row.line}: {row.reason}")
@@ -39,10 +41,10 @@ def show_sample(file: Path | None, how: How, export: Export, head: Sequence[Row]
         say(f"Times without a zone are taken for {how.zone} (--timezone); shown here in UTC.")
 
 
-def _table(export: Export, found: Sequence[Found]) -> Table:
+def _table(export: Export, found: Sequence[Found], *, reveal: bool) -> Table:
     columns = export.columns
     used = {} if columns is None else {n: columns.header[i] for n, i in columns.used.items()}
-    shown = [_values(row) for row in found]
+    shown = [_values(row, reveal=reveal) for row in found]
     lines = [f"line {row.line}" for row in found]
     table = Table("field", "column", *lines) if used else Table("field", *lines)
     for name in COLUMN_NAMES:
@@ -54,9 +56,9 @@ def _table(export: Export, found: Sequence[Found]) -> Table:
     return table
 
 
-def _values(found: Found) -> dict[str, str]:
+def _values(found: Found, *, reveal: bool) -> dict[str, str]:
     values = {name: str(value) for name, value in entry_of(found.send).items()}
-    if "to" in values:
+    if "to" in values and not reveal:
         values["to"] = _mask(values["to"])
     return {"status": found.send.status, **values}
 

@@ -10,8 +10,9 @@ from rich.table import Table
 
 from receiver import settings
 from receiver.cli.client import Client, Json
-from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config
-from receiver.cli.output import facts_table, make_console, masked, plain
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal
+from receiver.cli.output import facts_table, make_console, plain
+from receiver.domain.privacy import hidden
 from receiver.domain.suppression import Source
 
 app = typer.Typer(no_args_is_help=True, help="List, set and lift whom not to send to.")
@@ -34,6 +35,7 @@ def list_(
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
+    reveal: Reveal = False,
 ) -> None:
     """List who is not to be sent to, the latest change first."""
     wanted = {
@@ -45,13 +47,12 @@ def list_(
         "limit": str(limit),
     }
     client = Client.of(settings.load(config), api_url, api_key)
-    found = client.get("/v1/suppressions", _given(wanted)) or {}
+    found = _shown(client.get("/v1/suppressions", _given(wanted)), reveal=reveal)
     if as_json:
         typer.echo(json.dumps(found))
         return
-    rows = [{**row, "number": masked(row["number"])} for row in found["suppressions"]]
     names = ("number", "channel", "application", "source", "reason", "since", "until", "holds")
-    make_console().print(_table(names, rows))
+    make_console().print(_table(names, found["suppressions"]))
 
 
 @app.command()
@@ -67,12 +68,13 @@ def add(
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
+    reveal: Reveal = False,
 ) -> None:
     """Suppress a number by hand."""
     wanted = {"reason": reason, "channel": channel, "application": application, "until": until}
     client = Client.of(settings.load(config), api_url, api_key)
     found = client.ask("PUT", _path(number), document=dict(_given(wanted)))
-    _show_standing(found or {}, as_json=as_json)
+    _show_standing(_shown(found, reveal=reveal), as_json=as_json)
 
 
 @app.command()
@@ -89,6 +91,7 @@ def lift(
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
+    reveal: Reveal = False,
 ) -> None:
     """Lift what keeps a number from being sent to."""
     wanted = {"reason": reason, "channel": channel, "application": application}
@@ -98,7 +101,7 @@ def lift(
     if found is None:
         typer.echo("Nothing keeps this number from being sent to.", err=True)
         raise typer.Exit(1)
-    _show_standing(found, as_json=as_json)
+    _show_standing(_shown(found, reveal=reveal), as_json=as_json)
 
 
 @app.command()
@@ -109,10 +112,12 @@ def history(
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
+    reveal: Reveal = False,
 ) -> None:
     """Show what was set and lifted by hand, and what is said about a number now."""
     client = Client.of(settings.load(config), api_url, api_key)
-    found = client.get(f"{_path(number)}/history", {"limit": str(limit)}) or {}
+    answer = client.get(f"{_path(number)}/history", {"limit": str(limit)})
+    found = _shown(answer, reveal=reveal)
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -127,6 +132,11 @@ def _path(number: str) -> str:
     return f"/v1/suppressions/{quote(number, safe='')}"
 
 
+def _shown(answer: Json | None, *, reveal: bool) -> Json:
+    found: Json = answer or {}
+    return found if reveal else hidden(found, ("number", "to"))
+
+
 def _given(wanted: dict[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in wanted.items() if value is not None}
 
@@ -136,7 +146,7 @@ def _show_standing(found: Json, *, as_json: bool) -> None:
         typer.echo(json.dumps(found))
         return
     facts = {
-        "number": masked(found["number"]),
+        "number": found["number"],
         "may be sent to": "yes" if found["may_send"] else "no",
         "why": "\n".join(why["text"] for why in found["why"]),
         "until": found["until"],

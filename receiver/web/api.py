@@ -17,6 +17,7 @@ from receiver.web.callbacks import RETRY_AFTER_S
 from receiver.web.codes import Codes
 from receiver.web.endpoints import Parts
 from receiver.web.explaining import Explaining
+from receiver.web.exporting import Exporting
 from receiver.web.finding import Finding
 from receiver.web.lookups import Lookups
 from receiver.web.problems import MEDIA_TYPE, Problem, document
@@ -66,7 +67,7 @@ def make_api(parts: Parts) -> Starlette:
     codes, reclassifying, process = Codes(parts), Reclassifying(parts), Process(parts)
     statistics, retrying, attempts = Statistics(parts), Retrying(parts), Attempts(parts)
     uplinks, suppressions = Uplinks(parts), Suppressions(parts)
-    recipients = Recipients(parts)
+    recipients, exporting = Recipients(parts), Exporting(parts)
     return Starlette(
         routes=[
             Route("/v1/sends", registering.register, methods=["POST"]),
@@ -88,6 +89,8 @@ def make_api(parts: Parts) -> Starlette:
             Route("/v1/stats/silence", statistics.silence, methods=["GET"]),
             Route("/v1/uplinks", uplinks.uplinks, methods=["GET"]),
             Route("/v1/uplinks/{sms_msg_id:opaque}", uplinks.uplink, methods=["GET"]),
+            Route("/v1/export/messages", exporting.messages, methods=["GET"]),
+            Route("/v1/export/uplinks", exporting.uplinks, methods=["GET"]),
             Route("/v1/suppressions", suppressions.suppressions, methods=["GET"]),
             _ByLastWord(
                 "/v1/suppressions/{number:opaque}/history", suppressions.history, methods=["GET"]

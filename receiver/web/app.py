@@ -124,9 +124,7 @@ class Node:
             ),
         )
         self._projecting: asyncio.Task[None] | None = None
-        self._reclassifier = Reclassifier(
-            self._store, clock=now, give_way=self._reclassifying_gives_way
-        )
+        self._reclassifier = Reclassifier(self._store, clock=now, give_way=self._history_gives_way)
         self.limits = Limits(
             max_body_bytes=settings.max_body_bytes,
             max_head_bytes=settings.max_head_bytes,
@@ -173,6 +171,7 @@ class Node:
             caught_up=self._caught_up,
             heard_until=self._heard_until,
             overdue_after_us=_projector_options(settings).overdue_after_us,
+            give_way=self._history_gives_way,
             answer_within_us=round(settings.uplinks.answer_within_hours * 3600 * times.SECOND),
             max_body_bytes=settings.api_max_body_bytes,
             metrics_need_key=settings.metrics_need_key,
@@ -227,7 +226,7 @@ class Node:
             [(one.category.value, one.code) for one in rows if one.origin != SEND_API],
         )
 
-    def _reclassifying_gives_way(self) -> int:
+    def _history_gives_way(self) -> int:
         """History can wait: pushes go first, and the projector, when it is behind."""
         behind = self._journal.last_position - self._projector.position
         usual = 1 if behind < _HARDLY_BEHIND_ROWS else _REST_WHEN_BEHIND

@@ -62,6 +62,7 @@ class Parts:
     caught_up: Callable[[], Awaitable[None]]  # returns when the store knows all that was heard
     heard_until: Callable[[], Awaitable[int]]  # up to when the store knows all that was heard
     overdue_after_us: int
+    give_way: Callable[[], int]  # how much time long work leaves to others for each unit taken
     answer_within_us: int  # how long after a message an uplink can answer it
     max_body_bytes: int
     metrics_need_key: bool
@@ -147,12 +148,16 @@ def check_storable(text: str) -> None:
 
 def json_answer(value: Any, status: int = 200, language: Language | None = None) -> Response:
     """Answer with JSON; `language` is that of its texts, if it was chosen."""
+    return Response(write_json(value), status, headers_of(language), media_type="application/json")
+
+
+def write_json(value: Any) -> bytes:
+    """Write a JSON document in one line."""
     # What came as a lone surrogate has no UTF-8 form; escaped it stays valid JSON.
     try:
-        body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
-        body = json.dumps(value, separators=(",", ":")).encode()
-    return Response(body, status, headers_of(language), media_type="application/json")
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def headers_of(language: Language | None) -> dict[str, str] | None:

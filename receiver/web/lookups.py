@@ -34,18 +34,7 @@ class Lookups(Endpoints):
     async def messages(self, request: Request) -> Response:
         """List messages, newest first."""
         query = Query(request)
-        wanted = queries.MessageFilter(
-            to=query.number("to"),
-            state=query.one_of("state", State, f"one of {', '.join(State)}"),
-            code=query.text("code"),
-            category=query.one_of("category", Category, f"one of {', '.join(Category)}"),
-            application=query.application(),
-            extend=query.text("extend"),
-            reference=query.text("reference"),
-            registered=query.flag("registered"),
-            since=query.time("since"),
-            until=query.time("until"),
-        )
+        wanted = read_filter(query)
         page = query.page(numbers=2)
         language = query.language(self._parts.language)
         query.done()
@@ -76,6 +65,22 @@ class Lookups(Endpoints):
             rows = await queries.list_quarantine(connection, wanted, page)
         items = [views.quarantine_json(row) for row in rows]
         return page_answer("quarantine", items, [(row["id"],) for row in rows], page)
+
+
+def read_filter(query: Query) -> queries.MessageFilter:
+    """Read which messages are wanted."""
+    return queries.MessageFilter(
+        to=query.number("to"),
+        state=query.one_of("state", State, f"one of {', '.join(State)}"),
+        code=query.text("code"),
+        category=query.one_of("category", Category, f"one of {', '.join(Category)}"),
+        application=query.application(),
+        extend=query.text("extend"),
+        reference=query.text("reference"),
+        registered=query.flag("registered"),
+        since=query.time("since"),
+        until=query.time("until"),
+    )
 
 
 async def find_one(store: Store, sms_msg_id: str, application: str | None) -> queries.StoredMessage:

@@ -12,7 +12,14 @@ from receiver.domain.times import to_rfc3339
 from receiver.pacing import Pacer
 from receiver.store import answering, queries
 from receiver.web.auth import Scope
-from receiver.web.endpoints import Endpoints, check_storable, json_answer, needs, page_answer
+from receiver.web.endpoints import (
+    Endpoints,
+    Parts,
+    check_storable,
+    json_answer,
+    needs,
+    page_answer,
+)
 from receiver.web.problems import Problem
 from receiver.web.requests import ProblemError, Query
 
@@ -34,7 +41,7 @@ class Uplinks(Endpoints):
         check_storable(sms_msg_id)
         async with self._parts.store.reading() as connection:
             rows = await queries.find_uplinks(connection, sms_msg_id, application)
-            found = await self._with_answers(connection, rows)
+            found = await with_answers(self._parts, connection, rows)
         if not found:
             raise ProblemError(Problem.NOT_FOUND, "No uplink with this id has come yet.")
         if len(found) > 1:
@@ -49,27 +56,33 @@ class Uplinks(Endpoints):
     async def uplinks(self, request: Request) -> Response:
         """List uplinks, newest first."""
         query = Query(request)
-        wanted = queries.UplinkFilter(
-            sender=query.number("from"),
-            to=query.text("to"),
-            application=query.application(),
-            since=query.time("since"),
-            until=query.time("until"),
-        )
+        wanted = read_filter(query)
         page = query.page()
         query.done()
         async with self._parts.store.reading() as connection:
             rows = await queries.list_uplinks(connection, wanted, page)
-            items = await self._with_answers(connection, rows)
+            items = await with_answers(self._parts, connection, rows)
         return page_answer("uplinks", items, [(row["id"],) for row in rows], page)
 
-    async def _with_answers(
-        self, connection: AsyncConnection, rows: Sequence[queries.Row]
-    ) -> list[Json]:
-        breathe = Pacer(_SLICE_S, lambda: 0).breathe
-        within_us = self._parts.answer_within_us
-        answers = await answering.find_answers(connection, rows, within_us, breathe)
-        return [_uplink_json(row, answer) for row, answer in zip(rows, answers, strict=True)]
+
+def read_filter(query: Query) -> queries.UplinkFilter:
+    """Read which uplinks are wanted."""
+    return queries.UplinkFilter(
+        sender=query.number("from"),
+        to=query.text("to"),
+        application=query.application(),
+        since=query.time("since"),
+        until=query.time("until"),
+    )
+
+
+async def with_answers(
+    parts: Parts, connection: AsyncConnection, rows: Sequence[queries.Row]
+) -> list[Json]:
+    """Write uplinks, each with the message that it answers."""
+    breathe = Pacer(_SLICE_S, lambda: 0).breathe
+    answers = await answering.find_answers(connection, rows, parts.answer_within_us, breathe)
+    return [_uplink_json(row, answer) for row, answer in zip(rows, answers, strict=True)]
 
 
 def _uplink_json(row: queries.Row, answer: Answer | None) -> Json:

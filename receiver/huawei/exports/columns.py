@@ -17,6 +17,7 @@ Numbered = tuple[int, Cells]  # where the row begins, and its cells
 
 ID = "sms_msg_id"
 STATUS = "status"
+SEND_STATUS = "send_status"  # in our own exports, where it stands beside what reports said
 COUNTRY = "country"
 
 # our name -> headers that say it, the surest first, as `_folded` writes them
@@ -34,7 +35,7 @@ _HEADERS: dict[str, tuple[str, ...]] = {
         "消息标识",
         "短信唯一标识",
     ),
-    STATUS: ("status",),
+    STATUS: ("status", "sendstatus"),
     "to": (
         "to",
         "originto",
@@ -243,7 +244,9 @@ def judge(columns: Columns, rows: Sequence[Cells], wanted: Mapping[str, str]) ->
     """
     for name, fits in ((STATUS, _are_of_responses), (COUNTRY, _are_country_codes)):
         index = columns.used.get(name)
-        if index is not None and name not in wanted:
+        if index is None or columns.header[index] == SEND_STATUS:
+            continue
+        if name not in wanted:
             values = {str(row[index]).strip(" '\t") for row in rows if index < len(row)}
             if not fits(columns.header, values - {"", "None"}):
                 columns = columns.without(name)

@@ -78,6 +78,10 @@ def _entry(document: Json, names: Mapping[str, tuple[str, ...]], how: How) -> Js
         entry["sent_at"] = sent_at if moment is None else times.to_rfc3339(moment)
     if how.international and isinstance(to, str):
         entry["to"] = with_plus(to)
+    if "verdict" in document:  # a message as the receiver itself shows it
+        status = document.get("code") if document.get("state") == "refused" else None
+        entry["status"] = None if status is None else response_status(str(status))
+        return entry
     # A report says what became of a message that was sent; its code is no refusal.
     if status is not None:
         entry["status"] = None if looks_like_report(document) else response_status(str(status))

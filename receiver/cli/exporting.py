@@ -1,0 +1,251 @@
+"""`receiver export`: messages or uplinks of a running receiver, written to a file."""
+
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+
+from receiver import settings
+from receiver.cli.client import Client
+from receiver.cli.options import ApiKey, ApiUrl, Config
+from receiver.domain.entries import Category
+from receiver.domain.messages import State
+from receiver.errors import ReceiverError
+
+_LINE_EVERY_S = 5.0
+_STANDARD_OUTPUT = "-"
+
+
+class What(StrEnum):
+    """What is exported."""
+
+    MESSAGES = "messages"
+    UPLINKS = "uplinks"
+
+
+class Form(StrEnum):
+    """How it is written."""
+
+    NDJSON = "ndjson"  # all that is known
+    CSV = "csv"  # for spreadsheets
+
+    @property
+    def media_type(self) -> str:
+        """As the receiver calls it."""
+        return {Form.NDJSON: "application/x-ndjson", Form.CSV: "text/csv"}[self]
+
+
+class NotWrittenError(ReceiverError):
+    """The file cannot be written."""
+
+
+def export(
+    what: Annotated[What, typer.Argument(help="What to export.")] = What.MESSAGES,
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file; - is standard output.")],
+    form: Annotated[
+        Form | None, typer.Option("--format", help="Default: csv for *.csv, else ndjson.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Sent (uplinks: arrived) at or after, for example 2026-01-31."),
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="... and before.")] = None,
+    application: Annotated[str | None, typer.Option(help="Only of this application.")] = None,
+    to: Annotated[str | None, typer.Option(help="Only to this number.")] = None,
+    sender: Annotated[
+        str | None, typer.Option("--from", help="Only uplinks from this number.")
+    ] = None,
+    state: Annotated[State | None, typer.Option(help="Only messages in this state.")] = None,
+    code: Annotated[str | None, typer.Option(help="... with this code.")] = None,
+    category: Annotated[Category | None, typer.Option(help="... of this category.")] = None,
+    extend: Annotated[str | None, typer.Option(help="... with this extend.")] = None,
+    reference: Annotated[str | None, typer.Option(help="... with this reference.")] = None,
+    registered: Annotated[
+        bool | None,
+        typer.Option("--registered/--orphans", help="... whose send is registered, or is not."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    config: Config = None,
+    lang: Annotated[
+        str | None, typer.Option("--lang", help="en or zh; default: the receiver's language.")
+    ] = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Write messages or uplinks to a file, phone numbers and texts in full."""
+    of_messages = {
+        "state": state,
+        "code": code,
+        "category": category,
+        "extend": extend,
+        "reference": reference,
+        "registered": None if registered is None else str(registered).lower(),
+        "lang": lang,
+    }
+    of_uplinks = {"from": sender}
+    own, others = of_messages, of_uplinks
+    if what is What.UPLINKS:
+        own, others = others, own
+    if any(value is not None for value in others.values()):
+        wrong = [f"--{name}" for name, value in others.items() if value is not None]
+        raise typer.BadParameter(f"{', '.join(wrong)}: not for {what.value}.")
+    wanted = {"since": since, "until": until, "application": application, "to": to, **own}
+    form = form or (Form.CSV if output.suffix.lower() == ".csv" else Form.NDJSON)
+    parameters = {name: str(value) for name, value in wanted.items() if value is not None}
+    client = Client.of(settings.load(config), api_url, api_key)
+    target = None if str(output) == _STANDARD_OUTPUT else output
+    counter = _Counter(form)
+    with (
+        _opened(target, force=force) as file,
+        client.stream(
+            f"/v1/export/{what.value}", {**parameters, "format": form.value}, form.media_type
+        ) as pieces,
+        _progress() as show,
+    ):
+        for piece in pieces:
+            file.write(piece)
+            counter.count(piece)
+            show(counter)
+    where = "" if target is None else f" to {target}"
+    typer.echo(f"{counter.records:,} {what.value} written{where}.", err=True)
+
+
+# --- the file -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(target: Path | None, *, force: bool) -> Iterator[BinaryIO]:
+    """Open what is written to; a file gets its name when all of it is on disk.
+
+    Raises:
+        NotWrittenError: it cannot be written, or exists.
+    """
+    try:
+        if target is None:
+            with _standard_output() as file:
+                yield file
+        else:
+            with _named_when_complete(target.resolve(), force=force) as file:
+                yield file
+    except OSError as error:
+        raise NotWrittenError(
+            f"{target or 'Standard output'} cannot be written: {error.strerror or error}."
+        ) from None
+
+
+@contextmanager
+def _standard_output() -> Iterator[BinaryIO]:
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Else the interpreter would try once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+@contextmanager
+def _named_when_complete(target: Path, *, force: bool) -> Iterator[BinaryIO]:
+    _check_free(target, force=force)
+    # Of mode 0600: there are phone numbers and texts in it.
+    descriptor, name = tempfile.mkstemp(".part", f".{target.name[:100]}.", target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        _check_free(target, force=force)
+        Path(name).replace(target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+
+
+def _check_free(target: Path, *, force: bool) -> None:
+    if target.exists() and not target.is_file():
+        raise NotWrittenError(f"{target} is no file; --output - writes to standard output.")
+    if target.exists() and not force:
+        raise NotWrittenError(f"{target} exists; --force overwrites it.")
+
+
+# --- progress -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Counter:
+    """What has come so far; a line end inside quotation marks ends no record of CSV."""
+
+    form: Form
+    records: int = 0
+    size: int = 0
+    _quoted: bool = False
+    _header: bool = True
+
+    def count(self, piece: bytes) -> None:
+        """Count a piece."""
+        self.size += len(piece)
+        if self.form is Form.NDJSON:
+            self.records += piece.count(b"\n")
+            return
+        *ended, rest = piece.split(b"\n")
+        for line in ended:
+            self._quoted ^= line.count(b'"') % 2 == 1
+            if not self._quoted:
+                self.records += not self._header
+                self._header = False
+        self._quoted ^= rest.count(b'"') % 2 == 1
+
+
+_Show = Callable[[_Counter], None]
+
+
+@contextmanager
+def _progress() -> Iterator[_Show]:
+    """Give what shows progress: a bar on a terminal, elsewhere a line every few seconds."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _line_printer(console)
+        return
+    columns = (
+        TextColumn("Exporting"),
+        BarColumn(),
+        TextColumn("{task.fields[records]:,} written"),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("", total=None, records=0)
+        yield lambda counter: bar.update(task, completed=counter.size, records=counter.records)
+
+
+def _line_printer(console: Console) -> _Show:
+    shown = time.monotonic()
+
+    def show(counter: _Counter) -> None:
+        nonlocal shown
+        if time.monotonic() - shown >= _LINE_EVERY_S:
+            shown = time.monotonic()
+            console.print(f"{counter.records:,} written", highlight=False)
+
+    return show

@@ -1,0 +1,195 @@
+"""The endpoints that give whole lists: page by page from the store, in constant memory."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
+
+from receiver.domain import times
+from receiver.domain.languages import Language
+from receiver.errors import StoreUnavailableError
+from receiver.pacing import Pacer
+from receiver.store import queries
+from receiver.web import delimited, lookups, uplinks, views
+from receiver.web.auth import Scope
+from receiver.web.endpoints import Endpoints, headers_of, needs, write_json
+from receiver.web.requests import Query
+
+_log = structlog.get_logger(__name__)
+
+_PAGE = 100  # items in one transaction, and in memory at once
+_SLICE_S = 0.003
+
+
+class Form(StrEnum):
+    """How an export is written."""
+
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+    @property
+    def media_type(self) -> str:
+        """Of the answer."""
+        if self is Form.NDJSON:
+            return "application/x-ndjson"
+        return "text/csv; charset=utf-8; header=present"
+
+
+class _Item(NamedTuple):
+    """A row of a list: where it stands, and what writes it as JSON."""
+
+    place: tuple[int, ...]
+    view: Callable[[], views.Json]
+
+
+_Read = Callable[[AsyncConnection, queries.Page], Awaitable[Sequence[_Item]]]
+
+
+class _Export(NamedTuple):
+    """What is asked for."""
+
+    name: str
+    form: Form
+    columns: delimited.Columns
+    read: _Read
+    language: Language | None = None
+
+
+class Exporting(Endpoints):
+    """Gives all that matches, in the order of the lists."""
+
+    @needs(Scope.READ)
+    async def messages(self, request: Request) -> Response:
+        """Give all messages that match."""
+        query = Query(request)
+        wanted, form = lookups.read_filter(query), _form(query)
+        language = query.language(self._parts.language)
+        query.done()
+
+        def item(stored: queries.StoredMessage) -> _Item:
+            return _Item(
+                stored.place, lambda: views.message_json(stored, self._parts.policy, language)
+            )
+
+        async def read(connection: AsyncConnection, page: queries.Page) -> Sequence[_Item]:
+            return [item(one) for one in await queries.list_messages(connection, wanted, page)]
+
+        export = _Export("messages", form, delimited.MESSAGES, read, language)
+        return await self._answer(request, export)
+
+    @needs(Scope.READ)
+    async def uplinks(self, request: Request) -> Response:
+        """Give all uplinks that match."""
+        query = Query(request)
+        wanted, form = uplinks.read_filter(query), _form(query)
+        query.done()
+
+        async def read(connection: AsyncConnection, page: queries.Page) -> Sequence[_Item]:
+            rows = await queries.list_uplinks(connection, wanted, page)
+            items = await uplinks.with_answers(self._parts, connection, rows)
+            return [
+                _Item((row["id"],), lambda one=one: one)  # type: ignore[misc]  # bound here and now
+                for row, one in zip(rows, items, strict=True)
+            ]
+
+        return await self._answer(request, _Export("uplinks", form, delimited.UPLINKS, read))
+
+    async def _answer(self, request: Request, export: _Export) -> Response:
+        # What goes wrong with the first page can still be said by a status.
+        first = await self._page(export.read)
+        moment = datetime.fromtimestamp(self._parts.clock() / times.SECOND, tz=UTC)
+        name = f"{export.name}-{moment:%Y%m%dT%H%M%SZ}.{export.form.value}"
+        headers = {
+            **(headers_of(export.language) or {}),
+            "content-disposition": f'attachment; filename="{name}"',
+            "content-type": export.form.media_type,
+            "cache-control": "no-store",
+        }
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        return _Streamed(request, self._write(export, first), headers)
+
+    async def _page(self, read: _Read, after: Sequence[_Item] = ()) -> Sequence[_Item]:
+        """Read the page after another one; the transaction is over when it is given."""
+        before = after[-1].place if after else None
+        async with self._parts.store.reading() as connection:
+            return await read(connection, queries.Page(_PAGE, before))
+
+    async def _write(self, export: _Export, page: Sequence[_Item]) -> AsyncIterator[bytes]:
+        pacer = Pacer(_SLICE_S, self._parts.give_way)
+        if export.form is Form.CSV:
+            yield delimited.header_line(export.columns).encode()
+        count = 0
+        while page:
+            lines = []
+            for item in page:
+                lines.append(_line(item.view(), export))
+                await pacer.breathe()
+            yield b"".join(lines)
+            count += len(page)
+            if len(page) < _PAGE:
+                break
+            page = await self._page(export.read, page)
+            await pacer.rest()
+        _log.info("exported", what=export.name, form=export.form.value, count=count)
+
+
+def _form(query: Query) -> Form:
+    return query.one_of("format", Form, "ndjson or csv") or Form.NDJSON
+
+
+# JSON lets these stand in texts, and some readers of lines take them for line ends.
+_LINE_ENDS = [(end.encode(), b"\\u%04x" % ord(end)) for end in "\x85\u2028\u2029"]
+
+
+def _line(item: views.Json, export: _Export) -> bytes:
+    if export.form is Form.CSV:
+        # A lone surrogate has no UTF-8 form.
+        return delimited.item_line(export.columns, item).encode(errors="replace")
+    line = write_json(item)
+    for end, escaped in _LINE_ENDS:
+        line = line.replace(end, escaped)
+    return line + b"\n"
+
+
+class _Streamed(Response):
+    """An answer of unknown length.
+
+    Where it cannot be brought to its end it breaks off: the last chunk never comes and the
+    connection is closed, so that nobody takes it for complete.
+    """
+
+    def __init__(
+        self, request: Request, pieces: AsyncIterator[bytes], headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(headers=headers)
+        del self.headers["content-length"]
+        self._request = request
+        self._pieces = pieces
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send the pieces while somebody takes them."""
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        try:
+            async for piece in self._pieces:
+                # A reading of the store is better brought to its end than cancelled.
+                if await self._request.is_disconnected():
+                    return
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except StoreUnavailableError as error:
+            _log.warning("an export broke off", reason=str(error))
+            return
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
