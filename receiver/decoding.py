@@ -30,6 +30,8 @@ def decode(row: Row) -> list[Event]:
                 return _decode_sends(row)
             case Kind.SUPPRESSION:
                 return [SetByHand(read_word(row.body, _received_at(row)))]
+            case Kind.FORGOTTEN:
+                return []
             case _:
                 return _decode_push(row)
     except (wire.UnusableError, RegistrationError) as error:

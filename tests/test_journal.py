@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from receiver.errors import DataDirectoryError, JournalUnavailableError
 from receiver.journal import FILE_NAME, Commit, Entry, Journal, Row
+from receiver.proof import files_below, find_in_files
 from tests.conftest import (
     NOW,
     a_journal,
@@ -482,3 +484,49 @@ def test_whatever_was_appended_reads_back_unchanged(groups: list[list[Entry]]) -
         found = asyncio.run(append_all(Path(directory)))
     expected = [one for group in groups for one in group]
     assert found == [Row(at, *one) for at, one in enumerate(expected, 1)]
+
+
+async def test_rows_are_replaced_in_their_places(tmp_path: Path) -> None:
+    """Kind, headers and body become others, positions go on, and the old bytes are gone."""
+    async with a_journal(tmp_path) as journal:
+        for body in (b"first secret", b"second", b"third secret"):
+            await journal.append(entry(body))
+        rows = await journal.read_after(0, rows=10, max_bytes=1000)
+        await journal.replace(
+            [row._replace(kind="other", body=b"gone") for row in rows if b"secret" in row.body]
+        )
+        assert await journal.empty_wal()
+        after = await journal.read_after(0, rows=10, max_bytes=1000)
+        assert [(row.position, row.kind, row.body) for row in after] == [
+            (1, "other", b"gone"),
+            (2, "status", b"second"),
+            (3, "other", b"gone"),
+        ]
+        assert not find_in_files(files_below(tmp_path), re.compile(b"secret"))
+        assert await journal.append(entry(b"fourth")) == 4
+    async with a_journal(tmp_path) as journal:
+        assert await journal.append(entry(b"fifth")) == 5
+
+
+async def test_a_journal_is_written_anew_while_it_is_used(tmp_path: Path) -> None:
+    """To compact it loses nothing, and appends go on behind it."""
+    async with a_journal(tmp_path) as journal:
+        for number in range(50):
+            await journal.append(entry(b"%d" % number))
+        appends = [asyncio.ensure_future(journal.append(entry(b"x"))) for _ in range(20)]
+        await journal.compact()
+        assert await asyncio.gather(*appends) == list(range(51, 71))
+        assert len(await journal.read_after(0, rows=100, max_bytes=10_000)) == 70
+
+
+async def test_rows_are_replaced_all_or_none(tmp_path: Path) -> None:
+    """What the disk does not take is refused, nothing is replaced, and the writer goes on."""
+    async with a_journal(tmp_path) as journal:
+        for body in (b"a", b"b"):
+            await journal.append(entry(body))
+        rows = await journal.read_after(0, rows=10, max_bytes=1000)
+        broken = [rows[0]._replace(body=b"x"), rows[1]._replace(body=None)]  # type: ignore[arg-type]
+        with pytest.raises(JournalUnavailableError):
+            await journal.replace(broken)
+        assert await journal.read_after(0, rows=10, max_bytes=1000) == rows
+        assert await journal.append(entry(b"c")) == 3

@@ -24,7 +24,10 @@ OF_NONE = {
     "GET /v1/codes", "GET /v1/codes/{code}", "GET /docs/codes", "GET /metrics", "GET /healthz",
     "GET /readyz",
 }  # fmt: skip
-OF_ALL = {"POST /v1/reclassify", "GET /v1/reclassify", "DELETE /v1/reclassify"}
+OF_ALL = {
+    "POST /v1/reclassify", "GET /v1/reclassify", "DELETE /v1/reclassify", "POST /v1/purge",
+    "GET /v1/purge", "POST /v1/forget",
+}  # fmt: skip
 
 
 def ago(seconds: float) -> str:
@@ -66,6 +69,8 @@ ASKED: dict[str, tuple[str, Any]] = {
     "POST /v1/messages/lookup": (
         "/v1/messages/lookup", {"ids": ["m"]}
     ),
+    "GET /v1/export/messages": ("/v1/export/messages?format=ndjson", None),
+    "GET /v1/export/uplinks": ("/v1/export/uplinks?format=csv", None),
     "GET /v1/retries": ("/v1/retries", None),
     "GET /v1/stats": (f"/v1/stats?by=application&since={ago(86_400)}", None),
     "GET /v1/stats/silence": ("/v1/stats/silence", None),

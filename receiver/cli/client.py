@@ -63,6 +63,7 @@ class Client:
         *,
         parameters: dict[str, str] | None = None,
         document: Json | None = None,
+        timeout_s: float = _TIMEOUT_S,
     ) -> Json | None:
         """Make a request; None when there is nothing there.
 
@@ -76,7 +77,7 @@ class Client:
                 params=parameters,
                 json=document,
                 headers={"authorization": f"Bearer {self.key}"},
-                timeout=_TIMEOUT_S,
+                timeout=timeout_s,
             )
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise self._absent(error) from None

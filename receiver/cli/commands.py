@@ -16,6 +16,7 @@ from receiver.cli import (
     importing,
     keys,
     looking,
+    privacy,
     reclassifying,
     retrying,
     serving,
@@ -206,6 +207,36 @@ def reclassify(
     reclassifying.reclassify(
         loaded, client, api_key=api_key, since=moment, dry_run=dry_run, as_json=as_json
     )
+
+
+@app.command()
+def purge(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a running receiver erase now what `retention` no longer lets it keep."""
+    client = Client.of(settings.load(config), api_url, api_key)
+    privacy.purge(client, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def forget(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="In any writing.")],
+    keep_suppression: Annotated[
+        bool,
+        typer.Option("--keep-suppression", help="Keep that the number is not to be sent to."),
+    ] = False,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a running receiver erase a person, and prove it."""
+    client = Client.of(settings.load(config), api_url, api_key)
+    privacy.forget(client, number, keep_suppression=keep_suppression, as_json=as_json)
 
 
 @app.command("import")

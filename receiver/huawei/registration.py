@@ -6,11 +6,12 @@ its Python SDK; or a list `sends` in our own words.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from receiver.domain import times
 from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
 from receiver.domain.texts import is_storable, storable
 from receiver.huawei.beside import LATER_FIELDS, Beside, Note, read_later
@@ -32,6 +33,7 @@ __all__ = [
     "Rejected",
     "read_registration",
     "read_send",
+    "write_registration",
 ]
 MOST_ENTRIES = 10_000  # a response of the platform has up to 1,000
 
@@ -147,6 +149,29 @@ def read_send(entry: Any) -> Send:
     send = _read_entry(entry, _NOTHING_IN_COMMON)
     later = read_later(send, entry, lambda name, value, read: read(name, value))
     return replace(send, **later) if later else send
+
+
+def write_registration(sends: Iterable[Send]) -> bytes:
+    """Write sends so that `read_registration` gives them again."""
+    entries = [
+        {
+            "sms_msg_id": send.sms_msg_id,
+            "status": send.status,
+            "to": send.to,
+            "from": send.sender,
+            "sent_at": None if send.sent_at is None else times.to_rfc3339(send.sent_at),
+            "total": send.total,
+            "country": send.country,
+            "extend": send.extend,
+            "reference": send.reference,
+            "template_id": send.template_id,
+            "text_length": send.text_length,
+            "retry_of": send.retry_of,
+        }
+        for send in sends
+    ]
+    given = [{name: one for name, one in entry.items() if one is not None} for entry in entries]
+    return json.dumps({"sends": given}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _read_entry(entry: Any, common: Mapping[str, Any]) -> Send:

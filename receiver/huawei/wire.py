@@ -108,9 +108,19 @@ def _unquote(text: str) -> str:
     return unquote(text.replace("+", " "), errors="surrogateescape")
 
 
+def load_json(body: bytes) -> Any:
+    """Read the JSON of a push; numbers that no float holds become texts.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = body.removeprefix(_BYTE_ORDER_MARK).decode()
+    return json.loads(text, parse_float=_finite, parse_constant=str)
+
+
 def _sift_json(body: bytes) -> Push:
     try:
-        document = json.loads(body.decode(), parse_float=_finite, parse_constant=str)
+        document = load_json(body)
     except UnicodeDecodeError:
         raise UnusableError("The JSON is not UTF-8.") from None
     except RecursionError:

@@ -10,6 +10,7 @@ class Kind:
     UNUSABLE = "unusable"  # a push that was refused with 400, kept for the quarantine
     SENDS = "sends"  # a registration
     SUPPRESSION = "suppression"  # set or lifted by hand
+    FORGOTTEN = "forgotten"  # what held only a person who was forgotten; the body is blank
 
 
 class Entry(NamedTuple):

@@ -13,6 +13,7 @@ from receiver.journal.process import WriterError, WriterProcess
 from receiver.journal.writer import COLUMNS, LAYOUT
 
 FILE_NAME = "journal.sqlite3"
+_ENDS = ("", "-wal", "-shm", "-journal")
 MOST_ROWS_A_COMMIT = 512  # 8 columns each: far below SQLite's 32,766 parameters
 
 
@@ -87,9 +88,17 @@ class JournalFile:
         """Write something that changes nothing, to learn whether the disk takes it."""
         await self._ask("try_writing")
 
-    async def checkpoint(self, *, empty_wal: bool) -> None:
-        """Copy the WAL into the file; to empty it, wait for whoever reads."""
-        await self._ask("checkpoint", "TRUNCATE" if empty_wal else "PASSIVE")
+    async def replace(self, rows: Sequence[Row]) -> None:
+        """Put another kind, headers and body in the place of those of rows, all or none."""
+        await self._ask("replace", [(r.kind, r.headers, r.body, r.position) for r in rows])
+
+    async def compact(self) -> None:
+        """Write the whole file anew, without what is left between its rows."""
+        await self._ask("compact")
+
+    async def checkpoint(self, *, empty_wal: bool) -> bool:
+        """Copy the WAL into the file, or empty it too; tell whether nobody hindered it."""
+        return bool(await self._ask("checkpoint", "TRUNCATE" if empty_wal else "PASSIVE"))
 
     async def _ask(self, name: str, *arguments: object) -> Any:
         if not self._process.alive:
@@ -153,6 +162,11 @@ class JournalFile:
             return self._path.stat().st_ino == self._inode
         except FileNotFoundError:
             return False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file, and those that SQLite puts beside it."""
+        return tuple(self._path.with_name(f"{self._path.name}{end}") for end in _ENDS)
 
     def wal_bytes(self) -> int:
         """Size of the write-ahead log."""

@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -318,6 +318,37 @@ class Journal:
                 return deleted
             await asyncio.sleep(0)
 
+    async def replace(self, rows: Sequence[Row]) -> None:
+        """Put another kind, headers and body in the place of those of rows; positions stay.
+
+        Raises:
+            JournalUnavailableError: it could not be written; nothing was replaced.
+        """
+        await self._upkeep(lambda: self._file.replace(rows))
+
+    async def empty_wal(self) -> bool:
+        """Copy the WAL into the file and cut it off; tell whether it is done.
+
+        Raises:
+            JournalUnavailableError: it could not be written.
+        """
+        return await self._upkeep(lambda: self._file.checkpoint(empty_wal=True))
+
+    async def compact(self) -> None:
+        """Write the whole file anew; appends wait for so long.
+
+        Raises:
+            JournalUnavailableError: it could not be written; all stays as it was.
+        """
+        await self._upkeep(self._file.compact)
+
+    async def _upkeep(self, ask: Callable[[], Coroutine[None, None, _T]]) -> _T:
+        try:
+            return await self._take_turn(ask)
+        except (WriterError, OSError) as error:
+            self._note_failure(error)
+            raise JournalUnavailableError("The journal could not be written.") from error
+
     async def begin_anew(self) -> None:
         """Take a new identity, so that every row counts as unread (after a restored backup)."""
         self.identity = await self._take_turn(self._file.renew_identity)
@@ -358,6 +389,11 @@ class Journal:
     def waiting(self) -> int:
         """How many entries wait for the disk now."""
         return len(self._waiting) + len(self._in_flight)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files it is made of, with those that SQLite puts beside."""
+        return self._file.files
 
     def total_bytes(self) -> int:
         """Size of the file and its write-ahead log."""

@@ -51,6 +51,7 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA wal_autocheckpoint = 0",  # the server says when, between two commits
+    "PRAGMA secure_delete = ON",  # what is deleted is overwritten by zeros
 )
 
 
@@ -97,12 +98,29 @@ class Writer:
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (_PROBE,))
         self._connection.execute("DELETE FROM meta WHERE name = 'probe'")
 
-    def checkpoint(self, mode: str) -> None:
-        """Copy the WAL into the file (PASSIVE), or empty it too (TRUNCATE)."""
+    def replace(self, rows: list[tuple[str, str, bytes, int]]) -> None:
+        """Put another kind, headers and body in the place of those of rows, all or none."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany(
+                "UPDATE journal SET kind = ?, headers = ?, body = ? WHERE position = ?", rows
+            )
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def compact(self) -> None:
+        """Write the whole file anew, without what is left between its rows."""
+        self._connection.execute("VACUUM")
+
+    def checkpoint(self, mode: str) -> bool:
+        """Copy the WAL into the file (PASSIVE), or empty it too (TRUNCATE); tell whether it did."""
         # Whoever reads may hold a checkpoint up, but never the commits behind it.
         self._connection.execute("PRAGMA busy_timeout = 0")
         try:
-            self._connection.execute(f"PRAGMA wal_checkpoint({mode})")
+            found = self._connection.execute(f"PRAGMA wal_checkpoint({mode})")
+            return bool(found.fetchone()[0] == 0)
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_S * 1000}")
 

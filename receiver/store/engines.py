@@ -27,6 +27,7 @@ _SYNC_DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"
 _CHECKPOINT_PAGES = 4000
 # What one transaction changes should fit: pages of a full cache are written before their time.
 _WRITER_CACHE_KIB = 8 * 1024
+_SECURE_DELETE = "secure_delete = ON"  # what is deleted is overwritten by zeros
 
 
 def sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
@@ -51,6 +52,7 @@ def sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
             "synchronous = NORMAL",
             f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
             f"cache_size = -{_WRITER_CACHE_KIB}",
+            _SECURE_DELETE,
         ]
     # A writer takes its lock at once: no statement in the middle can then find it taken.
     _begin_by_ourselves(engine.sync_engine, "BEGIN IMMEDIATE" if writing else "BEGIN", pragmas)
@@ -80,7 +82,8 @@ def migrate(url: URL) -> None:
         url.set(drivername=_SYNC_DRIVERS[backend]), poolclass=NullPool, hide_parameters=True
     )
     if backend == "sqlite":
-        _begin_by_ourselves(engine, "BEGIN IMMEDIATE")  # so that tables come all or not at all
+        # So that tables come all or not at all.
+        _begin_by_ourselves(engine, "BEGIN IMMEDIATE", [_SECURE_DELETE])
     try:
         upgrade(engine)
     except CommandError as error:

@@ -179,6 +179,37 @@ class Store:
                 done = await self._checkpoint("FULL", patience_s=BUSY_TIMEOUT_S)
         return done and self._is_in_place()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files it is made of, with those that SQLite puts beside; none on a server."""
+        if self._file is None:
+            return ()
+        return tuple(Path(f"{self._file}{end}") for end in ("", "-wal", "-shm", "-journal"))
+
+    async def empty_wal(self) -> bool:
+        """Copy the WAL into the file and cut it off; tell whether it is done.
+
+        Raises:
+            StoreUnavailableError: as when writing.
+        """
+        if self._file is None:
+            return True
+        async with self._turn:
+            with _translated():
+                return await self._checkpoint("TRUNCATE", patience_s=BUSY_TIMEOUT_S)
+
+    async def compact(self) -> None:
+        """Write the whole file anew, without what is left between its rows.
+
+        Raises:
+            StoreUnavailableError: as when writing.
+        """
+        if self._file is None:
+            return
+        async with self._turn:
+            with _translated():
+                await self._outside("VACUUM")
+
     async def settle(self) -> None:
         """Use a quiet moment: copy the WAL into the file and give memory back.
 
@@ -202,11 +233,14 @@ class Store:
         return bool(busy == 0 and in_log == moved)
 
     async def _pragma(self, pragma: str) -> Any:
-        """Run a pragma on the writing connection, outside any transaction."""
+        return await self._outside(f"PRAGMA {pragma}")
+
+    async def _outside(self, statement: str) -> Any:
+        """Run a statement on the writing connection, outside any transaction."""
         async with self._writer.connect() as connection:
             raw = await connection.get_raw_connection()
             driver: Any = raw.driver_connection
-            return await driver.execute_fetchall(f"PRAGMA {pragma}")
+            return await driver.execute_fetchall(statement)
 
     def _wal_bytes(self) -> int:
         try:

@@ -20,6 +20,7 @@ from receiver.web.explaining import Explaining
 from receiver.web.exporting import Exporting
 from receiver.web.finding import Finding
 from receiver.web.lookups import Lookups
+from receiver.web.privacy import Privacy
 from receiver.web.problems import MEDIA_TYPE, Problem, document
 from receiver.web.process import Process
 from receiver.web.recipients import Recipients
@@ -67,7 +68,7 @@ def make_api(parts: Parts) -> Starlette:
     codes, reclassifying, process = Codes(parts), Reclassifying(parts), Process(parts)
     statistics, retrying, attempts = Statistics(parts), Retrying(parts), Attempts(parts)
     uplinks, suppressions = Uplinks(parts), Suppressions(parts)
-    recipients, exporting = Recipients(parts), Exporting(parts)
+    recipients, exporting, privacy = Recipients(parts), Exporting(parts), Privacy(parts)
     return Starlette(
         routes=[
             Route("/v1/sends", registering.register, methods=["POST"]),
@@ -106,6 +107,9 @@ def make_api(parts: Parts) -> Starlette:
             Route("/v1/reclassify", reclassifying.start, methods=["POST"]),
             Route("/v1/reclassify", reclassifying.progress, methods=["GET"]),
             Route("/v1/reclassify", reclassifying.stop, methods=["DELETE"]),
+            Route("/v1/purge", privacy.purge, methods=["POST"]),
+            Route("/v1/purge", privacy.progress, methods=["GET"]),
+            Route("/v1/forget", privacy.forget, methods=["POST"]),
             Route("/metrics", process.metrics, methods=["GET"]),
             Route("/healthz", process.healthz, methods=["GET"]),
             Route("/readyz", process.readyz, methods=["GET"]),

@@ -22,6 +22,7 @@ from receiver.domain.entries import FALLBACK_ENTRY, SEND_API
 from receiver.domain.events import Trust
 from receiver.domain.messages import State
 from receiver.errors import JournalUnavailableError, SettingsError, StoreUnavailableError
+from receiver.forgetter import Forgetter
 from receiver.journal import Commit, Entry, Journal, Settle
 from receiver.keyring import Ring
 from receiver.metrics import Metrics
@@ -29,6 +30,7 @@ from receiver.pacing import give_way
 from receiver.policies import make_policy
 from receiver.projection import Changes, Policy
 from receiver.projector import Projector
+from receiver.purger import Purger, Retention
 from receiver.reclassifier import Reclassifier
 from receiver.settings import DEFAULT_APPLICATION, Settings, split_address
 from receiver.store.projecting import QuarantineLimits
@@ -125,6 +127,14 @@ class Node:
         )
         self._projecting: asyncio.Task[None] | None = None
         self._reclassifier = Reclassifier(self._store, clock=now, give_way=self._history_gives_way)
+        self._purger = Purger(
+            self._store,
+            _retention(settings),
+            every_s=settings.retention.purge_hours * 3600,
+            clock=now,
+            give_way=self._history_gives_way,
+            on_orphans_gone=metrics.orphans.dec,
+        )
         self.limits = Limits(
             max_body_bytes=settings.max_body_bytes,
             max_head_bytes=settings.max_head_bytes,
@@ -166,6 +176,15 @@ class Node:
             refresh_metrics=self._refresh_metrics,
             health=self._health,
             reclassifier=self._reclassifier,
+            purger=self._purger,
+            forgetter=Forgetter(
+                opened,
+                self._store,
+                settings.data_dir,
+                caught_up=self._caught_up,
+                give_way=self._history_gives_way,
+                on_orphans_gone=metrics.orphans.dec,
+            ),
             silence=silence,
             metrics=metrics,
             caught_up=self._caught_up,
@@ -185,6 +204,7 @@ class Node:
         """Start to project."""
         self._projecting = asyncio.create_task(self._projector.run(), name="projector")
         self._watching_keys = asyncio.create_task(self._ring.run(), name="keys")
+        self._purger.run_regularly()
 
     async def stop(self) -> None:
         """Finish what was accepted, then close the files."""
@@ -193,6 +213,7 @@ class Node:
             await asyncio.gather(self._watching_keys, return_exceptions=True)
             await self._ring.save_used()
         self._projector.stop()
+        await self._purger.stop(_LAST_SLICE_S)
         await self._reclassifier.stop(_LAST_SLICE_S)
         if self._projecting is not None:
             done, _ = await asyncio.wait({self._projecting}, timeout=_LAST_BATCH_S)
@@ -377,6 +398,17 @@ def _fixed_keys(settings: Settings, secrets: Secrets) -> list[Key]:
         made = make_key(key.name, key.key.get_secret_value(), key.scopes)
         keys.append(replace(made, application=key.application, expires_at=key.expires_at))
     return keys
+
+
+def _retention(settings: Settings) -> Retention:
+    retention = settings.retention
+    return Retention(
+        messages_days=retention.messages_days,
+        numbers_days=retention.numbers_days,
+        texts_days=retention.texts_days,
+        raw_days=retention.raw_days,
+        quarantine_days=retention.quarantine_days,
+    )
 
 
 def _silence_options(settings: Settings) -> rhythm.Options:

@@ -13,9 +13,11 @@ from starlette.responses import Response
 from receiver.domain import rhythm
 from receiver.domain.languages import Language
 from receiver.domain.texts import is_storable
+from receiver.forgetter import Forgetter
 from receiver.journal import Entry
 from receiver.metrics import Metrics
 from receiver.projection import Policy
+from receiver.purger import Purger
 from receiver.reclassifier import Reclassifier
 from receiver.store import queries
 from receiver.store.store import Store
@@ -57,6 +59,8 @@ class Parts:
     refresh_metrics: Callable[[], Awaitable[None]]
     health: Callable[[], Awaitable[Health]]
     reclassifier: Reclassifier
+    purger: Purger
+    forgetter: Forgetter
     silence: rhythm.Options
     metrics: Metrics
     caught_up: Callable[[], Awaitable[None]]  # returns when the store knows all that was heard

@@ -1,0 +1,257 @@
+"""Forgetting a person: out of every table and out of the journal, and the proof of it.
+
+The store comes first, then the journal, then the files. Ended in the middle it can be asked for
+again: what is gone already is not missed.
+"""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from receiver.domain.writings import Writings
+from receiver.errors import ReceiverError, StoreUnavailableError
+from receiver.journal import Journal, Row
+from receiver.pacing import Pacer
+from receiver.proof import files_below, find_in_files
+from receiver.scrubbing import Person, as_written, may_be_about, scrub
+from receiver.store import erasing
+from receiver.store.projecting import take_turn
+from receiver.store.schema import messages, uplinks
+from receiver.store.store import Store
+
+_SLICE_S = 0.003
+_JOURNAL_ROWS = 500
+_JOURNAL_BYTES = 1024 * 1024
+_ROWS_AT_ONCE = 50  # about others, in one transaction
+_MOST_PASSES = 5  # what comes while one runs is found by the next
+_TRIES = 30  # to cut off a WAL that somebody reads
+_PAUSE_S = 0.1
+_COMPACTED_JOURNAL_BYTES = 256 * 1024 * 1024  # about two seconds
+
+
+class AnotherForgettingError(ReceiverError):
+    """Somebody else is being forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was erased, and where the number still is."""
+
+    erased: dict[str, int]  # rows by table; `journal`: rows of it; `covered`: rows about others
+    found_in_files: list[str]  # names of files; of a store on a server nothing is known
+    searched_files: int
+    store_searched: bool
+
+
+class Forgetter:
+    """Forgets one person at a time."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: Store,
+        directory: Path,
+        *,
+        caught_up: Callable[[], Awaitable[None]],
+        give_way: Callable[[], int],
+        on_orphans_gone: Callable[[int], None],
+    ) -> None:
+        """Make one.
+
+        Args:
+            journal: of the same node as the store.
+            store: as above.
+            directory: the data directory; all its files are searched.
+            caught_up: returns when the store has all that the journal has.
+            give_way: how much time is left to others for each unit taken.
+            on_orphans_gone: told how many messages without a send went.
+        """
+        self._journal = journal
+        self._store = store
+        self._directory = directory
+        self._caught_up = caught_up
+        self._give_way = give_way
+        self._on_orphans_gone = on_orphans_gone
+        self._turn = asyncio.Lock()
+
+    async def forget(self, number: str, *, keep_suppression: bool) -> Forgotten:
+        """Forget a person.
+
+        Args:
+            number: as E.164.
+            keep_suppression: what keeps the number from being sent to stays.
+
+        Raises:
+            AnotherForgettingError: one is going on.
+            JournalUnavailableError: the journal cannot be written; ask again.
+            StoreUnavailableError: the same of the store.
+            ValueError: it is no number that can be dialled.
+        """
+        writings = Writings(number)
+        if self._turn.locked():
+            raise AnotherForgettingError("Another number is being forgotten; ask again.")
+        async with self._turn:
+            return await self._forget(writings, keep_suppression=keep_suppression)
+
+    async def _forget(self, writings: Writings, *, keep_suppression: bool) -> Forgotten:
+        pacer = Pacer(_SLICE_S, self._give_way)
+        erased: Counter[str] = Counter()
+        ids: set[erasing.Key] = set()
+        searched = 0  # position of the journal
+        for _ in range(_MOST_PASSES):
+            await self._caught_up()
+            upto = self._journal.last_position
+            found = await self._find(writings, pacer, keep_suppression=keep_suppression)
+            erased += await self._erase(found, pacer)
+            new_ids, ids = found.ids - ids, ids | found.ids
+            person = Person(writings, ids, keeps_suppression=keep_suppression)
+            if not await self._store.make_durable():
+                raise StoreUnavailableError("The store could not be made durable; ask again.")
+            # An id that was not known before may stand in rows that were searched before.
+            scrubbed = await self._scrub(0 if new_ids else searched, upto, person, pacer)
+            erased["journal"] += scrubbed
+            searched = upto
+            if found.is_empty and not scrubbed:
+                break
+        return await self._prove(writings, erased, keep_suppression=keep_suppression)
+
+    # --- the store --------------------------------------------------------------------------
+
+    async def _find(
+        self, writings: Writings, pacer: Pacer, *, keep_suppression: bool
+    ) -> erasing.Found:
+        found = erasing.Found()
+        async with self._store.reading() as connection:
+            await erasing.find_by_number(
+                connection, writings.number, found, keep_suppression=keep_suppression
+            )
+            found.answers = await erasing.find_answers(connection, writings)
+        for table, stretch in erasing.tables(keep_suppression=keep_suppression):
+            async with self._store.reading() as connection:
+                last = await erasing.last_id(connection, table)
+            for after in range(0, last, stretch):
+                async with self._store.reading() as connection:
+                    rows = await erasing.look_through(
+                        connection, table, after, after + stretch, writings
+                    )
+                erasing.take(found, table, rows, writings)
+                await pacer.rest()
+        async with self._store.reading() as connection:
+            await erasing.complete(connection, found)
+        found.covered = [
+            one
+            for one in found.covered
+            if not (one[0] is messages and one[1] in found.messages)
+            and not (one[0] is uplinks and one[1] in found.rows.get(uplinks, ()))
+        ]
+        return found
+
+    async def _erase(self, found: erasing.Found, pacer: Pacer) -> Counter[str]:
+        erased: Counter[str] = Counter()
+        for some in erasing.pieces(sorted(found.messages)):
+            async with self._store.writing() as connection:
+                await take_turn(connection)
+                erased += await erasing.delete_messages(connection, some)
+            await pacer.rest()
+        self._on_orphans_gone(erased.pop("orphans", 0))
+        for table, ids in found.rows.items():
+            for some in erasing.pieces(sorted(ids)):
+                async with self._store.writing() as connection:
+                    await take_turn(connection)
+                    erased[table.name] += await erasing.delete_rows(connection, table, some)
+                await pacer.rest()
+        covered, found.covered = found.covered, []
+        answers, found.answers = found.answers, []
+        for start in range(0, max(len(covered), len(answers)), _ROWS_AT_ONCE):
+            end = start + _ROWS_AT_ONCE
+            some_rows = erasing.Found(covered=covered[start:end], answers=answers[start:end])
+            async with self._store.writing() as connection:
+                await take_turn(connection)
+                erased += await erasing.cover(connection, some_rows)
+            await pacer.rest()
+        found.covered, found.answers = covered, answers
+        return erased
+
+    # --- the journal ------------------------------------------------------------------------
+
+    async def _scrub(self, after: int, upto: int, person: Person, pacer: Pacer) -> int:
+        """Rewrite the rows up to a position that the store has; give how many."""
+        written = as_written(person.ids)
+        count, position = 0, after
+        while position < upto:
+            rows = await self._journal.read_after(
+                position, rows=_JOURNAL_ROWS, max_bytes=_JOURNAL_BYTES
+            )
+            if not rows:
+                break
+            position = rows[-1].position
+            changed: list[Row] = []
+            for row in rows:
+                if row.position > upto:
+                    break
+                if may_be_about(row, person, written):
+                    scrubbed = scrub(row, person)
+                    changed += [scrubbed] if scrubbed else []
+                await pacer.breathe()
+            if changed:
+                await self._journal.replace(changed)
+                count += len(changed)
+            await pacer.rest()
+        return count
+
+    # --- the proof --------------------------------------------------------------------------
+
+    async def _prove(
+        self, writings: Writings, erased: Counter[str], *, keep_suppression: bool
+    ) -> Forgotten:
+        await self._empty_wals()
+        files, found = await self._search(writings)
+        if found and not keep_suppression:
+            # Copies of rows that SQLite moved within its pages lie between the rows of today.
+            await self._compact({path.name for path in found})
+            await self._empty_wals()
+            files, found = await self._search(writings)
+        return Forgotten(
+            erased={name: count for name, count in sorted(erased.items()) if count},
+            found_in_files=[self._name(path) for path in found],
+            searched_files=len(files),
+            store_searched=bool(self._store.files),
+        )
+
+    async def _compact(self, names: set[str]) -> None:
+        if any(path.name in names for path in self._store.files):
+            await self._store.compact()
+        journal = self._journal.files
+        small = self._journal.total_bytes() <= _COMPACTED_JOURNAL_BYTES
+        if small and any(path.name in names for path in journal):
+            await self._journal.compact()
+
+    async def _empty_wals(self) -> None:
+        for empty in (self._store.empty_wal, self._journal.empty_wal):
+            for _ in range(_TRIES):
+                if await empty():
+                    break
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                raise StoreUnavailableError(
+                    "Somebody reads the files without an end, so that what is deleted cannot be "
+                    "taken from them; ask again for the proof."
+                )
+
+    async def _search(self, writings: Writings) -> tuple[list[Path], list[Path]]:
+        """Give the files, and those of them that hold the number."""
+        below = await asyncio.to_thread(files_below, self._directory)
+        files = sorted({*(path.absolute() for path in below), *self._store.files})
+        given_up = threading.Event()  # an end of the process must not wait for the thread
+        try:
+            found = await asyncio.to_thread(find_in_files, files, writings.digits, given_up.is_set)
+        finally:
+            given_up.set()
+        return files, found
+
+    def _name(self, path: Path) -> str:
+        base = self._directory.absolute()
+        return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)

@@ -1,0 +1,175 @@
+"""Journal rows without one person: what is his goes, all that is about others stays."""
+
+import json
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+from receiver.domain.events import Send
+from receiver.domain.writings import Writings
+from receiver.huawei import wire
+from receiver.huawei.registration import RegistrationError, read_registration, write_registration
+from receiver.journal import Kind, Row
+
+Key = tuple[str, str]  # application, smsMsgId
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom to forget: by the number, and by the ids of messages and uplinks that were his."""
+
+    writings: Writings
+    ids: Collection[Key] = field(default_factory=frozenset)
+    keeps_suppression: bool = False  # what was set by hand stays in the journal too
+
+
+# Digits may stand escaped, though hardly anybody writes them so; a look into the body then tells.
+_ESCAPED = re.compile(rb"%3[0-9]|\\u(?:003|[fF][fF]1)[0-9]")
+_IDS = re.compile(rb'smsMsgId(?:"\s*:\s*"|=)([^"&]+)|sms_msg_id"\s*:\s*"([^"]+)')
+
+
+def as_written(ids: Iterable[Key]) -> set[bytes]:
+    """Give ids as they stand in bodies."""
+    plain = {sms_msg_id for _, sms_msg_id in ids}
+    escaped = {quote(sms_msg_id, safe="") for sms_msg_id in plain}
+    return {one.encode(errors="surrogateescape") for one in plain | escaped}
+
+
+def may_be_about(row: Row, person: Person, written: Collection[bytes]) -> bool:
+    """Tell cheaply whether a row may have to be changed.
+
+    Args:
+        row: of the journal.
+        person: whom to forget.
+        written: his ids, as they stand in bodies.
+    """
+    if row.kind == Kind.FORGOTTEN or (row.kind == Kind.SUPPRESSION and person.keeps_suppression):
+        return False
+    if person.writings.in_bytes(row.body) or person.writings.in_text(row.headers):
+        return True
+    if written and any((a or b) in written for a, b in _IDS.findall(row.body)):
+        return True
+    return _ESCAPED.search(row.body) is not None
+
+
+def scrub(row: Row, person: Person) -> Row | None:
+    """Give a row without the person, of the same size where it can be; None: it may stay.
+
+    The row must be in the store: what cannot be written without the person is blanked.
+    """
+    body = _scrub_body(row, person)
+    headers = person.writings.cover(row.headers)
+    if body is None or person.writings.in_bytes(body):
+        # Of the same size, so that SQLite writes it in its place and moves no other row.
+        size = max(0, len(row.body) + len(row.kind) - len(Kind.FORGOTTEN))
+        return row._replace(kind=Kind.FORGOTTEN, headers=headers, body=b" " * size)
+    if body == row.body and headers == row.headers:
+        return None
+    return row._replace(headers=headers, body=body)
+
+
+def _scrub_body(row: Row, person: Person) -> bytes | None:
+    """Give the body without the person; None when nothing is left of it."""
+    try:
+        match row.kind:
+            case Kind.SENDS:
+                return _scrub_sends(row, person)
+            case Kind.SUPPRESSION:
+                return None if person.writings.in_bytes(row.body) else row.body
+            case Kind.UNUSABLE:
+                return _scrub_unread(row, person)
+            case _:
+                return _scrub_push(row, person)
+    except (wire.UnusableError, RegistrationError, ValueError, RecursionError):
+        return _scrub_unread(row, person)
+
+
+def _scrub_unread(row: Row, person: Person) -> bytes | None:
+    """Blank what nobody can read and what holds the number; it was never acknowledged."""
+    return None if person.writings.in_unread(row.body) else row.body
+
+
+def _scrub_sends(row: Row, person: Person) -> bytes | None:
+    sends = read_registration(row.body).sends
+    kept = [
+        _covered(send, person.writings)
+        for send in sends
+        if not (_is_theirs(row, send.sms_msg_id, person) or person.writings.is_it(send.to))
+    ]
+    if kept == sends and not person.writings.in_bytes(row.body):
+        return row.body
+    return _padded(write_registration(kept), row.body) if kept else None
+
+
+def _covered(send: Send, writings: Writings) -> Send:
+    return replace(
+        send,
+        reference=_cover(send.reference, writings),
+        extend=_cover(send.extend, writings),
+        template_id=_cover(send.template_id, writings),
+        sender=_cover(send.sender, writings),
+        retry_of=_cover(send.retry_of, writings),
+    )
+
+
+def _cover(text: str | None, writings: Writings) -> str | None:
+    return None if text is None else writings.cover(text)
+
+
+def _scrub_push(row: Row, person: Person) -> bytes | None:
+    push = wire.sift(row.body)
+    if push.kind is wire.Kind.BATCH:
+        return _scrub_batch(row, person)
+    (item,) = push.items
+    if _is_his(row, item, person):
+        return None
+    if not person.writings.in_value(item):
+        return row.body
+    covered = person.writings.cover_bytes(row.body)
+    if not person.writings.in_value(wire.sift(covered).items):
+        return covered
+    fields = parse_qsl(row.body.decode(errors="surrogateescape"), keep_blank_values=True)
+    written = urlencode([(name, person.writings.cover(value)) for name, value in fields])
+    return written.encode(errors="surrogateescape")
+
+
+def _scrub_batch(row: Row, person: Person) -> bytes | None:
+    document = wire.load_json(row.body)
+    items = document["statusReportList"]
+    kept = [
+        person.writings.cover_value(item)
+        for item in items
+        if not (isinstance(item, dict) and _is_his(row, item, person))
+    ]
+    if kept == items and not person.writings.in_bytes(row.body):
+        return row.body
+    if not kept:
+        return None
+    beside = {name: value for name, value in document.items() if name != "statusReportList"}
+    whole = {**person.writings.cover_value(beside), "statusReportList": kept}
+    return _padded(_dump(whole), row.body)
+
+
+def _is_his(row: Row, item: dict[str, Any], person: Person) -> bool:
+    """Tell whether a push's item is about a message to the person, or an uplink of his."""
+    if _is_theirs(row, str(item.get("smsMsgId")), person):
+        return True
+    return any(person.writings.is_it(str(item[name])) for name in ("to", "from") if name in item)
+
+
+def _is_theirs(row: Row, sms_msg_id: str, person: Person) -> bool:
+    return (row.application, sms_msg_id) in person.ids or person.writings.in_text(sms_msg_id)
+
+
+def _dump(value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _padded(body: bytes, was: bytes) -> bytes:
+    """Give JSON of the former size, blanks behind it."""
+    return body.ljust(len(was))
