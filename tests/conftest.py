@@ -35,8 +35,9 @@ from receiver.settings import Settings
 from receiver.store.schema import metadata
 from receiver.store.store import Store, default_url
 from receiver.web import http1
-from receiver.web.app import Node, make_secrets
+from receiver.web.node import Node
 from receiver.web.problems import MEDIA_TYPE
+from receiver.web.secrets import make_secrets
 from tests.server import NO_CERTIFICATES
 
 ROOT = Path(__file__).parents[1]

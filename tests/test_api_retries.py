@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from receiver.domain import times
-from receiver.web.app import now
+from receiver.web.secrets import now
 from tests.conftest import Served, a_node, check_problem, form
 
 CHANNEL = "1069000000000012"

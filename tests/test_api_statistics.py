@@ -13,7 +13,7 @@ from receiver.errors import StoreUnavailableError
 from receiver.metrics import Metrics
 from receiver.store.schema import rhythms
 from receiver.store.store import FILE_NAME, Store
-from receiver.web.app import now
+from receiver.web.secrets import now
 from receiver.web.watching import Watch
 from tests.conftest import (
     NOW,

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from receiver.web.app import now
+from receiver.web.secrets import now
 from tests.conftest import TOKEN, Served, a_node, check_problem, form
 from tests.signer import NEXT_PAIR, PAIR, sign
 

@@ -11,7 +11,7 @@ import pytest
 from starlette.routing import Route
 
 from receiver.domain import times
-from receiver.web.app import now
+from receiver.web.secrets import now
 from tests.conftest import Served, a_node, form
 
 SHOP_KEY, BANK_KEY = "shop-key-0123456789abcdef", "bank-key-0123456789abcdef"

@@ -18,9 +18,9 @@ from receiver.domain.times import SECOND, to_rfc3339
 from receiver.errors import SettingsError
 from receiver.keyring import Ring, RingKey, RingToken
 from receiver.settings import DEFAULT_APPLICATION, Settings
-from receiver.web.app import TOKEN_FILE
 from receiver.web.auth import Scope
 from receiver.web.callbacks import PREFIX
+from receiver.web.secrets import TOKEN_FILE
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -26,7 +26,7 @@ from receiver.reclassification import MOST_EXAMPLES
 from receiver.reclassifier import Phase, Reclassifier, rehearse
 from receiver.settings import Settings
 from receiver.store.store import Store, check_url, lock_of
-from receiver.web.app import now
+from receiver.web.secrets import now
 from receiver.web.views import run_json
 
 _LOOK_EVERY_S = 0.3

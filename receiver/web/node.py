@@ -1,0 +1,268 @@
+"""One running receiver: its parts, put together, and how they start and end."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+
+from receiver import projector
+from receiver.domain import times
+from receiver.domain.events import Trust
+from receiver.errors import JournalUnavailableError, StoreUnavailableError
+from receiver.forgetter import Forgetter
+from receiver.journal import Entry, Journal, Settle
+from receiver.keyring import Ring
+from receiver.metrics import Metrics
+from receiver.pacing import give_way
+from receiver.policies import make_policy
+from receiver.projection import Changes, Policy
+from receiver.projector import Projector
+from receiver.purger import Purger
+from receiver.reclassifier import Reclassifier
+from receiver.settings import Settings, split_address
+from receiver.store.store import Store
+from receiver.web.api import make_api
+from receiver.web.auth import Keys
+from receiver.web.callbacks import Address, Callbacks
+from receiver.web.endpoints import Health, Parts
+from receiver.web.gating import make_gates
+from receiver.web.guarding import Guard
+from receiver.web.http1 import Limits
+from receiver.web.options import (
+    connections_that_fit,
+    fixed_keys,
+    projector_options,
+    retention_of,
+    silence_options,
+)
+from receiver.web.peers import Networks
+from receiver.web.ringing import RingWatch
+from receiver.web.secrets import Secrets, now
+from receiver.web.slowing import WrongKeys
+from receiver.web.tallying import count_changes, show_catalogue
+from receiver.web.watching import Watch
+
+_log = structlog.get_logger(__name__)
+
+
+# Of `shutdown_seconds`, what is kept for the parts behind the listeners.
+LAST_BATCH_S = 1.5
+_LAST_SLICE_S = 0.5
+_PING_S = 2.0
+_CATCH_UP_S = 5.0
+_HARDLY_BEHIND_ROWS = 500
+_REST_WHEN_BEHIND = 5
+
+
+class Node:
+    """The parts of one running receiver."""
+
+    def __init__(
+        self, settings: Settings, secrets: Secrets, opened: Journal, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._journal = opened
+        self._store = Store(settings.effective_store_url)
+        self._policy = make_policy(settings)
+        show_catalogue(metrics, self._policy.catalogue)
+        self._projector = Projector(
+            opened,
+            self._store,
+            self._policy,
+            clock=now,
+            options=projector_options(settings),
+            observers=projector.Observers(
+                on_changes=self._count,
+                on_orphans=metrics.orphans.set,
+                on_overdue=metrics.overdue.inc,
+                on_failure=metrics.projector_failures.inc,
+            ),
+        )
+        self._projecting: asyncio.Task[None] | None = None
+        self._reclassifier = Reclassifier(self._store, clock=now, give_way=self._history_gives_way)
+        self._purger = Purger(
+            self._store,
+            retention_of(settings),
+            every_s=settings.retention.purge_hours * 3600,
+            clock=now,
+            give_way=self._history_gives_way,
+            on_orphans_gone=metrics.orphans.dec,
+        )
+        self.limits = Limits(
+            max_body_bytes=settings.max_body_bytes,
+            max_head_bytes=settings.max_head_bytes,
+            request_s=settings.request_seconds,
+            idle_s=settings.idle_seconds,
+            max_headers=settings.max_headers,
+            max_connections=connections_that_fit(settings.max_connections),
+            max_connections_per_peer=settings.max_connections_per_peer,
+            exempt_peers=Networks(settings.trusted_proxies),
+        )
+        gates = make_gates(settings, metrics, now)
+        self.public = Callbacks(secrets.addresses, self._submit, metrics, now, self.limits, gates)
+        self._settling: set[asyncio.Task[None]] = set()
+        applications = dict.fromkeys(address.application for address in secrets.addresses)
+        self._keys = Keys(fixed_keys(settings, secrets))
+        self._ring = RingWatch(
+            settings.data_dir, self._keys, partial(self._take_tokens, secrets.addresses), now
+        )
+        silence = silence_options(settings)
+        self._watch = Watch(
+            self._store,
+            metrics,
+            list(applications),
+            silence,
+            clock=now,
+            heard_until=self._heard_until,
+        )
+        self._parts = Parts(
+            store=self._store,
+            policy=self._policy,
+            reload_policy=self._reload_policy,
+            language=settings.language,
+            keys=self._keys,
+            wrong_keys=WrongKeys(settings.api_wrong_keys_per_minute),
+            accept=self._accept,
+            clock=now,
+            applications=list(applications),
+            registry=metrics.registry,
+            refresh_metrics=self._refresh_metrics,
+            health=self._health,
+            reclassifier=self._reclassifier,
+            purger=self._purger,
+            forgetter=Forgetter(
+                opened,
+                self._store,
+                settings.data_dir,
+                caught_up=self._caught_up,
+                give_way=self._history_gives_way,
+                on_orphans_gone=metrics.orphans.dec,
+            ),
+            silence=silence,
+            metrics=metrics,
+            caught_up=self._caught_up,
+            heard_until=self._heard_until,
+            overdue_after_us=projector_options(settings).overdue_after_us,
+            give_way=self._history_gives_way,
+            answer_within_us=round(settings.uplinks.answer_within_hours * 3600 * times.SECOND),
+            max_body_bytes=settings.api_max_body_bytes,
+            metrics_need_key=settings.metrics_need_key,
+        )
+        hosts = [*settings.api_hosts, split_address(settings.api_listen)[0]]
+        self.private = Guard(make_api(self._parts), hosts)
+        self._ring.look()
+        self._watching_keys: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start to project."""
+        self._projecting = asyncio.create_task(self._projector.run(), name="projector")
+        self._watching_keys = asyncio.create_task(self._ring.run(), name="keys")
+        self._purger.run_regularly()
+
+    async def stop(self) -> None:
+        """Finish what was accepted, then close the files."""
+        if self._watching_keys is not None:
+            self._watching_keys.cancel()
+            await asyncio.gather(self._watching_keys, return_exceptions=True)
+            await self._ring.save_used()
+        self._projector.stop()
+        await self._purger.stop(_LAST_SLICE_S)
+        await self._reclassifier.stop(_LAST_SLICE_S)
+        if self._projecting is not None:
+            done, _ = await asyncio.wait({self._projecting}, timeout=LAST_BATCH_S)
+            if not done:
+                self._projecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._projecting
+        await self._store.close()
+
+    async def _reload_policy(self) -> Policy:
+        """Read the catalogue file anew; what is decided from now on goes by it."""
+        policy = await asyncio.to_thread(make_policy, self._settings)
+        self._policy = self._projector.policy = self._parts.policy = policy
+        show_catalogue(self._metrics, policy.catalogue)
+        return policy
+
+    def _take_tokens(self, fixed: Sequence[Address], ring: Ring) -> None:
+        """Take the callback tokens into use that stand beside those of the settings."""
+        retired = set(ring.retired)
+        addresses = [one for one in fixed if one.digest.hex() not in retired]
+        addresses += [
+            Address(bytes.fromhex(one.digest), one.application, Trust.TOKEN) for one in ring.tokens
+        ]
+        self.public.take_addresses(addresses)
+
+    def _history_gives_way(self) -> int:
+        """History can wait: pushes go first, and the projector, when it is behind."""
+        behind = self._journal.last_position - self._projector.position
+        usual = 1 if behind < _HARDLY_BEHIND_ROWS else _REST_WHEN_BEHIND
+        return max(usual, give_way(waiting=self._journal.waiting, behind=behind))
+
+    def _submit(self, entry: Entry, settle: Settle) -> None:
+        if self._settings.ack == "journal":
+            self._journal.submit(entry, settle)
+            return
+        task = asyncio.create_task(self._settle_when_stored(entry, settle))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def _settle_when_stored(self, entry: Entry, settle: Settle) -> None:
+        try:
+            position = await self._accept(entry)
+        except (JournalUnavailableError, StoreUnavailableError) as error:
+            settle(error)
+        else:
+            settle(position)
+
+    async def _accept(self, entry: Entry) -> int:
+        position = await self._journal.append(entry)
+        if self._settings.ack == "store":
+            try:
+                async with asyncio.timeout(self._settings.journal.timeout_seconds):
+                    await self._projector.reached(position)
+            except TimeoutError:
+                raise StoreUnavailableError("The store did not take the entry in time.") from None
+        return position
+
+    async def _health(self) -> Health:
+        try:
+            async with asyncio.timeout(_PING_S):
+                await self._store.ping()
+            store = True
+        except (StoreUnavailableError, TimeoutError):
+            store = False
+        running = self._projecting is not None and not self._projecting.done()
+        return Health(
+            journal=await self._journal.is_writable(),
+            projector=running and self._projector.healthy,
+            store=store,
+        )
+
+    async def _refresh_metrics(self) -> None:
+        metrics, position = self._metrics, self._projector.position
+        metrics.journal_waiting.set(self._journal.waiting)
+        metrics.journal_bytes.set(self._journal.total_bytes())
+        metrics.lag_rows.set(self._journal.last_position - position)
+        oldest = await self._journal.arrival_after(position)
+        metrics.lag_seconds.set(0 if oldest is None else max(0, now() - oldest) / times.SECOND)
+        await self._watch.look()
+
+    async def _caught_up(self) -> None:
+        try:
+            async with asyncio.timeout(_CATCH_UP_S):
+                await self._projector.reached(self._journal.last_position)
+        except TimeoutError:
+            raise StoreUnavailableError(
+                "The store does not have yet what came up to now; try again."
+            ) from None
+
+    async def _heard_until(self) -> int:
+        """Give the time up to which the store knows all that was heard."""
+        oldest = await self._journal.arrival_after(self._projector.position)
+        return now() if oldest is None else min(oldest, now())
+
+    def _count(self, changes: Changes) -> None:
+        count_changes(changes, self._metrics, self._policy.catalogue)

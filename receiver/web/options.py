@@ -1,0 +1,90 @@
+"""Options of the parts of a node, made from the settings."""
+
+import resource
+from dataclasses import replace
+
+import structlog
+
+from receiver import projector
+from receiver.domain import rhythm, times
+from receiver.purger import Retention
+from receiver.settings import Settings
+from receiver.store.projecting import QuarantineLimits
+from receiver.web.auth import Key, make_key
+from receiver.web.secrets import Secrets
+from receiver.web.tls import Certificate
+
+_log = structlog.get_logger(__name__)
+
+_FILES_OF_OURS = 256  # stores, journal, private listener, and some to spare
+
+
+def projector_options(settings: Settings) -> projector.Options:
+    """Give how the projector works."""
+    hour = 3600 * times.SECOND
+    return projector.Options(
+        batch_rows=settings.projector.batch_rows,
+        batch_bytes=settings.projector.batch_bytes,
+        slice_s=settings.projector.slice_milliseconds / 1000,
+        overdue_after_us=round(settings.projector.overdue_after_hours * hour),
+        journal_kept_us=round(settings.retention.journal_hours * hour),
+        silence=silence_options(settings),
+        quarantine=QuarantineLimits(
+            rows=settings.retention.quarantine_rows,
+            body_bytes=settings.retention.quarantine_body_bytes,
+        ),
+    )
+
+
+def certificate_of(settings: Settings) -> Certificate | None:
+    """Give the certificate of the public listener; None: it speaks plain HTTP.
+
+    Raises:
+        SettingsError: it cannot be used.
+    """
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return Certificate(settings.tls_certificate, settings.tls_key)
+
+
+def connections_that_fit(wanted: int) -> int:
+    """Let the process have as many files as it may, and give how many connections that allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - _FILES_OF_OURS)
+    if allowed < wanted:
+        _log.warning("fewer connections than `max_connections`: too few files", allowed=allowed)
+    return max(1, allowed)
+
+
+def fixed_keys(settings: Settings, secrets: Secrets) -> list[Key]:
+    """Give the keys that stay for as long as the process runs."""
+    keys = [make_key("default", secrets.api_key, ["admin"])]
+    for key in settings.api_keys:
+        made = make_key(key.name, key.key.get_secret_value(), key.scopes)
+        keys.append(replace(made, application=key.application, expires_at=key.expires_at))
+    return keys
+
+
+def retention_of(settings: Settings) -> Retention:
+    """Give how long what is kept."""
+    retention = settings.retention
+    return Retention(
+        messages_days=retention.messages_days,
+        numbers_days=retention.numbers_days,
+        texts_days=retention.texts_days,
+        raw_days=retention.raw_days,
+        quarantine_days=retention.quarantine_days,
+    )
+
+
+def silence_options(settings: Settings) -> rhythm.Options:
+    """Give when silence is too long."""
+    silence = settings.silence
+    return rhythm.Options(
+        floor_us=round(silence.floor_minutes * 60 * times.SECOND),
+        factor=silence.factor,
+        days=silence.days,
+        min_heard=silence.min_heard,
+    )
