@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 # Routes that are about no application, or about all of them.
 OF_NONE = {
-    "GET /v1/codes", "GET /v1/codes/{code}", "GET /docs/codes", "GET /metrics", "GET /healthz",
+    "GET /v1/codes", "GET /v1/codes/{code}", "GET /docs/codes", "GET /docs", "GET /openapi.json", "GET /metrics", "GET /healthz",
     "GET /readyz",
 }  # fmt: skip
 OF_ALL = {

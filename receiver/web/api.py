@@ -15,6 +15,7 @@ from receiver.errors import JournalUnavailableError, StoreUnavailableError
 from receiver.web.attempts import Attempts
 from receiver.web.callbacks import RETRY_AFTER_S
 from receiver.web.codes import Codes
+from receiver.web.describing import Describing
 from receiver.web.endpoints import Parts
 from receiver.web.explaining import Explaining
 from receiver.web.exporting import Exporting
@@ -69,6 +70,7 @@ def make_api(parts: Parts) -> Starlette:
     statistics, retrying, attempts = Statistics(parts), Retrying(parts), Attempts(parts)
     uplinks, suppressions = Uplinks(parts), Suppressions(parts)
     recipients, exporting, privacy = Recipients(parts), Exporting(parts), Privacy(parts)
+    describing = Describing(parts)
     return Starlette(
         routes=[
             Route("/v1/sends", registering.register, methods=["POST"]),
@@ -103,6 +105,8 @@ def make_api(parts: Parts) -> Starlette:
             Route("/v1/quarantine", lookups.quarantine, methods=["GET"]),
             Route("/v1/codes", codes.codes, methods=["GET"]),
             Route("/v1/codes/{code:opaque}", codes.code, methods=["GET"]),
+            Route("/openapi.json", describing.document, methods=["GET"]),
+            Route("/docs", describing.page, methods=["GET"]),
             Route("/docs/codes", codes.page, methods=["GET"]),
             Route("/v1/reclassify", reclassifying.start, methods=["POST"]),
             Route("/v1/reclassify", reclassifying.progress, methods=["GET"]),

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -34,6 +36,11 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
+
+
+def routes_page(document: Mapping[str, Any]) -> str:
+    """Write the routes of an OpenAPI document as HTML."""
+    return _PAGES.get_template("routes.html").render(document=document, style=_STYLE)
 
 
 def catalogue_page(catalogue: Catalogue, language: Language) -> str:
