@@ -21,8 +21,8 @@ Json = dict[str, Any]
 
 # Routes that are about no application, or about all of them.
 OF_NONE = {
-    "GET /v1/codes", "GET /v1/codes/{code}", "GET /docs/codes", "GET /docs", "GET /openapi.json", "GET /metrics", "GET /healthz",
-    "GET /readyz",
+    "GET /v1/codes", "GET /v1/codes/{code}", "GET /docs/codes", "GET /docs", "GET /openapi.json",
+    "GET /metrics", "GET /healthz", "GET /readyz",
 }  # fmt: skip
 OF_ALL = {
     "POST /v1/reclassify", "GET /v1/reclassify", "DELETE /v1/reclassify", "POST /v1/purge",
