@@ -41,7 +41,7 @@ def make_document() -> dict[str, Any]:
         "info": {
             "title": "receiver",
             "version": __version__,
-            "description": "The private API. Times are RFC 3339, UTC; errors are RFC 9457.",
+            "description": "Times are RFC 3339, UTC; errors are problem documents (RFC 9457).",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
