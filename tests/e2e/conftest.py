@@ -9,6 +9,10 @@ import pytest
 from tests.server import READER_KEYS, MakeServer, Server
 
 
+# All tests of a module ask from one address, some of them with wrong keys.
+_SHARED = {"RECEIVER_API_KEYS": READER_KEYS, "RECEIVER_API_WRONG_KEYS_PER_MINUTE": "1000000"}
+
+
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[MakeServer]:
     """Give a function that makes servers (not started) with settings of a test's own."""
@@ -25,7 +29,7 @@ def make_server(tmp_path: Path) -> Iterator[MakeServer]:
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Give a ready server that all tests of a module share; none may depend on another's data."""
-    server = Server(tmp_path_factory.mktemp("shared") / "data", {"RECEIVER_API_KEYS": READER_KEYS})
+    server = Server(tmp_path_factory.mktemp("shared") / "data", _SHARED)
     with closing(server.start()):
         server.ready()
         yield server
