@@ -211,7 +211,9 @@ ADMINISTRATION = (
     Operation(
         "POST", "/v1/forget", "Forget a person", ADMIN,
         body=some(["number"], number=TEXT, keep_suppression=TRUTH),
-        answer=always(erased=ANYTHING, found_in_files=many(TEXT), searched_files=many(TEXT)),
+        answer=always(
+            erased=ANYTHING, found_in_files=many(TEXT), searched_files=WHOLE, store_searched=TRUTH
+        ),
         problems=(409,),
     ),
     Operation("GET", "/metrics", "Prometheus metrics", None,
