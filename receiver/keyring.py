@@ -114,6 +114,7 @@ def changing(directory: Path) -> Iterator[list[Ring]]:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(directory / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _give_to_owner(lock, directory)
     except OSError as error:
         raise DataDirectoryError(f"{directory} cannot be written: {error.strerror}.") from error
     try:
@@ -123,6 +124,13 @@ def changing(directory: Path) -> Iterator[list[Ring]]:
         write_whole(directory / RING_FILE, held[0].model_dump_json(indent=1).encode() + b"\n")
     finally:
         os.close(lock)
+
+
+def _give_to_owner(descriptor: int, directory: Path) -> None:
+    """Let a file that root makes belong to whom the directory belongs: the service reads it."""
+    owner = directory.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def write_whole(file: Path, content: bytes) -> None:
@@ -135,6 +143,7 @@ def write_whole(file: Path, content: bytes) -> None:
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as writing:
+            _give_to_owner(descriptor, file.parent)
             writing.write(content)
             writing.flush()
             os.fsync(writing.fileno())

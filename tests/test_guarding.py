@@ -21,6 +21,9 @@ HOSTS: list[Any] = [
     pytest.param("127.0.0.1.evil.example", 421, id="an address that is none"),
     pytest.param("", 421, id="empty"),
     pytest.param("localhost@evil.example", 421, id="with a user"),
+    pytest.param("localhost:80@evil.example", 421, id="with a user behind a port"),
+    pytest.param("[::1]evil.example", 421, id="behind a bracket"),
+    pytest.param("localhost:123456", 421, id="no port"),
 ]
 
 
@@ -42,8 +45,14 @@ async def test_the_host_is_checked(tmp_path: Path, host: str, status: int) -> No
 @pytest.mark.parametrize(
     ("origin", "refused"),
     [
-        pytest.param("http://localhost:8081", False, id="our own page"),
-        pytest.param("http://127.0.0.1:8081", False, id="by the address"),
+        pytest.param("http://localhost", False, id="our own page"),
+        pytest.param("http://localhost:80", False, id="with the usual port"),
+        pytest.param("HTTP://LOCALHOST", False, id="in capitals"),
+        pytest.param("http://localhost:3000", True, id="another port of this machine"),
+        pytest.param("https://localhost", False, id="behind a proxy with TLS"),
+        pytest.param("http://127.0.0.1", True, id="the address, which is another origin"),
+        pytest.param("http://203.0.113.9", True, id="the page of an address"),
+        pytest.param("http://localhost@evil.example", True, id="with a user"),
         pytest.param("https://evil.example", True, id="another page"),
         pytest.param("null", True, id="a sandboxed page"),
         pytest.param("", True, id="empty"),
@@ -60,10 +69,11 @@ async def test_pages_of_others_change_nothing(tmp_path: Path, origin: str, refus
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/docs/codes", "/metrics", "/nothing"])
-async def test_answers_carry_the_usual_headers(tmp_path: Path, path: str) -> None:
-    """No sniffing, no frames, no referrer, no cache, no scripts but our own."""
+@pytest.mark.parametrize("host", ["localhost", "evil.example"])
+async def test_answers_carry_the_usual_headers(tmp_path: Path, path: str, host: str) -> None:
+    """No sniffing, no frames, no referrer, no cache, no scripts but our own; refusals too."""
     async with a_node(tmp_path) as served:
-        headers = (await served.api.get(path)).headers
+        headers = (await served.api.get(path, headers={"host": host})).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] == "no-referrer"

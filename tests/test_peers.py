@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.web.peers import Networks, client_of, read_address
+from receiver.web.peers import Networks, client_of, group_of, read_address
 
 PROXIES = Networks(["10.0.0.0/8", "fd00::/8"])
 
@@ -66,6 +66,22 @@ def test_the_word_of_the_last_proxy_counts(forwarded: list[bytes]) -> None:
 def test_networks(address: Any, inside: bool) -> None:
     """An address in any writing is in a network or not; what is none is in none."""
     assert (address in PROXIES) is inside
+
+
+@pytest.mark.parametrize(
+    ("address", "group"),
+    [
+        pytest.param("192.0.2.7", "192.0.2.7", id="IPv4 stands for itself"),
+        pytest.param("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", id="IPv6 for its /64"),
+        pytest.param("2001:db8:1:2::1", "2001:db8:1:2::/64", id="another one of it"),
+        pytest.param("::ffff:192.0.2.7", "192.0.2.7", id="mapped"),
+        pytest.param("nonsense:x", "nonsense:x", id="none"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_whom_an_address_stands_for(address: str, group: str) -> None:
+    """Bounds hold for what one customer of a network has."""
+    assert group_of(address) == group
 
 
 def test_an_address_is_read() -> None:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from receiver.domain import times
 from receiver.web.secrets import now
-from tests.conftest import Served, a_node, form
+from tests.conftest import KEY, Served, a_node, form
 
 SHOP_KEY, BANK_KEY = "shop-key-0123456789abcdef", "bank-key-0123456789abcdef"
 TOKENS = {name: f"token-of-{name}-0123456789abcdef" for name in ("shop", "bank")}
@@ -153,3 +153,24 @@ async def test_every_route_is_tried(tmp_path: Path) -> None:
             if method != "HEAD"
         }
     assert routes == set(ASKED) | OF_ITEMS | OF_NONE | OF_ALL
+
+
+async def test_other_applications_are_not_named(tmp_path: Path) -> None:
+    """Whoever names what he may not ask about learns nothing of what there is; counts are his."""
+    async with two_applications(tmp_path) as served:
+        for route in ASKED:
+            answer = await ask(served, route, SHOP_KEY, "nobody-s")
+            assert answer.status_code == 403, route
+            assert "bank" not in answer.text, route
+        queue = (await ask(served, "GET /v1/retries", SHOP_KEY)).json()
+        assert (queue["waiting"], queue["due"]) == (1, 1)
+        assert (await ask(served, "GET /v1/retries", KEY)).json()["waiting"] == 2
+
+
+async def test_metrics_that_need_a_key_need_one_for_all(tmp_path: Path) -> None:
+    """They are about all applications."""
+    keys = [{"name": "shop", "key": SHOP_KEY, "scopes": ["admin"], "application": "default"}]
+    async with a_node(tmp_path, metrics_need_key=True, api_keys=keys) as served:
+        for key, status in ((SHOP_KEY, 403), (KEY, 200)):
+            headers = {"authorization": f"Bearer {key}"}
+            assert (await served.api.get("/metrics", headers=headers)).status_code == status

@@ -77,7 +77,7 @@ def create(
         typer.echo(json.dumps(told))
     else:
         typer.echo(secret)
-        typer.echo("It holds within two seconds and is not shown again.", err=True)
+        typer.echo("It holds at once and is not shown again.", err=True)
 
 
 @app.command("list")
@@ -85,6 +85,7 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
     """List the keys and callback tokens made here; never what they are."""
     loaded = settings.load(config)
     ring, used = keyring.read_ring(loaded.data_dir), _read_used(loaded.data_dir)
+    used_keys, used_tokens = used["keys"], used["tokens"]
     keys = [
         {
             "name": key.name,
@@ -92,12 +93,16 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
             "application": key.application,
             "created": to_rfc3339(key.created_at),
             "expires": None if key.expires_at is None else to_rfc3339(key.expires_at),
-            "last_used": to_rfc3339(used[key.name]) if key.name in used else None,
+            "last_used": to_rfc3339(used_keys[key.name]) if key.name in used_keys else None,
         }
         for key in ring.keys
     ]
     tokens = [
-        {"application": one.application, "created": to_rfc3339(one.created_at)}
+        {
+            "application": one.application,
+            "created": to_rfc3339(one.created_at),
+            "last_push": to_rfc3339(used_tokens[one.digest]) if one.digest in used_tokens else None,
+        }
         for one in ring.tokens
     ]
     if as_json:
@@ -111,7 +116,10 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
         table.add_row(*(plain("" if cell is None else cell) for cell in (*cells, key["last_used"])))
     console.print(table)
     for token in tokens:
-        console.print(f"callback token of {token['application']}, made {token['created']}")
+        last = token["last_push"] or "none yet"
+        console.print(
+            f"callback token of {token['application']}, made {token['created']}, last push {last}"
+        )
 
 
 @app.command()
@@ -128,7 +136,9 @@ def revoke(name: _Name, config: Config = None) -> None:
 
 @app.command()
 def rotate_callback(
-    application: Annotated[str | None, typer.Option(help="Whose; default: the first.")] = None,
+    application: Annotated[
+        str | None, typer.Option(help="Whose; needed where there are several.")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Make another callback token; those before it are taken on until `retire-callback`."""
@@ -148,7 +158,12 @@ def rotate_callback(
 
 @app.command()
 def retire_callback(
-    application: Annotated[str | None, typer.Option(help="Whose; default: the first.")] = None,
+    application: Annotated[
+        str | None, typer.Option(help="Whose; needed where there are several.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when no push has come by the new token yet.")
+    ] = False,
     config: Config = None,
 ) -> None:
     """End all callback tokens of an application but the newest that `rotate-callback` made."""
@@ -163,6 +178,11 @@ def retire_callback(
                 "first (`receiver key rotate-callback`), or pushes would have no address."
             )
         newest = max(made, key=lambda one: one.created_at)
+        if not force and newest.digest not in _read_used(loaded.data_dir)["tokens"]:
+            raise SettingsError(
+                "No push has come by the newest token yet, as far as is known (it is noted every "
+                "ten seconds): the platform may not have its address. Wait, or say --force."
+            )
         ended = {one.digest for one in made} | _fixed_tokens(loaded, name)
         held[0] = ring.without_tokens(frozenset(ended - {newest.digest}))
 
@@ -194,7 +214,10 @@ def _check_application(loaded: Settings, name: str) -> None:
 
 def _application_of(loaded: Settings, name: str | None) -> str:
     if name is None:
-        return _names(loaded)[0]
+        names = _names(loaded)
+        if len(names) > 1:
+            raise SettingsError(f"Say whose token by --application: one of {', '.join(names)}.")
+        return names[0]
     _check_application(loaded, name)
     return name
 
@@ -216,9 +239,10 @@ def _fixed_tokens(loaded: Settings, name: str) -> set[str]:
     return {keyring.digest_of(token) for token in tokens}
 
 
-def _read_used(directory: Path) -> dict[str, int]:
+def _read_used(directory: Path) -> dict[str, dict[str, int]]:
+    """Give when keys (by name) and callback tokens (by digest) were used last."""
     try:
-        used: dict[str, int] = json.loads((directory / keyring.USED_FILE).read_bytes())
+        used: dict[str, dict[str, int]] = json.loads((directory / keyring.USED_FILE).read_bytes())
     except FileNotFoundError:
-        return {}
+        return {"keys": {}, "tokens": {}}
     return used

@@ -160,12 +160,15 @@ async def list_items(connection: AsyncConnection, wanted: ItemFilter, page: Page
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
-async def count(connection: AsyncConnection, now: int) -> QueueCounts:
-    """Count the open items."""
+async def count(
+    connection: AsyncConnection, now: int, application: str | None = None
+) -> QueueCounts:
+    """Count the open items, of one application or of all."""
+    of_whom = [] if application is None else [retries.c.application == application]
     state, due_at, until = retries.c.state, retries.c.due_at, retries.c.lease_until
     query = select(
         *(
-            select(func.count()).select_from(retries).where(*conditions).scalar_subquery()
+            select(func.count()).select_from(retries).where(*conditions, *of_whom).scalar_subquery()
             for conditions in (
                 (state == ItemState.WAITING,),
                 (state == ItemState.WAITING, due_at <= now),

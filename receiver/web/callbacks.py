@@ -134,6 +134,8 @@ class Callbacks:
         self._clock = clock
         self._outcome = {pair: metrics.pushes.labels(*pair) for pair in _OUTCOMES}
         self._metrics = metrics
+        self.used: dict[bytes, int] = {}  # digest of a token -> when a push came by it
+        self.look_for_tokens: Callable[[], bool] = lambda: False  # whether there are new ones
         self.take_addresses(addresses)
         self._items = metrics.push_items
         self._ack_seconds = metrics.ack_seconds
@@ -159,12 +161,16 @@ class Callbacks:
         if exchange.method != b"POST":
             self._count("unknown", "wrong_method")
             return _NOT_A_POST
-        address = self._addresses.get(_digest(path[len(PREFIX) :].removesuffix("/")))
+        digest = _digest(path[len(PREFIX) :].removesuffix("/"))
+        address = self._addresses.get(digest)
+        if address is None and self.look_for_tokens():
+            address = self._addresses.get(digest)  # it may have been made this very second
         if address is None:
             self._count("unknown", "unknown_token")
             return _UNKNOWN_TOKEN
         exchange.application = address.application
         exchange.trust = address.trust.value
+        exchange.address = digest
         if not self._gates.admits(exchange):
             self._count("unknown", "wrong_address")
             return _WRONG_ADDRESS
@@ -220,6 +226,7 @@ class Callbacks:
             self._items.observe(items)
             self._count(kind, "accepted")
             self._last_push[entry.application].set(entry.received_at / 1e6)
+            self.used[exchange.address] = entry.received_at
 
     def give_up(self, trouble: Trouble) -> Answer:
         """Count a request that did not become whole, and say why."""

@@ -23,6 +23,7 @@ from receiver.store import queries
 from receiver.store.store import Store
 from receiver.web import views
 from receiver.web.auth import Keys, Scope
+from receiver.web.peers import group_of
 from receiver.web.problems import Problem
 from receiver.web.requests import ProblemError, bad, check_unrestricted, write_cursor
 from receiver.web.slowing import WrongKeys
@@ -52,6 +53,7 @@ class Parts:
     language: Language  # where a caller leaves the choice to us
     keys: Keys
     wrong_keys: WrongKeys
+    look_at_keys: Callable[[], bool]  # whether the file of keys had changed
     accept: Callable[[Entry], Awaitable[object]]
     clock: Callable[[], int]
     applications: Sequence[str]  # the first one is meant when a caller names none
@@ -84,6 +86,8 @@ class Endpoints:
         now = parts.clock()
         authorization = request.headers.get("authorization")
         key = parts.keys.find(authorization)
+        if key is None and authorization is not None and parts.look_at_keys():
+            key = parts.keys.find(authorization)  # it may have been made this very second
         if key is None:
             self._refuse_wrong(request, now, given=authorization is not None)
         elif key.is_over(now):
@@ -100,7 +104,7 @@ class Endpoints:
         """Refuse a request without a key, or with a wrong one; who tries many has to wait."""
         parts = self._parts
         peer = request.client.host if request.client else ""
-        wait_s = parts.wrong_keys.wait_s(peer, now) if given else 0
+        wait_s = parts.wrong_keys.wait_s(group_of(peer), now) if given else 0
         parts.metrics.api_refused.labels("slowed" if wait_s else "wrong_key").inc()
         if wait_s:
             raise ProblemError(

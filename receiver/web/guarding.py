@@ -5,6 +5,7 @@ that leads here (DNS rebinding) or by a form. It then tells that name as `Host`,
 `Origin`. A host that is an address cannot come about that way.
 """
 
+import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 
@@ -15,6 +16,8 @@ from receiver.web.problems import MEDIA_TYPE, Problem, document
 
 _LOCAL = frozenset({"localhost"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
+_USUAL_PORTS = {"http": "80", "https": "443"}
 _ADDED = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -57,7 +60,7 @@ class Guard:
         await self.app(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[Problem, str] | None:
-        told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        told = _values(scope, b"host")
         # Only programs speak HTTP/1.0 without a host.
         if len(told) > 1 or not all(map(self._is_ours, told)):
             return Problem.WRONG_HOST, (
@@ -65,14 +68,35 @@ class Guard:
             )
         if scope["method"] in _READING:
             return None
-        origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
-        if all(self._is_ours(origin.partition("://")[2]) for origin in origins):
+        if all(_is_same(origin, told) for origin in _values(scope, b"origin")):
             return None
         return Problem.WRONG_ORIGIN, "A page of another host may not change anything here."
 
     def _is_ours(self, authority: str) -> bool:
-        host = _without_port(authority.strip().lower())
+        match = _AUTHORITY.fullmatch(authority)
+        if match is None:
+            return False
+        host = match[1].strip("[]")
         return host in self._hosts or _is_address(host)
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    return [
+        value.decode("latin-1").strip().lower()
+        for known, value in scope["headers"]
+        if known == name
+    ]
+
+
+def _is_same(origin: str, hosts: list[str]) -> bool:
+    """Tell whether an origin is that of the page which the request's own host would serve."""
+    scheme, _, authority = origin.partition("://")
+    match = _AUTHORITY.fullmatch(authority)
+    of_host = _AUTHORITY.fullmatch(hosts[0]) if hosts else None
+    if scheme not in _USUAL_PORTS or match is None or of_host is None or match[1] != of_host[1]:
+        return False
+    usual = _USUAL_PORTS[scheme]
+    return (match[2] or usual) == (of_host[2] or usual)
 
 
 async def _refuse(problem: Problem, detail: str, send: Send) -> None:
@@ -81,16 +105,11 @@ async def _refuse(problem: Problem, detail: str, send: Send) -> None:
         (b"content-type", MEDIA_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
+        *((name.encode(), value.encode()) for name, value in _ADDED.items()),
     ]
     start = {"type": "http.response.start", "status": problem.status, "headers": headers}
     await send(start)
     await send({"type": "http.response.body", "body": body})
-
-
-def _without_port(authority: str) -> str:
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0]
-    return authority.partition(":")[0]
 
 
 def _is_address(host: str) -> bool:

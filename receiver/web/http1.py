@@ -20,6 +20,7 @@ import structlog
 
 from receiver.web.answers import Answer, Header
 from receiver.web.crowding import Crowd
+from receiver.web.peers import group_of
 
 _log = structlog.get_logger(__name__)
 
@@ -70,11 +71,13 @@ class Exchange:
         peer: the client's address, empty when it has none.
         started: when the head was there, `time.perf_counter`.
         application: the handler's own note of whose request it is.
+        address: the handler's own note of where it came to.
         trust: the handler's own note of how far it is believed.
     """
 
     __slots__ = (
         "_connection",
+        "address",
         "answered",
         "application",
         "body",
@@ -95,6 +98,7 @@ class Exchange:
         self.headers: list[Header] = []
         self.body = b""
         self.application = ""
+        self.address = b""
         self.trust = ""
         self.method = b""
         self.path = ""
@@ -168,6 +172,7 @@ class Connection(asyncio.Protocol):
         "_edge",
         "_exchange",
         "_exchanges",
+        "_group",
         "_head_bytes",
         "_held_back_bytes",
         "_is_deaf",
@@ -199,15 +204,16 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if peer else ""
+        self._group = group_of(self._peer)
         edge = self._edge
         edge.connections.add(self)
-        if edge.crowd.come(self, self._peer):
-            (edge.crowd.longest(self._peer) or self).make_room()
+        if edge.crowd.come(self, self._group):
+            (edge.crowd.longest(self._group) or self).make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the base's signature
         """Forget a connection; what was taken of it is kept all the same."""
         self._edge.connections.discard(self)
-        self._edge.crowd.leave(self, self._peer)
+        self._edge.crowd.leave(self, self._group)
         self._edge.note_end()
         self._is_deaf = True
         self._exchanges.clear()
@@ -331,7 +337,7 @@ class Connection(asyncio.Protocol):
             return
         self._exchange = None
         self.deadline = _NEVER  # from here on it is we who take time
-        self._edge.crowd.work(self, self._peer)
+        self._edge.crowd.work(self, self._group)
         exchange.is_whole = True
         self._exchanges.append(exchange)
         if not exchange.keep_alive:
@@ -373,7 +379,7 @@ class Connection(asyncio.Protocol):
                 self._close()
                 return
             self.deadline = self._edge.now + self._edge.limits.idle_s
-            self._edge.crowd.wait(self, self._peer)
+            self._edge.crowd.wait(self, self._group)
             if self._is_paused:
                 self._transport.resume_reading()
                 self._is_paused = False
@@ -423,7 +429,7 @@ class Connection(asyncio.Protocol):
 
     def make_room(self) -> None:
         """Leave, because others need the connection."""
-        self._edge.crowd.work(self, self._peer)  # it is not chosen twice
+        self._edge.crowd.work(self, self._group)  # it is not chosen twice
         if self._exchange is None or self._is_deaf:
             self._edge.handler.give_up(Trouble.CROWDED)
             self._is_deaf = True

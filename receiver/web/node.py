@@ -109,6 +109,8 @@ class Node:
         self._ring = RingWatch(
             settings.data_dir, self._keys, partial(self._take_tokens, secrets.addresses), now
         )
+        self._ring.tokens_used = self.public.used
+        self.public.look_for_tokens = self._ring.look_now
         silence = silence_options(settings)
         self._watch = Watch(
             self._store,
@@ -125,6 +127,7 @@ class Node:
             language=settings.language,
             keys=self._keys,
             wrong_keys=WrongKeys(settings.api_wrong_keys_per_minute),
+            look_at_keys=self._ring.look_now,
             accept=self._accept,
             clock=now,
             applications=list(applications),

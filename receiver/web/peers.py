@@ -14,6 +14,7 @@ IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
 FORWARDED_FOR = b"x-forwarded-for"
+_HOST_BITS = 64  # of an IPv6 address
 _MOST_HOPS = 32  # of a chain of proxies; a longer one is a stranger's
 
 
@@ -52,6 +53,19 @@ def read_address(text: str) -> IPAddress | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
+
+
+def group_of(address: str) -> str:
+    """Give whom an address stands for where strangers are bounded: of IPv6 the whole /64.
+
+    A customer of a network gets at least that much, so single addresses of it bound nobody.
+    """
+    if ":" not in address:
+        return address
+    known = read_address(address)
+    if not isinstance(known, IPv6Address):
+        return address if known is None else str(known)
+    return str(IPv6Network((int(known) >> _HOST_BITS << _HOST_BITS, 128 - _HOST_BITS)))
 
 
 def client_of(peer: str, forwarded: Sequence[bytes], trusted: Networks) -> str:

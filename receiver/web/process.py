@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, json_answer
+from receiver.web.requests import check_unrestricted
 
 
 class Process(Endpoints):
@@ -15,6 +16,7 @@ class Process(Endpoints):
         """Give all metrics in the format that the scraper prefers."""
         if self._parts.metrics_need_key:
             self.check_key(request, Scope.READ)
+            check_unrestricted(request)
         await self._parts.refresh_metrics()
         encode, media_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(self._parts.registry), media_type=media_type)

@@ -21,7 +21,7 @@ from receiver.web.recipient_requests import (
     recipient_json,
     word_json,
 )
-from receiver.web.requests import Query, read_body, read_json_object, within
+from receiver.web.requests import Query, check_named, read_body, read_json_object, within
 
 _RECENT = 20  # messages
 
@@ -74,6 +74,7 @@ class Recipients(Endpoints):
         language = query.language(parts.language)
         query.done()
         given = read_json_object(await read_body(request, parts.max_body_bytes))
+        check_named(request, given)
         asked, inquiry = read_check(given, parts.applications, parts.policy.retry.kind)
         only = within(request, inquiry.application or None)
         inquiry = replace(inquiry, application=only or "")

@@ -86,6 +86,18 @@ def within(request: Request, application: str | None) -> str | None:
     return only
 
 
+def check_named(request: Request, given: Mapping[str, Any]) -> None:
+    """Refuse a body that names an application which the request's key may not ask about.
+
+    To be called before the name is looked up: what applications there are is not told to all.
+
+    Raises:
+        ProblemError: it does.
+    """
+    named = given.get("application")
+    within(request, named if isinstance(named, str) else None)
+
+
 def check_unrestricted(request: Request) -> None:
     """Refuse a key that is for a single application.
 

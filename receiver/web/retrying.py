@@ -57,7 +57,7 @@ class Retrying(Repeatable):
         now = self._parts.clock()
         async with self._parts.store.reading() as connection:
             rows = await leasing.list_items(connection, wanted, page)
-            counts = await leasing.count(connection, now)
+            counts = await leasing.count(connection, now, wanted.application)
         more = len(rows) == page.limit
         last = rows[-1] if rows else {}
         return json_answer(

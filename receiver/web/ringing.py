@@ -14,7 +14,8 @@ from receiver.web.auth import Key, Keys, Scope
 _log = structlog.get_logger(__name__)
 
 _LOOK_EVERY_S = 1.0
-_SAVE_EVERY_LOOKS = 60
+_SAVE_EVERY_LOOKS = 10
+_NOT_SOONER_US = 50_000  # strangers make us look at the file no more often
 
 
 class RingWatch:
@@ -40,7 +41,10 @@ class RingWatch:
         self._take_tokens = take_tokens
         self._clock = clock
         self._seen: tuple[int, ...] | None = None  # what told the file from others
-        self._saved: dict[str, int] = {}
+        self._told: tuple[int, ...] | None = None  # of a file that could not be used
+        self._looked_at = 0
+        self._saved: dict[str, dict[str, int]] = {}
+        self.tokens_used: dict[bytes, int] = {}  # digest -> when a push came by it, microseconds
 
     def look(self) -> None:
         """Read the file if it has changed.
@@ -61,18 +65,34 @@ class RingWatch:
         looks = 0
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            try:
-                self.look()
-            except DataDirectoryError as error:
-                self._seen = self._stamp()  # told once
-                _log.error("the file of keys cannot be used", reason=str(error))
+            self.try_look()
             looks += 1
             if looks % _SAVE_EVERY_LOOKS == 0:
                 await self.save_used()
 
+    def try_look(self) -> bool:
+        """Read the file if it has changed, and tell so; one that cannot be used is told once."""
+        before, self._looked_at = self._seen, self._clock()
+        try:
+            self.look()
+        except DataDirectoryError as error:
+            stamp = self._stamp()
+            if stamp != self._told:
+                self._told = stamp
+                _log.error("the file of keys cannot be used", reason=str(error))
+        return self._seen != before
+
+    def look_now(self) -> bool:
+        """Look because somebody came with what is not known; tell whether there is news."""
+        soon = abs(self._clock() - self._looked_at) < _NOT_SOONER_US
+        return False if soon else self.try_look()
+
     async def save_used(self) -> None:
-        """Keep when each key was used last; to lose a minute of it does no harm."""
-        used = dict(self._keys.used)
+        """Keep when each key and token was used last; to lose a little of it does no harm."""
+        used = {
+            "keys": dict(self._keys.used),
+            "tokens": {digest.hex(): at for digest, at in self.tokens_used.items()},
+        }
         if used == self._saved:
             return
         content = json.dumps(used).encode()

@@ -25,7 +25,14 @@ from receiver.web.recipient_requests import (
     recipient_json,
     word_json,
 )
-from receiver.web.requests import ProblemError, Query, read_body, read_json_object, within
+from receiver.web.requests import (
+    ProblemError,
+    Query,
+    check_named,
+    read_body,
+    read_json_object,
+    within,
+)
 
 
 class Suppressions(Endpoints):
@@ -86,6 +93,7 @@ class Suppressions(Endpoints):
         language = query.language(parts.language)
         query.done()
         given = read_json_object(await read_body(request, parts.max_body_bytes))
+        check_named(request, given)
         number, now = number_in_path(request), parts.clock()
         read = read_suppression if suppressed else read_lift
         wanted = read(given, parts.applications, now)

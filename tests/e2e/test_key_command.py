@@ -1,6 +1,7 @@
 """`receiver key`: keys and callback tokens change under a running receiver, and nothing is lost."""
 
 import json
+import os
 import subprocess
 import threading
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,7 @@ def test_a_key_lives_and_ends_without_a_restart(make_server: MakeServer) -> None
     server = make_server().start()
     server.ready()
     reader = made(server.directory, "reader", "--expires", "1h")
-    eventually(lambda: status(server, reader) == 200, "the key is known")
+    assert status(server, reader) == 200, "a new key holds at once"
     assert status(server, reader, "POST", "/v1/sends") == 403
     writer = made(server.directory, "writer", "--scope", "write", "--scope", "read")
     eventually(lambda: status(server, writer, "POST", "/v1/sends") == 202, "it may write")
@@ -93,10 +94,16 @@ def test_a_rotation_of_the_callback_loses_nothing(make_server: MakeServer) -> No
     current = [old]
     thread = threading.Thread(target=push_on)
     thread.start()
-    eventually(lambda: push(server, new) == 200, "the new token is known")
+    early = key(server.directory, "retire-callback")
+    assert (early.returncode, "No push" in early.stderr) == (1, True)
+    assert push(server, new) == 200, "a new token holds at once"
     current[0] = new
     assert push(server, old) == 200
-    assert key(server.directory, "retire-callback").returncode == 0
+    eventually(
+        lambda: key(server.directory, "retire-callback").returncode == 0,
+        "that pushes come by the new token is known",
+        every_s=2,
+    )
     eventually(lambda: push(server, old) == 404, "the old token is retired")
     stop.set()
     thread.join()
@@ -133,6 +140,18 @@ def test_bad_orders_are_told(tmp_path: Path, arguments: tuple[str, ...], said: s
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert json.loads(key(tmp_path, "list", "--json").stdout)["keys"] == []
+
+
+def test_what_root_makes_belongs_to_the_service(tmp_path: Path) -> None:
+    """A key made by `sudo` can be read by the user whose directory it is."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    directory = tmp_path / "data"
+    directory.mkdir()
+    os.chown(directory, 65_534, 65_534)
+    made(directory, "by-root")
+    for name in ("keys.json", "keys.lock"):
+        assert (directory / name).stat().st_uid == 65_534
 
 
 def test_a_damaged_file_is_told(make_server: MakeServer) -> None:
