@@ -11,6 +11,9 @@ from typing import Self
 
 from receiver.errors import DataDirectoryError, InUseError
 
+TOKEN_FILE = "callback_token"  # noqa: S105 - the name of a file
+KEY_FILE = "api_key"
+
 _LOCK_FILE = "lock"
 
 

@@ -33,7 +33,8 @@ from receiver.projection import Changes, Policy
 from receiver.projector import Observers, Options, Projector
 from receiver.settings import Settings
 from receiver.store.schema import metadata
-from receiver.store.store import Store, default_url
+from receiver.store.store import Store
+from receiver.store.urls import default_url
 from receiver.web import http1
 from receiver.web.node import Node
 from receiver.web.problems import MEDIA_TYPE

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from receiver.settings import ApiKey
-from receiver.store.store import FILE_NAME
+from receiver.store.urls import FILE_NAME
 from tests.conftest import (
     KEY,
     TOKEN,

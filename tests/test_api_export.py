@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from receiver.store.store import FILE_NAME
+from receiver.store.urls import FILE_NAME
 from receiver.web import delimited
 from tests.conftest import KEY, Served, a_node, batch, check_problem, form
 

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from receiver.domain.messages import State
 from receiver.store import queries
-from receiver.store.store import default_url
+from receiver.store.urls import default_url
 from tests.conftest import (
     PATIENCE_S,
     Served,

@@ -12,7 +12,8 @@ from receiver.domain.rhythm import DAY, Options
 from receiver.errors import StoreUnavailableError
 from receiver.metrics import Metrics
 from receiver.store.schema import rhythms
-from receiver.store.store import FILE_NAME, Store
+from receiver.store.store import Store
+from receiver.store.urls import FILE_NAME
 from receiver.web.secrets import now
 from receiver.web.watching import Watch
 from tests.conftest import (

@@ -110,7 +110,7 @@ LAYERS = (
     ),
     Layer("receiver.retrier", ("receiver.domain", "receiver.projection", "receiver.store")),
     Layer("receiver.web", _BELOW_WEB),
-    Layer("receiver.simulator", ("receiver.domain.times",)),
+    Layer("receiver.simulator", ("receiver.domain.times", "receiver.errors")),
     Layer("receiver.client", ("receiver.errors",)),
     Layer("receiver.cli", (*_BELOW_WEB, "receiver.web", "receiver.simulator")),
     Layer("receiver.__main__", ("receiver.cli",)),

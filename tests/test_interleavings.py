@@ -33,7 +33,8 @@ from receiver.store.schema import (
     suppressions,
     uplinks,
 )
-from receiver.store.store import Store, default_url
+from receiver.store.store import Store
+from receiver.store.urls import default_url
 from tests.conftest import (
     HOUR,
     NOW,

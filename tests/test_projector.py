@@ -21,7 +21,8 @@ from receiver.journal import FILE_NAME as JOURNAL_FILE
 from receiver.journal import Entry, Journal
 from receiver.store.projecting import QuarantineLimits
 from receiver.store.schema import messages, quarantine, reports, uplinks
-from receiver.store.store import FILE_NAME, Store, default_url
+from receiver.store.store import Store
+from receiver.store.urls import FILE_NAME, default_url
 from tests.conftest import (
     HOUR,
     NOW,

@@ -68,7 +68,8 @@ KIND = re.compile(rf"^retry\.kinds\.({'|'.join(KINDS)})\.")
 SETTINGS = sorted(setting_names(Settings))
 LISTS = set(collections(Settings))
 DEFAULTS = dict(plain_defaults(Settings))
-COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # a group has them
+_GROUP = typer.main.get_group(app)
+COMMANDS = sorted(_GROUP.list_commands(typer.Context(_GROUP)))
 METRICS = sorted(Metrics("1.0").names())
 
 

@@ -17,7 +17,8 @@ from receiver.projection import Policy
 from receiver.reclassification import Run
 from receiver.reclassifier import AnotherRunError, Phase, Reclassifier, rehearse
 from receiver.store.schema import messages, reclassifications, reports
-from receiver.store.store import FILE_NAME, Store, default_url
+from receiver.store.store import Store
+from receiver.store.urls import FILE_NAME, default_url
 from tests.conftest import (
     HOUR,
     NOW,

@@ -28,7 +28,8 @@ from receiver.store.schema import (
     reclassifications,
     reports,
 )
-from receiver.store.store import FILE_NAME, Store, check_url, default_url, lock_of
+from receiver.store.store import Store
+from receiver.store.urls import FILE_NAME, check_url, default_url, lock_of
 from tests.conftest import NOW, a_store, counts_of, read_rows, rows_of, write_lock
 
 PERSON = "+8613912345678"

@@ -1,5 +1,6 @@
 """`receiver check`: what is wrong with the settings, and what they are."""
 
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from receiver import settings
+from receiver.cli.options import AsJson, Config
 from receiver.errors import SettingsError
 from receiver.policies import make_catalogue
 from receiver.settings import DEFAULT_APPLICATION, Settings
@@ -20,9 +22,11 @@ from receiver.web.tls import Certificate
 
 _log = structlog.get_logger(__name__)
 
+app = typer.Typer()
+
 
 @dataclass(slots=True)
-class Findings:
+class _Findings:
     """What a check found."""
 
     problems: list[str] = field(default_factory=list)
@@ -44,9 +48,20 @@ class Findings:
         }
 
 
-def check(config: Path | None) -> Findings:
+@app.command()
+def check(config: Config = None, as_json: AsJson = False) -> None:
+    """Explain every bad setting at once, or show the settings in force."""
+    findings = _check(config)
+    if as_json:
+        typer.echo(json.dumps(findings.as_json()))
+    else:
+        _show(findings)
+    raise typer.Exit(0 if findings.usable else 1)
+
+
+def _check(config: Path | None) -> _Findings:
     """Check the settings and the data directory; changes nothing."""
-    findings = Findings()
+    findings = _Findings()
     try:
         loaded = settings.load(config)
     except SettingsError as error:
@@ -69,7 +84,7 @@ def warn(loaded: Settings) -> None:
         _log.warning(warning)
 
 
-def show(findings: Findings) -> None:
+def _show(findings: _Findings) -> None:
     """Print the findings for people."""
     for problem in findings.problems:
         typer.echo(f"error: {problem}", err=True)

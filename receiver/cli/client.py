@@ -7,10 +7,9 @@ from typing import Any, Self
 
 import httpx
 
-from receiver.datadir import read_secret
+from receiver.datadir import KEY_FILE, read_secret
 from receiver.errors import ReceiverError
 from receiver.settings import Settings, split_address
-from receiver.web.secrets import KEY_FILE
 
 _TIMEOUT_S = 10.0
 _LONGEST_PAUSE_S = 120.0  # of a long answer: the receiver gives way to pushes

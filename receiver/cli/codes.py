@@ -4,41 +4,57 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from receiver import settings
 from receiver.cli.client import Client, Json
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang, language
 from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.codes import fold
 from receiver.domain.entries import Category, Entry, RetryClass
 from receiver.domain.languages import Language
 from receiver.huawei.rows import FIELDS, values_of, write_field
+from receiver.policies import make_catalogue
 from receiver.web.views import entry_json, match_json
 
 _MOST_SEEN = 1000
 
+app = typer.Typer()
 
+
+class Seen(StrEnum):
+    """Which of the codes that came."""
+
+    UNKNOWN = "unknown"  # nothing explains them
+    UNLISTED = "unlisted"  # they have no row of their own
+
+
+@app.command()
 def explain(
-    catalogue: Catalogue,
-    code: str,
-    *,
-    source: int | None,
-    org_code: str | None,
-    language: Language,
-    as_json: bool,
+    code: Annotated[str, typer.Argument(help="A status code, listed or not.")],
+    source: Annotated[int | None, typer.Option(min=1, max=3, help="The report's `source`.")] = None,
+    org_code: Annotated[str | None, typer.Option(help="The report's `orgCode`.")] = None,
+    config: Config = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Print what a status code means, listed or not."""
+    """Say what a status code means and what to do."""
+    loaded = settings.load(config)
+    catalogue, spoken = make_catalogue(loaded), language(lang, loaded)
     match = catalogue.lookup_any(code, source=source, org_code=org_code)
-    found = match_json(match, code, language)
+    found = match_json(match, code, spoken)
     others = [entry for entry in catalogue.explain(code) if entry != match.entry]
     if as_json:
         document = {
             "code": code,
             "version": catalogue.version,
             "match": found,
-            "entries": [entry_json(entry, language) for entry in catalogue.explain(code)],
+            "entries": [entry_json(entry, spoken) for entry in catalogue.explain(code)],
         }
         typer.echo(json.dumps(document, ensure_ascii=False))
         return
@@ -49,11 +65,47 @@ def explain(
         facts["retry"] += f", after {found['retry_after_s']} s"
     console.print(facts_table(facts))
     for other in others:
-        words = other.words(language)
+        words = other.words(spoken)
         console.print(plain(f"{other.code} ({other.origin}): {words.meaning}"))
 
 
-def select(
+@app.command()
+def codes(
+    category: Annotated[Category | None, typer.Option(help="Only codes of this category.")] = None,
+    retry: Annotated[RetryClass | None, typer.Option(help="Only codes of this class.")] = None,
+    seen: Annotated[
+        Seen | None,
+        typer.Option(help="Ask a running receiver which codes came and are not in its catalogue."),
+    ] = None,
+    config: Config = None,
+    lang: Lang = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print all fields as CSV, as `catalogue_file` takes it.")
+    ] = False,
+    as_json: AsJson = False,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+) -> None:
+    """List the catalogue in force, or the codes that it lacks."""
+    loaded = settings.load(config)
+    if seen is not None and (category or retry or as_csv):
+        raise typer.BadParameter("--seen goes with --json alone: these codes have no row.")
+    if as_csv and as_json:
+        raise typer.BadParameter("Choose one of --csv and --json.")
+    if seen is not None:
+        _show_seen(Client.of(loaded, api_url, api_key), seen, as_json=as_json)
+        return
+    catalogue, spoken = make_catalogue(loaded), language(lang, loaded)
+    entries = _select(catalogue, category, retry)
+    if as_csv:
+        _write_csv(entries)
+    elif as_json:
+        _write_json(catalogue, entries, spoken)
+    else:
+        _show(entries, spoken)
+
+
+def _select(
     catalogue: Catalogue, category: Category | None, retry: RetryClass | None
 ) -> list[Entry]:
     """Give the rows of a category and a retry class; None stands for all."""
@@ -64,23 +116,23 @@ def select(
     ]
 
 
-def show(entries: Sequence[Entry], language: Language) -> None:
+def _show(entries: Sequence[Entry], spoken: Language) -> None:
     """Print rows as a table for people."""
     table = Table("code", "origin", "category", "retry", "meaning", "suggestion")
     for entry in entries:
-        words = entry.words(language)
+        words = entry.words(spoken)
         cells = (entry.code, entry.origin, entry.category, entry.retry)
         table.add_row(*map(plain, (*cells, words.meaning, words.suggestion)))
     make_console().print(table)
 
 
-def write_json(catalogue: Catalogue, entries: Iterable[Entry], language: Language) -> None:
+def _write_json(catalogue: Catalogue, entries: Iterable[Entry], spoken: Language) -> None:
     """Print rows as JSON."""
-    codes = [entry_json(entry, language) for entry in entries]
-    typer.echo(json.dumps({"version": catalogue.version, "codes": codes}, ensure_ascii=False))
+    rows = [entry_json(entry, spoken) for entry in entries]
+    typer.echo(json.dumps({"version": catalogue.version, "codes": rows}, ensure_ascii=False))
 
 
-def write_csv(entries: Iterable[Entry]) -> None:
+def _write_csv(entries: Iterable[Entry]) -> None:
     """Print rows as CSV, all fields in both languages: what `catalogue_file` takes.
 
     Of rows for one code and origin, as several lists have them, the first one decides.
@@ -95,18 +147,18 @@ def write_csv(entries: Iterable[Entry]) -> None:
         writer.writerow([write_field(values[name]) for name in FIELDS])
 
 
-def show_seen(client: Client, seen: str, *, as_json: bool) -> None:
+def _show_seen(client: Client, seen: Seen, *, as_json: bool) -> None:
     """Print the codes that came and that the catalogue of a running receiver does not list."""
-    found = client.get("/v1/codes", {"seen": seen, "limit": str(_MOST_SEEN)}) or {}
-    codes: list[Json] = found.get("codes", [])
+    found = client.get("/v1/codes", {"seen": seen.value, "limit": str(_MOST_SEEN)}) or {}
+    came: list[Json] = found.get("codes", [])
     if as_json:
-        typer.echo(json.dumps(codes, ensure_ascii=False))
+        typer.echo(json.dumps(came, ensure_ascii=False))
         return
-    if not codes:
+    if not came:
         typer.echo("No such code has come.")
         return
     table = Table("code", "org code", "messages", "first", "last", "example")
-    for code in codes:
+    for code in came:
         example = code["example"]["sms_msg_id"]
         cells = (code["code"], code["org_code"] or "", code["messages"])
         table.add_row(*map(plain, (*cells, code["first_at"], code["last_at"], example)))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Annotated
 
 import typer
 import uvloop
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from receiver import logs
 from receiver.settings import Settings
 from receiver.simulator import SimulationOptions, Tally, simulate
 from receiver.web.app import Running, running
@@ -35,8 +37,18 @@ _COUNTERS = {
 }
 
 
-def demo(rate: float, seconds: float | None) -> None:
-    """Run the demonstration until Ctrl-C, SIGTERM, or for some seconds."""
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    rate: Annotated[float, typer.Option(min=0.1, help="Pushes per second.")] = 20.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="End by itself after this time.")
+    ] = None,
+) -> None:
+    """Run a receiver on a temporary directory with a simulated platform pushing into it."""
+    logs.configure("warning")
     with tempfile.TemporaryDirectory(prefix="receiver-demo-") as directory:
         settings = _settings(Path(directory))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -33,6 +33,8 @@ from receiver.errors import ReceiverError
 _LINE_EVERY_S = 5.0
 _STANDARD_OUTPUT = "-"
 
+app = typer.Typer()
+
 
 class What(StrEnum):
     """What is exported."""
@@ -57,6 +59,7 @@ class NotWrittenError(ReceiverError):
     """The file cannot be written."""
 
 
+@app.command()
 def export(
     what: Annotated[What, typer.Argument(help="What to export.")] = What.MESSAGES,
     *,

@@ -10,15 +10,17 @@ from datetime import tzinfo
 from io import BufferedReader
 from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 from zoneinfo import ZoneInfo
 
 import typer
 
+from receiver import settings
 from receiver.cli.client import Client
 from receiver.cli.imported import Show, Tally, print_tally, progress, summary
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal
 from receiver.cli.registering import Done, Registrar
-from receiver.cli.rejects import Write, rejects
+from receiver.cli.rejects import Write, writing_rejects
 from receiver.cli.samples import SAMPLE, show_sample
 from receiver.errors import ReceiverError
 from receiver.huawei.exports import (
@@ -35,13 +37,15 @@ from receiver.huawei.exports import (
 
 _LOOK_EVERY = 500  # rows
 
+app = typer.Typer()
+
 
 class ImportFailedError(ReceiverError):
     """The file cannot be imported."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class _Order:
     """What is to be done with a file."""
 
     file: Path | None  # None: standard input
@@ -53,7 +57,7 @@ class Order:
     reveal: bool = False  # numbers in full in the sample
 
 
-def read_columns(given: Iterable[str]) -> dict[str, str]:
+def _read_columns(given: Iterable[str]) -> dict[str, str]:
     """Read the values of `--map`: our name -> column, empty for none.
 
     Raises:
@@ -72,7 +76,7 @@ def read_columns(given: Iterable[str]) -> dict[str, str]:
     return columns
 
 
-def read_zone(text: str) -> tzinfo:
+def _read_zone(text: str) -> tzinfo:
     """Read a time zone: a name of the tz database, or an offset.
 
     Raises:
@@ -90,17 +94,63 @@ def read_zone(text: str) -> tzinfo:
         ) from None
 
 
-def import_file(order: Order, client: Client | None, *, as_json: bool) -> None:
-    """Register the sends of a file, and print what has become of them.
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="NDJSON, CSV or XLSX; - is standard input.")],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="NAME=COLUMN",
+            help="Which column holds what, for example to='Mobile Number'; NAME= takes none.",
+        ),
+    ] = None,
+    sheet: Annotated[str | None, typer.Option(help="Of an XLSX file; default: the first.")] = None,
+    timezone: Annotated[
+        str, typer.Option(help="Of times that name none: Asia/Shanghai, +08:00, ...")
+    ] = "UTC",
+    international: Annotated[
+        bool,
+        typer.Option(
+            "--international", help="Numbers without a plus sign carry their country code."
+        ),
+    ] = False,
+    application: Annotated[
+        str | None, typer.Option(help="Whose sends these are; default: the receiver's first.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show the first rows and count all.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Write the rows that cannot be used to this file.")
+    ] = None,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a receiver that is away.")
+    ] = 120.0,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    reveal: Reveal = False,
+) -> None:
+    """Register the sends of a file with a running receiver; to repeat it changes nothing."""
+    zone = _read_zone(timezone)
+    order = _Order(
+        file=None if str(file) == "-" else file,
+        how=How(_read_columns(columns or ()), sheet, zone, international),
+        application=application,
+        patience_s=patience,
+        ask=not yes and not as_json,
+        rejects=rejects,
+        reveal=reveal,
+    )
+    client = None if dry_run else Client.of(settings.load(config), api_url, api_key)
+    _import(order, client, as_json=as_json)
 
-    Args:
-        order: what to do.
-        client: the receiver; None only tells what the file holds.
-        as_json: print JSON.
 
-    Raises:
-        ReceiverError: it cannot be begun; the text says what to do.
-    """
+def _import(order: _Order, client: Client | None, *, as_json: bool) -> None:
+    """Register the sends, and print what has become of them; no client only tells what is there."""
     started = time.monotonic()
     with _opened(order.file) as stream:
         try:
@@ -164,7 +214,7 @@ class _Nowhere:
 class _Import:
     """One run over the rows of a file."""
 
-    def __init__(self, order: Order, export: Export) -> None:
+    def __init__(self, order: _Order, export: Export) -> None:
         self._order = order
         self._export = export
         self._tally = Tally()
@@ -191,7 +241,9 @@ class _Import:
                 registrar.check()
                 if order.ask and order.file is not None and _is_a_person_there():
                     typer.confirm("Register them?", abort=True, err=True)
-            self._write = stack.enter_context(rejects(order.rejects, order.file, self._export))
+            self._write = stack.enter_context(
+                writing_rejects(order.rejects, order.file, self._export)
+            )
             show = stack.enter_context(progress())
             self._pass_on(rows, sink, show)
         return self._tally

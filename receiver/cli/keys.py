@@ -12,7 +12,7 @@ from rich.table import Table
 from receiver import keyring, settings
 from receiver.cli.options import AsJson, Config
 from receiver.cli.output import make_console, plain
-from receiver.datadir import read_secret
+from receiver.datadir import TOKEN_FILE, read_secret
 from receiver.domain import times
 from receiver.domain.times import SECOND, to_rfc3339
 from receiver.errors import SettingsError
@@ -20,9 +20,9 @@ from receiver.keyring import Ring, RingKey, RingToken
 from receiver.settings import DEFAULT_APPLICATION, Settings
 from receiver.web.auth import Scope
 from receiver.web.callbacks import PREFIX
-from receiver.web.secrets import TOKEN_FILE
 
 app = typer.Typer(
+    name="key",
     no_args_is_help=True,
     help="Make, list and end keys of the private API and callback tokens.",
 )

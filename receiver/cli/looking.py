@@ -2,19 +2,24 @@
 
 import json
 from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
 from rich.table import Table
 
+from receiver import settings
 from receiver.cli.client import Client, Json
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang, Reveal, language
 from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.languages import Language
 from receiver.domain.privacy import hidden
 
+app = typer.Typer()
+
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class _Question:
     """What is looked up."""
 
     what: str  # an id or a number
@@ -67,7 +72,31 @@ _OF_MESSAGES = _Keys(("to",))
 _OF_UPLINKS = _Keys(("from",), ("body", "original_body"))
 
 
-def lookup(client: Client, question: Question, *, as_json: bool) -> None:
+@app.command()
+def lookup(
+    what: Annotated[str, typer.Argument(metavar="ID-OR-NUMBER", help="smsMsgId or phone number.")],
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Messages of a number.")] = 20,
+    why: Annotated[
+        bool, typer.Option("--why", help="Explain a message: which report won, by which rule.")
+    ] = False,
+    application: Annotated[
+        str | None, typer.Option(help="Where several applications know the id.")
+    ] = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+    reveal: Reveal = False,
+) -> None:
+    """Ask a running receiver for a message or an uplink by its id, or for those of a number."""
+    loaded = settings.load(config)
+    question = _Question(what, application, limit, language(lang, loaded), reveal)
+    client = Client.of(loaded, api_url, api_key)
+    (_explain if why else _lookup)(client, question, as_json=as_json)
+
+
+def _lookup(client: Client, question: _Question, *, as_json: bool) -> None:
     """Print the message or uplink with an id, or the messages and uplinks of a number."""
     message = question.get(client)
     uplink = question.get_uplink(client) if message is None else None
@@ -93,7 +122,7 @@ def lookup(client: Client, question: Question, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def explain(client: Client, question: Question, *, as_json: bool) -> None:
+def _explain(client: Client, question: _Question, *, as_json: bool) -> None:
     """Print why the message with an id is what it is."""
     explanation = question.get(client, "/explain")
     if explanation is None:

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from receiver.domain.languages import FALLBACK, Language, speaks
+from receiver.settings import Settings
+
 Config = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file; RECEIVER_* in the environment wins over it."),
@@ -28,3 +31,8 @@ Lang = Annotated[
 Reveal = Annotated[
     bool, typer.Option("--reveal", help="Show phone numbers and codes in full, in JSON too.")
 ]
+
+
+def language(tag: str | None, loaded: Settings) -> Language:
+    """Give the language that `--lang` names, else that of the settings."""
+    return loaded.language if tag is None else speaks(tag) or FALLBACK

@@ -2,10 +2,13 @@
 
 import json
 import time
+from typing import Annotated
 
 import typer
 
+from receiver import settings
 from receiver.cli.client import Client, Json, NotAnsweredError
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config
 from receiver.cli.output import facts_table, make_console
 
 _LOOK_EVERY_S = 0.3
@@ -13,12 +16,19 @@ _LONGEST_S = 3600.0  # all texts and files are searched
 _RUNNING = "running"
 
 
-def purge(client: Client, *, dry_run: bool, as_json: bool) -> None:
-    """Let the receiver purge, wait for the end and show what went.
+app = typer.Typer()
 
-    Raises:
-        NotAnsweredError: it does not answer or refuses.
-    """
+
+@app.command()
+def purge(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a running receiver erase now what `retention` no longer lets it keep."""
+    client = Client.of(settings.load(config), api_url, api_key)
     done = client.ask("POST", "/v1/purge", document={"dry_run": dry_run})
     while done is not None and done["phase"] == _RUNNING:
         time.sleep(_LOOK_EVERY_S)
@@ -39,12 +49,20 @@ def _show_purge(done: Json, *, dry_run: bool) -> None:
     console.print(facts_table({name: f"{count:,}" for name, count in done["counts"].items()}))
 
 
-def forget(client: Client, number: str, *, keep_suppression: bool, as_json: bool) -> None:
-    """Let the receiver forget a person, and show the proof.
-
-    Raises:
-        NotAnsweredError: it does not answer or refuses.
-    """
+@app.command()
+def forget(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="In any writing.")],
+    keep_suppression: Annotated[
+        bool,
+        typer.Option("--keep-suppression", help="Keep that the number is not to be sent to."),
+    ] = False,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a running receiver erase a person, and prove it."""
+    client = Client.of(settings.load(config), api_url, api_key)
     wanted = {"number": number, "keep_suppression": keep_suppression}
     done = client.ask("POST", "/v1/forget", document=wanted, timeout_s=_LONGEST_S)
     if done is None:

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 import uvloop
@@ -17,15 +17,18 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from receiver.cli.client import Client, Json, NotAnsweredError
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config
 from receiver.cli.output import make_console, plain
 from receiver.datadir import DataDirectory, held
+from receiver.domain import times
 from receiver.domain.times import to_rfc3339
 from receiver.errors import InUseError, StoreUnavailableError
 from receiver.policies import make_policy
 from receiver.reclassification import MOST_EXAMPLES
 from receiver.reclassifier import Phase, Reclassifier, rehearse
-from receiver.settings import Settings
-from receiver.store.store import Store, check_url, lock_of
+from receiver.settings import Settings, load
+from receiver.store.store import Store
+from receiver.store.urls import check_url, lock_of
 from receiver.web.secrets import now
 from receiver.web.views import run_json
 
@@ -36,35 +39,36 @@ _NICE = 10  # whatever else runs here matters more
 Show = Callable[[Json], None]
 
 
+app = typer.Typer()
+
+
+@app.command()
 def reclassify(
-    settings: Settings,
-    client: Client | None,
-    *,
-    api_key: str | None,
-    since: int | None,
-    dry_run: bool,
-    as_json: bool,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would change.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option(help="Only messages sent at or after, for example 2026-01-31.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
 ) -> None:
-    """Fold history again, show progress and print what has changed.
-
-    Args:
-        settings: where the store is, and by which rules.
-        client: the receiver that shall do it; None finds out whether one runs here.
-        api_key: for the one that runs here; None takes it from the settings.
-        since: microseconds; only messages sent (else first heard of) at or after.
-        dry_run: only tell what would change.
-        as_json: print JSON.
-
-    Raises:
-        ReceiverError: it cannot be done; the text says what to do.
-    """
+    """Fold history again with today's catalogue and policy; can be stopped and goes on later."""
+    if dry_run and api_url:
+        raise typer.BadParameter("--dry-run reads the store itself: run it where the store is.")
+    moment = None if since is None else times.parse(since)
+    if since is not None and moment is None:
+        raise typer.BadParameter("--since must be a date or an RFC 3339 time.")
+    loaded = load(config)
     with _progress() as show:
         if dry_run:
-            done = _by_ourselves(_rehearsed(settings, since, show))
-        elif client is not None:
-            done = _by_the_running_one(client, since, show)
+            done = _by_ourselves(_rehearsed(loaded, moment, show))
+        elif api_url:
+            done = _by_the_running_one(Client.of(loaded, api_url, api_key), moment, show)
         else:
-            done = _by_whom_is_here(settings, api_key, since, show)
+            done = _by_whom_is_here(loaded, api_key, moment, show)
     if as_json:
         typer.echo(json.dumps(done, ensure_ascii=False))
     else:

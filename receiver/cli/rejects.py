@@ -19,7 +19,7 @@ class NotWrittenError(ReceiverError):
 
 
 @contextmanager
-def rejects(path: Path | None, source: Path | None, export: Export) -> Iterator[Write]:
+def writing_rejects(path: Path | None, source: Path | None, export: Export) -> Iterator[Write]:
     """Give what writes a bad row: as CSV under the header of the table, or as a line of JSON.
 
     Args:

@@ -1,28 +1,39 @@
 """`receiver retries`: what may be sent again, from a running receiver."""
 
 import json
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from receiver import settings
 from receiver.cli.client import Client, Json
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal
 from receiver.cli.output import make_console, plain
 from receiver.domain.privacy import hidden
+from receiver.store.queueing import ItemState
+
+app = typer.Typer()
 
 
-def show_retries(
-    client: Client,
-    *,
-    state: str | None,
-    application: str | None,
-    limit: int,
-    as_json: bool,
-    reveal: bool,
+@app.command()
+def retries(
+    state: Annotated[
+        ItemState | None, typer.Option(help="Only items in this state; default: the open ones.")
+    ] = None,
+    application: Annotated[str | None, typer.Option(help="Only of this application.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    reveal: Reveal = False,
 ) -> None:
-    """Print the queue, what is due first at the top."""
+    """Show what may be sent again, and when."""
+    client = Client.of(settings.load(config), api_url, api_key)
     parameters = {"limit": str(limit)}
     if state is not None:
-        parameters["state"] = state
+        parameters["state"] = state.value
     if application is not None:
         parameters["application"] = application
     found = client.get("/v1/retries", parameters) or {}

@@ -5,14 +5,17 @@ import contextlib
 import json
 import signal
 from enum import StrEnum
-from typing import get_args
+from typing import Annotated, get_args
 
 import typer
 import uvloop
 from rich.console import Console
 
+from receiver.cli.options import ApiKey, ApiUrl, AsJson
 from receiver.simulator import SimulationOptions, Tally, show_progress, simulate, tally_table
 from receiver.simulator.options import Register as RegisterName
+
+app = typer.Typer()
 
 
 class Register(StrEnum):
@@ -28,8 +31,40 @@ class Register(StrEnum):
         return next(name for name in get_args(RegisterName) if name == self.value)
 
 
-def simulate_to(options: SimulationOptions, *, as_json: bool) -> None:
-    """Run a simulation, show its progress, print its table; exit 1 when a push was not taken."""
+@app.command("simulate")
+def simulate_command(
+    url: Annotated[
+        str,
+        typer.Option(
+            envvar="CALLBACK_URL",
+            show_envvar=True,
+            help="The callback URL; in the environment the list of processes does not show it.",
+        ),
+    ],
+    count: Annotated[int, typer.Option(min=1, help="Messages to send.")] = 1000,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Pushes per second; 0 is as fast as it goes.")
+    ] = 50.0,
+    register: Annotated[
+        Register | None,
+        typer.Option(help="When the sends are registered; default: first, given an --api-url."),
+    ] = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed, the same traffic.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Behave like the platform: push reports and uplinks to a callback URL."""
+    usual = Register.FIRST if api_url else Register.NEVER
+    options = SimulationOptions(
+        url=url,
+        count=count,
+        rate=rate,
+        register=(register or usual).as_option,
+        api_url=api_url,
+        api_key=api_key,
+        seed=seed,
+    )
 
     async def run() -> Tally:
         stop = asyncio.Event()

@@ -15,7 +15,9 @@ from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.privacy import hidden
 from receiver.domain.suppression import Source
 
-app = typer.Typer(no_args_is_help=True, help="List, set and lift whom not to send to.")
+app = typer.Typer(
+    name="suppressions", no_args_is_help=True, help="List, set and lift whom not to send to."
+)
 
 _Number = Annotated[str, typer.Argument(metavar="NUMBER", help="A phone number in any writing.")]
 _Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]

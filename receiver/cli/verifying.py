@@ -1,11 +1,16 @@
 """`receiver verify`: why a push signature is refused."""
 
 import json
+import time
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from receiver import settings
+from receiver.cli.options import AsJson, Config
 from receiver.cli.output import facts_table, make_console
+from receiver.domain import times
 from receiver.errors import SettingsError
 from receiver.huawei.diagnosis import Diagnosis, diagnose, read_request, signed_date
 from receiver.huawei.signing import Outcome, SignedRequest
@@ -26,7 +31,31 @@ _ADVICE = {
 }
 
 
+app = typer.Typer()
+
+
+@app.command()
 def verify(
+    request: Annotated[Path, typer.Option(help="A push as it came: head, empty line, body.")],
+    application: Annotated[str, typer.Option(help="Whose keys.")] = DEFAULT_APPLICATION,
+    at: Annotated[str | None, typer.Option(help="When it came, RFC 3339; default: now.")] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name under which the platform knows this receiver."),
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a push is signed as it should be, and if not, what differs."""
+    moment = times.parse(at) if at is not None else time.time_ns() // 1000
+    if moment is None:
+        raise typer.BadParameter("--at must be an RFC 3339 time.")
+    loaded = settings.load(config)
+    valid = _verify(loaded, request, application, moment, host or [], as_json=as_json)
+    raise typer.Exit(0 if valid else 1)
+
+
+def _verify(
     loaded: Settings, file: Path, application: str, now: int, hosts: list[str], *, as_json: bool
 ) -> bool:
     """Judge the request in a file; tell whether its signature would be accepted.

@@ -34,7 +34,7 @@ from receiver.settings.trust import (
     check_proxies,
     check_push_keys,
 )
-from receiver.store.store import check_url, default_url
+from receiver.store.urls import check_url, default_url
 
 PREFIX = "RECEIVER_"
 DEFAULT_APPLICATION = "default"

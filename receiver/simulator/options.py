@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
+from receiver.errors import ReceiverError
+
 Register = Literal["first", "after", "never"]
 
 _SHARES = (
@@ -22,7 +24,7 @@ _SHARES = (
 MOST_CONNECTIONS = 512
 
 
-class SimulationError(Exception):
+class SimulationError(ReceiverError):
     """The simulation cannot be run; the text says what to do and holds no token or key."""
 
 

@@ -2,64 +2,20 @@
 
 import asyncio
 import contextlib
-import importlib.util
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import exc, make_url, select
-from sqlalchemy.engine import URL
+from sqlalchemy import exc, select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from receiver.errors import SettingsError, StoreRejectedError, StoreUnavailableError
+from receiver.errors import StoreRejectedError, StoreUnavailableError
 from receiver.store.engines import BUSY_TIMEOUT_S, READERS, migrate, sqlite_engine
 from receiver.store.schema import checkpoints
-
-FILE_NAME = "store.sqlite3"
+from receiver.store.urls import ASYNC_DRIVERS, check_url
 
 _WAL_CAP_BYTES = 48 * 1024 * 1024  # reached only when readers let the WAL grow
-_ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
-
-
-def default_url(data_dir: Path) -> str:
-    """Give the URL of the embedded store in a data directory."""
-    file = data_dir.absolute() / FILE_NAME
-    return URL.create("sqlite", database=str(file)).render_as_string()
-
-
-def check_url(url: str) -> URL:
-    """Check a store URL.
-
-    Raises:
-        SettingsError: it is no URL, or of a database that is not supported.
-    """
-    try:
-        parsed = make_url(url)
-    except (exc.ArgumentError, ValueError):
-        raise SettingsError(
-            "store_url is not a URL; write sqlite:////path/to/file or "
-            "postgresql://user:password@host/database (special characters percent-encoded)."
-        ) from None
-    backend = parsed.get_backend_name()
-    if backend not in _ASYNC_DRIVERS:
-        raise SettingsError(f"store_url names {backend!r}; sqlite and postgresql are supported.")
-    if backend == "postgresql" and importlib.util.find_spec("psycopg") is None:
-        raise SettingsError(
-            "store_url names postgresql, whose driver is not installed: "
-            "pip install 'receiver[postgres]'."
-        )
-    if backend == "sqlite" and (not parsed.database or ":memory:" in parsed.database):
-        raise SettingsError("store_url names no file; a store in memory would lose everything.")
-    return parsed
-
-
-def lock_of(url: str) -> Path | None:
-    """Name the file whose lock keeps a SQLite store for one process; None for a server."""
-    parsed = check_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return None
-    return Path(f"{parsed.database}.lock").absolute()
 
 
 class Store:
@@ -82,7 +38,7 @@ class Store:
         self._turn = asyncio.Lock()
         self._file: Path | None = None  # of SQLite
         self._inode: int | None = None  # of the file that was prepared
-        target = self._url.set(drivername=_ASYNC_DRIVERS[self._url.get_backend_name()])
+        target = self._url.set(drivername=ASYNC_DRIVERS[self._url.get_backend_name()])
         if self._url.get_backend_name() == "sqlite":
             self._file = Path(self._url.database or "").absolute()
             self._writer = sqlite_engine(target, writing=True)

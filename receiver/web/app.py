@@ -18,7 +18,7 @@ from receiver.errors import SettingsError
 from receiver.journal import Commit, Journal
 from receiver.metrics import Metrics
 from receiver.settings import Settings, split_address
-from receiver.store.store import lock_of
+from receiver.store.urls import lock_of
 from receiver.web.callbacks import PREFIX
 from receiver.web.node import LAST_BATCH_S, Node
 from receiver.web.options import certificate_of

@@ -3,12 +3,9 @@
 import time
 from dataclasses import dataclass
 
-from receiver.datadir import DataDirectory
+from receiver.datadir import KEY_FILE, TOKEN_FILE, DataDirectory
 from receiver.settings import DEFAULT_APPLICATION, Settings
 from receiver.web.callbacks import Address, address_of
-
-TOKEN_FILE = "callback_token"  # noqa: S105 - the name of a file
-KEY_FILE = "api_key"
 
 
 @dataclass(frozen=True, slots=True)

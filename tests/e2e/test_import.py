@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -106,12 +107,32 @@ def importing(server: Server, *more: str) -> Iterator[subprocess.Popen[bytes]]:
         process.communicate()
 
 
-def pour(pipe: IO[bytes] | None, prefix: str, numbers: range) -> None:
-    """Write entries into a pipe."""
-    assert pipe is not None
-    for n in numbers:
-        pipe.write(json.dumps({"smsMsgId": f"{prefix}_{n}", "originTo": NUMBER}).encode() + b"\n")
-    pipe.flush()
+def pour(process: subprocess.Popen[bytes], prefix: str, numbers: range) -> None:
+    """Write entries into a command that reads them.
+
+    Raises:
+        AssertionError: it ended; the text is what it said.
+    """
+    assert process.stdin is not None
+    try:
+        for n in numbers:
+            entry = {"smsMsgId": f"{prefix}_{n}", "originTo": NUMBER}
+            process.stdin.write(json.dumps(entry).encode() + b"\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = process.stdout.read() + process.stderr.read()
+        raise AssertionError(f"it ended with status {process.wait()}: {said.decode()}") from None
+
+
+@contextmanager
+def pouring(process: subprocess.Popen[bytes], prefix: str, numbers: range) -> Iterator[None]:
+    """Write entries meanwhile: a command that waits for the receiver does not read them."""
+    with ThreadPoolExecutor(1) as threads:
+        poured = threads.submit(pour, process, prefix, numbers)
+        yield
+        poured.result(60)
 
 
 def status_of(server: Server, sms_msg_id: str) -> int:
@@ -396,11 +417,11 @@ def _drain(terminal: int) -> None:
 def test_a_receiver_that_is_killed_and_comes_back_loses_nothing(server: Server) -> None:
     """The import waits for it and goes on; in the end every send is there."""
     with importing(server, "--json") as process:
-        pour(process.stdin, "k", range(1000))
+        pour(process, "k", range(1000))
         eventually(lambda: len(known(server, "k")) > 300, "some are registered")
         server.kill(all_of_it=True)
-        pour(process.stdin, "k", range(1000, 2000))
-        server.start()
+        with pouring(process, "k", range(1000, 2000)):
+            server.start()
         out, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert json.loads(out)["registered"] == 2000
@@ -413,10 +434,10 @@ def test_a_journal_that_cannot_be_written_is_waited_for(make_server: MakeServer)
     server = make_server({"RECEIVER_JOURNAL__TIMEOUT_SECONDS": "1"}).start()
     server.ready()
     with importing(server, "--json") as process:
-        pour(process.stdin, "w", range(500))
+        pour(process, "w", range(500))
         eventually(lambda: len(known(server, "w")) > 100, "some are registered")
         with write_lock(server.journal_file):
-            pour(process.stdin, "w", range(500, 1000))
+            pour(process, "w", range(500, 1000))
             before = len(known(server, "w"))
             eventually(lambda: status_of(server, "w_0") == 503, "it refuses")
         out, errors = process.communicate(timeout=60)
@@ -433,7 +454,7 @@ def test_giving_up_says_how_far_it_came_and_the_same_again_completes_it(
     """A receiver that stays away ends the import; what it names as registered is registered."""
     lines = [json.dumps({"smsMsgId": f"g_{n}"}) for n in range(3000)]
     with importing(server, "--json", "--patience", "1") as process:
-        pour(process.stdin, "g", range(1500))
+        pour(process, "g", range(1500))
         eventually(lambda: len(known(server, "g")) > 300, "some are registered")
         server.kill(all_of_it=True)
         threading.Thread(target=_pour_on, args=(process.stdin,), daemon=True).start()
@@ -457,7 +478,9 @@ def test_giving_up_says_how_far_it_came_and_the_same_again_completes_it(
 
 def _pour_on(pipe: IO[bytes]) -> None:
     try:
-        pour(pipe, "g", range(1500, 3000))
+        for n in range(1500, 3000):
+            pipe.write(json.dumps({"smsMsgId": f"g_{n}"}).encode() + b"\n")
+        pipe.flush()
     except OSError:  # nobody reads any more
         return
 
@@ -465,7 +488,7 @@ def _pour_on(pipe: IO[bytes]) -> None:
 def test_ctrl_c_says_how_far_it_came(server: Server) -> None:
     """What is under way is waited for, and the line is named up to which all is registered."""
     with importing(server) as process:
-        pour(process.stdin, "c", range(1000))
+        pour(process, "c", range(1000))
         eventually(lambda: len(known(server, "c")) > 300, "some are registered")
         process.send_signal(signal.SIGINT)
         process.wait(30)

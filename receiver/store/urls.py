@@ -1,0 +1,61 @@
+"""The URL of the store: what it may name, and what it names when nothing else is set."""
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from receiver.errors import SettingsError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+# ruff: noqa: PLC0415 - the settings of every command come by here, and most commands open no store:
+# without SQLAlchemy they start in half the time.
+
+FILE_NAME = "store.sqlite3"
+
+ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+
+
+def default_url(data_dir: Path) -> str:
+    """Give the URL of the embedded store in a data directory."""
+    from sqlalchemy.engine import URL
+
+    file = data_dir.absolute() / FILE_NAME
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
+def check_url(url: str) -> "URL":
+    """Check a store URL.
+
+    Raises:
+        SettingsError: it is no URL, or of a database that is not supported.
+    """
+    from sqlalchemy import exc, make_url
+
+    try:
+        parsed = make_url(url)
+    except (exc.ArgumentError, ValueError):
+        raise SettingsError(
+            "store_url is not a URL; write sqlite:////path/to/file or "
+            "postgresql://user:password@host/database (special characters percent-encoded)."
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend not in ASYNC_DRIVERS:
+        raise SettingsError(f"store_url names {backend!r}; sqlite and postgresql are supported.")
+    if backend == "postgresql" and importlib.util.find_spec("psycopg") is None:
+        raise SettingsError(
+            "store_url names postgresql, whose driver is not installed: "
+            "pip install 'receiver[postgres]'."
+        )
+    if backend == "sqlite" and (not parsed.database or ":memory:" in parsed.database):
+        raise SettingsError("store_url names no file; a store in memory would lose everything.")
+    return parsed
+
+
+def lock_of(url: str) -> Path | None:
+    """Name the file whose lock keeps a SQLite store for one process; None for a server."""
+    parsed = check_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    return Path(f"{parsed.database}.lock").absolute()
