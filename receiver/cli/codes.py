@@ -20,7 +20,7 @@ from receiver.domain.entries import Category, Entry, RetryClass
 from receiver.domain.languages import Language
 from receiver.huawei.rows import FIELDS, values_of, write_field
 from receiver.policies import make_catalogue
-from receiver.web.views import entry_json, match_json
+from receiver.web.code_views import entry_json, match_json
 
 _MOST_SEEN = 1000
 

@@ -7,6 +7,7 @@ from receiver.domain.entries import Category, Match, RetryClass
 from receiver.store.seen import SeenCode, find_seen_codes
 from receiver.web import docs, views
 from receiver.web.auth import Scope
+from receiver.web.code_views import entry_json, match_json
 from receiver.web.endpoints import Endpoints, headers_of, json_answer, needs
 from receiver.web.requests import Query, bad, check_unrestricted
 
@@ -36,7 +37,7 @@ class Codes(Endpoints):
             answer["codes"] = await self._seen(seen, limit)
         else:
             answer["codes"] = [
-                views.entry_json(entry, language)
+                entry_json(entry, language)
                 for entry in catalogue.entries
                 if category in (None, entry.category)
                 and retry in (None, entry.retry)
@@ -59,8 +60,8 @@ class Codes(Endpoints):
             {
                 "code": code,
                 "version": catalogue.version,
-                "match": views.match_json(match, code, language),
-                "entries": [views.entry_json(e, language) for e in catalogue.explain(code)],
+                "match": match_json(match, code, language),
+                "entries": [entry_json(e, language) for e in catalogue.explain(code)],
             },
             language=language,
         )

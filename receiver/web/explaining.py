@@ -15,6 +15,7 @@ from receiver.retrier.claims import plan_of
 from receiver.store.queries import StoredMessage
 from receiver.web import views
 from receiver.web.auth import Scope
+from receiver.web.code_views import entry_json
 from receiver.web.endpoints import Endpoints, json_answer, needs
 from receiver.web.lookups import find_one
 from receiver.web.requests import Query
@@ -118,5 +119,5 @@ def _row_json(row: Candidate, language: Language) -> views.Json:
     return {
         "decides": row.decides,
         "looked_up": row.asked,
-        **views.entry_json(row.entry, language),
+        **entry_json(row.entry, language),
     }

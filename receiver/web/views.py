@@ -6,14 +6,12 @@ from typing import Any
 
 from receiver.domain.anomalies import anomalies
 from receiver.domain.durations import delivery_time_us
-from receiver.domain.entries import Entry, Match
 from receiver.domain.languages import Language
 from receiver.domain.messages import Folded, Part, State, StoredReport, by_part, fold
 from receiver.domain.numbers import normalise
-from receiver.domain.reasons import explain_match
 from receiver.domain.sentences import Reason
 from receiver.domain.times import SECOND, to_rfc3339
-from receiver.domain.verdict import Verdict, action_of, decide, subject_of
+from receiver.domain.verdict import Verdict, decide, subject_of
 from receiver.projection import Policy
 from receiver.reclassification import Run
 from receiver.reclassifier import Phase
@@ -107,25 +105,6 @@ def quarantine_json(row: Row) -> Json:
     }
 
 
-def entry_json(entry: Entry, language: Language) -> Json:
-    """Write one row of the catalogue."""
-    words = entry.words(language)
-    return {
-        "code": entry.code,
-        "origin": entry.origin,
-        "scope": entry.scope,
-        "category": entry.category.value,
-        "retry": entry.retry.value,
-        "retry_after_s": entry.retry_after_s,
-        "billable": entry.billable,
-        "meaning": words.meaning,
-        "cause": words.cause,
-        "suggestion": words.suggestion,
-        "source": entry.source,
-        "rank": entry.rank.name.lower(),
-    }
-
-
 def seen_json(code: SeenCode) -> Json:
     """Write a code that came and is not in the catalogue."""
     return {
@@ -166,17 +145,6 @@ def run_json(run: Run, phase: Phase) -> Json:
 def reason_json(reason: Reason, language: Language) -> Json:
     """Write a rule that was applied, and to which facts."""
     return {"rule": reason.rule.value, **reason.facts, "text": reason.words.in_(language)}
-
-
-def match_json(match: Match, status: str, language: Language) -> Json:
-    """Write how a status was looked up, and what there is to do."""
-    return {
-        "rule": match.rule.value,
-        "looked_up": match.code,
-        "action": action_of(match.entry).value,
-        **entry_json(match.entry, language),
-        "why": explain_match(match, status, language)["text"],
-    }
 
 
 def _delivery_seconds(stored: StoredMessage, folded: Folded) -> float | None:
