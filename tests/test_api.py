@@ -601,6 +601,8 @@ async def test_a_route_wants_its_scope(tmp_path: Path, method: str, path: str, s
         ("GET", "/", 404),
         ("GET", "/v1", 404),
         ("GET", "/v1/nothing", 404),
+        ("GET", "/v1/messages/", 404),
+        ("POST", "/v1/sends/", 404),
         ("GET", "/v1/messages/none", 404),
         ("GET", "/v1/messages/none/explain", 404),
         ("GET", "/v1/uplinks/none", 404),

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import pytest
 from starlette.routing import Route
 
 from receiver.web.openapi import make_document
-from tests.conftest import KEY, a_node
-from tests.test_restricted_keys import ASKED, PERSON, ask, two_applications
+from receiver.web.statistics import DIMENSIONS
+from tests.conftest import KEY, a_node, form
+from tests.test_restricted_keys import ASKED, PERSON, TOKENS, ask, two_applications
 
 
 async def test_every_route_is_described(tmp_path: Path) -> None:
@@ -46,9 +48,27 @@ def test_names_of_operations_are_unique() -> None:
     assert len(names) == len(set(names))
 
 
+REFUSED = {
+    "code": "000000",
+    "result": [{"smsMsgId": "refused", "originTo": PERSON, "status": "E200033"}],
+}
+
+
+def closed(schema: Any) -> Any:
+    """Give a schema that takes no members but those that it names."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    shut = {name: closed(value) for name, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and "type" in schema:
+        shut.setdefault("additionalProperties", False)
+    return shut
+
+
 def check_answer(method: str, path: str, status: int, body: Any) -> None:
-    """Assert that an answer is as the document says."""
-    document = make_document()
+    """Assert that an answer is as the document says, and has nothing that it does not say."""
+    document = closed(make_document())
     answer = document["paths"][path][method.lower()]["responses"][str(status)]
     schema = next(iter(answer["content"].values())).get("schema", {})
     whole = {**schema, "components": document["components"]}
@@ -77,6 +97,15 @@ async def test_answers_to_administrators_are_as_described(tmp_path: Path) -> Non
             ("POST", "/v1/purge", {"dry_run": True}, 202),
             ("GET", "/v1/purge", None, 200),
             ("GET", "/v1/codes", None, 200),
+            ("POST", "/v1/sends", {"response": REFUSED}, 202),
+            ("POST", "/v1/sends", {"response": {"code": "E000623"}}, 202),
+            ("POST", "/v1/sends", {"sends": [{"sms_msg_id": ""}]}, 400),
+            (
+                "POST",
+                "/v1/messages/lookup",
+                {"references": ["of-shop", "?"]},
+                200,
+            ),
             ("GET", "/healthz", None, 200),
             ("GET", "/readyz", None, 200),
             ("POST", "/v1/forget", {"number": PERSON}, 200),
@@ -85,8 +114,28 @@ async def test_answers_to_administrators_are_as_described(tmp_path: Path) -> Non
             answer = await served.api.request(method, path, json=body)
             assert answer.status_code == status, (method, path, answer.text)
             check_answer(method, path, status, answer.json())
-        answer = await served.get("/v1/codes/MK:0001")
-        check_answer("GET", "/v1/codes/{code}", 200, answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        pytest.param("/v1/codes/{code}", "/v1/codes/MK:0001?source=2", id="a code"),
+        pytest.param("/v1/codes/{code}", "/v1/codes/%3F!", id="an unknown code"),
+        pytest.param("/v1/codes", "/v1/codes?seen=unlisted", id="codes that came"),
+        pytest.param("/v1/stats", "/v1/stats?by=" + ",".join(DIMENSIONS), id="groups"),
+        pytest.param("/v1/stats", "/v1/stats?by=state&interval=day", id="time series"),
+        pytest.param("/v1/reclassify", "/v1/reclassify", id="what was folded again"),
+    ],
+)
+async def test_answers_to_questions_are_as_described(path: str, asked: str, tmp_path: Path) -> None:
+    """What questions with parameters are answered fits, with members for all there is."""
+    async with two_applications(tmp_path) as served:
+        await served.register(sends=[{"sms_msg_id": "odd"}])
+        await served.push(form(smsMsgId="odd", status="WHAT:1", source="3"), TOKENS["shop"])
+        await served.api.post("/v1/reclassify", json={})
+        answer = await served.api.get(asked)
+        assert answer.status_code == 200, answer.text
+        check_answer("GET", path, 200, answer.json())
 
 
 async def test_a_settled_retry_is_as_described(tmp_path: Path) -> None:

@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     api_public: bool = Field(default=False, validate_default=True)
     api_hosts: list[str] = []
     api_wrong_keys_per_minute: int = Field(default=10, ge=1, le=MANY)
+    api_max_connections: int = Field(default=200, ge=1, le=MANY)
+    api_request_seconds: float = Field(default=30.0, gt=0, le=3600)
     api_max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=MANY)
     shutdown_seconds: float = Field(default=8.0, gt=0, le=3600)
     ack: Literal["journal", "store"] = "journal"

@@ -71,7 +71,7 @@ def make_api(parts: Parts) -> Starlette:
     uplinks, suppressions = Uplinks(parts), Suppressions(parts)
     recipients, exporting, privacy = Recipients(parts), Exporting(parts), Privacy(parts)
     describing = Describing(parts)
-    return Starlette(
+    api = Starlette(
         routes=[
             Route("/v1/sends", registering.register, methods=["POST"]),
             Route("/v1/messages", lookups.messages, methods=["GET"]),
@@ -126,6 +126,10 @@ def make_api(parts: Parts) -> Starlette:
             Exception: _internal,
         },
     )
+    # A path with a slash too many is a mistake to be told; clients lose their key on the way to
+    # another path, and an id may end with a slash.
+    api.router.redirect_slashes = False
+    return api
 
 
 async def _problem(_: Request, error: Exception) -> Response:
@@ -134,12 +138,16 @@ async def _problem(_: Request, error: Exception) -> Response:
 
 
 _OF_STATUS = {problem.status: problem for problem in Problem}
+_SAID = {
+    Problem.NOT_FOUND: "There is no such route; /docs lists all of them.",
+    Problem.METHOD_NOT_ALLOWED: "The header Allow names the methods of this route.",
+}
 
 
 async def _http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     problem = _OF_STATUS.get(error.status_code, Problem.BAD_REQUEST)
-    return _problem_response(problem, error.detail, error.headers)
+    return _problem_response(problem, _SAID.get(problem, error.detail), error.headers)
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:

@@ -89,7 +89,7 @@ async def running(
         node.start()
         stack.push_async_callback(node.stop)
         patience = max(1.0, settings.shutdown_seconds - LAST_BATCH_S - _LAST_COMMIT_S)
-        private = PrivateListener(node.private, api_socket, shutdown_s=patience)
+        private = PrivateListener(node.private, api_socket, node.api_bounds, shutdown_s=patience)
         public = PublicListener(
             node.public,
             public_socket,

@@ -1,4 +1,4 @@
-"""What every request to the private listener passes: its host, its origin, and headers back.
+"""What every request to the private listener passes: its head, host and origin, and headers back.
 
 A browser that somebody lured to a page of his own may be made to talk to this listener, by a name
 that leads here (DNS rebinding) or by a form. It then tells that name as `Host`, or that page as
@@ -18,6 +18,8 @@ _LOCAL = frozenset({"localhost"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
 _USUAL_PORTS = {"http": "80", "https": "443"}
+_AROUND_A_HEADER = 4  # bytes: colon, blank, line end
+HEAD_TOO_LARGE = (Problem.HEAD_TOO_LARGE, "The head is larger than `max_head_bytes`.")
 _ADDED = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -30,14 +32,16 @@ _ADDED = {
 class Guard:
     """Lets requests through that are meant for this listener."""
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: Iterable[str], *, max_head_bytes: int) -> None:
         """Guard an application.
 
         Args:
             app: what answers.
             hosts: the names, without a port, by which it is asked besides addresses.
+            max_head_bytes: of a request's target and headers together.
         """
         self.app = app
+        self._max_head_bytes = max_head_bytes
         self._hosts = _LOCAL | {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,6 +64,8 @@ class Guard:
         await self.app(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[Problem, str] | None:
+        if _head_bytes(scope) > self._max_head_bytes:
+            return HEAD_TOO_LARGE
         told = _values(scope, b"host")
         # Only programs speak HTTP/1.0 without a host.
         if len(told) > 1 or not all(map(self._is_ours, told)):
@@ -78,6 +84,13 @@ class Guard:
             return False
         host = match[1].strip("[]")
         return host in self._hosts or _is_address(host)
+
+
+def _head_bytes(scope: Scope) -> int:
+    target = len(scope["raw_path"]) + len(scope["query_string"])
+    return target + sum(
+        len(name) + len(value) + _AROUND_A_HEADER for name, value in scope["headers"]
+    )
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:

@@ -25,6 +25,7 @@ from receiver.settings import Settings, split_address
 from receiver.store.store import Store
 from receiver.web.api import make_api
 from receiver.web.auth import Keys
+from receiver.web.bounded import Bounds
 from receiver.web.callbacks import Address, Callbacks
 from receiver.web.endpoints import Health, Parts
 from receiver.web.gating import make_gates
@@ -97,9 +98,17 @@ class Node:
             request_s=settings.request_seconds,
             idle_s=settings.idle_seconds,
             max_headers=settings.max_headers,
-            max_connections=connections_that_fit(settings.max_connections),
+            max_connections=connections_that_fit(
+                settings.max_connections, besides=settings.api_max_connections
+            ),
             max_connections_per_peer=settings.max_connections_per_peer,
             exempt_peers=Networks(settings.trusted_proxies),
+        )
+        self.api_bounds = Bounds(
+            max_connections=settings.api_max_connections,
+            request_s=settings.api_request_seconds,
+            idle_s=settings.idle_seconds,
+            max_head_bytes=settings.max_head_bytes,
         )
         gates = make_gates(settings, metrics, now)
         self.public = Callbacks(secrets.addresses, self._submit, metrics, now, self.limits, gates)
@@ -155,7 +164,7 @@ class Node:
             metrics_need_key=settings.metrics_need_key,
         )
         hosts = [*settings.api_hosts, split_address(settings.api_listen)[0]]
-        self.private = Guard(make_api(self._parts), hosts)
+        self.private = Guard(make_api(self._parts), hosts, max_head_bytes=settings.max_head_bytes)
         self._ring.look()
         self._watching_keys: asyncio.Task[None] | None = None
 

@@ -16,7 +16,7 @@ from receiver.web.tls import Certificate
 
 _log = structlog.get_logger(__name__)
 
-_FILES_OF_OURS = 256  # stores, journal, private listener, and some to spare
+_FILES_OF_OURS = 100  # stores, journal, exports, and some to spare
 
 
 def projector_options(settings: Settings) -> projector.Options:
@@ -47,12 +47,19 @@ def certificate_of(settings: Settings) -> Certificate | None:
     return Certificate(settings.tls_certificate, settings.tls_key)
 
 
-def connections_that_fit(wanted: int) -> int:
-    """Let the process have as many files as it may, and give how many connections that allows."""
+def connections_that_fit(wanted: int, *, besides: int) -> int:
+    """Let the process have as many files as it may, and give how many connections that allows.
+
+    Args:
+        wanted: connections of the public listener.
+        besides: those of the private one, for which there must be room too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - _FILES_OF_OURS)
+    allowed = (
+        wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - _FILES_OF_OURS - besides)
+    )
     if allowed < wanted:
         _log.warning("fewer connections than `max_connections`: too few files", allowed=allowed)
     return max(1, allowed)

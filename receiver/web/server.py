@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from receiver.errors import ReceiverError
+from receiver.web.bounded import Bounded, Bounds, Shared
 from receiver.web.http1 import Connection, Edge, Handler, Limits
 
 _BACKLOG = 2048
@@ -112,12 +113,15 @@ class PublicListener:
 class PrivateListener:
     """Our own side: an ASGI application on one socket."""
 
-    def __init__(self, app: ASGIApp, listening: socket.socket, *, shutdown_s: float) -> None:
+    def __init__(
+        self, app: ASGIApp, listening: socket.socket, bounds: Bounds, *, shutdown_s: float
+    ) -> None:
         """Make a listener that does not accept yet.
 
         Args:
             app: what answers.
             listening: where.
+            bounds: how many connections there may be, and how long they may take.
             shutdown_s: the longest wait for open requests at the end.
         """
         self.url = _url_of(listening)
@@ -125,7 +129,7 @@ class PrivateListener:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="h11",  # unlike httptools' protocol it knows how to decline an `Upgrade`
+                http=Bounded,  # h11 inside: unlike httptools' it knows how to decline an `Upgrade`
                 loop="uvloop",
                 ws="none",
                 lifespan="off",
@@ -135,8 +139,11 @@ class PrivateListener:
                 proxy_headers=False,
                 server_header=False,
                 backlog=_BACKLOG,
+                h11_max_incomplete_event_size=bounds.max_head_bytes,
+                timeout_keep_alive=max(1, round(bounds.idle_s)),
                 timeout_graceful_shutdown=max(1, round(shutdown_s)),
-            )
+            ),
+            bounds,
         )
         self._task: asyncio.Task[None] | None = None
 
@@ -159,6 +166,10 @@ class PrivateListener:
 
 class _Server(uvicorn.Server):
     """A server whose process handles signals itself and whose end is gentle."""
+
+    def __init__(self, config: uvicorn.Config, bounds: Bounds) -> None:
+        super().__init__(config)
+        self.server_state = Shared(bounds)
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - as the base has it

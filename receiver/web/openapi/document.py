@@ -5,13 +5,14 @@ from functools import lru_cache
 from typing import Any
 
 from receiver import __version__
+from receiver.web.openapi.building import WHOLE, Schema, ref
 from receiver.web.openapi.operations import JSON, OPERATIONS, Operation
-from receiver.web.openapi.schemas import NAMED, WHOLE, Schema, ref
+from receiver.web.openapi.schemas import NAMED
 from receiver.web.problems import MEDIA_TYPE
 
 _IN_PATH = re.compile(r"{([a-z_]+)}")
 _OF_KEYS = (401, 403, 429)  # any route that needs a key
-_OF_ALL = (400, 405, 421, 503)
+_OF_ALL = (400, 405, 408, 421, 431, 503)
 _OF_BODIES = (413,)
 _WHOLE_IN_PATH = frozenset({"id"})
 _LARGEST_ID = 2**63 - 1
@@ -21,11 +22,13 @@ _SAID = {
     403: "The key may not do that, or a page of another host asks.",
     404: "There is nothing here.",
     405: "The method is not allowed here.",
+    408: "The request took too long to come.",
     409: "It cannot be done as things stand.",
     413: "The body is too large.",
     421: "The listener is not known by this name.",
     422: "The Idempotency-Key was used for another request.",
     429: "Too many wrong keys came from this address.",
+    431: "The headers are too large.",
     503: "Not now; try again.",
 }
 

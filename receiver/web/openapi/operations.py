@@ -10,7 +10,7 @@ from receiver.domain.suppression import Source
 from receiver.store.counting import Interval
 from receiver.store.queueing import ItemState
 from receiver.web.auth import Scope
-from receiver.web.openapi.schemas import (
+from receiver.web.openapi.building import (
     ANYTHING,
     TEXT,
     TIME,
@@ -18,6 +18,7 @@ from receiver.web.openapi.schemas import (
     WHOLE,
     Schema,
     always,
+    counts_of,
     many,
     maybe,
     one_of,
@@ -80,19 +81,16 @@ _COUNTED = {
     "country": _SEVERAL, "template": _SEVERAL, **_PERIOD, "interval": one_of(Interval),
     "limit": _LIMIT,
 }  # fmt: skip
-_SETTLED = always(id=WHOLE, state=one_of(ItemState))
+_SETTLED = {"id": WHOLE, "state": one_of(ItemState)}
 
 MESSAGES = (
     Operation(
         "POST", "/v1/sends", "Register sends", WRITE, _LANG, status=202,
         body=some(
-            response=ANYTHING, sends=many(ANYTHING), reference=maybe(TEXT), extend=maybe(TEXT),
+            response=ANYTHING, sends=many(ref("Send")), reference=maybe(TEXT), extend=maybe(TEXT),
             template_id=maybe(TEXT), application=maybe(TEXT),
         ),
-        answer=always(
-            application=TEXT, registered=WHOLE, rejected=many(ANYTHING), ignored=many(ANYTHING),
-            refused=many(ANYTHING),
-        ),
+        answer=ref("Registered"),
     ),
     Operation("GET", "/v1/messages", "List messages", READ, {**_OF_MESSAGES, **_PAGE, **_LANG},
               answer=page("messages", ref("Message"))),
@@ -101,7 +99,13 @@ MESSAGES = (
         body=some(
             ids=many(TEXT), references=many(TEXT), extends=many(TEXT), application=maybe(TEXT)
         ),
-        answer=always(messages=many(ref("Message")), missing=many(TEXT)),
+        answer=some(
+            ["messages", "missing"], messages=many(ref("Message")), missing=many(TEXT),
+            **dict.fromkeys(
+                ("missing_references", "cut_references", "missing_extends", "cut_extends"),
+                many(TEXT),
+            ),
+        ),
     ),
     Operation("GET", "/v1/messages/{sms_msg_id}", "One message", READ, {**_APPLICATION, **_LANG},
               answer=ref("Message"), problems=(404, 409)),
@@ -122,7 +126,7 @@ MESSAGES = (
               answer=page("quarantine", ref("Quarantined"))),
     Operation("GET", "/v1/stats", "Count messages", READ, _COUNTED, answer=ref("Statistics")),
     Operation("GET", "/v1/stats/silence", "What is silent", READ, _APPLICATION,
-              answer=always(at=TIME, since=TIME, applications=many(ANYTHING))),
+              answer=ref("Silence")),
 )  # fmt: skip
 
 RETRIES = (
@@ -141,20 +145,21 @@ RETRIES = (
         body_needed=False, answer=always(lease_until=TIME, retries=many(ref("Claimed"))),
     ),
     Operation("POST", "/v1/retries/{id}/complete", "Say what was sent", WRITE, repeatable=True,
-              body=some(["lease", "response"], lease=TEXT, response=ANYTHING), answer=_SETTLED,
+              body=some(["lease", "response"], lease=TEXT, response=ANYTHING),
+              answer=always(**_SETTLED, sms_msg_id=TEXT, next=TEXT, registered=TRUTH),
               problems=(404, 409)),
     Operation("POST", "/v1/retries/{id}/release", "Put an item back", WRITE, repeatable=True,
               body=some(["lease"], lease=TEXT, delay_seconds=_whole(0, LONGEST_DELAY_S)),
-              answer=_SETTLED, problems=(404, 409)),
+              answer=always(**_SETTLED, due_at=TIME), problems=(404, 409)),
     Operation("POST", "/v1/retries/{id}/abandon", "Give an item up", WRITE, repeatable=True,
-              body=some(["lease", "reason"], lease=TEXT, reason=TEXT), answer=_SETTLED,
+              body=some(["lease", "reason"], lease=TEXT, reason=TEXT), answer=always(**_SETTLED),
               problems=(404, 409)),
 )  # fmt: skip
 
 RECIPIENTS = (
     Operation("GET", "/v1/recipients/{number}", "May this number be sent to?", READ,
               {"channel": _PARAMETER, **_APPLICATION, "kind": one_of(Kind), **_LANG},
-              answer=ref("Recipient")),
+              answer=ref("KnownRecipient")),
     Operation(
         "POST", "/v1/recipients/check", "May these numbers be sent to?", READ, _LANG,
         body=some(
@@ -162,13 +167,13 @@ RECIPIENTS = (
             numbers={"type": "array", "items": TEXT, "minItems": 1, "maxItems": MOST_CHECKED},
             channel=maybe(TEXT), application=maybe(TEXT), kind=one_of(Kind),
         ),
-        answer=always(may_send=WHOLE, refused=WHOLE, recipients=many(ref("Recipient"))),
+        answer=always(may_send=WHOLE, refused=WHOLE, recipients=many(ref("CheckedRecipient"))),
     ),
     Operation(
         "GET", "/v1/suppressions", "Whom not to send to", READ,
         {"suppressed": _FLAG, "number": _PARAMETER, "channel": _PARAMETER, **_APPLICATION,
          "source": one_of(Source), **_PAGE},
-        answer=page("suppressions", ref("Word")),
+        answer=page("suppressions", ref("Suppression")),
     ),
     Operation(
         "PUT", "/v1/suppressions/{number}", "Suppress a number by hand", WRITE, _LANG,
@@ -184,7 +189,7 @@ RECIPIENTS = (
     ),
     Operation("GET", "/v1/suppressions/{number}/history", "What was set and lifted", READ,
               {**_APPLICATION, **_PAGE},
-              answer=page("changes", ANYTHING, number=TEXT, words=many(ref("Word")))),
+              answer=page("changes", ref("Change"), number=TEXT, words=many(ref("Word")))),
 )  # fmt: skip
 
 ADMINISTRATION = (
@@ -192,11 +197,14 @@ ADMINISTRATION = (
         "GET", "/v1/codes", "The catalogue", READ,
         {"category": one_of(Category), "retry": one_of(RetryClass), "origin": _PARAMETER,
          "seen": one_of(("unknown", "unlisted")), "limit": _LIMIT, **_LANG},
-        answer=always(version=TEXT, codes=many(ANYTHING)),
+        answer=always(
+            version=TEXT, codes=many({"anyOf": [ref("Entry"), ref("SeenCode")]})
+        ),
     ),
     Operation("GET", "/v1/codes/{code}", "What a code means", READ,
               {"source": _whole(1, 3), "org_code": _PARAMETER, **_LANG},
-              answer=always(code=TEXT, version=TEXT, match=ANYTHING, entries=many(ref("Entry")))),
+              answer=always(
+                  code=TEXT, version=TEXT, match=ref("Match"), entries=many(ref("Entry")))),
     Operation("GET", "/docs/codes", "The catalogue for people", None, _LANG,
               media_types=("text/html; charset=utf-8",)),
     Operation("POST", "/v1/reclassify", "Fold history again", ADMIN, body=some(since=TIME),
@@ -212,7 +220,8 @@ ADMINISTRATION = (
         "POST", "/v1/forget", "Forget a person", ADMIN,
         body=some(["number"], number=TEXT, keep_suppression=TRUTH),
         answer=always(
-            erased=ANYTHING, found_in_files=many(TEXT), searched_files=WHOLE, store_searched=TRUTH
+            erased=counts_of(), found_in_files=many(TEXT), searched_files=WHOLE,
+            store_searched=TRUTH,
         ),
         problems=(409,),
     ),
@@ -221,9 +230,10 @@ ADMINISTRATION = (
                            "text/plain; version=1.0.0; charset=utf-8",
                            "application/openmetrics-text; version=1.0.0; charset=utf-8"),
               problems=(401,)),
-    Operation("GET", "/healthz", "The process answers", None, answer=always(status=TEXT)),
+    Operation("GET", "/healthz", "The process answers", None, answer=always(status=one_of(["ok"]))),
     Operation("GET", "/readyz", "Journal, projector and store work", None,
-              answer=always(status=TEXT, journal=TRUTH, projector=TRUTH, store=TRUTH)),
+              answer=always(status=one_of(("ready", "not ready")), journal=TRUTH,
+                            projector=TRUTH, store=TRUTH)),
     Operation("GET", "/openapi.json", "This document", None, answer=ANYTHING),
     Operation("GET", "/docs", "The routes for people", None,
               media_types=("text/html; charset=utf-8",)),

@@ -1,82 +1,105 @@
-"""What stands in the bodies: JSON schemas, put together from the domain's own words."""
+"""What stands in the bodies, put together from the domain's own words."""
 
-from collections.abc import Iterable
-from enum import StrEnum
-from typing import Any
-
-from receiver.domain.entries import Category, RetryClass
+from receiver.domain.anomalies import Anomaly
+from receiver.domain.answering import Rule
+from receiver.domain.entries import Category, Rank, RetryClass
 from receiver.domain.events import Trust
+from receiver.domain.explanation import Outcome
 from receiver.domain.messages import State
+from receiver.domain.optouts import Intent
 from receiver.domain.retrying.policy import Kind
 from receiver.domain.suppression import Source
 from receiver.domain.verdict import Action
+from receiver.purger import Phase as PurgePhase
+from receiver.reclassifier import Phase as RunPhase
+from receiver.statistics import AGES
 from receiver.store.queueing import ItemState
+from receiver.web.openapi.building import (
+    ANYTHING,
+    NUMBER,
+    TEXT,
+    TIME,
+    TRUTH,
+    WHOLE,
+    Schema,
+    always,
+    counts_of,
+    many,
+    maybe,
+    one_of,
+    ref,
+    some,
+    with_more,
+)
+from receiver.web.problems import Problem
+from receiver.web.statistics import DIMENSIONS
 
-Schema = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-WHOLE: Schema = {"type": "integer"}
-NUMBER: Schema = {"type": "number"}
-TRUTH: Schema = {"type": "boolean"}
-ANYTHING: Schema = {"type": "object"}
-TIME: Schema = {"type": "string", "format": "date-time"}
-
-
-def one_of(words: Iterable[StrEnum] | Iterable[str]) -> Schema:
-    """Give the schema of one of some words."""
-    return {"type": "string", "enum": [str(word) for word in words]}
-
-
-def maybe(schema: Schema) -> Schema:
-    """Give the schema of a value that may be null."""
-    if "type" not in schema:
-        return {"anyOf": [schema, {"type": "null"}]}
-    kinds = schema["type"]
-    listed = [*(kinds if isinstance(kinds, list) else [kinds]), "null"]
-    enum = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
-    return {**schema, "type": listed, **enum}
-
-
-def many(schema: Schema) -> Schema:
-    """Give the schema of a list."""
-    return {"type": "array", "items": schema}
-
-
-def ref(name: str) -> Schema:
-    """Refer to one of the named schemas."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def always(**members: Schema) -> Schema:
-    """Give the schema of an object whose members are all there; others may come."""
-    named = {name.rstrip("_"): schema for name, schema in members.items()}
-    return {"type": "object", "required": list(named), "properties": named}
-
-
-def some(required: Iterable[str] = (), **members: Schema) -> Schema:
-    """Give the schema of an object that is sent, with members that may be left out."""
-    named = {name.rstrip("_"): schema for name, schema in members.items()}
-    told = list(required)
-    return {"type": "object", "properties": named, **({"required": told} if told else {})}
-
-
-def page(name: str, item: Schema, **beside: Schema) -> Schema:
-    """Give the schema of a stretch of a list."""
-    return always(**beside, **{name: many(item), "next": maybe(TEXT)})
-
-
-_REASON = some(["rule", "text"], rule=TEXT, text=TEXT)
-_TALLY = {
-    "messages": WHOLE, "states": ANYTHING, "delivered_share": maybe(NUMBER),
-    "delivery_seconds": ANYTHING,
+_REASON = with_more(rule=TEXT, text=TEXT)  # and the facts that the rule was applied to
+_BY_AGE = counts_of(age.name for age in AGES)
+_ENTRY = {
+    "code": TEXT, "origin": TEXT, "scope": TEXT, "category": one_of(Category),
+    "retry": one_of(RetryClass), "retry_after_s": maybe(WHOLE), "billable": maybe(TRUTH),
+    "meaning": TEXT, "cause": TEXT, "suggestion": TEXT, "source": TEXT,
+    "rank": one_of(rank.name.lower() for rank in Rank),
 }  # fmt: skip
+_REPORT = {
+    "sequence": WHOLE, "total": maybe(WHOLE), "status": TEXT, "source": maybe(WHOLE),
+    "updated_at": maybe(TIME), "org_code": maybe(TEXT), "received_at": TIME, "redeliveries": WHOLE,
+}  # fmt: skip
+_TALLY = {
+    "messages": WHOLE, "states": counts_of(State), "delivered_share": maybe(NUMBER),
+    "delivery_seconds": always(
+        count=WHOLE, p50=maybe(NUMBER), p90=maybe(NUMBER), p99=maybe(NUMBER)
+    ),
+}  # fmt: skip
+_SERIES = {"series": many(always(start=TIME, **_TALLY))}  # where an interval was asked for
+_RECIPIENT = {
+    "number": TEXT, "country": maybe(TEXT), "channel": maybe(TEXT), "application": maybe(TEXT),
+    "kind": one_of(Kind), "may_send": TRUTH, "until": maybe(TIME), "why": many(_REASON),
+}  # fmt: skip
+_WORD = {
+    "channel": maybe(TEXT), "application": maybe(TEXT), "suppressed": TRUTH, "holds": TRUTH,
+    "source": one_of(Source), "source_id": TEXT, "reason": maybe(TEXT), "since": TIME,
+    "until": maybe(TIME),
+}  # fmt: skip
+_OF_CLASS = always(state=one_of(State), category=maybe(one_of(Category)))
 
 NAMED: dict[str, Schema] = {
-    "Problem": always(type=TEXT, title=TEXT, status=WHOLE, detail=TEXT),
+    "Problem": with_more(
+        type=one_of(f"urn:receiver:problem:{problem.slug}" for problem in Problem), title=TEXT,
+        status=WHOLE, detail=TEXT,
+    ),
+    "Send": some(
+        sms_msg_id=TEXT, status=maybe(TEXT), to=maybe(TEXT), from_=maybe(TEXT), sent_at=maybe(TIME),
+        total=maybe(WHOLE), country=maybe(TEXT), extend=maybe(TEXT), reference=maybe(TEXT),
+        template_id=maybe(TEXT), text_length=maybe(WHOLE), retry_of=maybe(TEXT),
+    ),
+    "Rejected": always(index=WHOLE, reason=TEXT),
+    "Ignored": always(index=maybe(WHOLE), reason=TEXT),  # without index: it stood beside the sends
     "Verdict": always(
         action=one_of(Action), category=maybe(one_of(Category)), meaning=TEXT, cause=TEXT,
         suggestion=TEXT, retryable=TRUTH, not_before=maybe(TIME), suppress_recipient=TRUTH,
-        billable=maybe(TRUTH), duplicate_risk=TRUTH, why=ANYTHING, catalogue=TEXT,
+        billable=maybe(TRUTH), duplicate_risk=TRUTH, why=_REASON, catalogue=TEXT,
+    ),
+    "Refusal": always(code=TEXT, verdict=ref("Verdict")),
+    "Registered": always(
+        application=TEXT, registered=WHOLE, rejected=many(ref("Rejected")),
+        ignored=many(ref("Ignored")),
+        refused=many(always(sms_msg_id=TEXT, code=TEXT, verdict=ref("Verdict"))),
+        request=maybe(ref("Refusal")),
+    ),
+    "Report": always(
+        **_REPORT, status_desc=maybe(TEXT), extend=maybe(TEXT), to=maybe(TEXT), trust=one_of(Trust),
+        last_received_at=TIME, raw=ANYTHING,
+    ),
+    "Part": always(
+        sequence=WHOLE, expected=TRUTH, state=one_of(State), code=maybe(TEXT), source=maybe(WHOLE),
+        updated_at=maybe(TIME), conflict=TRUTH, reports=WHOLE, first_report_at=maybe(TIME),
+        last_report_at=maybe(TIME),
+    ),
+    "Event": some(
+        ["at", "event", "code"], at=maybe(TIME), event=one_of(("sent", "refused", "report")),
+        code=TEXT, sequence=WHOLE, decides=TRUTH,
     ),
     "Message": always(
         sms_msg_id=TEXT, application=TEXT, state=one_of(State), final=TRUTH, conflict=TRUTH,
@@ -84,51 +107,136 @@ NAMED: dict[str, Schema] = {
         from_=maybe(TEXT), country=maybe(TEXT), extend=maybe(TEXT), reference=maybe(TEXT),
         template_id=maybe(TEXT), text_length=maybe(WHOLE), registered=TRUTH, sent_at=maybe(TIME),
         delivered_at=maybe(TIME), delivery_seconds=maybe(NUMBER), first_report_at=maybe(TIME),
-        last_report_at=maybe(TIME), total=WHOLE, parts=many(ANYTHING), anomalies=many(TEXT),
-        reports=many(ANYTHING), timeline=many(ANYTHING), verdict=ref("Verdict"),
-        attempts=always(previous=maybe(TEXT), next=maybe(TEXT)), trust=one_of(Trust),
+        last_report_at=maybe(TIME), total=WHOLE, parts=many(ref("Part")),
+        anomalies=many(one_of(Anomaly)), reports=many(ref("Report")), timeline=many(ref("Event")),
+        verdict=ref("Verdict"), attempts=always(previous=maybe(TEXT), next=maybe(TEXT)),
+        trust=one_of(Trust),
     ),
-    "Uplink": always(sms_msg_id=TEXT, application=TEXT, from_=TEXT, to=TEXT, body=TEXT),
+    "Uplink": always(
+        sms_msg_id=TEXT, application=TEXT, from_=TEXT, to=TEXT, body=TEXT,
+        original_body=maybe(TEXT), created_at=maybe(TIME), received_at=TIME, redeliveries=WHOLE,
+        trust=one_of(Trust), intent=maybe(one_of(Intent)),
+        answers=maybe(
+            always(
+                sms_msg_id=TEXT, reference=maybe(TEXT), extend=maybe(TEXT), rule=one_of(Rule),
+                ambiguous=TRUTH, candidates=many(TEXT),
+            )
+        ),
+    ),
     "Explanation": always(
-        sms_msg_id=TEXT, application=TEXT, registered=TRUTH, reports=many(_REASON), parts=_REASON,
-        state=_REASON, code=maybe(_REASON), catalogue=ANYTHING, policy=many(_REASON),
-        retry=ANYTHING, verdict=ref("Verdict"), anomalies=many(ANYTHING),
+        sms_msg_id=TEXT, application=TEXT, registered=TRUTH,
+        reports=many(
+            with_more(
+                part=WHOLE, place=WHOLE, outcome=one_of(Outcome), rule=TEXT, text=TEXT, **_REPORT
+            )
+        ),
+        parts=with_more(
+            expected=WHOLE, missing=many(WHOLE), extra=many(WHOLE), rule=TEXT, text=TEXT
+        ),
+        state=with_more(state=one_of(State), final=TRUTH, rule=TEXT, text=TEXT),
+        code=maybe(with_more(code=TEXT, part=maybe(WHOLE), rule=TEXT, text=TEXT)),
+        catalogue=always(
+            version=TEXT, why=_REASON, rows=many(always(decides=TRUTH, looked_up=TEXT, **_ENTRY))
+        ),
+        policy=many(_REASON),
+        retry=always(
+            due_at=maybe(TIME), deadline=maybe(TIME), attempt=WHOLE, steps=many(_REASON)
+        ),
+        verdict=ref("Verdict"), anomalies=many(always(name=one_of(Anomaly), text=TEXT)),
     ),
-    "Attempts": always(application=TEXT, outcome=one_of(State), attempts=many(ANYTHING)),
-    "Entry": always(
-        code=TEXT, origin=TEXT, scope=TEXT, category=one_of(Category), retry=one_of(RetryClass),
-        retry_after_s=maybe(WHOLE), billable=maybe(TRUTH), meaning=TEXT, cause=TEXT,
-        suggestion=TEXT, source=TEXT, rank=TEXT,
+    "Attempts": always(
+        application=TEXT, outcome=one_of(State),
+        attempts=many(
+            always(
+                attempt=WHOLE, sms_msg_id=TEXT, retry_of=maybe(TEXT), state=one_of(State),
+                code=maybe(TEXT), sent_at=TIME,
+            )
+        ),
+    ),
+    "Entry": always(**_ENTRY),
+    "Match": always(rule=TEXT, looked_up=TEXT, action=one_of(Action), why=TEXT, **_ENTRY),
+    "SeenCode": always(
+        code=TEXT, org_code=maybe(TEXT), refused=TRUTH, messages=WHOLE, first_at=TIME, last_at=TIME,
+        example=always(sms_msg_id=TEXT, application=TEXT),
     ),
     "RetryItem": always(
         id=WHOLE, sms_msg_id=TEXT, application=TEXT, state=one_of(ItemState), due_at=TIME,
-        to=maybe(TEXT), code=maybe(TEXT), reason=maybe(TEXT), claims=WHOLE,
-        lease_until=maybe(TIME), next=maybe(TEXT),
+        to=maybe(TEXT), code=maybe(TEXT), category=maybe(one_of(Category)), reference=maybe(TEXT),
+        template_id=maybe(TEXT), reason=maybe(TEXT), claims=WHOLE, lease_until=maybe(TIME),
+        next=maybe(TEXT),
     ),
     "Claimed": always(
         id=WHOLE, lease=TEXT, lease_until=TIME, sms_msg_id=TEXT, application=TEXT, to=maybe(TEXT),
+        from_=maybe(TEXT), extend=maybe(TEXT), reference=maybe(TEXT), template_id=maybe(TEXT),
         kind=one_of(Kind), attempt=WHOLE, deadline=TIME, verdict=ref("Verdict"),
     ),
-    "Word": always(
-        channel=maybe(TEXT), application=maybe(TEXT), suppressed=TRUTH, holds=TRUTH,
-        source=one_of(Source), source_id=TEXT, reason=maybe(TEXT), since=TIME, until=maybe(TIME),
+    "Word": always(**_WORD),
+    "Suppression": always(number=TEXT, **_WORD),
+    "Change": always(
+        at=TIME, action=one_of(("suppressed", "lifted")), by=TEXT, reason=maybe(TEXT),
+        channel=maybe(TEXT), application=maybe(TEXT), until=maybe(TIME), override_opt_out=TRUTH,
     ),
-    "Recipient": always(
-        number=TEXT, country=maybe(TEXT), channel=maybe(TEXT), application=maybe(TEXT),
-        kind=one_of(Kind), may_send=TRUTH, until=maybe(TIME), why=many(_REASON),
+    "Recipient": always(**_RECIPIENT),
+    "CheckedRecipient": always(asked=TEXT, **_RECIPIENT),
+    "KnownRecipient": always(
+        **_RECIPIENT,
+        limits=many(always(limit=TEXT, within_seconds=WHOLE, allowed=WHOLE, sent=WHOLE)),
+        words=many(ref("Word")),
+        messages=many(
+            always(
+                sms_msg_id=TEXT, application=TEXT, at=TIME, state=one_of(State), code=maybe(TEXT),
+                from_=maybe(TEXT), template_id=maybe(TEXT), reference=maybe(TEXT),
+            )
+        ),
     ),
-    "Quarantined": always(
+    "Quarantined": some(
+        [
+            "id", "application", "kind", "reason", "received_at", "peer", "trust", "size",
+            "truncated",
+        ],
         id=WHOLE, application=TEXT, kind=TEXT, reason=TEXT, received_at=TIME, peer=TEXT,
-        trust=one_of(Trust), size=WHOLE, truncated=TRUTH,
+        trust=one_of(Trust), size=WHOLE, truncated=TRUTH, body=TEXT,
+        body_base64={**TEXT, "contentEncoding": "base64"},
     ),
-    "Run": always(phase=TEXT),
+    "Run": always(
+        phase=one_of(RunPhase), rules=TEXT, since=maybe(TIME), started_at=TIME, updated_at=TIME,
+        finished_at=maybe(TIME), share=NUMBER, examined=WHOLE, changed=WHOLE,
+        changes=many(
+            always(from_=_OF_CLASS, to=_OF_CLASS, messages=WHOLE, examples=many(TEXT))
+        ),
+    ),
     "Purge": always(
-        phase=TEXT, dry_run=TRUTH, before=ANYTHING, counts=ANYTHING, started_at=TIME,
-        updated_at=TIME, finished_at=maybe(TIME),
+        phase=one_of(PurgePhase), dry_run=TRUTH,
+        before=always(
+            messages=maybe(TIME), numbers=maybe(TIME), texts=maybe(TIME), raw=maybe(TIME),
+            quarantine=maybe(TIME),
+        ),
+        counts=counts_of(
+            ("messages", "reports", "uplinks", "numbers", "texts", "raw", "quarantine", "spared")
+        ),
+        started_at=TIME, updated_at=TIME, finished_at=maybe(TIME),
     ),
-    "Tally": always(**_TALLY),
-    "Statistics": always(
-        since=TIME, until=TIME, by=many(TEXT), interval=maybe(TEXT), **_TALLY,
-        groups=many(ref("Tally")), omitted=always(groups=WHOLE, messages=WHOLE),
+    "Group": some(
+        _TALLY, **{**dict.fromkeys(DIMENSIONS, maybe(TEXT)), "registered": TRUTH}, **_TALLY,
+        **_SERIES,
+    ),
+    "Statistics": some(
+        ["since", "until", "by", "interval", *_TALLY, "groups", "omitted"],
+        since=TIME, until=TIME, by=many(TEXT), interval=maybe(TEXT), **_TALLY, **_SERIES,
+        groups=many(ref("Group")), omitted=always(groups=WHOLE, messages=WHOLE),
+    ),
+    "Silence": always(
+        at=TIME, since=TIME,
+        applications=many(
+            always(
+                application=TEXT,
+                pending=always(messages=WHOLE, states=counts_of(), by_age=_BY_AGE),
+                orphans=always(messages=WHOLE, by_age=_BY_AGE),
+                oldest_pending=maybe(always(sms_msg_id=TEXT, since=TIME, age_seconds=WHOLE)),
+                last_report_at=maybe(TIME), gap_seconds=maybe(WHOLE),
+                usual_gap_seconds=maybe(WHOLE), alarm_after_seconds=maybe(WHOLE),
+                alarm=maybe(TRUTH),
+            )
+        ),
     ),
 }  # fmt: skip

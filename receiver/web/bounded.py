@@ -1,0 +1,155 @@
+"""Connections of the private listener: uvicorn's, with bounds for clients that are slow or many.
+
+Both listeners live in one process and share its files: whoever keeps the private one busy must not
+be in the way of pushes.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from receiver.web.crowding import Crowd
+from receiver.web.guarding import HEAD_TOO_LARGE
+from receiver.web.peers import group_of
+from receiver.web.problems import MEDIA_TYPE, Problem, document
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many connections there may be, and how long they may take."""
+
+    max_connections: int = 200
+    request_s: float = 30.0  # for head and body together
+    idle_s: float = 10.0  # between two requests of a connection
+    max_head_bytes: int = 16 * 1024
+
+
+class Shared(ServerState):
+    """What the connections of a listener share."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        """Begin without connections."""
+        super().__init__()
+        self.bounds = bounds
+        most = bounds.max_connections
+        self.crowd: Crowd[Bounded] = Crowd(most, most)
+
+
+class Bounded(H11Protocol):
+    """One connection of a client.
+
+    It waits for its client from the beginning, or from the end of an answer, until a request is
+    whole; and while the client does not read its answer.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Make it as uvicorn does."""
+        super().__init__(*arguments, **options)
+        assert isinstance(self.server_state, Shared)  # noqa: S101 - its listener sees to it
+        self._shared = self.server_state
+        self._group = ""
+        self._running_out: asyncio.TimerHandle | None = None
+
+    # --- the transport's side ---------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's
+        """Begin; where there is no room, somebody leaves."""
+        super().connection_made(transport)
+        self._group = group_of(self.client[0] if self.client else "")
+        self._give_time()
+        crowd = self._shared.crowd
+        if crowd.come(self, self._group):
+            (crowd.longest(self._group) or self).make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._shared.crowd.leave(self, self._group)
+        self._take_time()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; the time for a request runs from its first byte."""
+        if self._running_out is None:
+            self._give_time()
+        super().data_received(data)
+        self._note_turn()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, which may have come already."""
+        super().on_response_complete()
+        self._note_turn()
+
+    def pause_writing(self) -> None:
+        """Wait for a client that does not read."""
+        super().pause_writing()
+        self._shared.crowd.wait(self, self._group)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        super().resume_writing()
+        self._note_turn()
+
+    # --- whose turn it is -------------------------------------------------------------------
+
+    def _note_turn(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+            self._shared.crowd.wait(self, self._group)
+        else:
+            self._shared.crowd.work(self, self._group)
+            self._take_time()
+
+    def _give_time(self) -> None:
+        self._running_out = self.loop.call_later(self._shared.bounds.request_s, self._run_out)
+
+    def _take_time(self) -> None:
+        if self._running_out is not None:
+            self._running_out.cancel()
+            self._running_out = None
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def make_room(self) -> None:
+        """Leave, because others need the connection."""
+        self._shared.crowd.work(self, self._group)  # it is not chosen twice
+        self._leave(Problem.UNAVAILABLE, "There are too many connections (`api_max_connections`).")
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are for its log
+        """Answer what is no request."""
+        if len(self.conn.trailing_data[0]) > self._shared.bounds.max_head_bytes:
+            self._leave(*HEAD_TOO_LARGE)
+        else:
+            self._leave(Problem.BAD_REQUEST, "This is no HTTP/1.1 request.")
+
+    def _run_out(self) -> None:
+        self._running_out = None
+        self._leave(Problem.TOO_SLOW, "A request must be whole within `api_request_seconds`.")
+
+    def _leave(self, problem: Problem, detail: str) -> None:
+        """Close; a request that has begun and has no answer yet gets this one."""
+        conn = self.conn
+        has_begun = conn.their_state is not h11.IDLE or bool(conn.trailing_data[0])
+        if not has_begun or conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.abort()
+            return
+        if conn.our_state is h11.SEND_RESPONSE:
+            self.cycle.disconnected = True  # what the application answers would come too late
+            self.cycle.message_event.set()
+        body = document(problem, detail)
+        headers = [
+            ("content-type", MEDIA_TYPE),
+            ("content-length", str(len(body))),
+            ("connection", "close"),
+        ]
+        for event in (
+            h11.Response(status_code=problem.status, headers=headers),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(conn.send(event) or b"")
+        self.transport.close()
