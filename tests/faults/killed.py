@@ -27,7 +27,7 @@ _PATHS = ("/v1/messages?limit=50", "/metrics", "/v1/messages/large-1_1")
 
 def kill_again_and_again(bench: Bench) -> Outcome:
     """Kill the process alone, then with all its processes, in turn."""
-    rounds = bench.rounds(200, 8)
+    rounds = bench.rounds(200, 3)
     with closing(Server(bench.directory / "data")) as server:
 
         def strike(number: int, _: Client) -> None:
@@ -70,7 +70,7 @@ class Endings:
 
 def end_again_and_again(bench: Bench) -> Outcome:
     """Ask the process to end while pushes, look-ups and slow downloads are open."""
-    rounds = bench.rounds(50, 4)
+    rounds = bench.rounds(50, 2)
     endings, shown = Endings(), Shown({"rounds": rounds})
     with closing(Server(bench.directory / "data")) as server:
         _fill(server)
