@@ -624,6 +624,23 @@ async def test_what_is_not_there_is_a_problem(
         assert (status == 405) == ("allow" in answer.headers)
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        pytest.param("/v1/sends", "POST", id="one method"),
+        pytest.param("/v1/reclassify", "DELETE, GET, HEAD, POST", id="several routes"),
+        pytest.param("/v1/suppressions/1", "DELETE, PUT", id="several routes with a value"),
+        pytest.param("/v1/messages/m/explain", "GET, HEAD", id="below a value"),
+    ],
+)
+async def test_405_names_every_method(tmp_path: Path, path: str, allowed: str) -> None:
+    """`Allow` has the methods of all routes of a path."""
+    async with a_node(tmp_path) as served:
+        answer = await served.api.request("PATCH", path)
+        check_problem(answer, 405)
+        assert answer.headers["allow"] == allowed
+
+
 @pytest.mark.parametrize("path", ["/v1/sends", "/v1/messages/lookup"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "in pieces"])
 async def test_a_body_that_is_too_large_is_refused(

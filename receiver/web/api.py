@@ -144,10 +144,20 @@ _SAID = {
 }
 
 
-async def _http_exception(_: Request, error: Exception) -> Response:
+async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     problem = _OF_STATUS.get(error.status_code, Problem.BAD_REQUEST)
-    return _problem_response(problem, _SAID.get(problem, error.detail), error.headers)
+    headers = error.headers
+    if problem is Problem.METHOD_NOT_ALLOWED:
+        headers = {"allow": ", ".join(_allowed(request))}
+    return _problem_response(problem, _SAID.get(problem, error.detail), headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Name the methods of all routes of a path; Starlette names those of the first."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in fitting for method in route.methods or ()})
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:

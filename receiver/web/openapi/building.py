@@ -11,6 +11,7 @@ WHOLE: Schema = {"type": "integer"}
 NUMBER: Schema = {"type": "number"}
 TRUTH: Schema = {"type": "boolean"}
 ANYTHING: Schema = {"type": "object"}
+WORD: Schema = {"type": "string", "minLength": 1}
 TIME: Schema = {"type": "string", "format": "date-time"}
 
 
@@ -50,6 +51,11 @@ def some(required: Iterable[str] = (), **members: Schema) -> Schema:
     named = {name.rstrip("_"): schema for name, schema in members.items()}
     told = list(required)
     return {"type": "object", "properties": named, **({"required": told} if told else {})}
+
+
+def only(required: Iterable[str] = (), **members: Schema) -> Schema:
+    """Give the schema of an object that is sent, in which other members are refused."""
+    return {**some(required, **members), "additionalProperties": False}
 
 
 def with_more(**members: Schema) -> Schema:

@@ -16,12 +16,14 @@ from receiver.web.openapi.building import (
     TIME,
     TRUTH,
     WHOLE,
+    WORD,
     Schema,
     always,
     counts_of,
     many,
     maybe,
     one_of,
+    only,
     page,
     ref,
     some,
@@ -29,6 +31,7 @@ from receiver.web.openapi.building import (
 from receiver.web.recipient_requests import LONGEST_REASON, MOST_CHECKED
 from receiver.web.requests import MOST_ON_A_PAGE
 from receiver.web.retry_requests import LONGEST_DELAY_S, LONGEST_LEASE_S, MOST_CLAIMED
+from receiver.web.statistics import DIMENSIONS
 
 JSON = "application/json"
 
@@ -76,10 +79,10 @@ _FORMAT = {"format": one_of(("ndjson", "csv"))}
 _EXPORTED = ("application/x-ndjson", "text/csv; charset=utf-8; header=present")
 _SEVERAL = {"type": "array", "items": _PARAMETER}
 _COUNTED = {
-    "by": _SEVERAL, "state": many(one_of(State)), "category": many(one_of(Category)),
-    "registered": _FLAG, "channel": _SEVERAL, "application": _SEVERAL, "code": _SEVERAL,
-    "country": _SEVERAL, "template": _SEVERAL, **_PERIOD, "interval": one_of(Interval),
-    "limit": _LIMIT,
+    "by": many(one_of(DIMENSIONS)), "state": many(one_of(State)),
+    "category": many(one_of(Category)), "registered": _FLAG, "channel": _SEVERAL,
+    "application": _SEVERAL, "code": _SEVERAL, "country": _SEVERAL, "template": _SEVERAL,
+    **_PERIOD, "interval": one_of(Interval), "limit": _LIMIT,
 }  # fmt: skip
 _SETTLED = {"id": WHOLE, "state": one_of(ItemState)}
 
@@ -97,7 +100,8 @@ MESSAGES = (
     Operation(
         "POST", "/v1/messages/lookup", "Look many messages up", READ, _LANG,
         body=some(
-            ids=many(TEXT), references=many(TEXT), extends=many(TEXT), application=maybe(TEXT)
+            ids=maybe(many(TEXT)), references=maybe(many(TEXT)), extends=maybe(many(TEXT)),
+            application=maybe(TEXT),
         ),
         answer=some(
             ["messages", "missing"], messages=many(ref("Message")), missing=many(TEXT),
@@ -145,14 +149,14 @@ RETRIES = (
         body_needed=False, answer=always(lease_until=TIME, retries=many(ref("Claimed"))),
     ),
     Operation("POST", "/v1/retries/{id}/complete", "Say what was sent", WRITE, repeatable=True,
-              body=some(["lease", "response"], lease=TEXT, response=ANYTHING),
+              body=some(["lease", "response"], lease=WORD, response=ANYTHING),
               answer=always(**_SETTLED, sms_msg_id=TEXT, next=TEXT, registered=TRUTH),
               problems=(404, 409)),
     Operation("POST", "/v1/retries/{id}/release", "Put an item back", WRITE, repeatable=True,
-              body=some(["lease"], lease=TEXT, delay_seconds=_whole(0, LONGEST_DELAY_S)),
+              body=some(["lease"], lease=WORD, delay_seconds=_whole(0, LONGEST_DELAY_S)),
               answer=always(**_SETTLED, due_at=TIME), problems=(404, 409)),
     Operation("POST", "/v1/retries/{id}/abandon", "Give an item up", WRITE, repeatable=True,
-              body=some(["lease", "reason"], lease=TEXT, reason=TEXT), answer=always(**_SETTLED),
+              body=some(["lease", "reason"], lease=WORD, reason=WORD), answer=always(**_SETTLED),
               problems=(404, 409)),
 )  # fmt: skip
 
@@ -162,10 +166,10 @@ RECIPIENTS = (
               answer=ref("KnownRecipient")),
     Operation(
         "POST", "/v1/recipients/check", "May these numbers be sent to?", READ, _LANG,
-        body=some(
+        body=only(
             ["numbers"],
-            numbers={"type": "array", "items": TEXT, "minItems": 1, "maxItems": MOST_CHECKED},
-            channel=maybe(TEXT), application=maybe(TEXT), kind=one_of(Kind),
+            numbers={"type": "array", "items": WORD, "minItems": 1, "maxItems": MOST_CHECKED},
+            channel=maybe(WORD), application=maybe(WORD), kind=one_of(Kind),
         ),
         answer=always(may_send=WHOLE, refused=WHOLE, recipients=many(ref("CheckedRecipient"))),
     ),
@@ -177,13 +181,13 @@ RECIPIENTS = (
     ),
     Operation(
         "PUT", "/v1/suppressions/{number}", "Suppress a number by hand", WRITE, _LANG,
-        body=some(["reason"], reason=_REASON, channel=maybe(TEXT), application=maybe(TEXT),
+        body=only(["reason"], reason=_REASON, channel=maybe(WORD), application=maybe(WORD),
                   until=TIME),
         answer=ref("Recipient"),
     ),
     Operation(
         "DELETE", "/v1/suppressions/{number}", "Lift what is in the way", WRITE, _LANG,
-        body=some(["reason"], reason=_REASON, channel=maybe(TEXT), application=maybe(TEXT),
+        body=only(["reason"], reason=_REASON, channel=maybe(WORD), application=maybe(WORD),
                   override_opt_out=TRUTH),
         answer=ref("Recipient"), problems=(404, 409),
     ),
@@ -207,18 +211,18 @@ ADMINISTRATION = (
                   code=TEXT, version=TEXT, match=ref("Match"), entries=many(ref("Entry")))),
     Operation("GET", "/docs/codes", "The catalogue for people", None, _LANG,
               media_types=("text/html; charset=utf-8",)),
-    Operation("POST", "/v1/reclassify", "Fold history again", ADMIN, body=some(since=TIME),
+    Operation("POST", "/v1/reclassify", "Fold history again", ADMIN, body=only(since=maybe(TIME)),
               body_needed=False, status=202, answer=ref("Run"), problems=(409,)),
     Operation("GET", "/v1/reclassify", "How far that has come", READ, answer=ref("Run"),
               problems=(404,)),
     Operation("DELETE", "/v1/reclassify", "Stop it", ADMIN, answer=ref("Run"), problems=(404,)),
-    Operation("POST", "/v1/purge", "Delete what is old", ADMIN, body=some(dry_run=TRUTH),
+    Operation("POST", "/v1/purge", "Delete what is old", ADMIN, body=only(dry_run=TRUTH),
               body_needed=False, status=202, answer=ref("Purge"), problems=(409,)),
     Operation("GET", "/v1/purge", "How far that has come", ADMIN, answer=ref("Purge"),
               problems=(404,)),
     Operation(
         "POST", "/v1/forget", "Forget a person", ADMIN,
-        body=some(["number"], number=TEXT, keep_suppression=TRUTH),
+        body=only(["number"], number=WORD, keep_suppression=TRUTH),
         answer=always(
             erased=counts_of(), found_in_files=many(TEXT), searched_files=WHOLE,
             store_searched=TRUTH,
