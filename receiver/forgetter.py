@@ -1,14 +1,15 @@
 """Forgetting a person: out of every table and out of the journal, and the proof of it.
 
 The store comes first, then the journal, then the files. Ended in the middle it can be asked for
-again: what is gone already is not missed.
+again: the ids by which the journal knows what the store has forgotten are kept until the end.
 """
 
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from receiver.domain.writings import Writings
@@ -16,11 +17,12 @@ from receiver.errors import ReceiverError, StoreUnavailableError
 from receiver.journal import Journal, Row
 from receiver.pacing import Pacer
 from receiver.proof import files_below, find_in_files
-from receiver.scrubbing import Person, as_written, may_be_about, scrub
+from receiver.scrubbing import Person, as_written, ids_of, may_be_about, scrub
 from receiver.store import erasing
 from receiver.store.projecting import take_turn
 from receiver.store.schema import messages, uplinks
 from receiver.store.store import Store
+from receiver.unfinished import Unfinished
 
 _SLICE_S = 0.003
 _JOURNAL_ROWS = 500
@@ -76,6 +78,7 @@ class Forgetter:
         self._give_way = give_way
         self._on_orphans_gone = on_orphans_gone
         self._turn = asyncio.Lock()
+        self._unfinished = Unfinished(directory)
 
     async def forget(self, number: str, *, keep_suppression: bool) -> Forgotten:
         """Forget a person.
@@ -99,23 +102,31 @@ class Forgetter:
     async def _forget(self, writings: Writings, *, keep_suppression: bool) -> Forgotten:
         pacer = Pacer(_SLICE_S, self._give_way)
         erased: Counter[str] = Counter()
-        ids: set[erasing.Key] = set()
+        ids = self._unfinished.read()
+        others: set[erasing.Key] = set()  # of messages to others whose reports name him
         searched = 0  # position of the journal
         for _ in range(_MOST_PASSES):
             await self._caught_up()
             upto = self._journal.last_position
             found = await self._find(writings, pacer, keep_suppression=keep_suppression)
+            person = Person(writings, keeps_suppression=keep_suppression)
+            named = await self._named_in_journal(searched, upto, person, pacer)
+            async with self._store.reading() as connection:
+                others |= await erasing.find_others(connection, named - found.ids, writings)
+            new_ids = (found.ids | named) - others - ids
+            ids |= new_ids
+            self._unfinished.write(ids)
             erased += await self._erase(found, pacer)
-            new_ids, ids = found.ids - ids, ids | found.ids
-            person = Person(writings, ids, keeps_suppression=keep_suppression)
             if not await self._store.make_durable():
                 raise StoreUnavailableError("The store could not be made durable; ask again.")
             # An id that was not known before may stand in rows that were searched before.
+            person = replace(person, ids=ids, others=others)
             scrubbed = await self._scrub(0 if new_ids else searched, upto, person, pacer)
             erased["journal"] += scrubbed
             searched = upto
             if found.is_empty and not scrubbed:
                 break
+        self._unfinished.clear()
         return await self._prove(writings, erased, keep_suppression=keep_suppression)
 
     # --- the store --------------------------------------------------------------------------
@@ -179,8 +190,30 @@ class Forgetter:
 
     async def _scrub(self, after: int, upto: int, person: Person, pacer: Pacer) -> int:
         """Rewrite the rows up to a position that the store has; give how many."""
+        count = 0
+        async for rows in self._rows_about(after, upto, person, pacer):
+            changed = [scrubbed for row in rows if (scrubbed := scrub(row, person))]
+            if changed:
+                await self._journal.replace(changed)
+                count += len(changed)
+        return count
+
+    async def _named_in_journal(
+        self, after: int, upto: int, person: Person, pacer: Pacer
+    ) -> set[erasing.Key]:
+        """Give the ids in rows up to a position that name him."""
+        ids: set[erasing.Key] = set()
+        async for rows in self._rows_about(after, upto, person, pacer):
+            for row in rows:
+                ids |= ids_of(row, person)
+        return ids
+
+    async def _rows_about(
+        self, after: int, upto: int, person: Person, pacer: Pacer
+    ) -> AsyncIterator[list[Row]]:
+        """Give the rows of a stretch of the journal that may be about the person."""
         written = as_written(person.ids)
-        count, position = 0, after
+        position = after
         while position < upto:
             rows = await self._journal.read_after(
                 position, rows=_JOURNAL_ROWS, max_bytes=_JOURNAL_BYTES
@@ -188,19 +221,16 @@ class Forgetter:
             if not rows:
                 break
             position = rows[-1].position
-            changed: list[Row] = []
+            about: list[Row] = []
             for row in rows:
                 if row.position > upto:
                     break
                 if may_be_about(row, person, written):
-                    scrubbed = scrub(row, person)
-                    changed += [scrubbed] if scrubbed else []
+                    about.append(row)
                 await pacer.breathe()
-            if changed:
-                await self._journal.replace(changed)
-                count += len(changed)
+            if about:
+                yield about
             await pacer.rest()
-        return count
 
     # --- the proof --------------------------------------------------------------------------
 
@@ -208,12 +238,17 @@ class Forgetter:
         self, writings: Writings, erased: Counter[str], *, keep_suppression: bool
     ) -> Forgotten:
         await self._empty_wals()
-        files, found = await self._search(writings)
+        files, found = await self._search(writings.in_raw)
         if found and not keep_suppression:
             # Copies of rows that SQLite moved within its pages lie between the rows of today.
-            await self._compact({path.name for path in found})
+            compacted = await self._compact({path.name for path in found})
             await self._empty_wals()
-            files, found = await self._search(writings)
+            files, found = await self._search(writings.in_raw)
+            # In them there are only the rows of today, and those were looked through: where digits
+            # around make another number of what is found, it is one.
+            again = [path for path in found if path.name in compacted]
+            _, left = await self._search(partial(writings.in_raw, apart=True), again)
+            found = [path for path in found if path not in again or path in left]
         return Forgotten(
             erased={name: count for name, count in sorted(erased.items()) if count},
             found_in_files=[self._name(path) for path in found],
@@ -221,13 +256,18 @@ class Forgetter:
             store_searched=bool(self._store.files),
         )
 
-    async def _compact(self, names: set[str]) -> None:
-        if any(path.name in names for path in self._store.files):
+    async def _compact(self, names: set[str]) -> set[str]:
+        """Compact databases of which a file is named; give the names of their files."""
+        compacted: set[str] = set()
+        store, journal = self._store.files, self._journal.files
+        if any(path.name in names for path in store):
             await self._store.compact()
-        journal = self._journal.files
+            compacted.update(path.name for path in store)
         small = self._journal.total_bytes() <= _COMPACTED_JOURNAL_BYTES
         if small and any(path.name in names for path in journal):
             await self._journal.compact()
+            compacted.update(path.name for path in journal)
+        return compacted
 
     async def _empty_wals(self) -> None:
         for empty in (self._store.empty_wal, self._journal.empty_wal):
@@ -241,13 +281,16 @@ class Forgetter:
                     "taken from them; ask again for the proof."
                 )
 
-    async def _search(self, writings: Writings) -> tuple[list[Path], list[Path]]:
-        """Give the files, and those of them that hold the number."""
-        below = await asyncio.to_thread(files_below, self._directory)
-        files = sorted({*(path.absolute() for path in below), *self._store.files})
+    async def _search(
+        self, holds: Callable[[bytes], bool], files: list[Path] | None = None
+    ) -> tuple[list[Path], list[Path]]:
+        """Give the files, all where none are named, and those of them that hold the number."""
+        if files is None:
+            below = await asyncio.to_thread(files_below, self._directory)
+            files = sorted({*(path.absolute() for path in below), *self._store.files})
         given_up = threading.Event()  # an end of the process must not wait for the thread
         try:
-            found = await asyncio.to_thread(find_in_files, files, writings.digits, given_up.is_set)
+            found = await asyncio.to_thread(find_in_files, files, holds, given_up.is_set)
         finally:
             given_up.set()
         return files, found

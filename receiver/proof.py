@@ -1,6 +1,5 @@
 """Looking for a person's number in the raw bytes of files: what SQLite calls deleted counts too."""
 
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -23,25 +22,30 @@ class GivenUpError(Exception):
 
 
 def find_in_files(
-    files: Iterable[Path], digits: re.Pattern[bytes], is_given_up: Callable[[], bool] = _never
+    files: Iterable[Path], holds: Callable[[bytes], bool], is_given_up: Callable[[], bool] = _never
 ) -> list[Path]:
-    """Give those of some files that hold digits anywhere (blocking).
+    """Give those of some files that hold a number anywhere (blocking).
+
+    Args:
+        files: to be read.
+        holds: tells of some bytes whether they hold it.
+        is_given_up: tells whether nobody waits for the result any more.
 
     Raises:
         GivenUpError: it was given up.
         OSError: a file cannot be read; one that is gone meanwhile holds nothing.
     """
-    return [path for path in files if _holds(path, digits, is_given_up)]
+    return [path for path in files if _holds(path, holds, is_given_up)]
 
 
-def _holds(path: Path, digits: re.Pattern[bytes], is_given_up: Callable[[], bool]) -> bool:
+def _holds(path: Path, holds: Callable[[bytes], bool], is_given_up: Callable[[], bool]) -> bool:
     try:
         with path.open("rb") as file:
             tail = b""
             while data := file.read(_READ_BYTES):
                 if is_given_up():
                     raise GivenUpError
-                if digits.search(tail + data):
+                if holds(tail + data):
                     return True
                 tail = data[-_LONGEST:]
     except FileNotFoundError:

@@ -18,10 +18,14 @@ Key = tuple[str, str]  # application, smsMsgId
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom to forget: by the number, and by the ids of messages and uplinks that were his."""
+    """Whom to forget: by the number, and by the ids of messages and uplinks that were his.
+
+    Reports that name him about messages to others are not his: those stay, without his number.
+    """
 
     writings: Writings
     ids: Collection[Key] = field(default_factory=frozenset)
+    others: Collection[Key] = field(default_factory=frozenset)
     keeps_suppression: bool = False  # what was set by hand stays in the journal too
 
 
@@ -61,7 +65,7 @@ def scrub(row: Row, person: Person) -> Row | None:
     """
     body = _scrub_body(row, person)
     headers = person.writings.cover(row.headers)
-    if body is None or person.writings.in_bytes(body):
+    if body is None or (body != row.body and _still_holds(row.kind, body, person)):
         # Of the same size, so that SQLite writes it in its place and moves no other row.
         size = max(0, len(row.body) + len(row.kind) - len(Kind.FORGOTTEN))
         return row._replace(kind=Kind.FORGOTTEN, headers=headers, body=b" " * size)
@@ -77,7 +81,7 @@ def _scrub_body(row: Row, person: Person) -> bytes | None:
             case Kind.SENDS:
                 return _scrub_sends(row, person)
             case Kind.SUPPRESSION:
-                return None if person.writings.in_bytes(row.body) else row.body
+                return _scrub_word(row, person)
             case Kind.UNUSABLE:
                 return _scrub_unread(row, person)
             case _:
@@ -91,6 +95,53 @@ def _scrub_unread(row: Row, person: Person) -> bytes | None:
     return None if person.writings.in_unread(row.body) else row.body
 
 
+def _still_holds(kind: str, body: bytes, person: Person) -> bool:
+    """Tell whether the number is left in a body that was written anew."""
+    writings = person.writings
+    if kind == Kind.UNUSABLE:
+        return writings.in_unread(body)
+    try:
+        if body.lstrip()[:1] == b"{":
+            return writings.in_value(wire.load_json(body))
+        return _in_fields(body, writings)
+    except (ValueError, RecursionError):
+        return writings.in_unread(body)
+
+
+def ids_of(row: Row, person: Person) -> set[Key]:
+    """Give the ids by which a row knows messages to the person, and uplinks of his.
+
+    The store may have forgotten them already, when forgetting was ended in the middle.
+    """
+    try:
+        if row.kind == Kind.SENDS:
+            sends = read_registration(row.body).sends
+            return {
+                (row.application, send.sms_msg_id)
+                for send in sends
+                if person.writings.is_it(send.to)
+            }
+        if row.kind in (Kind.SUPPRESSION, Kind.UNUSABLE, Kind.FORGOTTEN):
+            return set()
+        items = wire.sift(row.body).items
+    except (wire.UnusableError, RegistrationError, ValueError, RecursionError):
+        return set()
+    return {
+        (row.application, str(item["smsMsgId"]))
+        for item in items
+        if "smsMsgId" in item and _names_him(item, person)
+    }
+
+
+def _scrub_word(row: Row, person: Person) -> bytes | None:
+    word = json.loads(row.body)
+    if person.writings.is_it(word["number"]):
+        return None
+    if not person.writings.in_value(word):
+        return row.body
+    return _padded(_dump(person.writings.cover_value(word)), row.body)
+
+
 def _scrub_sends(row: Row, person: Person) -> bytes | None:
     sends = read_registration(row.body).sends
     kept = [
@@ -98,7 +149,7 @@ def _scrub_sends(row: Row, person: Person) -> bytes | None:
         for send in sends
         if not (_is_theirs(row, send.sms_msg_id, person) or person.writings.is_it(send.to))
     ]
-    if kept == sends and not person.writings.in_bytes(row.body):
+    if kept == sends and not person.writings.in_value(wire.load_json(row.body)):
         return row.body
     return _padded(write_registration(kept), row.body) if kept else None
 
@@ -125,14 +176,25 @@ def _scrub_push(row: Row, person: Person) -> bytes | None:
     (item,) = push.items
     if _is_his(row, item, person):
         return None
-    if not person.writings.in_value(item):
+    writings = person.writings
+    if not _in_fields(row.body, writings):
         return row.body
-    covered = person.writings.cover_bytes(row.body)
-    if not person.writings.in_value(wire.sift(covered).items):
+    covered = writings.cover_bytes(row.body)
+    if not _in_fields(covered, writings):
         return covered
-    fields = parse_qsl(row.body.decode(errors="surrogateescape"), keep_blank_values=True)
-    written = urlencode([(name, person.writings.cover(value)) for name, value in fields])
+    fields = [(writings.cover(name), writings.cover(value)) for name, value in _fields(row.body)]
+    written = urlencode(fields)
     return written.encode(errors="surrogateescape")
+
+
+def _fields(form: bytes) -> list[tuple[str, str]]:
+    """Give the names and values of a form, those given twice too."""
+    text = form.decode(errors="surrogateescape")
+    return parse_qsl(text, keep_blank_values=True)
+
+
+def _in_fields(form: bytes, writings: Writings) -> bool:
+    return any(writings.in_text(text) for field in _fields(form) for text in field)
 
 
 def _scrub_batch(row: Row, person: Person) -> bytes | None:
@@ -143,7 +205,7 @@ def _scrub_batch(row: Row, person: Person) -> bytes | None:
         for item in items
         if not (isinstance(item, dict) and _is_his(row, item, person))
     ]
-    if kept == items and not person.writings.in_bytes(row.body):
+    if kept == items and not person.writings.in_value(document):
         return row.body
     if not kept:
         return None
@@ -154,8 +216,13 @@ def _scrub_batch(row: Row, person: Person) -> bytes | None:
 
 def _is_his(row: Row, item: dict[str, Any], person: Person) -> bool:
     """Tell whether a push's item is about a message to the person, or an uplink of his."""
-    if _is_theirs(row, str(item.get("smsMsgId")), person):
+    sms_msg_id = str(item.get("smsMsgId"))
+    if _is_theirs(row, sms_msg_id, person):
         return True
+    return (row.application, sms_msg_id) not in person.others and _names_him(item, person)
+
+
+def _names_him(item: dict[str, Any], person: Person) -> bool:
     return any(person.writings.is_it(str(item[name])) for name in ("to", "from") if name in item)
 
 

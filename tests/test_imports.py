@@ -96,6 +96,7 @@ LAYERS = (
     ),
     Layer("receiver.purger", ("receiver.errors", "receiver.pacing", "receiver.store")),
     Layer("receiver.proof"),
+    Layer("receiver.unfinished"),
     Layer("receiver.scrubbing", ("receiver.domain", "receiver.huawei", "receiver.journal")),
     Layer(
         "receiver.forgetter",
@@ -106,6 +107,7 @@ LAYERS = (
             "receiver.proof",
             "receiver.scrubbing",
             "receiver.store",
+            "receiver.unfinished",
         ),
     ),
     Layer("receiver.retrier", ("receiver.domain", "receiver.projection", "receiver.store")),

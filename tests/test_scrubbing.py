@@ -27,7 +27,7 @@ def row(body: bytes, kind: str = "status", headers: str = "content-type: x") -> 
 
 def person(*, keeps_suppression: bool = False) -> Person:
     """Give the person, of whom one id is known."""
-    return Person(Writings(PERSON), frozenset({HIS_ID}), keeps_suppression)
+    return Person(Writings(PERSON), frozenset({HIS_ID}), keeps_suppression=keeps_suppression)
 
 
 def scrubbed(one: Row, **how: bool) -> Row | None:

@@ -1,19 +1,25 @@
 """A person's number in texts of any kind: found in every usual writing, and made unreadable."""
 
+import json
 import re
 import unicodedata
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 import phonenumbers
 
 from receiver.domain.numbers import HOME_REGION, is_mainland_mobile, is_number, normalise
 
-# Between two digits, as people and forms write them: blanks, hyphens, dots, slashes, brackets.
+# Between two digits, as people and forms write them: blanks, hyphens, dots, slashes, brackets; also
+# dashes and what has no width.
 _BETWEEN = r"(?:[ \t()./+-]|%2[089DdEeFf]){0,3}"
+_BETWEEN_TEXT = r"(?:[ \t()./+\u00ad\u200b-\u200d\u2010-\u2015\u2060\ufeff-]|%2[089DdEeFf]){0,3}"
 # What stands before is no digit of the number itself, but may end with one where it is escaped.
 _BEFORE = r"(?:(?<![0-9])|(?<=%[0-9A-Fa-f][0-9])|(?<=\\u[0-9A-Fa-f]{3}[0-9]))"
 _SIGN = r"(?:\+|00|%2[Bb])"
+# In front of digits without a sign of their own: they go on with a number of another country.
+_OF_ANOTHER = re.compile(rf"(?:\+|%2[Bb]|(?<![0-9A-Za-z])00)[0-9]{{0,3}}{_BETWEEN_TEXT}$")
+_LOOK_BACK = 20  # characters
 _HOME_CODE = phonenumbers.country_code_for_region(HOME_REGION)
 _COVER = "*"
 _JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -42,41 +48,72 @@ class Writings:
         is_home = parsed.country_code == _HOME_CODE
         code = str(parsed.country_code)
         # Eleven digits that begin like a mainland mobile number are that one, unless they say so.
-        sign = _SIGN if is_mainland_mobile(code + national) else f"{_SIGN}?"
-        prefix = f"{sign}{_BETWEEN}{_spaced(code)}{_BETWEEN}"
-        pattern = f"{_BEFORE}{f'(?:{prefix})?' if is_home else prefix}{_spaced(national)}(?![0-9])"
+        sign = f"(?P<sign>{_SIGN}){'' if is_mainland_mobile(code + national) else '?'}"
+
+        def pattern(between: str) -> str:
+            prefix = f"{sign}{between}{between.join(code)}{between}"
+            shown = f"(?:{prefix})?" if is_home else prefix
+            return f"{_BEFORE}{shown}{between.join(national)}(?![0-9])"
+
         self.number = number
-        self.ending = national[-4:]  # for a first, cheap look
-        self._in_text = re.compile(pattern)
-        self._in_bytes = re.compile(pattern.encode())
-        # In a database's file values stand side by side: whatever is around counts for nothing.
-        digits = _spaced(national if is_home else code + national)
-        self.digits = re.compile(digits.encode())
-        self._digits = re.compile(digits)  # found in a fraction of the time of the whole
+        self.plain = national if is_home else code + national  # the digits, for a first, cheap look
+        self._in_text = re.compile(pattern(_BETWEEN_TEXT))
+        self._in_bytes = re.compile(pattern(_BETWEEN).encode())
+        self._digits = re.compile(_BETWEEN_TEXT.join(self.plain))  # a fraction of the whole's time
+        # In a file: each pattern begins with bytes that stand fast, which makes it quick.
+        between = _BETWEEN.encode()
+        self._raw = tuple(
+            re.compile(between.join(write(digit) for digit in self.plain))
+            for write in (_narrow, _wide, _escaped)
+        )
+        signed = rf"(?:\+|%2[Bb]|(?<![0-9])00){_BETWEEN}{_BETWEEN.join(code)}{_BETWEEN}"
+        unsigned = rf"(?<![0-9+])(?<!%2[Bb])(?:{_BETWEEN.join(code)}{_BETWEEN})?"
+        before = f"(?:{signed}|{unsigned})" if is_home else signed
+        self._apart = re.compile(f"{before}{_BETWEEN.join(national)}(?![0-9])".encode())
 
     def is_it(self, text: str | None) -> bool:
         """Tell whether a text that should be a number is this one."""
-        return text is not None and (normalise(text) == self.number or self.in_text(text))
+        if text is None:
+            return False
+        written = normalise(text) or ""
+        return written == self.number if is_number(written) else self.in_text(text)
 
     def in_text(self, text: str | None) -> bool:
         """Tell whether a text holds the number."""
         if not text:
             return False
         plain = _plain(text)
-        return bool(self._digits.search(plain)) and self._in_text.search(plain) is not None
+        if not self._digits.search(plain):
+            return False
+        return any(map(_is_whole, self._in_text.finditer(plain)))
 
     def in_bytes(self, data: bytes) -> bool:
-        """Tell whether bytes of any kind hold the number."""
-        if self.digits.search(data) and self._in_bytes.search(data):
+        """Tell whether bytes may hold the number; those that are another one's may count too."""
+        if self._raw[0].search(data) and self._in_bytes.search(data):
             return True
         return not data.isascii() and self.in_text(data.decode(errors="replace"))
 
+    def in_raw(self, data: bytes, *, apart: bool = False) -> bool:
+        """Tell whether the bytes of a file hold the digits, in full width and escaped too.
+
+        Args:
+            data: values may stand side by side in it: whatever is around counts for nothing.
+            apart: what is around counts: where it makes another number of them, they do not.
+        """
+        if not apart:
+            return any(pattern.search(data) for pattern in self._raw)
+        narrow, *others = self._raw
+        return any(
+            self._apart.search(data, max(0, found.start() - _LOOK_BACK), found.end() + 1)
+            for found in narrow.finditer(data)
+        ) or any(pattern.search(data) for pattern in others)
+
     def in_unread(self, data: bytes) -> bool:
-        """Tell whether bytes hold the number also where digits stand escaped."""
-        if self.in_bytes(data):
-            return True
+        """Tell whether bytes that nobody understands hold the number, also where it is escaped."""
         text = data.decode(errors="replace")
-        return any(map(self.in_text, (unquote(text), _JSON_ESCAPE.sub(_unescaped, text))))
+        unescaped = _JSON_ESCAPE.sub(_unescaped, text)
+        as_form = unquote(text) if text.lstrip().startswith(("{", "[")) else unquote_plus(text)
+        return any(map(self.in_text, (text, as_form, unescaped)))
 
     def in_value(self, value: Any) -> bool:
         """Tell whether a JSON value holds the number anywhere."""
@@ -91,6 +128,10 @@ class Writings:
         if not self.in_text(text):
             return text
         return self._in_text.sub(_covered, _plain(text))
+
+    def in_json(self, text: str | None) -> bool:
+        """Tell whether the text of a JSON value holds the number, however it is escaped."""
+        return bool(text) and (self.in_text(text) or self.in_value(json.loads(text or "null")))
 
     def cover_bytes(self, data: bytes) -> bytes:
         """Make the number unreadable in bytes, of the same length."""
@@ -108,17 +149,33 @@ class Writings:
         return self.cover(str(value)) if is_it else value
 
 
-def _spaced(digits: str) -> str:
-    return _BETWEEN.join(digits)
-
-
 def _plain(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
+
+
+def _narrow(digit: str) -> bytes:
+    return digit.encode()
+
+
+def _wide(digit: str) -> bytes:
+    return chr(0xFF10 + int(digit)).encode()
+
+
+def _escaped(digit: str) -> bytes:
+    return rb"\\u[fF][fF]1" + digit.encode()
 
 
 def _unescaped(found: re.Match[str]) -> str:
     return chr(int(found[1], 16))
 
 
+def _is_whole(found: re.Match[str]) -> bool:
+    """Tell whether digits that were found are a number of their own."""
+    if found["sign"]:
+        return True
+    start = found.start()
+    return _OF_ANOTHER.search(found.string, max(0, start - _LOOK_BACK), start) is None
+
+
 def _covered(found: re.Match[str]) -> str:
-    return _COVER * len(found[0])
+    return _COVER * len(found[0]) if _is_whole(found) else found[0]

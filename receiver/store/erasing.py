@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Select, Table, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.numbers import is_number
 from receiver.domain.writings import Writings
 from receiver.store.records import load_send
 from receiver.store.schema import (
@@ -28,16 +30,18 @@ from receiver.store.schema import (
 )
 
 Key = tuple[str, str]  # application, smsMsgId
+_Id = TypeVar("_Id", int, str)
 Row = Mapping[Any, Any]
 
 _IN_ONE_STATEMENT = 200  # ids
+_FULL_WIDTH_ZERO = 0xFF10
 _COVERED = "covered"  # of the counts: rows about others in which the number was made unreadable
 
 # Which texts of a table are looked through; those that are JSON are rewritten as such.
 _TEXTS: dict[Table, tuple[str, ...]] = {
     messages: (
-        "sms_msg_id", "send", "to_text", "from_number", "extend", "reference", "template_id",
-        "retry_of",
+        "sms_msg_id", "send", "code", "org_code", "to_text", "from_number", "extend", "reference",
+        "template_id", "retry_of",
     ),
     reports: ("status", "update_time", "status_desc", "org_code", "extend", "to_text", "raw"),
     uplinks: ("sms_msg_id", "from_text", "to_number", "body", "original_body", "raw"),
@@ -45,10 +49,10 @@ _TEXTS: dict[Table, tuple[str, ...]] = {
     suppression_changes: ("reason", "by"),
 }  # fmt: skip
 _JSON = frozenset({"send", "raw"})
-# Where the number stands in one of these, the row is the person's own.
+# Where the number stands in one of these, the row is the person's own; a report is its message's.
 _OWN = {
     messages: ("sms_msg_id", "to_text"),
-    reports: ("status", "update_time", "to_text"),
+    reports: ("to_text",),
     uplinks: ("sms_msg_id", "from_text", "to_number"),
 }
 STRETCH_IDS = 2000
@@ -107,13 +111,19 @@ async def look_through(
     if table is quarantine:
         return await _look_through_quarantine(connection, after, upto, writings)
     texts = [table.c[name] for name in _TEXTS[table]]
-    more = [table.c.message_id] if table is reports else []
-    more += [table.c.application] if table in (messages, uplinks) else []
+    more: list[Column[Any]] = []
+    if table is reports:
+        more = [table.c.message_id, messages.c.to_number]
+    elif table in (messages, uplinks):
+        more = [table.c.application]
     query: Select[Any] = select(table.c.id, *more, *texts).where(
         table.c.id > after, table.c.id <= upto, _may_hold(texts, writings)
     )
+    if table is reports:
+        query = query.join(messages, messages.c.id == reports.c.message_id)
     rows = (await connection.execute(query)).mappings()
-    return [row for row in rows if any(writings.in_text(row[text.name]) for text in texts)]
+    names = [text.name for text in texts]
+    return [row for row in rows if any(_holds(name, row[name], writings) for name in names)]
 
 
 async def _look_through_quarantine(
@@ -148,7 +158,7 @@ def take(found: Found, table: Table, rows: Iterable[Row], writings: Writings) ->
         if table is messages and _is_own_message(row, writings):
             found.messages.add(row["id"])
             found.ids.add((row["application"], row["sms_msg_id"]))
-        elif table is reports and _is_own(table, row, writings):
+        elif table is reports and _is_own_report(row, writings):
             found.messages.add(row["message_id"])
         elif table is quarantine:
             found.rows.setdefault(table, set()).add(row["id"])
@@ -163,6 +173,16 @@ def _is_own(table: Table, row: Row, writings: Writings) -> bool:
     return any(writings.is_it(row[name]) for name in _OWN[table])
 
 
+def _is_own_report(row: Row, writings: Writings) -> bool:
+    """Tell whether a report names the person, and its message nobody else."""
+    is_to_another = _is_another(row["to_number"], writings)
+    return _is_own(reports, row, writings) and not is_to_another
+
+
+def _is_another(number: str | None, writings: Writings) -> bool:
+    return number is not None and number != writings.number and is_number(number)
+
+
 def _is_own_message(row: Row, writings: Writings) -> bool:
     send = load_send(row["send"]) if row["send"] else None
     return _is_own(messages, row, writings) or (send is not None and writings.is_it(send.to))
@@ -172,21 +192,32 @@ def _covered(table: Table, row: Row, writings: Writings) -> dict[str, Any]:
     return {
         name: _covered_text(row[name], name, writings)
         for name in _TEXTS[table]
-        if writings.in_text(row[name])
+        if _holds(name, row[name], writings)
     }
 
 
+def _holds(name: str, text: str | None, writings: Writings) -> bool:
+    return writings.in_json(text) if name in _JSON else writings.in_text(text)
+
+
 def _covered_text(text: str, name: str, writings: Writings) -> str:
-    return (
-        json.dumps(writings.cover_value(json.loads(text)))
-        if name in _JSON
-        else (writings.cover(text))
-    )
+    if name in _JSON:
+        return json.dumps(writings.cover_value(json.loads(text)))
+    return writings.cover(text)
 
 
 def _may_hold(texts: Sequence[Column[Any]], writings: Writings) -> Any:
-    """Write the first, cheap look: the last digits; groups of digits rarely part them."""
-    return or_(*(text.like(f"%{writings.ending}%") for text in texts))
+    """Write the first, cheap look: the digits in their order, or one in full width.
+
+    Whatever stands between them, no text that holds the number is missed.
+    """
+    narrow = "%".join(writings.plain)
+    last = writings.plain[-1]
+    return or_(
+        *(text.like(f"%{narrow}%") for text in texts),
+        *(text.like(f"%{chr(_FULL_WIDTH_ZERO + int(last))}%") for text in texts),
+        *(text.like(rf"%\uff1{last}%", escape="|") for text in texts if text.name in _JSON),
+    )
 
 
 async def complete(connection: AsyncConnection, found: Found) -> None:
@@ -195,6 +226,20 @@ async def complete(connection: AsyncConnection, found: Found) -> None:
         query = select(messages.c.application, messages.c.sms_msg_id)
         for row in await connection.execute(query.where(messages.c.id.in_(some))):
             found.ids.add((row[0], row[1]))
+
+
+async def find_others(
+    connection: AsyncConnection, ids: Iterable[Key], writings: Writings
+) -> set[Key]:
+    """Give those ids of messages that went to somebody else."""
+    asked = set(ids)
+    others: set[Key] = set()
+    for some in pieces(sorted({sms_msg_id for _, sms_msg_id in asked})):
+        query = select(messages.c.application, messages.c.sms_msg_id, messages.c.to_number)
+        for row in await connection.execute(query.where(messages.c.sms_msg_id.in_(some))):
+            if _is_another(row[2], writings):
+                others.add((row[0], row[1]))
+    return others & asked
 
 
 async def delete_messages(connection: AsyncConnection, ids: Sequence[int]) -> Counter[str]:
@@ -225,7 +270,12 @@ async def cover(connection: AsyncConnection, found: Found) -> Counter[str]:
     """Write rows about others without the number, and delete answers that hold it."""
     counts: Counter[str] = Counter()
     for table, row_id, values in found.covered:
-        done = await connection.execute(update(table).where(table.c.id == row_id).values(values))
+        this = table.c.id == row_id
+        try:
+            async with connection.begin_nested():
+                done = await connection.execute(update(table).where(this).values(values))
+        except IntegrityError:  # covered, two reports of one message are the same
+            done = await connection.execute(delete(table).where(this))
         counts[_COVERED] += done.rowcount
     for owner, key in found.answers:
         done = await connection.execute(
@@ -235,7 +285,7 @@ async def cover(connection: AsyncConnection, found: Found) -> Counter[str]:
     return counts
 
 
-def pieces(ids: Sequence[int]) -> Iterable[list[int]]:
+def pieces(ids: Sequence[_Id]) -> Iterable[list[_Id]]:
     """Cut ids into as many as one statement takes."""
     walk = iter(ids)
     while some := list(islice(walk, _IN_ONE_STATEMENT)):
