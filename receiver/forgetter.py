@@ -116,7 +116,7 @@ class Forgetter:
             new_ids = (found.ids | named) - others - ids
             ids |= new_ids
             self._unfinished.write(ids)
-            erased += await self._erase(found, pacer)
+            erased += await self._erase(found, writings, pacer)
             if not await self._store.make_durable():
                 raise StoreUnavailableError("The store could not be made durable; ask again.")
             # An id that was not known before may stand in rows that were searched before.
@@ -140,6 +140,7 @@ class Forgetter:
                 connection, writings.number, found, keep_suppression=keep_suppression
             )
             found.answers = await erasing.find_answers(connection, writings)
+            found.groups = await erasing.find_groups(connection, writings)
         for table, stretch in erasing.tables(keep_suppression=keep_suppression):
             async with self._store.reading() as connection:
                 last = await erasing.last_id(connection, table)
@@ -160,7 +161,7 @@ class Forgetter:
         ]
         return found
 
-    async def _erase(self, found: erasing.Found, pacer: Pacer) -> Counter[str]:
+    async def _erase(self, found: erasing.Found, writings: Writings, pacer: Pacer) -> Counter[str]:
         erased: Counter[str] = Counter()
         for some in erasing.pieces(sorted(found.messages)):
             async with self._store.writing() as connection:
@@ -184,6 +185,10 @@ class Forgetter:
                 erased += await erasing.cover(connection, some_rows)
             await pacer.rest()
         found.covered, found.answers = covered, answers
+        if found.groups:
+            async with self._store.writing() as connection:
+                await take_turn(connection)
+                await erasing.cover_groups(connection, found.groups, writings)
         return erased
 
     # --- the journal ------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from receiver.domain.writings import Writings
 
 HOME = "+8615500005172"
+WIDE = "".join(chr(0xFF10 + int(digit)) for digit in "15500005172")
 ABROAD = "+14155552671"  # without its plus it is a mainland number
 
 
@@ -51,6 +52,57 @@ def test_writings_are_found(number: str, text: str, found: bool) -> None:
     covered = writings.cover(text)
     assert not writings.in_text(covered)
     assert (covered == text) is not found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param("+14155552671", False, id="a number abroad that goes on alike"),
+        pytest.param("to=%2B14155552671", False, id="the same, escaped"),
+        pytest.param("+49 14155552671", False, id="another country's code"),
+        pytest.param("0049-14155552671", False, id="another country's code with 00"),
+        pytest.param("call +4414155552671", False, id="no digit between"),
+        pytest.param("+86 14155552671", True, id="its own code"),
+        pytest.param("0086-14155552671", True, id="its own code with 00"),
+        pytest.param("(+86) 14155552671", True, id="its own code in brackets"),
+        pytest.param("49: 14155552671", True, id="no code"),
+        pytest.param("tel 14155552671", True, id="bare"),
+        pytest.param("14155\u00a0552671", True, id="a blank that does not break"),
+        pytest.param("141\t5555\t2671", True, id="tabs"),
+        pytest.param("141\u20135555\u20132671", True, id="dashes"),
+        pytest.param("141\u200b5555\u200b2671", True, id="blanks without width"),
+        pytest.param("141 55 55 26 71", True, id="in twos"),
+    ],
+)
+def test_numbers_of_other_countries_are_others(text: str, found: bool) -> None:
+    """Digits behind a plus sign or a country's code are a number of that country."""
+    writings = Writings("+8614155552671")
+    assert writings.in_text(text) is found
+    assert writings.is_it(text) is found
+    assert (writings.cover(text) != text) is found
+
+
+@pytest.mark.parametrize(
+    ("data", "beside", "apart"),
+    [
+        pytest.param(b"15500005172", True, True, id="alone"),
+        pytest.param(b"+8615500005172", True, True, id="with its code"),
+        pytest.param(b"app1+8615500005172", True, True, id="behind another value"),
+        pytest.param(b"9915500005172", True, False, id="within a longer one"),
+        pytest.param(b'"sent_at": 1550000517200000', True, False, id="within a time"),
+        pytest.param(b"+15500005172", True, False, id="abroad"),
+        pytest.param(WIDE.encode(), True, True, id="full width"),
+        pytest.param(rb"\uff11\uff15\uff15\uff10\uff10\uff10\uff10\uff15\uff11\uff17\uff12", True,
+                     True, id="full width, escaped"),
+        pytest.param(b"155-0000-5172", True, True, id="in groups"),
+        pytest.param(b"15500005173", False, False, id="another"),
+    ],
+)  # fmt: skip
+def test_bytes_of_files(data: bytes, beside: bool, apart: bool) -> None:
+    """Side by side any digits count; apart only those that are a number of their own."""
+    writings = Writings(HOME)
+    assert writings.in_raw(data) is beside
+    assert writings.in_raw(data, apart=True) is apart
 
 
 @pytest.mark.parametrize("text", ["csms12345678", "155****5172", "15500005172", ""])

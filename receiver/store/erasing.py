@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Select, Table, delete, func, or_, select, update
+from sqlalchemy import Column, Select, Table, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +24,7 @@ from receiver.store.schema import (
     quarantine,
     reports,
     retries,
+    statistics,
     suppression_changes,
     suppressions,
     uplinks,
@@ -49,6 +50,7 @@ _TEXTS: dict[Table, tuple[str, ...]] = {
     suppression_changes: ("reason", "by"),
 }  # fmt: skip
 _JSON = frozenset({"send", "raw"})
+_OF_GROUPS = ("code", "template_id", "from_number")  # of the statistics
 # Where the number stands in one of these, the row is the person's own; a report is its message's.
 _OWN = {
     messages: ("sms_msg_id", "to_text"),
@@ -67,12 +69,14 @@ class Found:
     rows: dict[Table, set[int]] = field(default_factory=dict)  # to delete
     covered: list[tuple[Table, int, dict[str, Any]]] = field(default_factory=list)
     answers: list[tuple[str, str]] = field(default_factory=list)  # owner and key
+    groups: list[Row] = field(default_factory=list)  # of the statistics
     ids: set[Key] = field(default_factory=set)  # of messages and uplinks
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing."""
-        return not (self.messages or any(self.rows.values()) or self.covered or self.answers)
+        rows = self.messages or any(self.rows.values())
+        return not (rows or self.covered or self.answers or self.groups)
 
 
 def tables(*, keep_suppression: bool) -> list[tuple[Table, int]]:
@@ -259,6 +263,37 @@ async def delete_messages(connection: AsyncConnection, ids: Sequence[int]) -> Co
         done = await connection.execute(delete(table).where(column.in_(ids)))
         counts[table.name] = done.rowcount
     return counts
+
+
+async def find_groups(connection: AsyncConnection, writings: Writings) -> list[Row]:
+    """Find groups of the statistics whose names hold the number."""
+    names = [statistics.c[name] for name in _OF_GROUPS]
+    rows = (
+        await connection.execute(select(statistics).where(_may_hold(names, writings)))
+    ).mappings()
+    return [row for row in rows if any(writings.in_text(row[name]) for name in _OF_GROUPS)]
+
+
+async def cover_groups(
+    connection: AsyncConnection, groups: Iterable[Row], writings: Writings
+) -> None:
+    """Name groups of the statistics without the number; those that are then the same become one."""
+    for group in groups:
+        covered = {name: writings.cover(group[name]) for name in _OF_GROUPS}
+        was, will_be = _this_group(group), _this_group({**group, **covered})
+        count = (await connection.execute(select(statistics.c.messages).where(was))).scalar()
+        if count is None:
+            continue
+        more = statistics.c.messages + count
+        added = await connection.execute(update(statistics).where(will_be).values(messages=more))
+        if added.rowcount:
+            await connection.execute(delete(statistics).where(was))
+        else:
+            await connection.execute(update(statistics).where(was).values(covered))
+
+
+def _this_group(group: Row) -> Any:
+    return and_(*(column == group[column.name] for column in statistics.primary_key))
 
 
 async def delete_rows(connection: AsyncConnection, table: Table, ids: Sequence[int]) -> int:

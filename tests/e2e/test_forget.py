@@ -12,8 +12,9 @@ from urllib.parse import quote
 import pytest
 
 from receiver.domain import times
+from tests.conftest import write_lock
 from tests.e2e.pushes import batch, form
-from tests.server import KEY, MakeServer, Server, run
+from tests.server import KEY, MakeServer, Server, eventually, run
 
 PERSON = "+8615500005172"
 BARE = "15500005172"
@@ -233,6 +234,111 @@ def test_forgetting_is_asked_for_again(filled: Server) -> None:
     third = forget(server, PERSON)
     assert "nothing to erase" in third.stdout
     assert traces(server) == []
+
+
+ALIKE = "+15500005172"  # of the United States: the digits of the person's number without its code
+BESIDE = other(OTHERS + 1)
+WIDE = "".join(chr(0xFF10 + int(digit)) for digit in BARE)
+
+
+def fill_with_what_looks_alike(server: Server) -> None:
+    """Let others be heard about whose data holds the digits, or names the person."""
+    sends = [
+        {"sms_msg_id": "a-abroad", "to": ALIKE, "sent_at": ago(90)},
+        {"sms_msg_id": "a-named", "to": BESIDE, "sent_at": ago(90)},
+        {"sms_msg_id": "a-status", "to": BESIDE, "sent_at": ago(90)},
+        {"sms_msg_id": "a-time", "to": BESIDE, "sent_at": "2019-02-12T19:28:37.2Z"},
+        {"sms_msg_id": f"a-9{BARE}", "to": BESIDE, "sent_at": ago(90)},
+        {"sms_msg_id": "a-wide", "to": BESIDE, "sent_at": ago(90), "reference": f"of {WIDE}"},
+        {"sms_msg_id": "a-tab", "to": BESIDE, "sent_at": ago(90), "reference": "155\t0000\t5172"},
+        {"sms_msg_id": "p-one", "to": PERSON, "sent_at": ago(90)},
+    ]
+    server.api.register({"sends": sends})
+    bodies = [
+        form(**report("a-abroad", "DELIVRD", ALIKE)),
+        form(**report("a-named", "DELIVRD", PERSON)),
+        form(**report("a-named", "UNDELIV", BESIDE)),
+        form(**report("a-status", BARE, BESIDE)),
+        form(**report("p-one", "DELIVRD", "")),
+        form(from_=ALIKE, to="1069", body="hello", smsMsgId="a-from", createTime=ago(30)),
+        form(
+            from_=BESIDE, to="1069", body=f"{WIDE}, 1 55 00 00 51 72, 155\u00a000005172 ok",
+            smsMsgId="a-told", createTime=ago(30),
+        ),
+    ]  # fmt: skip
+    for body in bodies:
+        assert server.push(body).status_code == 200, body
+    for number, reason in ((ALIKE, "abroad"), (BESIDE, f"of the same household as {BARE}")):
+        path = f"/v1/suppressions/{quote(number, safe='')}"
+        assert server.api.http.put(path, json={"reason": reason}).status_code == 200
+    server.caught_up()
+
+
+def check_alike(server: Server) -> None:
+    """Assert that all of them are there, and nothing names the person."""
+    kept = ["a-abroad", "a-named", "a-status", "a-time", f"a-9{BARE}", "a-wide", "a-tab"]
+    messages = server.api.lookup(kept)
+    assert {name: message["to"] for name, message in messages.items()} == {
+        name: ALIKE if name == "a-abroad" else BESIDE for name in kept
+    }
+    assert messages["a-abroad"]["state"] == "delivered"
+    named, right = sorted(report["to"] for report in messages["a-named"]["reports"])
+    assert (set(named), right) == ({"*"}, BESIDE)
+    assert messages["a-wide"]["reference"] == f"of {'*' * len(BARE)}"
+    assert "0000" not in messages["a-tab"]["reference"]
+    assert server.api.get("/v1/uplinks/a-from")["from"] == ALIKE
+    text = server.api.get("/v1/uplinks/a-told")["body"]
+    assert text.endswith(" ok")
+    assert not any(digit in text for digit in BARE)
+    for number, reason in ((ALIKE, "abroad"), (BESIDE, "of the same household as ***********")):
+        found = server.api.get(f"/v1/recipients/{quote(number, safe='')}")
+        assert found["may_send"] is False
+        history = server.api.get(f"/v1/suppressions/{quote(number, safe='')}/history")
+        assert [word["reason"] for word in history["words"]] == [reason]
+    assert server.api.http.get("/v1/messages/p-one").status_code == 404
+
+
+def test_who_looks_alike_loses_nothing(make_server: MakeServer) -> None:
+    """Numbers abroad, reports that name the wrong one, words by hand: all stays but the number."""
+    server = make_server().start()
+    fill_with_what_looks_alike(server)
+    answer = json.loads(forget(server, PERSON, "--json").stdout)
+    assert answer["found_in_files"] == []
+    assert answer["erased"]["messages"] == 1
+    check_alike(server)
+
+    server.kill()
+    for file in server.store_file.parent.glob(f"{server.store_file.name}*"):
+        file.unlink()
+    server.start().caught_up()
+    check_alike(server)
+
+
+def test_killed_in_the_middle_it_is_completed_the_next_time(make_server: MakeServer) -> None:
+    """Reports that name no number are found although the store has forgotten whose they are."""
+    server = make_server().start()
+    ids = [f"p{n}" for n in range(200)]
+    server.api.register({"sends": [{"sms_msg_id": one, "to": PERSON} for one in ids]})
+    for one in ids:
+        report = form(smsMsgId=one, status="DELIVRD", updateTime=ago(60))
+        assert server.push(report).status_code == 200
+    server.caught_up()
+    with write_lock(server.journal_file), ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(forget, server, PERSON)
+        eventually(
+            lambda: server.api.get("/v1/messages", to=PERSON)["messages"] == [],
+            "the store has done",
+        )
+        server.kill(all_of_it=True)
+        assert asked.result(30).returncode != 0
+    server.start().caught_up()
+    assert forget(server, PERSON).returncode == 0
+    server.kill()
+    for file in server.store_file.parent.glob(f"{server.store_file.name}*"):
+        file.unlink()
+    server.start().caught_up()
+    assert server.api.get("/v1/messages")["messages"] == []
+    assert not (server.directory / "forgetting").exists()
 
 
 def test_an_opt_out_can_be_kept(filled: Server) -> None:
