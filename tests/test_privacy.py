@@ -58,6 +58,28 @@ def test_no_code_is_left(text: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("008615500005172", "…5172", id="with 00"),
+        pytest.param("155-0000-5172", "…5172", id="in groups"),
+        pytest.param("+86 (155) 0000 5172, ok", "…5172, ok", id="in brackets"),
+        pytest.param("2026-01-31 15500005172", "2026-01-31 …5172", id="behind a date"),
+        pytest.param("15500005172 15500005172", "…5172 …5172", id="twice"),
+        pytest.param("15500005173", "15500005173", id="another"),
+        pytest.param("2026-01-31T08:00:00Z", "2026-01-31T08:00:00Z", id="a time"),
+    ],
+)
+def test_a_known_number_is_masked_in_any_writing(text: str, shown: str) -> None:
+    """Once it stands under a key it is known, as a JSON number too."""
+    document = {"to": NUMBER, "raw": {"to": 15500005172}, "reference": text}
+    assert hidden(document, ("to",)) == {
+        "to": "…5172",
+        "raw": {"to": "…5172"},
+        "reference": shown,
+    }
+
+
 def test_numbers_are_masked_wherever_they_stand() -> None:
     """Under the keys named, however deep, and in other texts in any plain writing."""
     document = {

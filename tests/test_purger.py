@@ -299,7 +299,9 @@ async def test_a_dry_run_only_counts(store_url: str, tmp_path: Path) -> None:
         entry(b"junk", "unusable", received_at=OLD),
         report("raw", at=NOW - 60 * DAY),
     ]
-    days: dict[str, float] = {"messages_days": 400, "raw_days": 30, "quarantine_days": 30}
+    days: dict[str, float] = {
+        "messages_days": 400, "numbers_days": 300, "raw_days": 30, "quarantine_days": 30
+    }  # fmt: skip
     async with a_filled_store(store_url, tmp_path, entries) as store:
         before = [await rows_of(store, table) for table in (messages, reports, uplinks, quarantine)]
         purger, _ = a_purger(store, **days)
@@ -309,9 +311,9 @@ async def test_a_dry_run_only_counts(store_url: str, tmp_path: Path) -> None:
         assert after == before
         done = await purged(store, **days)
         assert len(await ids_of(store)) == 11
-        names = ("messages", "reports", "uplinks", "quarantine", "spared")
+        names = ("messages", "reports", "uplinks", "quarantine", "spared", "numbers")
         assert [done.counts[n] for n in names] == [told.counts[n] for n in names]
-        assert [done.counts[n] for n in names] == [700, 700, 1, 1, 10]
+        assert [done.counts[n] for n in names] == [700, 700, 1, 1, 10, 0]
         assert told.counts["raw"] == 701  # those of the messages that would go before too
         assert done.counts["raw"] == 1
 

@@ -33,6 +33,20 @@ def is_number(text: str) -> bool:
     return text.startswith("+") and normalise(f"00{text[1:]}") == text
 
 
+def is_complete(text: str, number: str) -> bool:
+    """Tell whether a number in full was meant, and not a piece of one, or a date.
+
+    Args:
+        text: as somebody wrote it; without a country code it must be a number that is in use.
+        number: the same as E.164.
+    """
+    parsed = phonenumbers.parse(number)
+    if text.strip().startswith(("+", "00")):
+        reason = phonenumbers.is_possible_number_with_reason(parsed)
+        return bool(reason == phonenumbers.ValidationResult.IS_POSSIBLE)
+    return phonenumbers.is_valid_number(parsed)
+
+
 def normalise_channel(text: str) -> str:
     """Give a channel number as plain digits; an alias such as `csms12345678` stays as it is."""
     return "".join(text.split()).removeprefix("+")

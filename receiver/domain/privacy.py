@@ -8,9 +8,11 @@ from receiver.domain.numbers import normalise
 
 _SHOWN_DIGITS = 4  # of a number, at its end
 _LONGEST_CODE = 8  # digits; more are a number
-_HOME = "+86"
+_HOME_CODE = "86"
 _DIGITS = re.compile(r"(?<!\d)\+?\d{4,}(?!\d)")
-_NUMBER = re.compile(r"\+?\d{7,}")
+# Digits that may be a number, in groups too; and without groups, where they run into one another.
+_GROUPS = re.compile(r"\+?\d(?:[ \t()./-]{0,3}\d){6,}")
+_RUN = re.compile(r"\+?\d{7,}")
 _REDACTED = "••••"
 
 
@@ -46,21 +48,22 @@ def hidden(document: Any, numbers: Iterable[str], texts: Iterable[str] = ()) -> 
     for number in _values(document, keys):
         known |= dict.fromkeys(_writings(number), masked(number))
 
+    def mask_run(found: re.Match[str]) -> str:
+        return known.get(_digits_of(found[0]), found[0])
+
     def mask(found: re.Match[str]) -> str:
-        return known.get(found[0], found[0])
+        return known.get(_digits_of(found[0])) or _RUN.sub(mask_run, found[0])
 
     def hide(value: Any, key: str | None) -> Any:
         if isinstance(value, dict):
             return {name: hide(one, name) for name, one in value.items()}
         if isinstance(value, list):
             return [hide(one, key) for one in value]
+        if key in keys and isinstance(value, (str, int)):
+            return masked(str(value))
         if not isinstance(value, str):
             return value
-        if key in keys:
-            return masked(value)
-        if key in spoken:
-            return redacted(value)
-        return _NUMBER.sub(mask, value)
+        return redacted(value) if key in spoken else _GROUPS.sub(mask, value)
 
     return hide(document, None)
 
@@ -72,17 +75,22 @@ def _values(document: Any, keys: frozenset[str]) -> Iterable[str]:
             yield from _values(one, keys)
     elif isinstance(document, dict):
         for name, value in document.items():
-            if isinstance(value, str) and name in keys:
-                yield value
+            if isinstance(value, (str, int)) and name in keys:
+                yield str(value)
             else:
                 yield from _values(value, keys)
 
 
 def _writings(number: str) -> Iterable[str]:
-    """Give the ways in which a number may stand in other fields."""
+    """Give the digits by which a number may stand in other fields."""
     written = normalise(number) or ""
     if written.startswith("+"):
-        yield written
-        yield written.removeprefix("+")
-        if written.startswith(_HOME):
-            yield written.removeprefix(_HOME)
+        digits = written.removeprefix("+")
+        yield digits
+        if digits.startswith(_HOME_CODE):
+            yield digits.removeprefix(_HOME_CODE)
+
+
+def _digits_of(text: str) -> str:
+    """Give the digits of a number, without the zeros that stand for its plus sign."""
+    return "".join(char for char in text if char.isdigit()).removeprefix("00")

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, not_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import State
@@ -252,8 +252,11 @@ async def _walk(
     if not found:
         return Step(Counter(), None)
     counts: Counter[str] = Counter()
+    gone: list[ColumnElement[bool]] = []  # deleted, or would be: it is not counted again
     for name, condition, values in wanted:
-        here = and_(table.c.id > after, table.c.id <= found[-1], condition)
+        here = and_(table.c.id > after, table.c.id <= found[-1], condition, *gone)
+        if values is None:
+            gone.append(not_(condition))
         if not apply:
             query = select(func.count()).select_from(table).where(here)
             counts[name] = (await connection.execute(query)).scalar_one()

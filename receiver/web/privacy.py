@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.domain.numbers import is_number, normalise
+from receiver.domain.numbers import is_complete, is_number, normalise
 from receiver.domain.times import to_rfc3339
 from receiver.forgetter import AnotherForgettingError
 from receiver.purger import AnotherPurgeError, Purge
@@ -46,9 +46,10 @@ class Privacy(Endpoints):
         given = read_json_object(await read_body(request, self._parts.max_body_bytes))
         keep = _flag(given, "keep_suppression", ("number", "keep_suppression"))
         text = given.get("number")
-        number = normalise(text) if isinstance(text, str) else None
-        if number is None or not is_number(number):
-            raise bad("`number` must be a phone number, best with + and its country code.")
+        text = text if isinstance(text, str) else ""
+        number = normalise(text) or ""
+        if not is_number(number) or not is_complete(text, number):
+            raise bad("`number` must be a phone number in full, best with + and its country code.")
         try:
             done = await self._parts.forgetter.forget(number, keep_suppression=keep)
         except AnotherForgettingError as error:

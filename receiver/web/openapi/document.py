@@ -64,6 +64,8 @@ def _describe(operation: Operation) -> dict[str, Any]:
     if operation.repeatable:
         schema = {"type": "string", "minLength": 1, "maxLength": 255}
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": schema})
+    if "lang" in operation.query:
+        parameters.append({"name": "Accept-Language", "in": "header", "schema": {"type": "string"}})
     described: dict[str, Any] = {
         "operationId": _name(operation),
         "summary": operation.summary,

@@ -90,8 +90,9 @@ MESSAGES = (
     Operation(
         "POST", "/v1/sends", "Register sends", WRITE, _LANG, status=202,
         body=some(
-            response=ANYTHING, sends=many(ref("Send")), reference=maybe(TEXT), extend=maybe(TEXT),
-            template_id=maybe(TEXT), application=maybe(TEXT),
+            response=ANYTHING, request=ANYTHING, sends=many(ref("Send")), reference=maybe(TEXT),
+            references=ANYTHING, extend=maybe(TEXT), template_id=maybe(TEXT),
+            text_length=maybe(WHOLE), retry_of=maybe(TEXT), application=maybe(TEXT),
         ),
         answer=ref("Registered"),
     ),
@@ -233,7 +234,7 @@ ADMINISTRATION = (
               media_types=("text/plain; version=0.0.4; charset=utf-8",
                            "text/plain; version=1.0.0; charset=utf-8",
                            "application/openmetrics-text; version=1.0.0; charset=utf-8"),
-              problems=(401,)),
+              problems=(401, 403, 429)),  # with `metrics_need_key`
     Operation("GET", "/healthz", "The process answers", None, answer=always(status=one_of(["ok"]))),
     Operation("GET", "/readyz", "Journal, projector and store work", None,
               answer=always(status=one_of(("ready", "not ready")), journal=TRUTH,
