@@ -115,7 +115,7 @@ class Forgetter:
                 others |= await erasing.find_others(connection, named - found.ids, writings)
             new_ids = (found.ids | named) - others - ids
             ids |= new_ids
-            self._unfinished.write(ids)
+            await self._keep(ids)
             erased += await self._erase(found, writings, pacer)
             if not await self._store.make_durable():
                 raise StoreUnavailableError("The store could not be made durable; ask again.")
@@ -128,6 +128,14 @@ class Forgetter:
                 break
         self._unfinished.clear()
         return await self._prove(writings, erased, keep_suppression=keep_suppression)
+
+    async def _keep(self, ids: set[erasing.Key]) -> None:
+        try:
+            await asyncio.to_thread(self._unfinished.write, ids)
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"The data directory cannot be written ({error.strerror}); ask again."
+            ) from None
 
     # --- the store --------------------------------------------------------------------------
 

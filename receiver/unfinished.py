@@ -29,10 +29,15 @@ class Unfinished:
             return set()
 
     def write(self, ids: set[Key]) -> None:
-        """Keep ids; returns when they are durable."""
+        """Keep ids; returns when they are durable (blocking).
+
+        Raises:
+            OSError: they cannot be kept.
+        """
         if not ids:
             return
-        with self._next.open("w", encoding="ascii") as file:
+        descriptor = os.open(self._next, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
             json.dump(sorted(ids), file)
             file.flush()
             os.fsync(file.fileno())

@@ -341,6 +341,27 @@ def test_killed_in_the_middle_it_is_completed_the_next_time(make_server: MakeSer
     assert not (server.directory / "forgetting").exists()
 
 
+def test_ids_that_an_earlier_one_left_are_completed(make_server: MakeServer) -> None:
+    """Ended within the journal it goes on by the ids that were kept, and by no others."""
+    server = make_server().start()
+    for one in ("left", "other"):
+        body = form(smsMsgId=one, status="DELIVRD", updateTime=ago(60))
+        assert server.push(body).status_code == 200
+    server.caught_up()
+    assert server.stop() == 0
+    left = server.directory / "forgetting"
+    left.write_text('[["default", "left"]]')
+    server.start().caught_up()
+    assert forget(server, PERSON).returncode == 0
+    assert not left.exists()
+    server.kill()
+    for file in server.store_file.parent.glob(f"{server.store_file.name}*"):
+        file.unlink()
+    server.start().caught_up()
+    known = server.api.get("/v1/messages")["messages"]
+    assert [message["sms_msg_id"] for message in known] == ["other"]
+
+
 def test_an_opt_out_can_be_kept(filled: Server) -> None:
     """With --keep-suppression the list keeps the number, and the proof says where."""
     server = filled
