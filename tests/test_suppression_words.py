@@ -77,6 +77,8 @@ HOLDING: list[Any] = [
                  ["uplink-7"], id="opted out again after it"),
     pytest.param([out(UPLINK, 5, "106907", "a"), lift(6, "1069", overrides=True)], "1069", "a",
                  [], id="an opt-out by an extension of the lifted channel"),
+    pytest.param([out(UPLINK, 5, "106907", "a"), lift(6, "1069", overrides=True)], "106907", "a",
+                 [], id="the same, asked of the extension"),
     pytest.param([out(HAND, 5), opt_in(6)], "1069", "a", ["hand-5"],
                  id="an opt-in does not lift what was set by hand"),
     pytest.param([out(CODE, 5, app="a"), opt_in(6)], "1069", "a", ["code-5"],

@@ -130,8 +130,17 @@ def holding(said: Iterable[Said], party: Party, now: int) -> tuple[Said, ...]:
         party: who is to be sent to.
         now: microseconds.
     """
+    said = list(said)
     about = [one for one in said if _concerns(one.party, party)]
-    lifts = [one for one in about if one.word.source is Source.HAND and not one.word.suppressed]
+    # A lift reaches extensions of its channel, also where those alone are asked about.
+    lifts = [
+        one
+        for one in said
+        if one.party.number == party.number
+        and _same_or_open(one.party.application, party.application)
+        and one.word.source is Source.HAND
+        and not one.word.suppressed
+    ]
     found = [
         one
         for one in about
