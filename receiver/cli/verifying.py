@@ -1,6 +1,7 @@
 """`receiver verify`: why a push signature is refused."""
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from receiver.huawei.signing import Outcome, SignedRequest
 from receiver.settings import DEFAULT_APPLICATION, Settings
 from receiver.web.gating import make_rules
 
+_TOKEN = re.compile(r"(/callbacks/)[^/\n]+")
 _ADVICE = {
     Outcome.UNSIGNED: "It has no header Authorization: switch push AK/SK on in the console, and "
     "let proxies pass the header on.",
@@ -95,9 +97,13 @@ def _as_json(diagnosis: Diagnosis, request: SignedRequest) -> dict[str, object]:
         "date": signed_date(request),
         "access_key": found.access_key,
         "signed_headers": list(found.signed_headers),
-        "canonical_request": found.canonical,
+        "canonical_request": _without_token(found.canonical),
         "valid_if": list(diagnosis.remedies),
     }
+
+
+def _without_token(canonical: str | None) -> str | None:
+    return canonical and _TOKEN.sub(r"\1<token>", canonical)
 
 
 def _show(diagnosis: Diagnosis, request: SignedRequest) -> None:
@@ -111,6 +117,6 @@ def _show(diagnosis: Diagnosis, request: SignedRequest) -> None:
         "missing headers": ", ".join(missing),
         "valid if": " and ".join(diagnosis.remedies),
         "why": _ADVICE.get(found.outcome) if not diagnosis.remedies else None,
-        "canonical request": found.canonical,
+        "canonical request": _without_token(found.canonical),
     }
     make_console().print(facts_table(facts))

@@ -205,7 +205,7 @@ def _value_of(request: SignedRequest, name: str, rules: Rules) -> str:
     if value is None:
         raise _RefusedError(Outcome.MISMATCH)
     # Signers hash text as UTF-8, and write the same bytes into the header.
-    return value.strip().encode("latin-1").decode(errors="surrogateescape")
+    return value.strip(" \t").encode("latin-1").decode(errors="surrogateescape")
 
 
 def _canonical_path(path: bytes) -> str:

@@ -53,6 +53,7 @@ class Bounded(H11Protocol):
         self._shared = self.server_state
         self._group = ""
         self._running_out: asyncio.TimerHandle | None = None
+        self._is_unread = False  # the client leaves an answer where it is
 
     # --- the transport's side ---------------------------------------------------------------
 
@@ -86,11 +87,13 @@ class Bounded(H11Protocol):
     def pause_writing(self) -> None:
         """Wait for a client that does not read."""
         super().pause_writing()
-        self._shared.crowd.wait(self, self._group)
+        self._is_unread = True
+        self._note_turn()
 
     def resume_writing(self) -> None:
         """Go on."""
         super().resume_writing()
+        self._is_unread = False
         self._note_turn()
 
     # --- whose turn it is -------------------------------------------------------------------
@@ -98,11 +101,15 @@ class Bounded(H11Protocol):
     def _note_turn(self) -> None:
         if self.transport.is_closing():
             return
-        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
-            self._shared.crowd.wait(self, self._group)
-        else:
+        is_whole = self.conn.their_state not in (h11.IDLE, h11.SEND_BODY)
+        if is_whole and not self._is_unread:
             self._shared.crowd.work(self, self._group)
+        else:
+            self._shared.crowd.wait(self, self._group)
+        if is_whole:
             self._take_time()
+        elif self.conn.their_state is h11.SEND_BODY and self._running_out is None:
+            self._give_time()  # it came behind another request
 
     def _give_time(self) -> None:
         self._running_out = self.loop.call_later(self._shared.bounds.request_s, self._run_out)
@@ -140,6 +147,7 @@ class Bounded(H11Protocol):
         if conn.our_state is h11.SEND_RESPONSE:
             self.cycle.disconnected = True  # what the application answers would come too late
             self.cycle.message_event.set()
+        is_head = conn.our_state is h11.SEND_RESPONSE and self.cycle.scope["method"] == "HEAD"
         body = document(problem, detail)
         headers = [
             ("content-type", MEDIA_TYPE),
@@ -148,7 +156,7 @@ class Bounded(H11Protocol):
         ]
         for event in (
             h11.Response(status_code=problem.status, headers=headers),
-            h11.Data(data=body),
+            h11.Data(data=b"" if is_head else body),
             h11.EndOfMessage(),
         ):
             self.transport.write(conn.send(event) or b"")

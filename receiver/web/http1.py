@@ -204,8 +204,9 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if peer else ""
-        self._group = group_of(self._peer)
         edge = self._edge
+        is_exempt = self._peer in edge.limits.exempt_peers
+        self._group = self._peer if is_exempt else group_of(self._peer)
         edge.connections.add(self)
         if edge.crowd.come(self, self._group):
             (edge.crowd.longest(self._group) or self).make_room()
@@ -239,7 +240,7 @@ class Connection(asyncio.Protocol):
         """Answer what is whole, although the client will send no more."""
         self._is_deaf = True
         self._exchange = None
-        self.deadline = _NEVER
+        self.deadline = _NEVER if self._exchanges else self._edge.now + _LINGER_S
         return bool(self._exchanges)  # false: the transport closes
 
     def pause_writing(self) -> None:

@@ -201,9 +201,12 @@ class Node:
     def _take_tokens(self, fixed: Sequence[Address], ring: Ring) -> None:
         """Take the callback tokens into use that stand beside those of the settings."""
         retired = set(ring.retired)
+        known = {one.application for one in fixed}  # others have left the settings, and their rules
         addresses = [one for one in fixed if one.digest.hex() not in retired]
         addresses += [
-            Address(bytes.fromhex(one.digest), one.application, Trust.TOKEN) for one in ring.tokens
+            Address(bytes.fromhex(one.digest), one.application, Trust.TOKEN)
+            for one in ring.tokens
+            if one.application in known
         ]
         self.public.take_addresses(addresses)
 

@@ -104,6 +104,44 @@ def test_who_does_not_finish_is_told_and_left(
     check_alive(server)
 
 
+def test_half_a_body_behind_a_request_ends_too(server: Server) -> None:
+    """What came in one packet with another request has its own time."""
+    with connect(server) as connection:
+        first = f"GET /healthz HTTP/1.1\r\n{HEAD}\r\n"
+        connection.sendall(f"{first}{POST}Content-Length: 100\r\n\r\n{{".encode())
+        got = read_to_the_end(connection)
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in got
+    check_alive(server)
+
+
+def test_a_bad_chunk_of_a_head_request_is_no_trouble(server: Server) -> None:
+    """Who asks for no body gets none, whatever is wrong."""
+    with connect(server) as connection:
+        connection.sendall(
+            f"HEAD /v1/messages HTTP/1.1\r\n{HEAD}Transfer-Encoding: chunked\r\n\r\nZ\r\n".encode()
+        )
+        got = read_to_the_end(connection)
+    assert not got.partition(b"\r\n\r\n")[2]
+    check_alive(server)
+
+
+def test_who_does_not_read_makes_room(make_server: MakeServer) -> None:
+    """Answers that nobody reads, one request behind the other, keep no place."""
+    server = make_server({"RECEIVER_API_MAX_CONNECTIONS": "3"}).start()
+    server.ready()
+    request = f"GET /openapi.json HTTP/1.1\r\n{HEAD}\r\n".encode() * 200
+    with ExitStack() as stack:
+        for _ in range(3):
+            deaf = stack.enter_context(socket.socket())
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            deaf.connect(("127.0.0.1", server.api_port))
+            deaf.sendall(request)
+        time.sleep(1)
+        for _ in range(3):
+            check_alive(server)
+
+
 def test_a_trickling_body_is_no_way_to_stay(server: Server) -> None:
     """One byte now and then does not extend the time for a request."""
     started = time.monotonic()

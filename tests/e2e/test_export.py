@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -262,7 +263,14 @@ def test_an_export_does_not_outlast_its_reader(full: Server) -> None:
 
 def test_a_reader_that_stands_still_does_not_hold_up_the_end(full: Server) -> None:
     """SIGTERM ends the process in time, and the reader sees that it has not got everything."""
-    with full.api.http.stream("GET", "/v1/export/messages") as answer:
+    # The kernel could else keep all of it for a reader that comes back.
+    small = httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)])
+    with (
+        httpx.Client(
+            base_url=full.api_url, headers={"authorization": f"Bearer {KEY}"}, transport=small
+        ) as client,
+        client.stream("GET", "/v1/export/messages") as answer,
+    ):
         pieces = answer.iter_bytes()
         next(pieces)
         full.send_signal(signal.SIGTERM)
