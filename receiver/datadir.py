@@ -122,3 +122,34 @@ def read_secret(path: Path) -> str | None:
 def is_secret(text: str) -> bool:
     """Tell whether a text can stand in a URL and a header as it is."""
     return bool(text) and all(c.isascii() and (c.isalnum() or c in "-_.~") for c in text)
+
+
+def give_to_owner(descriptor: int, directory: Path) -> None:
+    """Let a file that root makes belong to whom the directory belongs: the service reads it."""
+    owner = directory.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Put content in the place of a file, mode 0600, durably.
+
+    Raises:
+        DataDirectoryError: it cannot be written; the old content stays.
+    """
+    beside = file.with_name(file.name + ".new")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as writing:
+            give_to_owner(descriptor, file.parent)
+            writing.write(content)
+            writing.flush()
+            os.fsync(writing.fileno())
+        beside.replace(file)
+        directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise DataDirectoryError(f"{file} cannot be written: {error.strerror}.") from error

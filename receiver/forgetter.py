@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from receiver.domain.messages import Key
 from receiver.domain.writings import Writings
-from receiver.errors import ReceiverError, StoreUnavailableError
+from receiver.errors import DataDirectoryError, ReceiverError, StoreUnavailableError
 from receiver.journal import Journal, Row
 from receiver.pacing import Pacer
 from receiver.proof import files_below, find_in_files
@@ -103,7 +104,7 @@ class Forgetter:
         pacer = Pacer(_SLICE_S, self._give_way)
         erased: Counter[str] = Counter()
         ids = self._unfinished.read()
-        others: set[erasing.Key] = set()  # of messages to others whose reports name him
+        others: set[Key] = set()  # of messages to others whose reports name him
         searched = 0  # position of the journal
         for _ in range(_MOST_PASSES):
             await self._caught_up()
@@ -129,13 +130,11 @@ class Forgetter:
         self._unfinished.clear()
         return await self._prove(writings, erased, keep_suppression=keep_suppression)
 
-    async def _keep(self, ids: set[erasing.Key]) -> None:
+    async def _keep(self, ids: set[Key]) -> None:
         try:
             await asyncio.to_thread(self._unfinished.write, ids)
-        except OSError as error:
-            raise StoreUnavailableError(
-                f"The data directory cannot be written ({error.strerror}); ask again."
-            ) from None
+        except DataDirectoryError as error:
+            raise StoreUnavailableError(f"{error} Ask again.") from None
 
     # --- the store --------------------------------------------------------------------------
 
@@ -213,9 +212,9 @@ class Forgetter:
 
     async def _named_in_journal(
         self, after: int, upto: int, person: Person, pacer: Pacer
-    ) -> set[erasing.Key]:
+    ) -> set[Key]:
         """Give the ids in rows up to a position that name him."""
-        ids: set[erasing.Key] = set()
+        ids: set[Key] = set()
         async for rows in self._rows_about(after, upto, person, pacer):
             for row in rows:
                 ids |= ids_of(row, person)

@@ -15,6 +15,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from receiver.datadir import give_to_owner, write_whole
 from receiver.errors import DataDirectoryError
 
 RING_FILE = "keys.json"
@@ -114,7 +115,7 @@ def changing(directory: Path) -> Iterator[list[Ring]]:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(directory / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        _give_to_owner(lock, directory)
+        give_to_owner(lock, directory)
     except OSError as error:
         raise DataDirectoryError(f"{directory} cannot be written: {error.strerror}.") from error
     try:
@@ -124,34 +125,3 @@ def changing(directory: Path) -> Iterator[list[Ring]]:
         write_whole(directory / RING_FILE, held[0].model_dump_json(indent=1).encode() + b"\n")
     finally:
         os.close(lock)
-
-
-def _give_to_owner(descriptor: int, directory: Path) -> None:
-    """Let a file that root makes belong to whom the directory belongs: the service reads it."""
-    owner = directory.stat()
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Put content in the place of a file, mode 0600, durably.
-
-    Raises:
-        DataDirectoryError: it cannot be written; the old content stays.
-    """
-    beside = file.with_name(file.name + ".new")
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as writing:
-            _give_to_owner(descriptor, file.parent)
-            writing.write(content)
-            writing.flush()
-            os.fsync(writing.fileno())
-        beside.replace(file)
-        directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        raise DataDirectoryError(f"{file} cannot be written: {error.strerror}.") from error

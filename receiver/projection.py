@@ -9,6 +9,7 @@ from receiver.domain.events import Arrival, Send, StatusReport, Uplink
 from receiver.domain.merging import greater_trust, merge_reports, merge_sends
 from receiver.domain.messages import (
     Folded,
+    Key,
     LateDelivered,
     State,
     StoredReport,
@@ -23,7 +24,6 @@ from receiver.domain.suppression import Said
 from receiver.domain.times import SECOND
 from receiver.domain.verdict import RetryWaits, Verdict, decide, subject_of
 
-Key = tuple[str, str]  # application, smsMsgId
 ReportKey = tuple[int, str, str]
 
 

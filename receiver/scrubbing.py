@@ -8,12 +8,11 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from receiver.domain.events import Send
+from receiver.domain.messages import Key
 from receiver.domain.writings import Writings
 from receiver.huawei import wire
 from receiver.huawei.registration import RegistrationError, read_registration, write_registration
 from receiver.journal import Kind, Row
-
-Key = tuple[str, str]  # application, smsMsgId
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ journal, nothing else leads to them any more.
 """
 
 import json
-import os
 from pathlib import Path
 
-Key = tuple[str, str]  # application, smsMsgId
+from receiver.datadir import write_whole
+from receiver.domain.messages import Key
 
 _NAME = "forgetting"
 
@@ -19,7 +19,6 @@ class Unfinished:
     def __init__(self, directory: Path) -> None:
         """Name the file; it need not be there."""
         self._file = directory / _NAME
-        self._next = directory / f"{_NAME}.new"
 
     def read(self) -> set[Key]:
         """Give the ids that an earlier forgetting left, of whomever: they are to go as well."""
@@ -32,23 +31,11 @@ class Unfinished:
         """Keep ids; returns when they are durable (blocking).
 
         Raises:
-            OSError: they cannot be kept.
+            DataDirectoryError: they cannot be kept.
         """
-        if not ids:
-            return
-        descriptor = os.open(self._next, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump(sorted(ids), file)
-            file.flush()
-            os.fsync(file.fileno())
-        self._next.replace(self._file)
-        descriptor = os.open(self._file.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if ids:
+            write_whole(self._file, json.dumps(sorted(ids)).encode())
 
     def clear(self) -> None:
         """Forget them: all is done."""
         self._file.unlink(missing_ok=True)
-        self._next.unlink(missing_ok=True)

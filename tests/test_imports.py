@@ -60,7 +60,7 @@ LAYERS = (
     Layer("receiver.datadir", _GROUND),
     Layer("receiver.logs", _GROUND),
     Layer("receiver.metrics", _GROUND),
-    Layer("receiver.keyring", _GROUND),
+    Layer("receiver.keyring", (*_GROUND, "receiver.datadir")),
     Layer("receiver.pacing"),
     Layer("receiver.projection", ("receiver.domain",)),
     Layer("receiver.reclassification", ("receiver.domain", "receiver.projection")),
@@ -96,7 +96,7 @@ LAYERS = (
     ),
     Layer("receiver.purger", ("receiver.errors", "receiver.pacing", "receiver.store")),
     Layer("receiver.proof"),
-    Layer("receiver.unfinished"),
+    Layer("receiver.unfinished", (*_GROUND, "receiver.datadir")),
     Layer("receiver.scrubbing", ("receiver.domain", "receiver.huawei", "receiver.journal")),
     Layer(
         "receiver.forgetter",

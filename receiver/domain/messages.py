@@ -14,6 +14,7 @@ from receiver.domain.events import Send, StatusReport, Trust, trust_order
 from receiver.domain.precedence import FAILURES, Place, Weight, precedence, weigh
 
 LateDelivered = Literal["wins", "ignored"]
+Key = tuple[str, str]  # application, smsMsgId
 MOST_PARTS = 255  # GSM 03.40: one octet counts the segments of a long SMS
 
 

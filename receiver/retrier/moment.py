@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.messages import Key
 from receiver.domain.numbers import normalise_channel
 from receiver.domain.retrying.breaker import Position, probe_sent
 from receiver.domain.retrying.candidates import Chain
@@ -33,7 +34,7 @@ class Moment:
     policy: Policy
     now: int
     messages: Mapping[int, StoredMessage]
-    chains: Mapping[chains.Key, Chain]
+    chains: Mapping[Key, Chain]
     recent: dict[str, list[Sent]]
     suppressed: Mapping[Party, str]
     sends_today: Mapping[str, int]

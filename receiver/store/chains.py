@@ -6,11 +6,9 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.messages import State
+from receiver.domain.messages import Key, State
 from receiver.domain.retrying.candidates import Attempt, Chain
 from receiver.store.schema import messages
-
-Key = tuple[str, str]  # application, smsMsgId
 
 MOST_ATTEMPTS = 50  # a chain is followed no further
 _IN_ONE_LOOKUP = 500  # ids; each is one statement parameter

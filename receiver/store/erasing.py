@@ -15,6 +15,7 @@ from sqlalchemy import Column, Select, Table, and_, delete, func, or_, select, u
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.messages import Key
 from receiver.domain.numbers import is_number
 from receiver.domain.writings import Writings
 from receiver.store.records import load_send
@@ -30,7 +31,6 @@ from receiver.store.schema import (
     uplinks,
 )
 
-Key = tuple[str, str]  # application, smsMsgId
 _Id = TypeVar("_Id", int, str)
 Row = Mapping[Any, Any]
 

@@ -9,11 +9,10 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.entries import Category
-from receiver.domain.messages import State
+from receiver.domain.messages import Key, State
 from receiver.projection import (
     Changes,
     Decided,
-    Key,
     Known,
     Message,
     Quarantined,

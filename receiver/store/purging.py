@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, delete, func, not_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.messages import State
+from receiver.domain.messages import Key, State
 from receiver.store import erasing
 from receiver.store.chains import find_chains
 from receiver.store.queueing import ItemState
@@ -25,7 +25,6 @@ _FIRST = (-(2**62), 0)  # before every message
 _OPEN = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
 
 Place = tuple[int, ...]  # how far a walk has come
-Key = tuple[str, str]  # application, smsMsgId
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import structlog
 
+from receiver.datadir import write_whole
 from receiver.errors import DataDirectoryError
-from receiver.keyring import RING_FILE, USED_FILE, Ring, RingKey, read_ring, write_whole
+from receiver.keyring import RING_FILE, USED_FILE, Ring, RingKey, read_ring
 from receiver.web.auth import Key, Keys, Scope
 
 _log = structlog.get_logger(__name__)
