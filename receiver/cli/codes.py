@@ -18,6 +18,7 @@ from receiver.domain.catalogue import Catalogue
 from receiver.domain.codes import fold
 from receiver.domain.entries import Category, Entry, RetryClass
 from receiver.domain.languages import Language
+from receiver.domain.spreadsheets import defused
 from receiver.huawei.rows import FIELDS, values_of, write_field
 from receiver.policies import make_catalogue
 from receiver.web.code_views import entry_json, match_json
@@ -135,6 +136,8 @@ def _write_json(catalogue: Catalogue, entries: Iterable[Entry], spoken: Language
 def _write_csv(entries: Iterable[Entry]) -> None:
     """Print rows as CSV, all fields in both languages: what `catalogue_file` takes.
 
+    A spreadsheet keeps every field: codes such as 000000 have an apostrophe in front.
+
     Of rows for one code and origin, as several lists have them, the first one decides.
     """
     writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -144,7 +147,7 @@ def _write_csv(entries: Iterable[Entry]) -> None:
         deciding.setdefault((fold(entry.code), entry.origin), entry)
     for entry in deciding.values():
         values = values_of(entry)
-        writer.writerow([write_field(values[name]) for name in FIELDS])
+        writer.writerow([defused(write_field(values[name])) for name in FIELDS])
 
 
 def _show_seen(client: Client, seen: Seen, *, as_json: bool) -> None:

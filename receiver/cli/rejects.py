@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from receiver.domain.spreadsheets import defused
 from receiver.errors import ReceiverError
 from receiver.huawei.exports import Columns, Export, Fault
+from receiver.huawei.exports.cells import unwrapped
 
 Write = Callable[[Fault], None]
 
@@ -56,13 +58,18 @@ def writing_rejects(path: Path | None, source: Path | None, export: Export) -> I
 def _table_writer(file: IO[str], columns: Columns) -> Write:
     file.write("\ufeff")  # without it spreadsheets take the file for one in a local encoding
     writer = csv.writer(file)
-    writer.writerow(["line", "reason", *columns.header])
+    writer.writerow(["line", "reason", *map(_cell, columns.header)])
 
     def write(fault: Fault) -> None:
         cells = fault.raw if isinstance(fault.raw, list) else []
-        writer.writerow([fault.line, fault.reason, *cells])
+        writer.writerow([fault.line, fault.reason, *map(_cell, cells)])
 
     return write
+
+
+def _cell(value: object) -> object:
+    """Write a cell so that a spreadsheet takes it for text, and the import for what it was."""
+    return defused(unwrapped(value)) if isinstance(value, str) else value
 
 
 def _line_writer(file: IO[str]) -> Write:

@@ -15,6 +15,7 @@ from typing import Any
 
 from receiver.domain.codes import fold
 from receiver.domain.entries import Category, Entry, Rank, RetryClass
+from receiver.domain.spreadsheets import restored
 from receiver.huawei.rows import (
     FIELDS,
     TEXTS,
@@ -113,7 +114,8 @@ def _read_csv(text: str, file: Path) -> Iterator[_Given]:
             if None in row:
                 raise ValueError(f"{file}, line {reader.line_num}, row: more fields than columns")
             if any(row.values()):  # spreadsheets leave empty rows behind
-                yield _Given(reader.line_num, {name: row[name] or "" for name in columns})
+                cells = {name: restored(row[name] or "") for name in columns}
+                yield _Given(reader.line_num, cells)
     except csv.Error as error:
         raise ValueError(f"{file}, line {reader.line_num + 1}, row: {error}") from None
 

@@ -2,9 +2,10 @@
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from receiver.domain.spreadsheets import defused
 
 Json = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Json], Any]]  # header -> the value in an item
@@ -12,34 +13,6 @@ Columns = Mapping[str, Callable[[Json], Any]]  # header -> the value in an item
 # Without it spreadsheets take the file for one in a local encoding.
 BYTE_ORDER_MARK = "\ufeff"
 _ACCEPTED = "000000"
-
-# What begins a formula; the wide and small forms are read as the plain ones in some languages.
-_SIGNS = r"=+\-@\u207a\u207b\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20"
-_BLANKS = r"\s\u200b\u200c\u200d\u2060\ufeff"
-_BEGINS_FORMULA = re.compile(rf"[\t\r\n]|[{_BLANKS}]*[{_SIGNS}]")
-# Some spreadsheets part cells at semicolons and tabs, and rows at line ends: what stands behind
-# one of them can come to stand at the beginning of a cell.
-_AFTER_SEPARATOR = re.compile(rf"(?<![{_BLANKS};])[{_BLANKS};]+(?=[{_SIGNS}])")
-_SEPARATORS = frozenset(";\t\r\n\v\f\x85\u2028\u2029")
-# A spreadsheet takes these for numbers, of which it shows 12 digits and keeps 15.
-_CALCULATED = re.compile(rf"[{_BLANKS}]*(?:0[0-9]+|[0-9]{{12,}}|[0-9]+(?:\.[0-9]+)?[eE][0-9]+)")
-
-
-def defused(text: str) -> str:
-    """Write a cell as text to a spreadsheet: behind an apostrophe where it would be more.
-
-    What begins with an apostrophe gets another, so that whoever reads takes away exactly one.
-    """
-    text = _AFTER_SEPARATOR.sub(_part, text)
-    if text.startswith("'") or _BEGINS_FORMULA.match(text) or _CALCULATED.fullmatch(text):
-        return "'" + text
-    return text
-
-
-def _part(found: re.Match[str]) -> str:
-    if found.start() == 0 or _SEPARATORS.isdisjoint(found[0]):
-        return found[0]
-    return found[0] + "'"
 
 
 def header_line(columns: Columns) -> str:

@@ -236,6 +236,24 @@ def test_bad_rows_are_listed_with_their_lines_and_can_be_corrected(
     assert known(server, "b") == {*range(5), *range(30, 40)}
 
 
+def test_bad_rows_are_safe_in_a_spreadsheet_and_are_read_as_before(tmp_path: Path) -> None:
+    """What would be calculated is text; imported again the file gives the same rows."""
+    file, bad, again = tmp_path / "in.csv", tmp_path / "bad.csv", tmp_path / "again.csv"
+    header = ["sms_msg_id", "to", "total", "reference", "=1+1"]
+    cells = ["007", "+8613812345678", "many", ";=1", "=cmd|' /C calc'!A0"]
+    with file.open("w", newline="") as opened:
+        csv.writer(opened).writerows([header, cells])
+    for source, rejects in ((file, bad), (bad, again)):
+        arguments = ("import", str(source), "--dry-run", "--rejects", str(rejects))
+        assert run(*arguments).returncode == 1
+    with bad.open(encoding="utf-8-sig", newline="") as written:
+        names, row = csv.reader(written)
+    assert names[2:] == [*header[:4], "'=1+1"]
+    assert row[2:] == ["'007", "'+8613812345678", "many", ";'=1", "'=cmd|' /C calc'!A0"]
+    with again.open(encoding="utf-8-sig", newline="") as written:
+        assert [line[4:] for line in csv.reader(written)] == [names[2:], row[2:]]
+
+
 def test_bad_lines_of_json_are_written_as_json(server: Server, tmp_path: Path) -> None:
     """Each comes with its line, the reason and itself; programs get the same in the summary."""
     file, bad = tmp_path / "in.ndjson", tmp_path / "bad.ndjson"

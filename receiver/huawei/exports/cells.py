@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from receiver.domain import times
+from receiver.domain.spreadsheets import restored
 
 MOST_DIGITS = 15  # a spreadsheet keeps that many of a number and writes zeros for the rest
 
@@ -46,11 +47,20 @@ def text_of(cell: Cell, name: str) -> str | None:
     )
 
 
-def _text(cell: str, name: str) -> str:
+def unwrapped(cell: str) -> str:
+    """Take away what keeps a spreadsheet from reading more into a cell than text."""
     text = cell.strip(_MARGIN)
-    if text[:1] in ("'", "="):
-        wrapped = _AS_TEXT.fullmatch(text)
-        text = (wrapped[1] if wrapped else text.removeprefix("'")).strip(_MARGIN)
+    wrapped = _AS_TEXT.fullmatch(text) if text.startswith("=") else None
+    if wrapped:
+        return wrapped[1].strip(_MARGIN)
+    plain = restored(text)
+    if not text.startswith("''"):
+        plain = plain.removeprefix("'")  # people put one before anything
+    return plain.strip(_MARGIN)
+
+
+def _text(cell: str, name: str) -> str:
+    text = unwrapped(cell)
     if "E+" in text and _SCIENTIFIC.fullmatch(text):
         raise CellError(
             f"`{name}` is a number that a spreadsheet has shortened (as 1.38E+10); {_ADVICE}."
