@@ -175,26 +175,26 @@ async def test_a_thousand_keys_are_looked_up(tmp_path: Path) -> None:
         (queries.MessageFilter(to="15500005172"), "ix_messages_to_number"),
         (queries.MessageFilter(state=State.FAILED), "ix_messages_state"),
         (queries.MessageFilter(registered=False), "ix_messages_orphans"),
-        (queries.MessageFilter(code="EXPIRED"), "ix_messages_code"),
+        (queries.MessageFilter(application="a"), "ix_messages_application"),
         (queries.MessageFilter(category="timeout"), "ix_messages_category"),
         (queries.MessageFilter(code="DELIVRD"), "ix_messages_occurred_at"),
         (queries.MessageFilter(), "ix_messages_occurred_at"),
     ],
     ids=["extend", "reference", "of one application", "in a time", "registered", "number", "state",
-         "orphans", "code", "category", "the usual code", "all"],
+         "orphans", "application", "category", "the usual code", "all"],
 )  # fmt: skip
 async def test_a_list_is_found_by_its_index(
     tmp_path: Path, wanted: queries.MessageFilter, index: str
 ) -> None:
     """Each filter is answered by an index, in its order and as a range of any period or page."""
-    (plan,) = await plans(tmp_path, wanted)
+    *_, plan = await plans(tmp_path, wanted)
     assert f"USING INDEX {index}" in plan
     assert "TEMP B-TREE" not in plan
-    (plan,) = await plans(tmp_path, replace(wanted, since=1, until=2))
+    *_, plan = await plans(tmp_path, replace(wanted, since=1, until=2))
     assert f"USING INDEX {index}" in plan
     assert "occurred_at>? AND occurred_at<?" in plan
     assert "TEMP B-TREE" not in plan
-    (plan,) = await plans(tmp_path, wanted, queries.Page(50, before=(1, 2)))
+    *_, plan = await plans(tmp_path, wanted, queries.Page(50, before=(1, 2)))
     assert f"USING INDEX {index}" in plan
     assert "occurred_at<?" in plan
     assert "TEMP B-TREE" not in plan

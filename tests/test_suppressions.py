@@ -99,7 +99,7 @@ async def _no_breath() -> None:
 async def listed(store: Store, wanted: SuppressionFilter = OPTED_OUT) -> list[str]:
     """Give the ids of the uplinks that rows of the list rest on."""
     async with store.reading() as connection:
-        rows = await suppressing.list_suppressions(connection, wanted, Page(50))
+        rows, _ = await suppressing.list_suppressions(connection, wanted, Page(50))
     return [row["source_id"] for row in rows]
 
 

@@ -30,8 +30,8 @@ _WRITER_CACHE_KIB = 8 * 1024
 _SECURE_DELETE = "secure_delete = ON"  # what is deleted is overwritten by zeros
 
 
-def sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
-    """Make the engine of the one writer or of the readers of a SQLite file."""
+def sqlite_engine(url: URL, *, writing: bool, connections: int = READERS) -> AsyncEngine:
+    """Make the engine of the one writer or of `connections` readers of a SQLite file."""
     file = Path(url.database or "").absolute()
     mode = "rwc" if writing else "ro"
 
@@ -41,7 +41,7 @@ def sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
     engine = create_async_engine(
         url,
         async_creator=connect,
-        pool_size=1 if writing else READERS,
+        pool_size=1 if writing else connections,
         max_overflow=0,
         hide_parameters=True,  # an error must not carry numbers and texts into a log
     )

@@ -2,40 +2,30 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Table, TextClause, select, text, tuple_
+from sqlalchemy import Select, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import State
 from receiver.domain.numbers import normalise
 from receiver.projection import Message
 from receiver.store import chains, records
-from receiver.store.schema import NOT_DELIVERED, ORPHANED, messages, quarantine, reports, uplinks
+from receiver.store.message_filters import MessageFilter, find_spellings, way_to
+from receiver.store.schema import messages, quarantine, reports, uplinks
+from receiver.store.walking import (
+    Condition,
+    Page,
+    Place,
+    Row,
+    Walk,
+    Walked,
+    between,
+    unindexed,
+    walk,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which stretch of a list, newest first."""
-
-    limit: int
-    before: tuple[int, ...] | None = None  # the place of the row at which the page before ended
-
-
-@dataclass(frozen=True, slots=True)
-class MessageFilter:
-    """Which messages; None leaves a condition out. Times are microseconds."""
-
-    to: str | None = None  # in any writing
-    state: State | None = None
-    code: str | None = None
-    category: str | None = None
-    application: str | None = None
-    extend: str | None = None
-    reference: str | None = None
-    registered: bool | None = None
-    since: int | None = None  # sent (else first heard of) at or after
-    until: int | None = None  # ... and before
+__all__ = ["MessageFilter", "Page", "Row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +66,14 @@ class StoredMessage:
         return self.occurred_at, self.row_id
 
 
-Row = dict[str, Any]
+class ListedMessages(NamedTuple):
+    """A page of messages, and where the next one begins; None at the end of the list."""
+
+    messages: list[StoredMessage]
+    next: Place | None
+
+
 Key = Literal["reference", "extend"]  # by which an application finds its messages
-_BY_TIME = (messages.c.occurred_at, messages.c.id)
 _VALUES_AT_ONCE = 200  # SQLite joins up to 500 queries in one
 
 
@@ -147,40 +142,31 @@ def _newest_of_each(key: Key, values: int, most: int, *, narrowed: bool) -> Text
 
 async def list_messages(
     connection: AsyncConnection, wanted: MessageFilter, page: Page
-) -> list[StoredMessage]:
-    """Give a page of messages, the last sent (else first heard of) first."""
-    conditions: list[ColumnElement[bool] | TextClause] = []
-    conditions += _equal(
-        messages,
-        {
-            "to_number": normalise(wanted.to),
-            "state": wanted.state,
-            "code": wanted.code,
-            "category": wanted.category,
-            "application": wanted.application,
-            "extend": wanted.extend,
-            "reference": wanted.reference,
-        },
-    ) + _between(messages.c.occurred_at, wanted.since, wanted.until)
-    if wanted.registered is not None:
-        conditions.append(messages.c.registered if wanted.registered else ORPHANED)
-    if _never_delivered(wanted):
-        conditions.append(NOT_DELIVERED)
-    rows = await _rows(connection, _page(messages, conditions, page, _BY_TIME))
-    return await _with_reports(connection, rows)
+) -> ListedMessages:
+    """Return a page of messages, the last sent (else first heard of) first."""
+    spellings = [] if wanted.code is None else await find_spellings(connection, wanted.code)
+    way = way_to(wanted, spellings)
+    if way is None:
+        return ListedMessages([], None)
+    found = await walk(connection, messages, way, page)
+    return ListedMessages(await _with_reports(connection, found.rows), found.next)
 
 
-async def list_uplinks(connection: AsyncConnection, wanted: UplinkFilter, page: Page) -> list[Row]:
-    """Give a page of uplinks, newest first."""
-    conditions = _equal(
-        uplinks,
-        {
-            "from_number": normalise(wanted.sender),
-            "to_number": wanted.to,
-            "application": wanted.application,
-        },
-    ) + _between(uplinks.c.received_at, wanted.since, wanted.until)
-    return await _rows(connection, _page(uplinks, conditions, page))
+async def list_uplinks(connection: AsyncConnection, wanted: UplinkFilter, page: Page) -> Walked:
+    """Return a page of uplinks, newest first."""
+    columns = uplinks.c
+    sender, to = normalise(wanted.sender), wanted.to
+    along: list[Condition] = []
+    others: list[Condition] = [*between(columns.received_at, wanted.since, wanted.until)]
+    if sender is not None:
+        along.append(columns.from_number == sender)
+    if to is not None and sender is not None:
+        others.append(unindexed(columns.to_number, to))
+    elif to is not None:
+        along.append(columns.to_number == to)
+    if wanted.application is not None:
+        others.append(columns.application == wanted.application)
+    return await walk(connection, uplinks, Walk([columns.id], along, others), page)
 
 
 async def find_uplinks(
@@ -195,50 +181,15 @@ async def find_uplinks(
 
 async def list_quarantine(
     connection: AsyncConnection, wanted: QuarantineFilter, page: Page
-) -> list[Row]:
-    """Give a page of the quarantine, newest first."""
-    conditions = _equal(
-        quarantine, {"application": wanted.application, "kind": wanted.kind}
-    ) + _between(quarantine.c.received_at, wanted.since, wanted.until)
-    return await _rows(connection, _page(quarantine, conditions, page))
-
-
-def _never_delivered(wanted: MessageFilter) -> bool:
-    """Whether no delivered message can match, so that the smaller indexes serve."""
-    return (
-        wanted.state not in (None, State.DELIVERED)
-        or wanted.category not in (None, "delivered")
-        or (wanted.code is not None and wanted.code.strip().upper() != "DELIVRD")
-    )
-
-
-def _equal(table: Table, values: Row) -> list[ColumnElement[bool]]:
-    return [table.c[name] == value for name, value in values.items() if value is not None]
-
-
-def _between(
-    column: ColumnElement[int], since: int | None, until: int | None
-) -> list[ColumnElement[bool]]:
-    conditions = []
-    if since is not None:
-        conditions.append(column >= since)
-    if until is not None:
-        conditions.append(column < until)
-    return conditions
-
-
-def _page(
-    table: Table,
-    conditions: Sequence[ColumnElement[bool] | TextClause],
-    page: Page,
-    by: Sequence[ColumnElement[int]] = (),
-) -> Select[tuple[Any, ...]]:
-    """Write the query for a page in the order of these columns, downwards; of the id without."""
-    order = by or [table.c.id]
-    query = select(table).where(*conditions)
-    if page.before is not None:
-        query = query.where(tuple_(*order) < tuple_(*page.before))
-    return query.order_by(*(column.desc() for column in order)).limit(page.limit)
+) -> Walked:
+    """Return a page of the quarantine, newest first."""
+    columns = quarantine.c
+    others: list[Condition] = [*between(columns.received_at, wanted.since, wanted.until)]
+    if wanted.application is not None:
+        others.append(columns.application == wanted.application)
+    if wanted.kind is not None:
+        others.append(columns.kind == wanted.kind)
+    return await walk(connection, quarantine, Walk([columns.id], [], others), page)
 
 
 async def _rows(connection: AsyncConnection, query: Select[tuple[Any, ...]]) -> list[Row]:

@@ -78,6 +78,7 @@ Index("uq_messages_sms_msg_id_application", messages.c.sms_msg_id, messages.c.ap
 _TIME = (messages.c.occurred_at, messages.c.id)
 Index("ix_messages_to_number", messages.c.to_number, *_TIME)
 Index("ix_messages_occurred_at", *_TIME)
+Index("ix_messages_application", messages.c.application, *_TIME)
 
 # Most messages are delivered, and those are found by walking the newest; only the others need an
 # index by what became of them. Queries repeat the condition so that the planner may use these.

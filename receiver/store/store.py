@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import exc, select
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from receiver.errors import StoreRejectedError, StoreUnavailableError
 from receiver.store.engines import BUSY_TIMEOUT_S, READERS, migrate, sqlite_engine
@@ -43,14 +44,11 @@ class Store:
             self._file = Path(self._url.database or "").absolute()
             self._writer = sqlite_engine(target, writing=True)
             self._reader = sqlite_engine(target, writing=False)
+            self._pinger = sqlite_engine(target, writing=False, connections=1)
+            self._watcher = sqlite_engine(target, writing=False, connections=1)
         else:
-            self._writer = self._reader = create_async_engine(
-                target,
-                paramstyle="format",  # values by position, as SQLite has them
-                pool_size=READERS + 1,
-                pool_pre_ping=True,
-                hide_parameters=True,
-            )
+            self._writer = self._reader = _server_engine(target, READERS + 1)
+            self._pinger, self._watcher = _server_engine(target, 1), _server_engine(target, 1)
 
     async def prepare(self) -> None:
         """Bring the schema up to date; makes the database anew where it was taken away.
@@ -113,14 +111,26 @@ class Store:
             async with self._reader.begin() as connection:
                 yield connection
 
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[AsyncConnection]:
+        """Give what `reading` gives, on a connection for which no look-up makes it wait.
+
+        Raises:
+            StoreUnavailableError: the database does not answer.
+        """
+        with _translated():
+            async with self._watcher.begin() as connection:
+                yield connection
+
     async def ping(self) -> None:
-        """Ask the database for a sign of life.
+        """Ask the database for a sign of life, past all look-ups that are under way.
 
         Raises:
             StoreUnavailableError: there is none.
         """
-        async with self.reading() as connection:
-            await connection.execute(select(checkpoints.c.position).limit(1))
+        with _translated():
+            async with self._pinger.begin() as connection:
+                await connection.execute(select(checkpoints.c.position).limit(1))
 
     async def make_durable(self) -> bool:
         """Force what was committed to disk; tell whether all of it is there now.
@@ -206,8 +216,19 @@ class Store:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._reader.dispose()
-        await self._writer.dispose()
+        for engine in (self._pinger, self._watcher, self._reader, self._writer):
+            await engine.dispose()
+
+
+def _server_engine(url: URL, connections: int) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        paramstyle="format",  # values by position, as SQLite has them
+        pool_size=connections,
+        max_overflow=0 if connections == 1 else 10,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.events import written_at
@@ -17,6 +17,7 @@ from receiver.store import bulk
 from receiver.store.queries import Page, Row
 from receiver.store.records import Values
 from receiver.store.schema import suppression_changes, suppressions
+from receiver.store.walking import Condition, Walk, Walked, walk
 
 _IN_ONE_LOOKUP = 500  # numbers; each is one statement parameter
 
@@ -125,15 +126,16 @@ async def suppressed_among(
 
 async def list_suppressions(
     connection: AsyncConnection, wanted: SuppressionFilter, page: Page
-) -> list[Row]:
-    """Give a page of the list, the latest change first."""
+) -> Walked:
+    """Return a page of the list, the latest change first."""
     columns = suppressions.c
-    conditions: list[ColumnElement[bool]] = [
+    along: list[Condition] = []  # the words about one number are few
+    conditions: list[Condition] = [
         columns.suppressed if wanted.suppressed else ~columns.suppressed,
         or_(columns.until.is_(None), columns.until > wanted.now),
     ]
     if wanted.number is not None:
-        conditions.append(columns.number == normalise(wanted.number))
+        along.append(columns.number == normalise(wanted.number))
     if wanted.channel is not None:
         channel = normalise_channel(wanted.channel)
         conditions.append(func.substr(columns.channel, 1, len(channel)) == channel)
@@ -141,10 +143,7 @@ async def list_suppressions(
         conditions.append(columns.application == wanted.application)
     if wanted.source is not None:
         conditions.append(columns.source == wanted.source)
-    if page.before is not None:
-        conditions.append(columns.id < page.before[0])
-    query = select(suppressions).where(*conditions).order_by(columns.id.desc()).limit(page.limit)
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return await walk(connection, suppressions, Walk([columns.id], along, conditions), page)
 
 
 async def list_changes(

@@ -19,7 +19,6 @@ from receiver.metrics import Metrics
 from receiver.projection import Policy
 from receiver.purger import Purger
 from receiver.reclassifier import Reclassifier
-from receiver.store import queries
 from receiver.store.store import Store
 from receiver.web import views
 from receiver.web.auth import Keys, Scope
@@ -113,7 +112,7 @@ class Endpoints:
                 {"retry-after": str(wait_s)},
             )
         raise _unauthorized(
-            "Send the header `Authorization: Bearer KEY` with a key of this receiver."
+            "The API key is missing or not valid; the header `Authorization: Bearer KEY` takes it."
         )
 
 
@@ -178,12 +177,18 @@ def headers_of(language: Language | None) -> dict[str, str] | None:
 def page_answer(
     name: str,
     items: list[views.Json],
-    places: Sequence[Sequence[int]],
-    page: queries.Page,
+    following: Sequence[int] | None,
     language: Language | None = None,
     beside: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Answer with a stretch of a list, and what else there is to say beside it."""
-    more = len(items) == page.limit
-    cursor = write_cursor(places[-1]) if more else None
+    """Answer with a stretch of a list, and what else there is to say beside it.
+
+    Args:
+        name: of the list.
+        items: of the stretch; there may be none, and the list goes on nevertheless.
+        following: the place behind which it goes on; None at its end.
+        language: of the texts.
+        beside: what stands before the list.
+    """
+    cursor = None if following is None else write_cursor(following)
     return json_answer({**(beside or {}), name: items, "next": cursor}, language=language)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -17,6 +18,7 @@ from receiver.domain.languages import Language
 from receiver.errors import StoreUnavailableError
 from receiver.pacing import Pacer
 from receiver.store import queries
+from receiver.store.walking import Place
 from receiver.web import delimited, lookups, uplinks, views
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, headers_of, needs, write_json
@@ -42,14 +44,17 @@ class Form(StrEnum):
         return "text/csv; charset=utf-8; header=present"
 
 
-class _Item(NamedTuple):
-    """A row of a list: where it stands, and what writes it as JSON."""
-
-    place: tuple[int, ...]
-    view: Callable[[], views.Json]
+_Item = Callable[[], views.Json]  # writes a row of a list as JSON
 
 
-_Read = Callable[[AsyncConnection, queries.Page], Awaitable[Sequence[_Item]]]
+class _Stretch(NamedTuple):
+    """Some items of a list, and the place behind which it goes on; None at its end."""
+
+    items: Sequence[_Item]
+    next: Place | None
+
+
+_Read = Callable[[AsyncConnection, queries.Page], Awaitable[_Stretch]]
 
 
 class _Export(NamedTuple):
@@ -74,12 +79,11 @@ class Exporting(Endpoints):
         query.done()
 
         def item(stored: queries.StoredMessage) -> _Item:
-            return _Item(
-                stored.place, lambda: views.message_json(stored, self._parts.policy, language)
-            )
+            return lambda: views.message_json(stored, self._parts.policy, language)
 
-        async def read(connection: AsyncConnection, page: queries.Page) -> Sequence[_Item]:
-            return [item(one) for one in await queries.list_messages(connection, wanted, page)]
+        async def read(connection: AsyncConnection, page: queries.Page) -> _Stretch:
+            found = await queries.list_messages(connection, wanted, page)
+            return _Stretch([item(one) for one in found.messages], found.next)
 
         export = _Export("messages", form, delimited.MESSAGES, read, language)
         return await self._answer(request, export)
@@ -91,13 +95,10 @@ class Exporting(Endpoints):
         wanted, form = uplinks.read_filter(query), _form(query)
         query.done()
 
-        async def read(connection: AsyncConnection, page: queries.Page) -> Sequence[_Item]:
-            rows = await queries.list_uplinks(connection, wanted, page)
-            items = await uplinks.with_answers(self._parts, connection, rows)
-            return [
-                _Item((row["id"],), lambda one=one: one)  # type: ignore[misc]  # bound here and now
-                for row, one in zip(rows, items, strict=True)
-            ]
+        async def read(connection: AsyncConnection, page: queries.Page) -> _Stretch:
+            found = await queries.list_uplinks(connection, wanted, page)
+            items = await uplinks.with_answers(self._parts, connection, found.rows)
+            return _Stretch([partial(dict, one) for one in items], found.next)
 
         return await self._answer(request, _Export("uplinks", form, delimited.UPLINKS, read))
 
@@ -116,27 +117,26 @@ class Exporting(Endpoints):
             return Response(headers=headers)
         return _Streamed(request, self._write(export, first), headers)
 
-    async def _page(self, read: _Read, after: Sequence[_Item] = ()) -> Sequence[_Item]:
-        """Read the page after another one; the transaction is over when it is given."""
-        before = after[-1].place if after else None
+    async def _page(self, read: _Read, before: Place | None = None) -> _Stretch:
+        """Read the page behind a place; the transaction is over when it is returned."""
         async with self._parts.store.reading() as connection:
             return await read(connection, queries.Page(_PAGE, before))
 
-    async def _write(self, export: _Export, page: Sequence[_Item]) -> AsyncIterator[bytes]:
+    async def _write(self, export: _Export, page: _Stretch) -> AsyncIterator[bytes]:
         pacer = Pacer(_SLICE_S, self._parts.give_way)
         if export.form is Form.CSV:
             yield delimited.header_line(export.columns).encode()
         count = 0
-        while page:
+        while True:
             lines = []
-            for item in page:
-                lines.append(_line(item.view(), export))
+            for item in page.items:
+                lines.append(_line(item(), export))
                 await pacer.breathe()
-            yield b"".join(lines)
-            count += len(page)
-            if len(page) < _PAGE:
+            yield b"".join(lines)  # also without lines, to see whether somebody takes them
+            count += len(page.items)
+            if page.next is None:
                 break
-            page = await self._page(export.read, page)
+            page = await self._page(export.read, page.next)
             await pacer.rest()
         _log.info("exported", what=export.name, form=export.form.value, count=count)
 

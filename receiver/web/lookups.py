@@ -43,9 +43,8 @@ class Lookups(Endpoints):
         policy = self._parts.policy
         return page_answer(
             "messages",
-            [views.message_json(stored, policy, language) for stored in found],
-            [stored.place for stored in found],
-            page,
+            [views.message_json(stored, policy, language) for stored in found.messages],
+            found.next,
             language,
         )
 
@@ -62,9 +61,9 @@ class Lookups(Endpoints):
         page = query.page()
         query.done()
         async with self._parts.store.reading() as connection:
-            rows = await queries.list_quarantine(connection, wanted, page)
-        items = [views.quarantine_json(row) for row in rows]
-        return page_answer("quarantine", items, [(row["id"],) for row in rows], page)
+            found = await queries.list_quarantine(connection, wanted, page)
+        items = [views.quarantine_json(row) for row in found.rows]
+        return page_answer("quarantine", items, found.next)
 
 
 def read_filter(query: Query) -> queries.MessageFilter:
@@ -100,7 +99,7 @@ async def find_one(store: Store, sms_msg_id: str, application: str | None) -> qu
     if len(found) > 1:
         raise ProblemError(
             Problem.AMBIGUOUS,
-            "Add `?application=` with one of these.",
+            "Several applications have a message with this id; choose one by `application`.",
             applications=sorted(stored.message.application for stored in found),
         )
     return found[0]

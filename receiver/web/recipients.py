@@ -48,7 +48,7 @@ class Recipients(Endpoints):
         async with parts.store.reading() as connection:
             now = parts.clock()
             (found,) = await inquire(connection, [number], inquiry, parts.policy.retry, now)
-            recent = await queries.list_messages(connection, wanted, Page(_RECENT))
+            recent = (await queries.list_messages(connection, wanted, Page(_RECENT))).messages
         answer = recipient_json(found, inquiry, language)
         holding = set(found.holds)
         answer["limits"] = [

@@ -54,10 +54,10 @@ class Suppressions(Endpoints):
         page = query.page()
         query.done()
         async with self._parts.store.reading() as connection:
-            rows = await suppressing.list_suppressions(connection, wanted, page)
+            rows, following = await suppressing.list_suppressions(connection, wanted, page)
             said = await suppressing.all_said(connection, (row["number"] for row in rows))
         items = [self._listed(row, said[row["number"]], now) for row in rows]
-        return page_answer("suppressions", items, [(row["id"],) for row in rows], page)
+        return page_answer("suppressions", items, following)
 
     @needs(Scope.WRITE)
     async def suppress(self, request: Request) -> Response:
@@ -83,9 +83,9 @@ class Suppressions(Endpoints):
             said = (await suppressing.all_said(connection, [number])).get(number, [])
         said = [one for one in said if application in (None, one.party.application)]
         beside = {"number": number, "words": [_word(one, said, now) for one in said]}
-        places = [(row["at"], row["id"]) for row in rows]
+        last = (rows[-1]["at"], rows[-1]["id"]) if len(rows) == page.limit else None
         items = [_change_json(row) for row in rows]
-        return page_answer("changes", items, places, page, beside=beside)
+        return page_answer("changes", items, last, beside=beside)
 
     async def _set(self, request: Request, *, suppressed: bool) -> Response:
         parts = self._parts

@@ -47,7 +47,7 @@ class Uplinks(Endpoints):
         if len(found) > 1:
             raise ProblemError(
                 Problem.AMBIGUOUS,
-                "Add `?application=` with one of these.",
+                "Several applications have an uplink with this id; choose one by `application`.",
                 applications=sorted(row["application"] for row in rows),
             )
         return json_answer(found[0])
@@ -60,9 +60,9 @@ class Uplinks(Endpoints):
         page = query.page()
         query.done()
         async with self._parts.store.reading() as connection:
-            rows = await queries.list_uplinks(connection, wanted, page)
-            items = await with_answers(self._parts, connection, rows)
-        return page_answer("uplinks", items, [(row["id"],) for row in rows], page)
+            found = await queries.list_uplinks(connection, wanted, page)
+            items = await with_answers(self._parts, connection, found.rows)
+        return page_answer("uplinks", items, found.next)
 
 
 def read_filter(query: Query) -> queries.UplinkFilter:

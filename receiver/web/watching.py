@@ -50,7 +50,7 @@ class Watch:
         """Set the gauges; while the store does not answer, by what it said before."""
         now = self._clock()
         try:
-            async with asyncio.timeout(_PATIENCE_S), self._store.reading() as connection:
+            async with asyncio.timeout(_PATIENCE_S), self._store.watching() as connection:
                 silent = await counting.silent(connection, now, silent_since(now))
                 self._rhythms = await rhythms.read_rhythms(connection)
                 queue = await leasing.count(connection, now)

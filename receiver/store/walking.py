@@ -1,0 +1,85 @@
+"""Pages of lists: each walks along one index, and no further than so many rows at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Table, TextClause, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# Rows that one page looks at. Where few of them match, it ends early and says where to go on.
+MOST_WALKED = 10_000
+
+Row = dict[str, Any]
+Place = tuple[int, ...]
+Condition = ColumnElement[bool] | TextClause
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which stretch of a list, newest first."""
+
+    limit: int
+    before: Place | None = None  # where the page before ended
+    most_walked: int = MOST_WALKED
+
+
+class Walked(NamedTuple):
+    """The rows of a page, and where the next one begins; None at the end of the list."""
+
+    rows: list[Row]
+    next: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How a list is read.
+
+    Attributes:
+        order: the columns of its order, downwards; the index ends with them.
+        along: conditions that make a range of that index.
+        others: conditions that each row on the way is tested by, see `unindexed`.
+    """
+
+    order: Sequence[ColumnElement[int]]
+    along: Sequence[Condition]
+    others: Sequence[Condition] = ()
+
+
+def unindexed(column: ColumnElement[Any], value: object) -> ColumnElement[bool]:
+    """Compare a text so that no index serves: the planner must keep to the way that is bounded."""
+    return func.coalesce(column, "") == value
+
+
+def between(
+    column: ColumnElement[int], since: int | None, until: int | None
+) -> list[ColumnElement[bool]]:
+    """Write that a time is at or after one, and before another; None leaves one out."""
+    conditions = []
+    if since is not None:
+        conditions.append(column >= since)
+    if until is not None:
+        conditions.append(column < until)
+    return conditions
+
+
+async def walk(connection: AsyncConnection, table: Table, how: Walk, page: Page) -> Walked:
+    """Read a page of a list; with `others` it may have fewer rows than its limit, even none."""
+    order = tuple_(*how.order)
+    down = [column.desc() for column in how.order]
+    along = list(how.along)
+    if page.before is not None:
+        along.append(order < tuple_(*page.before))
+    last: Place | None = None
+    if how.others:
+        places = select(*how.order).where(*along).order_by(*down)
+        found = await connection.execute(places.offset(page.most_walked - 1).limit(1))
+        end = found.one_or_none()
+        if end is not None:
+            last = tuple(end)
+            along.append(order >= tuple_(*last))
+    query = select(table).where(*along, *how.others).order_by(*down).limit(page.limit)
+    rows = [dict(row) for row in (await connection.execute(query)).mappings()]
+    if len(rows) == page.limit:
+        last = tuple(rows[-1][column.key] for column in how.order)
+    return Walked(rows, last)
