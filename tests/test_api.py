@@ -288,6 +288,8 @@ FILTERS: list[tuple[Mapping[str, str], list[str]]] = [
     ({"state": "overdue"}, []),
     ({"code": "DELIVRD"}, ["good", "elsewhere", "delivered"]),
     ({"code": "EXPIRED"}, ["orphan"]),
+    ({"code": "expired"}, ["orphan"]),
+    ({"code": "Delivrd"}, ["good", "elsewhere", "delivered"]),
     ({"code": "E200033"}, ["refused"]),
     ({"code": "nothing such"}, []),
     ({"category": "delivered"}, ["good", "elsewhere", "delivered"]),
@@ -295,6 +297,8 @@ FILTERS: list[tuple[Mapping[str, str], list[str]]] = [
     ({"category": "account"}, []),
     ({"application": "second"}, ["elsewhere"]),
     ({"application": "third"}, []),
+    ({"application": "third", "state": "delivered"}, []),
+    ({"application": "second", "state": "delivered", "code": "DELIVRD"}, ["elsewhere"]),
     ({"extend": "shop"}, ["delivered"]),
     ({"extend": "post"}, ["orphan"]),
     ({"reference": "order 1"}, ["delivered"]),
@@ -319,6 +323,9 @@ async def test_messages_are_found_by_every_filter(tmp_path: Path) -> None:
             assert ids(found["messages"]) == expected, parameters
         plus = await served.api.get("/v1/messages?to=+8615500005172")  # a plus not escaped
         assert ids(plus.json()["messages"]) == ["delivered"]
+        period = "since=2023-11-03T08:00:00+08:00&until=2023-11-03T08:00:01.5+0800"  # nor here
+        plus = await served.api.get(f"/v1/messages?{period}")
+        assert ids(plus.json()["messages"]) == ["failed"]
 
 
 @pytest.mark.parametrize(
@@ -526,6 +533,9 @@ LISTS = ("/v1/messages", "/v1/uplinks", "/v1/suppressions", "/v1/quarantine")
         pytest.param("/v1/messages?category=lost", id="no category"),
         pytest.param("/v1/messages?registered=perhaps", id="neither true nor false"),
         pytest.param("/v1/messages?until=2023-13-01T00:00:00Z", id="no such month"),
+        pytest.param("/v1/messages?since=2026-11-30%2016:00:00", id="a time without a zone"),
+        pytest.param("/v1/uplinks?until=2026-11-30T16:00", id="a time of minutes without one"),
+        pytest.param("/v1/stats?since=2026-11-30", id="a date, of whatever zone"),
         pytest.param("/v1/messages?reference=a%00b", id="NUL"),
         pytest.param(f"/v1/messages?reference={'x' * 1025}", id="too long"),
         pytest.param("/v1/messages?lang=en&lang=zh", id="two languages"),

@@ -1,12 +1,13 @@
 """Instants: RFC 3339 at the edges, microseconds since the epoch inside."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.domain.times import SECOND, parse, to_rfc3339
+from receiver.domain.times import SECOND, TimeError, parse, parse_zoned, to_rfc3339
 
 MOMENT = 1_523_601_106_000_000  # 2018-04-13T06:31:46Z
 FIRST = -62_135_596_800 * SECOND  # 0001-01-01T00:00:00Z
@@ -31,6 +32,30 @@ LAST = 253_402_300_800 * SECOND - 1  # 9999-12-31T23:59:59.999999Z
 def test_parse(text: str, micros: int) -> None:
     """A time is read as microseconds since the epoch, UTC."""
     assert parse(text) == micros
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("2026-11-30 16:00:00", "2026-11-30T16:00:00Z for UTC", id="blank"),
+        pytest.param("2026-11-30T16:00:00", "2026-11-30T16:00:00+08:00", id="no zone"),
+        pytest.param("2026-11-30", "2026-11-30T00:00:00Z for UTC", id="a date"),
+        pytest.param("20261130", "2026-11-30T00:00:00Z for UTC", id="a date in one"),
+        pytest.param("yesterday", "RFC 3339", id="no time"),
+        pytest.param("", "RFC 3339", id="empty"),
+    ],
+)
+def test_a_time_without_a_zone_is_refused_where_nobody_knows_whose_it_is(
+    text: str, said: str
+) -> None:
+    """The reason shows the same time as it should be written."""
+    with pytest.raises(TimeError, match=re.escape(said)):
+        parse_zoned(text)
+
+
+def test_a_time_with_its_zone_is_read() -> None:
+    """Any offset will do, and Z."""
+    assert parse_zoned("2018-04-13T14:31:46+08:00") == parse_zoned("2018-04-13t06:31:46z") == MOMENT
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from rich.progress import (
 
 from receiver import settings
 from receiver.cli.client import Client
-from receiver.cli.options import ApiKey, ApiUrl, Config
+from receiver.cli.options import ApiKey, ApiUrl, Config, instant_text
 from receiver.domain.entries import Category
 from receiver.domain.messages import State
 from receiver.errors import ReceiverError
@@ -69,7 +69,9 @@ def export(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(help="Sent (uplinks: arrived) at or after, for example 2026-01-31."),
+        typer.Option(
+            help="Sent (uplinks: arrived) at or after, for example 2026-01-31; without a zone UTC."
+        ),
     ] = None,
     until: Annotated[str | None, typer.Option(help="... and before.")] = None,
     application: Annotated[str | None, typer.Option(help="Only of this application.")] = None,
@@ -111,7 +113,13 @@ def export(
     if any(value is not None for value in others.values()):
         wrong = [f"--{name}" for name, value in others.items() if value is not None]
         raise typer.BadParameter(f"{', '.join(wrong)}: not for {what.value}.")
-    wanted = {"since": since, "until": until, "application": application, "to": to, **own}
+    wanted = {
+        "since": instant_text("--since", since),
+        "until": instant_text("--until", until),
+        "application": application,
+        "to": to,
+        **own,
+    }
     form = form or (Form.CSV if output.suffix.lower() == ".csv" else Form.NDJSON)
     parameters = {name: str(value) for name, value in wanted.items() if value is not None}
     client = Client.of(settings.load(config), api_url, api_key)

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from receiver import keyring, settings
-from receiver.cli.options import AsJson, Config
+from receiver.cli.options import AsJson, Config, instant
 from receiver.cli.output import make_console, plain
 from receiver.datadir import TOKEN_FILE, read_secret
 from receiver.domain import times
@@ -193,7 +193,10 @@ def _now() -> int:
 
 def _read_end(text: str, now: int) -> int:
     after = _AFTER.fullmatch(text)
-    moment = now + int(after[1]) * _UNITS[after[2]] * SECOND if after else times.parse(text)
+    if after:
+        moment: int | None = now + int(after[1]) * _UNITS[after[2]] * SECOND
+    else:
+        moment = None if times.parse(text) is None else instant("--expires", text)
     if moment is None or moment <= now:
         raise SettingsError("--expires is a time to come: `90d`, `12h` or 2030-01-31T00:00:00Z.")
     return moment

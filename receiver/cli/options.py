@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from receiver.domain import times
 from receiver.domain.languages import FALLBACK, Language, speaks
 from receiver.settings import Settings
 
@@ -31,6 +32,35 @@ Lang = Annotated[
 Reveal = Annotated[
     bool, typer.Option("--reveal", help="Show phone numbers and codes in full, in JSON too.")
 ]
+
+
+def instant(option: str, text: str | None) -> int | None:
+    """Read the time that an option gives, microseconds since the epoch.
+
+    One that names no zone is taken for UTC, as all times are shown; standard error says so.
+
+    Raises:
+        typer.BadParameter: it is no time.
+    """
+    if text is None:
+        return None
+    moment = times.parse(text)
+    if moment is None:
+        raise typer.BadParameter(f"{option} must be a date or an RFC 3339 time.")
+    if not times.names_zone(text):
+        utc = times.to_rfc3339(moment)
+        typer.echo(
+            f"{option} names no zone and is taken for UTC: {utc}. "
+            f"In China write {utc.removesuffix('Z')}+08:00.",
+            err=True,
+        )
+    return moment
+
+
+def instant_text(option: str, text: str | None) -> str | None:
+    """Read the same, and write it for the receiver."""
+    moment = instant(option, text)
+    return None if moment is None else times.to_rfc3339(moment)
 
 
 def language(tag: str | None, loaded: Settings) -> Language:

@@ -17,10 +17,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from receiver.cli.client import Client, Json, NotAnsweredError
-from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, instant
 from receiver.cli.output import make_console, plain
 from receiver.datadir import DataDirectory, held
-from receiver.domain import times
 from receiver.domain.times import to_rfc3339
 from receiver.errors import InUseError, StoreUnavailableError
 from receiver.policies import make_policy
@@ -58,9 +57,7 @@ def reclassify(
     """Fold history again with today's catalogue and policy; can be stopped and goes on later."""
     if dry_run and api_url:
         raise typer.BadParameter("--dry-run reads the store itself: run it where the store is.")
-    moment = None if since is None else times.parse(since)
-    if since is not None and moment is None:
-        raise typer.BadParameter("--since must be a date or an RFC 3339 time.")
+    moment = instant("--since", since)
     loaded = load(config)
     with _progress() as show:
         if dry_run:

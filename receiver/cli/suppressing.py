@@ -10,7 +10,7 @@ from rich.table import Table
 
 from receiver import settings
 from receiver.cli.client import Client, Json
-from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal, instant_text
 from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.privacy import hidden
 from receiver.domain.suppression import Source
@@ -73,7 +73,8 @@ def add(
     reveal: Reveal = False,
 ) -> None:
     """Suppress a number by hand."""
-    wanted = {"reason": reason, "channel": channel, "application": application, "until": until}
+    ends = instant_text("--until", until)
+    wanted = {"reason": reason, "channel": channel, "application": application, "until": ends}
     client = Client.of(settings.load(config), api_url, api_key)
     found = client.ask("PUT", _path(number), document=dict(_given(wanted)))
     _show_standing(_shown(found, reveal=reveal), as_json=as_json)

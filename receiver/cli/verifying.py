@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from receiver import settings
-from receiver.cli.options import AsJson, Config
+from receiver.cli.options import AsJson, Config, instant
 from receiver.cli.output import facts_table, make_console
-from receiver.domain import times
 from receiver.errors import SettingsError
 from receiver.huawei.diagnosis import Diagnosis, diagnose, read_request, signed_date
 from receiver.huawei.signing import Outcome, SignedRequest
@@ -49,9 +48,9 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Say whether a push is signed as it should be, and if not, what differs."""
-    moment = times.parse(at) if at is not None else time.time_ns() // 1000
+    moment = instant("--at", at)
     if moment is None:
-        raise typer.BadParameter("--at must be an RFC 3339 time.")
+        moment = time.time_ns() // 1000
     loaded = settings.load(config)
     valid = _verify(loaded, request, application, moment, host or [], as_json=as_json)
     raise typer.Exit(0 if valid else 1)

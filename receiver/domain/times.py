@@ -13,6 +13,10 @@ _MICROSECOND = timedelta(microseconds=1)
 LAST = (_LAST - _EPOCH) // _MICROSECOND  # the last instant that RFC 3339 can write
 
 
+class TimeError(ValueError):
+    """A text is no time for certain; the message completes "`since` must be ..."."""
+
+
 def parse(text: str) -> int | None:
     """Read an RFC 3339 or ISO 8601 time; a missing offset means UTC. None when it is no time."""
     try:
@@ -22,6 +26,32 @@ def parse(text: str) -> int | None:
         return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):  # no time, or one outside the years 1 to 9999 of UTC
         return None
+
+
+def names_zone(text: str) -> bool:
+    """Tell whether a time, as `parse` reads it, says by which clock it is meant."""
+    try:
+        return datetime.fromisoformat(text.upper()).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def parse_zoned(text: str) -> int:
+    """Read an RFC 3339 time of somebody whose time zone is not known.
+
+    Raises:
+        TimeError: it is no time, or does not name its zone.
+    """
+    moment = parse(text)
+    if moment is None:
+        raise TimeError("an RFC 3339 time such as 2026-01-31T08:00:00Z")
+    if not names_zone(text):
+        utc = to_rfc3339(moment)
+        raise TimeError(
+            f"a time with its zone: {utc} for UTC, or {utc.removesuffix('Z')}+08:00 for that of "
+            "China (in a URL `+` is written %2B)"
+        )
+    return moment
 
 
 def to_rfc3339(micros: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from receiver.domain.events import Send
 from receiver.domain.numbers import normalise
+from receiver.domain.times import names_zone
 from receiver.huawei.fields import (
     RegistrationError,
     first_of,
@@ -22,6 +23,7 @@ from receiver.huawei.fields import (
 
 _TEMPLATE = ("template_id", "templateId")
 _SENDER = ("from", "_from")
+_SENT_AT = ("sent_at", "createTime", "create_time")
 _TEXT_LENGTH = ("text_length", "textLength")
 _CONTENTS = ("smsContent", "sms_content")
 
@@ -48,7 +50,7 @@ _LATER_NAMES = frozenset(name for _, names, _ in LATER_FIELDS.values() for name 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that could not be used and was left out."""
+    """Something that was left out, or taken for more than it says."""
 
     index: int | None  # of the entry; None: it stands beside all of them
     reason: str
@@ -90,6 +92,9 @@ class Beside:
         """Fill in what an entry leaves open; `index` is its place, for the notes."""
         self._index = index
         found = read_later(send, entry, self._read)
+        written = first_of(entry, _SENT_AT)
+        if isinstance(written, str) and not names_zone(written.strip()):
+            self._note("`sent_at` names no zone and is taken for UTC: write Z or its offset.")
         to = send.to or found.get("to")
         if self._by_key and not is_given(entry.get("reference")):
             reference = self._reference_of(send.sms_msg_id, to)

@@ -6,7 +6,6 @@ from typing import Any
 
 from starlette.requests import Request
 
-from receiver.domain import times
 from receiver.domain.languages import Language
 from receiver.domain.numbers import is_number, normalise, normalise_channel
 from receiver.domain.retrying.policy import Kind
@@ -15,7 +14,7 @@ from receiver.domain.suppression import Said, Source
 from receiver.domain.times import to_rfc3339
 from receiver.retrier.recipients import Inquiry, Recipient
 from receiver.web.endpoints import check_storable
-from receiver.web.requests import bad
+from receiver.web.requests import bad, read_time
 from receiver.web.views import reason_json
 
 Json = dict[str, Any]
@@ -61,8 +60,8 @@ def read_suppression(given: Mapping[str, Any], known: Sequence[str], now: int) -
     """
     _refuse_others(given, "reason", "channel", "application", "until")
     until = _text(given, "until")
-    moment = None if until is None else times.parse(until)
-    if until is not None and (moment is None or moment <= now):
+    moment = None if until is None else read_time("until", until)
+    if moment is not None and moment <= now:
         raise bad("`until` must be a time to come, such as 2030-01-31T08:00:00Z.")
     return Wanted(_channel(given), _application(given, known), _reason(given), until=moment)
 

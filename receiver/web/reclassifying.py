@@ -3,14 +3,20 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.domain import times
 from receiver.errors import SettingsError
 from receiver.reclassifier import AnotherRunError
 from receiver.web import views
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, json_answer, needs
 from receiver.web.problems import Problem
-from receiver.web.requests import ProblemError, Query, bad, read_body, read_json_object
+from receiver.web.requests import (
+    ProblemError,
+    Query,
+    bad,
+    read_body,
+    read_json_object,
+    read_time,
+)
 
 
 class Reclassifying(Endpoints):
@@ -61,10 +67,5 @@ def _since(document: views.Json) -> int | None:
     unknown = sorted(set(document) - {"since"})
     if unknown:
         raise bad("Some members do not exist here.", unknown=unknown, known=["since"])
-    text = document.get("since")
-    if text is None:
-        return None
-    moment = times.parse(text) if isinstance(text, str) else None
-    if moment is None:
-        raise bad("`since` must be an RFC 3339 time such as 2026-01-31T08:00:00Z.")
-    return moment
+    since = document.get("since")
+    return None if since is None else read_time("since", since)
