@@ -114,7 +114,7 @@ LAYERS = (
     Layer("receiver.web", _BELOW_WEB),
     Layer("receiver.simulator", ("receiver.domain.times", "receiver.errors")),
     Layer("receiver.client", ("receiver.errors",)),
-    Layer("receiver.cli", (*_BELOW_WEB, "receiver.web", "receiver.simulator")),
+    Layer("receiver.cli", (*_BELOW_WEB, "receiver.web", "receiver.simulator", "receiver.client")),
     Layer("receiver.__main__", ("receiver.cli",)),
 )
 

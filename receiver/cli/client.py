@@ -1,12 +1,13 @@
 """Asking a running receiver."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
 import httpx
 
+from receiver.client.problems import explain
 from receiver.datadir import KEY_FILE, read_secret
 from receiver.errors import ReceiverError
 from receiver.settings import Settings, split_address
@@ -14,6 +15,7 @@ from receiver.settings import Settings, split_address
 _TIMEOUT_S = 10.0
 _LONGEST_PAUSE_S = 120.0  # of a long answer: the receiver gives way to pushes
 Json = dict[str, Any]
+Names = Mapping[str, str]  # parameter -> what it is called on the command line
 
 
 class NotAnsweredError(ReceiverError):
@@ -47,13 +49,15 @@ class Client:
             )
         return cls(url.rstrip("/"), key)
 
-    def get(self, path: str, parameters: dict[str, str] | None = None) -> Json | None:
+    def get(
+        self, path: str, parameters: dict[str, str] | None = None, names: Names | None = None
+    ) -> Json | None:
         """Get a document; None when there is none.
 
         Raises:
             NotAnsweredError: the receiver does not answer or refuses.
         """
-        return self.ask("GET", path, parameters=parameters)
+        return self.ask("GET", path, parameters=parameters, names=names)
 
     def ask(
         self,
@@ -63,8 +67,17 @@ class Client:
         parameters: dict[str, str] | None = None,
         document: Json | None = None,
         timeout_s: float = _TIMEOUT_S,
+        names: Names | None = None,
     ) -> Json | None:
         """Make a request; None when there is nothing there.
+
+        Args:
+            method: of HTTP.
+            path: below the address of the receiver.
+            parameters: of the query.
+            document: the body.
+            timeout_s: how long to wait.
+            names: of parameters that are no options of the same name.
 
         Raises:
             NotAnsweredError: the receiver does not answer or refuses.
@@ -83,7 +96,8 @@ class Client:
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         if answer.is_error:
-            raise NotAnsweredError(f"The receiver refused: {detail_of(answer)}")
+            called = _options({**(parameters or {}), **(document or {})}) | dict(names or {})
+            raise NotAnsweredError(f"The receiver refused: {detail_of(answer, called)}")
         try:
             found: Json = answer.json()
         except ValueError:
@@ -110,7 +124,8 @@ class Client:
             ) as answer:
                 if answer.is_error:
                     answer.read()
-                    raise NotAnsweredError(f"The receiver refused: {detail_of(answer)}")
+                    detail = detail_of(answer, _options(parameters))
+                    raise NotAnsweredError(f"The receiver refused: {detail}")
                 if not answer.headers.get("content-type", "").startswith(media_type):
                     raise NotAnsweredError(f"What answers at {self.url} gives no {media_type}.")
                 begun = True
@@ -130,10 +145,27 @@ class Client:
         )
 
 
-def detail_of(answer: httpx.Response) -> str:
-    """Give what a problem document says, else the status."""
+def _options(given: Mapping[str, Any]) -> dict[str, str]:
+    return {name: f"--{name.replace('_', '-')}" for name in given}
+
+
+_HINTS = {httpx.codes.UNAUTHORIZED: "Give a key of the receiver by --api-key."}
+
+
+def detail_of(answer: httpx.Response, names: Names | None = None) -> str:
+    """Return what a problem document says in words of the command line, else the status.
+
+    Args:
+        answer: of the receiver.
+        names: of what was asked for, as the command line calls it.
+    """
     try:
-        problem = answer.json()
-        return "\n".join([str(problem["detail"]), *map(str, problem.get("problems", ()))])
-    except (ValueError, KeyError, TypeError):
+        lines = explain(answer.json())
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"HTTP {answer.status_code}"
+    if answer.status_code in _HINTS:
+        lines.append(_HINTS[httpx.codes(answer.status_code)])
+    text = "\n".join(lines)
+    for name, option in {"application": "--application", **(names or {})}.items():
+        text = text.replace(f"`{name}`", option)
+    return text

@@ -17,6 +17,8 @@ from receiver.domain.privacy import hidden
 
 app = typer.Typer()
 
+_ARGUMENT = "ID-OR-NUMBER"
+
 
 @dataclass(frozen=True, slots=True)
 class _Question:
@@ -43,13 +45,15 @@ class _Question:
         """Ask for the messages to the number."""
         lang = self.language.value
         wanted = {"to": self.what, "limit": str(self.limit), "lang": lang, **self._narrowed()}
-        found: list[Json] = (client.get("/v1/messages", wanted) or {}).get("messages", [])
+        answer = client.get("/v1/messages", wanted, {"to": _ARGUMENT}) or {}
+        found: list[Json] = answer.get("messages", [])
         return [self._shown(one, _OF_MESSAGES) for one in found]
 
     def get_uplinks(self, client: Client) -> list[Json]:
         """Ask for the uplinks from the number."""
         wanted = {"from": self.what, "limit": str(self.limit), **self._narrowed()}
-        found: list[Json] = (client.get("/v1/uplinks", wanted) or {}).get("uplinks", [])
+        answer = client.get("/v1/uplinks", wanted, {"from": _ARGUMENT}) or {}
+        found: list[Json] = answer.get("uplinks", [])
         return [self._shown(one, _OF_UPLINKS) for one in found]
 
     def _narrowed(self) -> dict[str, str]:
@@ -74,7 +78,7 @@ _OF_UPLINKS = _Keys(("from",), ("body", "original_body"))
 
 @app.command()
 def lookup(
-    what: Annotated[str, typer.Argument(metavar="ID-OR-NUMBER", help="smsMsgId or phone number.")],
+    what: Annotated[str, typer.Argument(metavar=_ARGUMENT, help="smsMsgId or phone number.")],
     config: Config = None,
     api_url: ApiUrl = None,
     api_key: ApiKey = None,

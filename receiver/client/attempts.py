@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from receiver.client.problems import explain
 from receiver.client.results import Refused, Registered, Unusable
 
 _FIRST_PAUSE_S = 0.1
@@ -118,8 +119,10 @@ def _end(answer: Answer) -> Outcome:
         if result is not None:
             return Outcome(result, status=answer.status)
     if answer.status in _FOR_GOOD:
-        detail = str(document.get("detail") or f"HTTP {answer.status}")[:_LONGEST_DETAIL]
         rejected = _unusable(document.get("rejected"))
+        told = {name: value for name, value in document.items() if name != "rejected"}
+        lines = explain(told) if told.get("detail") else [f"HTTP {answer.status}"]
+        detail = "; ".join(lines)[:_LONGEST_DETAIL]
         error = f"The receiver refused it: {detail}"
         return Outcome(Registered(rejected=rejected, error=error), status=answer.status)
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
