@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from receiver.domain import times
 from receiver.domain.events import Send
 from receiver.huawei.registration import (
     FIELDS,
@@ -284,6 +285,17 @@ def test_what_cannot_be_used_beside(document: dict[str, Any], notes: list[Note])
 
     assert registration.sends == [Send("m")]
     assert registration.ignored == notes
+
+
+@pytest.mark.parametrize("name", ["sent_at", "createTime", "create_time"])
+def test_a_time_without_a_zone_is_taken_for_utc_and_named(name: str) -> None:
+    """The send is kept, and the answer says by which clock its time was read."""
+    registration = read({"sends": [{"sms_msg_id": "m", name: "2026-01-31 08:00:00"}]})
+    assert registration.sends[0].sent_at == times.parse("2026-01-31T08:00:00Z")
+    (note,) = registration.ignored
+    assert note.index == 0
+    assert "taken for UTC" in note.reason
+    assert read({"sends": [{"sms_msg_id": "m", name: "2026-01-31T08:00:00Z"}]}).ignored == []
 
 
 def test_a_refused_request_has_no_note_on_its_references() -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from tests.catalogues import is_chinese, is_english
 from tests.e2e.pushes import batch
-from tests.server import KEY, READER, Server, http_client, run
+from tests.server import KEY, READER, MakeServer, Server, http_client, run
 
 Json = dict[str, Any]
 SENT = "2026-01-31T08:00:00Z"
@@ -174,3 +174,18 @@ def test_lookup_of_an_application(shared_server: Server) -> None:
     there = run("lookup", sms_msg_id, "--application", "default", *where)
     assert json.loads(there.stdout)["sms_msg_id"] == sms_msg_id
     assert run("lookup", sms_msg_id, "--application", "other", *where).returncode == 1
+
+
+def test_lookup_names_the_applications_that_know_an_id(make_server: MakeServer) -> None:
+    """Where several do, the command says which, and by which option one is chosen."""
+    names = ("bank", "shop")
+    applications = [{"name": one, "tokens": [f"{one}-token-of-many-letters"]} for one in names]
+    server = make_server({"RECEIVER_APPLICATIONS": json.dumps(applications)}).start()
+    server.ready()
+    for name in names:
+        server.api.register({"application": name, "sends": [{"sms_msg_id": "both_1"}]})
+    server.caught_up()
+    done = run("lookup", "both_1", "--api-url", server.api_url, "--api-key", KEY)
+    assert done.returncode == 1
+    assert "choose one by --application.\napplications: bank, shop" in done.stderr
+    assert "?application=" not in done.stderr
