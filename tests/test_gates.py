@@ -8,7 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from receiver.web.secrets import now
+from receiver.datadir import DataDirectory
+from receiver.errors import DataDirectoryError
+from receiver.settings import Settings
+from receiver.web.secrets import make_secrets, now
 from tests.conftest import TOKEN, Served, a_node, check_problem, form
 from tests.signer import NEXT_PAIR, PAIR, sign
 
@@ -187,3 +190,14 @@ async def test_an_unknown_token_is_told_first(tmp_path: Path) -> None:
     async with a_signed_node(tmp_path, allow_from=ELSEWHERE) as served:
         answer = await served.public.post("/callbacks/nobody-s-token", content=BODY)
         check_problem(answer, 404)
+
+
+@pytest.mark.parametrize("name", ["api_key", "callback_token"])
+def test_a_weak_secret_in_the_data_directory_is_refused(tmp_path: Path, name: str) -> None:
+    """A secret that somebody wrote into its file is judged as one of the settings."""
+    settings = Settings(data_dir=tmp_path)
+    with DataDirectory(tmp_path) as directory:
+        assert make_secrets(settings, directory).api_key
+        (tmp_path / name).write_text("aaaaaaaaaaaaaaaaaaaaaaaa\n")
+        with pytest.raises(DataDirectoryError, match=f"{name} holds .* remove the file"):
+            make_secrets(settings, directory)

@@ -14,10 +14,11 @@ from rich.text import Text
 
 from receiver import settings
 from receiver.cli.options import AsJson, Config
-from receiver.errors import SettingsError
+from receiver.domain.strength import is_hard_to_guess
+from receiver.errors import DataDirectoryError, SettingsError
 from receiver.policies import make_catalogue
 from receiver.settings import DEFAULT_APPLICATION, Settings
-from receiver.web.callbacks import HARD_TO_GUESS
+from receiver.web.secrets import weak_files
 from receiver.web.tls import Certificate
 
 _log = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ def _check(config: Path | None) -> _Findings:
     findings.settings = settings.describe(loaded)
     findings.problems = [
         *_check_directory(loaded.data_dir),
+        *_check_secrets(loaded),
         *_check_catalogue(loaded),
         *_check_certificate(loaded),
     ]
@@ -99,8 +101,8 @@ def _show(findings: _Findings) -> None:
 
 def _warnings(loaded: Settings) -> list[str]:
     weak = [
-        f"{name} is short enough to be guessed; leave it out to have one made"
-        for name in settings.weak_secrets(loaded)
+        f"{name} is weak enough to be guessed; {remedy}"
+        for name, remedy in settings.weak_secrets(loaded)
     ]
     return weak + _open(loaded) + _unknown()
 
@@ -116,7 +118,7 @@ def _open(loaded: Settings) -> list[str]:
     for name, tokens, push_keys, allow_from in gates:
         if push_keys or allow_from:
             continue
-        guessable = any(len(token.get_secret_value()) < HARD_TO_GUESS for token in tokens)
+        guessable = not all(is_hard_to_guess(token.get_secret_value()) for token in tokens)
         who = "guesses" if guessable else "learns"
         found.append(
             f"application {name!r} is open: whoever {who} its callback URL can push. Switch push "
@@ -139,6 +141,13 @@ def _check_directory(path: Path) -> list[str]:
     if not os.access(nearest, os.W_OK | os.X_OK):
         return [f"data_dir: {nearest} cannot be written by this user"]
     return []
+
+
+def _check_secrets(loaded: Settings) -> list[str]:
+    try:
+        return weak_files(loaded)
+    except DataDirectoryError as error:
+        return [str(error)]
 
 
 def _check_catalogue(loaded: Settings) -> list[str]:

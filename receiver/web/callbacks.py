@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from receiver.domain.events import Trust
+from receiver.domain.strength import is_hard_to_guess
 from receiver.errors import ReceiverError
 from receiver.huawei import wire
 from receiver.journal import Entry, Kind, Settle
@@ -20,7 +21,6 @@ from receiver.web.http1 import Exchange, Limits, Trouble
 from receiver.web.problems import Problem
 
 PREFIX = "/callbacks/"
-HARD_TO_GUESS = 22  # characters of a token: 128 bits of base64
 RETRY_AFTER_S = 1
 
 _ALLOW_POST = (b"allow", b"POST")
@@ -104,7 +104,7 @@ class Address:
 
 def address_of(token: str, application: str) -> Address:
     """Give the address that a token makes; the token is not kept."""
-    trust = Trust.TOKEN if len(token) >= HARD_TO_GUESS else Trust.OPEN
+    trust = Trust.TOKEN if is_hard_to_guess(token) else Trust.OPEN
     return Address(_digest(token), application, trust)
 
 
