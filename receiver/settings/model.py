@@ -17,6 +17,7 @@ from receiver.domain.messages import LateDelivered
 from receiver.domain.strength import is_hard_to_guess, is_weak_key
 from receiver.errors import SettingsError
 from receiver.settings.fields import (
+    A_CENTURY_H,
     MANY,
     Address,
     KeySecret,
@@ -87,7 +88,11 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(default=None, validate_default=True)
     api_public: bool = Field(default=False, validate_default=True)
     api_hosts: list[str] = []
+    api_trusted_proxies: list[str] = []
     api_wrong_keys_per_minute: int = Field(default=10, ge=1, le=MANY)
+    wrong_tokens_per_minute: int = Field(default=30, ge=1, le=MANY)
+    remembered_addresses: int = Field(default=10_000, ge=1, le=MANY)
+    right_secret_hours: float = Field(default=24.0, gt=0, le=A_CENTURY_H)
     api_max_connections: int = Field(default=200, ge=1, le=MANY)
     api_request_seconds: float = Field(default=30.0, gt=0, le=3600)
     api_max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=MANY)
@@ -154,7 +159,7 @@ class Settings(BaseSettings):
     ) -> SecretStr | None:
         return token and check_token(token, is_gated=is_gated(info.data))
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "api_trusted_proxies")
     @classmethod
     def _check_trusted_proxies(cls, named: list[str]) -> list[str]:
         return check_proxies(named)
