@@ -156,6 +156,11 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self.answers_evicted = Counter(
+            "receiver_idempotency_evicted",
+            "Answers to an Idempotency-Key that were forgotten before their time.",
+            registry=registry,
+        )
         self.guessers_forgotten = Counter(
             "receiver_guessers_forgotten",
             "Addresses that sent wrong secrets and were forgotten within the minute.",

@@ -86,7 +86,7 @@ async def test_answers_carry_the_usual_headers(tmp_path: Path, path: str, host: 
 
 READER = "reader-key-0123456789abcdef"
 KEYS = [{"name": "reader", "key": READER, "scopes": ["read"]}]
-PROXY = {"api_trusted_proxies": ["192.0.2.7"]}  # the client of the tests
+PROXY: dict[str, Any] = {"api_trusted_proxies": ["192.0.2.7"]}  # the client of the tests
 
 
 async def ask(served: Served, key: str | None, **headers: str) -> int:

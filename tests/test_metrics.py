@@ -16,6 +16,7 @@ NAMES = {
     "receiver_ack_seconds",
     "receiver_api_refused_total",
     "receiver_guessers_forgotten_total",
+    "receiver_idempotency_evicted_total",
     "receiver_build_info",
     "receiver_catalogue_info",
     "receiver_delivery_seconds",

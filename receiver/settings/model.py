@@ -30,6 +30,7 @@ from receiver.settings.retrying import RetrySettings
 from receiver.settings.sections import (
     ApiKey,
     Application,
+    IdempotencySettings,
     JournalSettings,
     ProjectorSettings,
     RetentionSettings,
@@ -108,6 +109,7 @@ class Settings(BaseSettings):
     projector: ProjectorSettings = ProjectorSettings()
     retry: RetrySettings = RetrySettings()
     retention: RetentionSettings = RetentionSettings()
+    idempotency: IdempotencySettings = IdempotencySettings()
     silence: SilenceSettings = SilenceSettings()
     uplinks: UplinkSettings = UplinkSettings()
     suppressions: SuppressionSettings = SuppressionSettings()

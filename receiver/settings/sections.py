@@ -90,6 +90,15 @@ class RetentionSettings(Section):
     purge_hours: float = Field(default=24.0, gt=0, le=A_CENTURY_H)
 
 
+class IdempotencySettings(Section):
+    """How many answers to requests with an Idempotency-Key are kept, and how large."""
+
+    rows: int = Field(default=10_000, ge=1, le=MANY)
+    rows_per_key: int = Field(default=1000, ge=1, le=MANY)
+    answer_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=MANY)
+    total_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, le=MANY)
+
+
 class SilenceSettings(Section):
     """When an application has heard no report for too long."""
 

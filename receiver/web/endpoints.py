@@ -20,6 +20,7 @@ from receiver.projection import Policy
 from receiver.purger import Purger
 from receiver.reclassifier import Reclassifier
 from receiver.store import queries
+from receiver.store.idempotency import AnswerLimits
 from receiver.store.store import Store
 from receiver.web import views
 from receiver.web.auth import Key, Keys, Scope, digest_of
@@ -75,6 +76,7 @@ class Parts:
     answer_within_us: int  # how long after a message an uplink can answer it
     max_body_bytes: int
     metrics_need_key: bool
+    answer_limits: AnswerLimits  # of answers to an Idempotency-Key
 
 
 class Endpoints:

@@ -22,6 +22,7 @@ from receiver.projector import Projector
 from receiver.purger import Purger
 from receiver.reclassifier import Reclassifier
 from receiver.settings import Settings, split_address
+from receiver.store.idempotency import AnswerLimits
 from receiver.store.store import Store
 from receiver.web.api import make_api
 from receiver.web.auth import Keys
@@ -166,6 +167,7 @@ class Node:
             answer_within_us=round(settings.uplinks.answer_within_hours * 3600 * times.SECOND),
             max_body_bytes=settings.api_max_body_bytes,
             metrics_need_key=settings.metrics_need_key,
+            answer_limits=AnswerLimits(**settings.idempotency.model_dump()),
         )
         hosts = [*settings.api_hosts, split_address(settings.api_listen)[0]]
         self.private = Guard(make_api(self._parts), hosts, max_head_bytes=settings.max_head_bytes)
