@@ -1,5 +1,6 @@
 """`receiver check`: what is wrong with the settings, and what they are."""
 
+import asyncio
 import json
 import os
 from dataclasses import dataclass, field
@@ -15,9 +16,11 @@ from rich.text import Text
 from receiver import settings
 from receiver.cli.options import AsJson, Config
 from receiver.domain.strength import is_hard_to_guess
-from receiver.errors import DataDirectoryError, SettingsError
+from receiver.errors import DataDirectoryError, SettingsError, StoreUnavailableError
 from receiver.policies import make_catalogue
 from receiver.settings import DEFAULT_APPLICATION, Settings
+from receiver.store.store import Store
+from receiver.store.urls import lock_of
 from receiver.web.secrets import weak_files
 from receiver.web.tls import Certificate
 
@@ -76,7 +79,7 @@ def _check(config: Path | None) -> _Findings:
         *_check_catalogue(loaded),
         *_check_certificate(loaded),
     ]
-    findings.warnings = _warnings(loaded)
+    findings.warnings = [*_warnings(loaded), *_check_server(loaded)]
     return findings
 
 
@@ -148,6 +151,25 @@ def _check_secrets(loaded: Settings) -> list[str]:
         return weak_files(loaded)
     except DataDirectoryError as error:
         return [str(error)]
+
+
+def _check_server(loaded: Settings) -> list[str]:
+    """Try the database server: pushes are taken without it, so that it is away is no error."""
+    if lock_of(loaded.effective_store_url) is not None:
+        return []
+
+    async def reach() -> None:
+        store = Store(loaded.effective_store_url)
+        try:
+            await store.reach()
+        finally:
+            await store.close()
+
+    try:
+        asyncio.run(reach())
+    except StoreUnavailableError as error:
+        return [f"store_url: {error}"]
+    return []
 
 
 def _check_catalogue(loaded: Settings) -> list[str]:

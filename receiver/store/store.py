@@ -2,16 +2,22 @@
 
 import asyncio
 import contextlib
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import exc, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from receiver.errors import StoreRejectedError, StoreUnavailableError
-from receiver.store.engines import BUSY_TIMEOUT_S, READERS, migrate, sqlite_engine
+from receiver.errors import StoreUnavailableError
+from receiver.store.engines import (
+    BUSY_TIMEOUT_S,
+    READERS,
+    connect_arguments,
+    migrate,
+    sqlite_engine,
+)
+from receiver.store.failures import Failures
 from receiver.store.schema import checkpoints
 from receiver.store.urls import ASYNC_DRIVERS, check_url
 
@@ -35,6 +41,7 @@ class Store:
             SettingsError: the URL cannot be used.
         """
         self._url = check_url(url)
+        self._failures = Failures(self._url)
         self._turn = asyncio.Lock()
         self._file: Path | None = None  # of SQLite
         self._inode: int | None = None  # of the file that was prepared
@@ -50,6 +57,7 @@ class Store:
                 pool_size=READERS + 1,
                 pool_pre_ping=True,
                 hide_parameters=True,
+                connect_args=connect_arguments(self._url),
             )
 
     async def prepare(self) -> None:
@@ -62,7 +70,7 @@ class Store:
         async with self._turn:
             if not self._is_in_place():
                 await self.close()  # what is open leads to the file that was taken away
-            with _translated():
+            with self._failures.translated():
                 await asyncio.to_thread(migrate, self._url)
             self._inode = self._inode_now()
 
@@ -96,7 +104,7 @@ class Store:
             StoreRejectedError: it will not.
         """
         async with self._turn:
-            with _translated():
+            with self._failures.translated():
                 async with self._writer.begin() as connection:
                     yield connection
                 if self._wal_bytes() > _WAL_CAP_BYTES:
@@ -109,7 +117,7 @@ class Store:
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        with _translated():
+        with self._failures.translated():
             async with self._reader.begin() as connection:
                 yield connection
 
@@ -122,6 +130,15 @@ class Store:
         async with self.reading() as connection:
             await connection.execute(select(checkpoints.c.position).limit(1))
 
+    async def reach(self) -> None:
+        """Connect, and ask for nothing.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        async with self.reading():
+            pass
+
     async def make_durable(self) -> bool:
         """Force what was committed to disk; tell whether all of it is there now.
 
@@ -131,7 +148,7 @@ class Store:
         if self._file is None:
             return True
         async with self._turn:
-            with _translated():
+            with self._failures.translated():
                 done = await self._checkpoint("FULL", patience_s=BUSY_TIMEOUT_S)
         return done and self._is_in_place()
 
@@ -151,7 +168,7 @@ class Store:
         if self._file is None:
             return True
         async with self._turn:
-            with _translated():
+            with self._failures.translated():
                 return await self._checkpoint("TRUNCATE", patience_s=BUSY_TIMEOUT_S)
 
     async def compact(self) -> None:
@@ -163,7 +180,7 @@ class Store:
         if self._file is None:
             return
         async with self._turn:
-            with _translated():
+            with self._failures.translated():
                 await self._outside("VACUUM")
 
     async def settle(self) -> None:
@@ -175,7 +192,7 @@ class Store:
         if self._file is None:
             return
         async with self._turn:
-            with _translated():
+            with self._failures.translated():
                 await self._checkpoint("PASSIVE")
                 await self._pragma("shrink_memory")
 
@@ -208,32 +225,3 @@ class Store:
         """Close all connections."""
         await self._reader.dispose()
         await self._writer.dispose()
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Turn driver errors into ours, once and without any values.
-
-    What is refused loses its cause: drivers quote the row in it, and a trace may reach a log.
-    """
-    try:
-        yield
-    except (exc.DataError, exc.IntegrityError) as error:
-        raise StoreRejectedError(f"The store refused a value: {_cause(error)}.") from None
-    except (exc.DBAPIError, exc.TimeoutError) as error:
-        if str(getattr(getattr(error, "orig", None), "sqlstate", "")).startswith("54"):
-            # "Program limit exceeded": PostgreSQL's word for a value too large for an index.
-            raise StoreRejectedError(f"The store refused a value: {_cause(error)}.") from None
-        raise StoreUnavailableError(f"The store does not answer: {_cause(error)}.") from error
-    except sqlite3.Error as error:  # of what goes past SQLAlchemy
-        name = getattr(error, "sqlite_errorname", type(error).__name__)
-        raise StoreUnavailableError(f"The store does not answer: {name}.") from error
-    except (exc.StatementError, OverflowError, UnicodeError) as error:
-        raise StoreRejectedError(f"The store refused a value: {type(error).__name__}.") from None
-
-
-def _cause(error: exc.SQLAlchemyError) -> str:
-    """Name the driver's error without its parameters, which hold numbers and texts."""
-    original = getattr(error, "orig", None)
-    name = getattr(original, "sqlite_errorname", None) or getattr(original, "sqlstate", None)
-    return str(name or type(original or error).__name__)
