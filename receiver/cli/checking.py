@@ -17,6 +17,7 @@ from receiver import settings
 from receiver.cli.options import AsJson, Config
 from receiver.domain.strength import is_hard_to_guess
 from receiver.errors import DataDirectoryError, SettingsError, StoreUnavailableError
+from receiver.exposure import find_exposed, find_readable
 from receiver.policies import make_catalogue
 from receiver.settings import DEFAULT_APPLICATION, Settings
 from receiver.store.store import Store
@@ -79,13 +80,17 @@ def _check(config: Path | None) -> _Findings:
         *_check_catalogue(loaded),
         *_check_certificate(loaded),
     ]
-    findings.warnings = [*_warnings(loaded), *_check_server(loaded)]
+    findings.warnings = [
+        *_warnings(loaded, config),
+        *_exposed(loaded.data_dir),
+        *_check_server(loaded),
+    ]
     return findings
 
 
-def warn(loaded: Settings) -> None:
+def warn(loaded: Settings, config: Path | None) -> None:
     """Log what is allowed but probably not meant."""
-    for warning in _warnings(loaded):
+    for warning in _warnings(loaded, config):
         _log.warning(warning)
 
 
@@ -102,12 +107,12 @@ def _show(findings: _Findings) -> None:
         Console().print(table)
 
 
-def _warnings(loaded: Settings) -> list[str]:
+def _warnings(loaded: Settings, config: Path | None) -> list[str]:
     weak = [
         f"{name} is weak enough to be guessed; {remedy}"
         for name, remedy in settings.weak_secrets(loaded)
     ]
-    return weak + _open(loaded) + _unknown()
+    return weak + _open(loaded) + _readable(loaded, config) + _unknown()
 
 
 def _open(loaded: Settings) -> list[str]:
@@ -128,6 +133,20 @@ def _open(loaded: Settings) -> list[str]:
             "AK/SK on in the platform's console and set `push_keys`, or set `allow_from`"
         )
     return found
+
+
+def _readable(loaded: Settings, config: Path | None) -> list[str]:
+    """Name the files of the operator that hold secrets and that everybody can read."""
+    found = []
+    if config is not None and settings.secrets_in(config):
+        found += find_readable(config, "secrets")
+    if loaded.tls_key is not None:
+        found += find_readable(loaded.tls_key, "the key of the certificate")
+    return found
+
+
+def _exposed(directory: Path) -> list[str]:
+    return find_exposed(directory) if directory.is_dir() else []
 
 
 def _unknown() -> list[str]:
