@@ -38,8 +38,8 @@ def held(lock_file: Path, what: str) -> Iterator[None]:
         except OSError as error:
             holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
             raise InUseError(
-                f"{what} is in use by another receiver (process {holder}). Stop that one, or "
-                "give this one its own."
+                f"{what} is in use by another receiver (process {holder}, by the lock "
+                f"{lock_file}). Stop that one, or give this one its own."
             ) from error
         try:
             os.ftruncate(lock, 0)

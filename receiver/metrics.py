@@ -156,6 +156,17 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self.answers_evicted = Counter(
+            "receiver_idempotency_evicted",
+            "Answers to an Idempotency-Key that were forgotten before their time.",
+            registry=registry,
+        )
+        self.guessers_forgotten = Counter(
+            "receiver_guessers_forgotten",
+            "Addresses that sent wrong secrets and were forgotten within the minute.",
+            ("secret",),
+            registry=registry,
+        )
         self.suppressed = Gauge(
             "receiver_suppressed",
             "Words that keep a number from being sent to, by where they come from.",

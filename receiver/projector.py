@@ -181,7 +181,7 @@ class Projector:
             _log.warning("journal is older than the store, reading it from its start")
             await self._journal.begin_anew()
             known = None
-        self.position = known or 0
+        self._move_to(known or 0)
         self._started = True
 
     async def _advance(self) -> bool:
@@ -246,10 +246,14 @@ class Projector:
             await projecting.save_checkpoint(
                 connection, self._journal.identity, position, self._clock()
             )
+        self._move_to(position)
+        return changes
+
+    def _move_to(self, position: int) -> None:
+        """Note up to where the store has the journal, and wake whoever waits for that."""
         self.position = position
         self._advanced.set()
         self._advanced.clear()
-        return changes
 
     # --- upkeep -----------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ def sign(
     query: str = "",
     kind: str = "application/x-www-form-urlencoded",
     at: float | None = None,
+    names: Sequence[str] = SIGNED,
 ) -> dict[str, str]:
     """Give the headers of a push.
 
@@ -31,6 +33,7 @@ def sign(
         query: `name=value&…`, sorted and encoded already.
         kind: of the body.
         at: seconds since the epoch; None: now.
+        names: of the headers that are signed.
     """
     moment = datetime.fromtimestamp(time.time() if at is None else at, UTC)
     headers = {
@@ -45,8 +48,8 @@ def sign(
             "POST",
             quote(path, safe="/~") + "/",
             query,
-            "".join(f"{name}:{headers[name]}\n" for name in SIGNED),
-            ";".join(SIGNED),
+            "".join(f"{name}:{headers[name]}\n" for name in names),
+            ";".join(names),
             hashlib.sha256(body).hexdigest(),
         )
     )
@@ -56,7 +59,7 @@ def sign(
     return {
         **headers,
         "authorization": (
-            f"SDK-HMAC-SHA256 Access={pair[0]},SignedHeaders={';'.join(SIGNED)},"
+            f"SDK-HMAC-SHA256 Access={pair[0]},SignedHeaders={';'.join(names)},"
             f"Signature={signature}"
         ),
     }

@@ -13,7 +13,7 @@ import pytest
 
 from receiver.domain import times
 from receiver.web.secrets import now
-from tests.conftest import Served, a_node, check_problem, form
+from tests.conftest import Served, a_node, check_problem, form, read_rows
 
 CHANNEL = "1069000000000012"
 NUMBER = "+8615500005172"
@@ -235,6 +235,86 @@ async def test_the_same_request_again_gets_the_same_answer(tmp_path: Path) -> No
         plain = await served.api.post(path, json=body)
     assert [one.status_code for one in (*answers, plain)] == [200, 200, 200]
     assert answers[0].json() == answers[1].json()
+
+
+KEYS: Json = {"old": "old-key-0123456789abcdef", "new": "new-key-9876543210fedcba"}
+
+
+def a_key(name: str, key: str, application: str | None = None) -> Json:
+    """Write a key of the settings."""
+    return {"name": name, "key": KEYS[key], "scopes": ["write"], "application": application}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key", "is_same"),
+    [
+        pytest.param(a_key("app", "old"), a_key("app", "old"), "old", True, id="the same key"),
+        pytest.param(a_key("app", "old"), a_key("app-2", "old"), "old", True, id="renamed"),
+        pytest.param(a_key("app", "old"), a_key("app", "new"), "new", False, id="made again"),
+        pytest.param(
+            a_key("app", "old", "default"), a_key("app", "old"), "old", False, id="for all now"
+        ),
+        pytest.param(
+            a_key("app", "old"), a_key("app", "old", "default"), "old", False, id="for one now"
+        ),
+        pytest.param(
+            a_key("app", "old", "default"),
+            a_key("app", "new", "default"),
+            "new",
+            False,
+            id="made again for one",
+        ),
+    ],
+)
+async def test_answers_belong_to_the_key_and_its_application(
+    tmp_path: Path, before: Json, after: Json, key: str, is_same: bool
+) -> None:
+    """A kept answer is given to the very key that got it and while it may see the same, only."""
+
+    async def claim_by(served: Served, secret: str) -> Json:
+        headers = {"idempotency-key": "key-1", "authorization": f"Bearer {secret}"}
+        answer = await served.api.post("/v1/retries/claim", json={"limit": 5}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        found: Json = answer.json()
+        return found
+
+    async with a_failed_message(tmp_path, api_keys=[before]) as served:
+        first = await claim_by(served, KEYS["old"])
+        assert len(first["retries"]) == 1
+    async with a_node(tmp_path, api_keys=[after]) as served:
+        again = await claim_by(served, KEYS[key])
+    assert (again == first) is is_same
+    assert is_same or again["retries"] == []
+    rows = read_rows(tmp_path / "store.sqlite3", "SELECT owner FROM idempotency")
+    assert not any(secret in owner for secret in KEYS.values() for (owner,) in rows)
+
+
+async def test_the_same_request_twice_at_once_is_done_once(tmp_path: Path) -> None:
+    """Of requests with one Idempotency-Key that are under way together one does the work."""
+    async with a_node(tmp_path) as served:
+        await served.register(sends=[send(f"m{n}") for n in range(20)])
+        for n in range(20):
+            await served.push(report(f"m{n}"))
+        claims = [claim(served, "key-1", limit=3) for _ in range(10)]
+        others = [claim(served, f"other-{n}", limit=1) for n in range(3)]
+        found = await asyncio.gather(*claims, *others)
+        (one, *more) = found[:10]
+        assert all(other == one for other in more)
+        ids = [item["id"] for items in (one, *found[10:]) for item in items]
+        assert len(set(ids)) == len(ids) == 6
+
+
+async def test_an_answer_that_is_too_large_to_keep_is_not_given(tmp_path: Path) -> None:
+    """Beyond the largest answer nothing is done and the caller is told; fewer at a time go."""
+    async with a_node(tmp_path, idempotency={"answer_bytes": 8192}) as served:
+        await served.register(sends=[send(f"m{n}", to=f"+8615500005{n:03}") for n in range(20)])
+        for n in range(20):
+            await served.push(report(f"m{n}"))
+        headers = {"idempotency-key": "key-1"}
+        answer = await served.api.post("/v1/retries/claim", json={"limit": 20}, headers=headers)
+        assert "idempotency.answer_bytes" in check_problem(answer, 400)["detail"]
+        assert len(await claim(served, "key-1", limit=1)) == 1
+        assert len(await claim(served, limit=20)) == 19
 
 
 async def test_orphans_and_open_pushes_are_never_queued(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from receiver.web.gates import Gates
 from receiver.web.http1 import Limits
 from receiver.web.peers import Networks
 from receiver.web.problems import MEDIA_TYPE
+from receiver.web.slowing import Guesses, GuessLimits
 from tests.conftest import (
     NOW,
     TOKEN,
@@ -67,9 +68,10 @@ class Edge:
         }
 
 
-def no_gates() -> Gates:
-    """Let everybody push who has a token."""
-    return Gates({}, Networks(), Metrics("test"), lambda: NOW)
+def unbounded() -> tuple[Gates, Guesses]:
+    """Let everybody push who has a token, and try as many wrong ones as they like."""
+    guesses = Guesses(GuessLimits(10**6, 1, 1), lambda: None)
+    return Gates({}, Networks(), Metrics("test"), lambda: NOW), guesses
 
 
 @asynccontextmanager
@@ -78,7 +80,7 @@ async def an_edge(directory: Path, **limits: Any) -> AsyncIterator[Edge]:
     addresses = [address_of(TOKEN, "default"), address_of(OTHER_TOKEN, "second")]
     metrics = Metrics("test")
     async with a_journal(directory, **limits) as journal:
-        handler = Callbacks(addresses, journal.submit, metrics, lambda: NOW, LIMITS, no_gates())
+        handler = Callbacks(addresses, journal.submit, metrics, lambda: NOW, LIMITS, *unbounded())
         async with a_public_client(handler, LIMITS) as client:
             yield Edge(journal, metrics, client)
 
@@ -278,7 +280,12 @@ def test_any_body_is_kept_whole_and_answered_honestly(body: bytes) -> None:
 
     async def run() -> int:
         handler = Callbacks(
-            [address_of(TOKEN, "default")], submit, Metrics("test"), int, LIMITS, no_gates()
+            [address_of(TOKEN, "default")],
+            submit,
+            Metrics("test"),
+            int,
+            LIMITS,
+            *unbounded(),
         )
         async with a_public_client(handler, LIMITS) as client:
             return (await client.post(PATH, content=body)).status_code

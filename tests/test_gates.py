@@ -8,7 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from receiver.web.secrets import now
+from receiver.datadir import DataDirectory
+from receiver.errors import DataDirectoryError
+from receiver.settings import Settings
+from receiver.web.secrets import make_secrets, now
 from tests.conftest import TOKEN, Served, a_node, check_problem, form
 from tests.signer import NEXT_PAIR, PAIR, sign
 
@@ -187,3 +190,71 @@ async def test_an_unknown_token_is_told_first(tmp_path: Path) -> None:
     async with a_signed_node(tmp_path, allow_from=ELSEWHERE) as served:
         answer = await served.public.post("/callbacks/nobody-s-token", content=BODY)
         check_problem(answer, 404)
+
+
+@pytest.mark.parametrize("name", ["api_key", "callback_token"])
+def test_a_weak_secret_in_the_data_directory_is_refused(tmp_path: Path, name: str) -> None:
+    """A secret that somebody wrote into its file is judged as one of the settings."""
+    settings = Settings(data_dir=tmp_path)
+    with DataDirectory(tmp_path) as directory:
+        assert make_secrets(settings, directory).api_key
+        (tmp_path / name).write_text("aaaaaaaaaaaaaaaaaaaaaaaa\n")
+        with pytest.raises(DataDirectoryError, match=f"{name} holds .* remove the file"):
+            make_secrets(settings, directory)
+
+
+# --- wrong tokens -------------------------------------------------------------------------------
+
+WEAK = "short"
+PROXIES = {"trusted_proxies": ["127.0.0.1"]}
+
+
+async def push_to(served: Served, token: str, client: str | None = None) -> int:
+    """Push by a token; give the status."""
+    headers = {} if client is None else {"x-forwarded-for": client}
+    answer = await served.public.post(f"/callbacks/{token}", content=BODY, headers=headers)
+    if answer.status_code == 429:
+        check_problem(answer, 429)
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+    return answer.status_code
+
+
+SLOWED: list[Any] = [
+    # settings, what is pushed to from where -> statuses
+    pytest.param({}, [("x1", None), ("x2", None), ("x3", None), ("x4", None)],
+                 [404, 404, 429, 429], id="wrong ones"),
+    pytest.param({}, [("x1", None), ("x2", None), (TOKEN, None)], [404, 404, 200],
+                 id="a token that nobody guesses passes"),
+    pytest.param({"callback_token": WEAK}, [("x1", None), ("x2", None), (WEAK, None)],
+                 [404, 404, 429], id="a weak token is not told from a wrong one"),
+    pytest.param({"callback_token": WEAK}, [(WEAK, None), *[(f"x{n}", None) for n in range(5)],
+                                            (WEAK, None)],
+                 [200, 404, 404, 404, 404, 404, 200], id="who lately pushed"),
+    pytest.param({"callback_token": WEAK, "allow_from": HERE},
+                 [*[(f"x{n}", None) for n in range(5)], (WEAK, None)],
+                 [404, 404, 404, 404, 404, 200], id="an address of allow_from"),
+    pytest.param({"callback_token": WEAK, **PROXIES},
+                 [*[(f"x{n}", None) for n in range(5)], (WEAK, None)],
+                 [404, 404, 404, 404, 404, 200], id="a proxy's own address"),
+    pytest.param({"callback_token": WEAK, **PROXIES},
+                 [("x1", "192.0.2.1"), ("x2", "192.0.2.1"), ("x3", "192.0.2.1"),
+                  (WEAK, "192.0.2.1"), (WEAK, "192.0.2.2")],
+                 [404, 404, 429, 429, 200], id="a stranger behind a proxy"),
+    pytest.param({"callback_token": WEAK, **PROXIES},
+                 [("x1", "2001:db8::1"), ("x2", "2001:db8::2"), ("x3", "2001:db8::3"),
+                  (WEAK, "2001:db8:0:1::1")],
+                 [404, 404, 429, 200], id="a stranger's /64"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "pushes", "statuses"), SLOWED)
+async def test_wrong_tokens_are_slowed(
+    tmp_path: Path, changes: dict[str, Any], pushes: list[tuple[str, str | None]],
+    statuses: list[int],
+) -> None:  # fmt: skip
+    """Two wrong tokens a minute are free for each address; those who push are never held up."""
+    async with a_node(tmp_path, wrong_tokens_per_minute=2, **changes) as served:
+        assert [await push_to(served, *one) for one in pushes] == statuses
+        text = (await served.api.get("/metrics")).text
+    slowed = f'receiver_pushes_total{{kind="unknown",outcome="slowed"}} {statuses.count(429)}.0'
+    assert slowed in text

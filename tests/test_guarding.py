@@ -84,18 +84,58 @@ async def test_answers_carry_the_usual_headers(tmp_path: Path, path: str, host: 
 # --- wrong keys ---------------------------------------------------------------------------------
 
 
+READER = "reader-key-0123456789abcdef"
+KEYS = [{"name": "reader", "key": READER, "scopes": ["read"]}]
+PROXY: dict[str, Any] = {"api_trusted_proxies": ["192.0.2.7"]}  # the client of the tests
+
+
+async def ask(served: Served, key: str | None, **headers: str) -> int:
+    """Ask with a key; give the status."""
+    sent = {"x-forwarded-for": headers["client"]} if headers else {}
+    if key is not None:
+        sent["authorization"] = f"Bearer {key}"
+    answer = await served.api.get("/v1/messages", headers=sent)
+    if answer.status_code == 429:
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+    return int(answer.status_code)
+
+
 async def test_wrong_keys_are_slowed(tmp_path: Path) -> None:
-    """After some wrong keys their sender has to wait; the right key still opens."""
-    wrong = {"authorization": "Bearer no-key-of-ours"}
-    async with a_node(tmp_path, api_wrong_keys_per_minute=3) as served:
-        answers = [await served.api.get("/v1/messages", headers=wrong) for _ in range(5)]
-        assert [one.status_code for one in answers] == [401, 401, 401, 429, 429]
-        assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
-        right = {"authorization": f"Bearer {KEY}"}
-        assert (await served.api.get("/v1/messages", headers=right)).status_code == 200
-        # A request without any key tries none.
+    """After some wrong keys no key is looked at, unless this one was lately used from there."""
+    async with a_node(tmp_path, api_wrong_keys_per_minute=3, api_keys=KEYS) as served:
+        wrong = ["no-key-of-ours"] * 5
+        # The node was asked with its own key while it started.
         del served.api.headers["authorization"]
-        assert (await served.api.get("/v1/messages")).status_code == 401
+        assert [await ask(served, key) for key in wrong] == [401, 401, 401, 429, 429]
+        assert await ask(served, KEY) == 200
+        assert await ask(served, READER) == 429  # right, and nobody learns it
+        assert await ask(served, None) == 401  # it tries none
         metrics = (await served.api.get("/metrics")).text
     assert 'receiver_api_refused_total{reason="wrong_key"} 4.0' in metrics
-    assert 'receiver_api_refused_total{reason="slowed"} 2.0' in metrics
+    assert 'receiver_api_refused_total{reason="slowed"} 3.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("guesser", "caller", "status"),
+    [
+        pytest.param("198.51.100.1", "198.51.100.1", 429, id="the same address"),
+        pytest.param("198.51.100.1", "198.51.100.2", 200, id="another address"),
+        pytest.param("2001:db8::1", "2001:db8::ffff:1", 429, id="the same /64"),
+        pytest.param("2001:db8::1", "2001:db8:0:1::1", 200, id="another /64"),
+    ],
+)
+async def test_callers_behind_a_proxy_stand_apart(
+    tmp_path: Path, guesser: str, caller: str, status: int
+) -> None:
+    """Wrong keys count for the address that a trusted proxy tells, IPv6 by its /64."""
+    async with a_node(tmp_path, api_wrong_keys_per_minute=1, api_keys=KEYS, **PROXY) as served:
+        assert await ask(served, "no-key-of-ours", client=guesser) == 401
+        assert await ask(served, "no-key-of-ours", client=guesser) == 429
+        assert await ask(served, READER, client=caller) == status
+
+
+async def test_a_stranger_s_word_for_its_address_is_not_believed(tmp_path: Path) -> None:
+    """Without a trusted proxy X-Forwarded-For gives nobody another address."""
+    async with a_node(tmp_path, api_wrong_keys_per_minute=1) as served:
+        asked = [await ask(served, "no-key-of-ours", client=f"192.0.2.{n}") for n in range(3)]
+    assert asked == [401, 429, 429]

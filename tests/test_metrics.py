@@ -15,6 +15,8 @@ from tests.conftest import TOKEN, a_node, batch, form, policy
 NAMES = {
     "receiver_ack_seconds",
     "receiver_api_refused_total",
+    "receiver_guessers_forgotten_total",
+    "receiver_idempotency_evicted_total",
     "receiver_build_info",
     "receiver_catalogue_info",
     "receiver_delivery_seconds",
@@ -159,12 +161,14 @@ async def test_no_label_takes_what_a_stranger_wrote(tmp_path: Path) -> None:
         "application": {"default"},
         "intent": {"opt-out", "opt-in"},
         "reason": {"wrong_key", "expired", "slowed", "scope"},
+        "secret": {"key", "token"},
         "source": {"hand", "uplink", "code"},
         "age": {"under_1h", "1h_to_6h", "6h_to_24h", "24h_to_72h", "over_72h"},
         "kind": {"status", "batch", "uplink", "unusable", "unknown", "sends"},
         "outcome": {
             "accepted", "unavailable", "unusable", "unknown_token", "wrong_method", "malformed",
             "too_large", "too_slow", "failed", "crowded", "wrong_address", "unsigned",
+            "slowed",
         },
     }  # fmt: skip
     async with a_node(tmp_path) as served:

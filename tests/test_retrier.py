@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain import times
 from receiver.domain.retrying.policy import RetryPolicy
@@ -14,11 +15,12 @@ from receiver.projection import Policy
 from receiver.retrier.claims import Claimed, Order, claim, digest
 from receiver.store import idempotency, leasing
 from receiver.store.chains import find_chains, find_next
-from receiver.store.idempotency import Asked
+from receiver.store.idempotency import AnswerLimits, Asked, Given
 from receiver.store.leasing import ItemFilter
 from receiver.store.queries import Page
 from receiver.store.queueing import ItemState
 from receiver.store.schema import breakers, retries
+from receiver.store.schema import idempotency as answers
 from receiver.store.store import Store
 from tests.conftest import NOW, a_journal, a_store, entry, policy, project, rows_of
 
@@ -156,18 +158,51 @@ async def test_a_code_that_has_become_frequent_waits_for_a_probe(
     assert set(rows) == {"half-open"}
 
 
+async def remember(
+    connection: AsyncConnection, asked: Asked, status: int, text: str, now: int, **limits: int
+) -> int:
+    """Keep an answer; give how many others went for it."""
+    given = Given(asked.request, status, text)
+    return await idempotency.remember(connection, asked, given, now, AnswerLimits(**limits))
+
+
+@pytest.mark.parametrize(
+    ("limits", "kept", "evicted"),
+    [
+        pytest.param({"rows_per_key": 2}, ["a3", "a4", "b0", "b1"], 3, id="of one key"),
+        pytest.param({"rows": 3}, ["a4", "b0", "b1"], 4, id="of all"),
+        pytest.param({"total_bytes": 20}, ["b0", "b1"], 5, id="in bytes"),
+    ],
+)
+async def test_kept_answers_are_bounded(
+    store_url: str, limits: dict[str, int], kept: list[str], evicted: int
+) -> None:
+    """Beyond each limit the oldest answers go, first those of the key that asks."""
+    names = ["a0", "a1", "a2", "a3", "a4", "b0", "b1"]
+    async with a_store(store_url) as store:
+        async with store.writing() as connection:
+            gone = [
+                await remember(
+                    connection, Asked(name[0], name, "x"), 200, "ten bytes.", NOW + at, **limits
+                )
+                for at, name in enumerate(names)
+            ]
+        found = await rows_of(store, answers)
+    assert ([row["key"] for row in found], sum(gone)) == (kept, evicted)
+
+
 async def test_answers_are_given_again(store_url: str) -> None:
     """By key and owner, as long as they are kept; then the key may be used anew."""
     asked = Asked("key name", "k1", "digest")
     async with a_store(store_url) as store:
         async with store.writing() as connection:
             assert await idempotency.given(connection, asked, 0) is None
-            await idempotency.remember(connection, asked, 200, "{}", NOW)
+            await remember(connection, asked, 200, "{}", NOW)
         async with store.writing() as connection:
             given = await idempotency.given(connection, asked, NOW)
             other = await idempotency.given(connection, replace(asked, owner="x"), 0)
             late = await idempotency.given(connection, asked, NOW + 1)
-            await idempotency.remember(connection, asked, 409, "[]", NOW + 5)
+            await remember(connection, asked, 409, "[]", NOW + 5)
             anew = await idempotency.given(connection, asked, NOW + 1)
             await idempotency.forget(connection, NOW + 6)
             forgotten = await idempotency.given(connection, asked, 0)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from receiver.domain.languages import Language
+from receiver.domain.strength import is_hard_to_guess, is_weak_key
 from receiver.errors import SettingsError
 from receiver.settings import (
     Settings,
@@ -23,8 +26,8 @@ from receiver.settings import (
 
 Setting = Callable[..., None]
 
-STRONG = "abcdefghijklmnopqrstuv"  # 22 characters: just long enough
-SECRET = "needle-7315"  # noqa: S105 - of no service
+STRONG = "q7Zk2mX9bV4tR8wL1pHc5N"  # 22 characters: just long enough
+SECRET = "needle-7315-of-hay"  # noqa: S105 - of no service
 TWO_APPLICATIONS = """
 [[applications]]
 name = "shop"
@@ -100,7 +103,7 @@ def test_environment(setting: Setting, tmp_path: Path) -> None:
     setting(
         DATA_DIR=str(tmp_path),
         LISTEN="127.0.0.1:1",
-        API_KEY="t-1",
+        API_KEY=STRONG,
         ACK="store",
         MAX_BODY_BYTES="2048",
         METRICS_NEED_KEY="true",
@@ -114,7 +117,7 @@ def test_environment(setting: Setting, tmp_path: Path) -> None:
     assert (found.max_body_bytes, found.metrics_need_key) == (2048, True)
     assert (found.language, found.catalogue_file) == (Language.ZH, Path("codes of mine.csv"))
     assert found.api_key is not None
-    assert found.api_key.get_secret_value() == "t-1"
+    assert found.api_key.get_secret_value() == STRONG
 
 
 def test_names_of_variables_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,14 +142,14 @@ def test_nested_names(setting: Setting) -> None:
 def test_lists_in_the_environment_are_json(setting: Setting) -> None:
     """Applications and keys can stand in the environment as JSON."""
     setting(
-        APPLICATIONS='[{"name":"shop","tokens":["t-1"]}]',
-        API_KEYS='[{"name":"grafana","key":"k-1","scopes":["read"]}]',
+        APPLICATIONS='[{"name":"shop","tokens":["shop-token"]}]',
+        API_KEYS=json.dumps([{"name": "grafana", "key": STRONG, "scopes": ["read"]}]),
     )
 
     found = load()
 
     assert [application.name for application in found.applications] == ["shop"]
-    assert found.api_keys[0].key.get_secret_value() == "k-1"
+    assert found.api_keys[0].key.get_secret_value() == STRONG
     assert found.api_keys[0].scopes == ["read"]
 
 
@@ -202,7 +205,9 @@ BAD_VALUES: list[Any] = [
     pytest.param({"RETRY": "5"}, "retry", id="number for a group"),
     pytest.param({"APPLICATIONS": "shop"}, "applications", id="no JSON"),
     pytest.param(
-        {"APPLICATIONS": '[{"name":"a b","tokens":["t"]}]'}, "applications.0.name", id="odd name"
+        {"APPLICATIONS": '[{"name":"a b","tokens":["shop-token"]}]'},
+        "applications.0.name",
+        id="odd name",
     ),
     pytest.param(
         {"APPLICATIONS": '[{"name":"a","tokens":[]}]'}, "applications.0.tokens", id="no token"
@@ -213,7 +218,7 @@ BAD_VALUES: list[Any] = [
         id="one bad token",
     ),
     pytest.param(
-        {"API_KEYS": '[{"name":"a","key":"k","scopes":["root"]}]'},
+        {"API_KEYS": '[{"name":"a","key":"key-of-a-long-name","scopes":["root"]}]'},
         "api_keys.0.scopes.0",
         id="unknown scope",
     ),
@@ -225,12 +230,12 @@ BAD_VALUES: list[Any] = [
     pytest.param({"ALLOW_FROM": '["huawei"]'}, "allow_from", id="no preset"),
     pytest.param({"PUSH_KEYS": '[{"access_key":"a"}]'}, "push_keys.0.secret_key", id="half a pair"),
     pytest.param(
-        {"PUSH_KEYS": '[{"access_key":"a","secret_key":"b"},{"access_key":"a","secret_key":"c"}]'},
+        {"PUSH_KEYS": json.dumps(2 * [{"access_key": "a", "secret_key": "push-sk-1"}])},
         "push_keys",
         id="two secrets of one access key",
     ),
     pytest.param(
-        {"PUSH_KEYS": '[{"access_key":"a,b","secret_key":"c"}]'},
+        {"PUSH_KEYS": '[{"access_key":"a,b","secret_key":"push-sk-1"}]'},
         "push_keys.0.access_key",
         id="an access key that no header holds",
     ),
@@ -333,7 +338,7 @@ def test_missing_file(tmp_path: Path) -> None:
     [
         pytest.param(TWO_APPLICATIONS.replace("bank", "shop", 1), "'shop' stands twice", id="name"),
         pytest.param(
-            2 * '[[api_keys]]\nname = "grafana"\nkey = "k"\nscopes = ["read"]\n',
+            2 * f'[[api_keys]]\nname = "grafana"\nkey = "{STRONG}"\nscopes = ["read"]\n',
             "'grafana' stands twice",
             id="name of a key",
         ),
@@ -446,17 +451,92 @@ def test_every_setting_is_a_known_variable() -> None:
 
 
 def test_weak_secrets(config: Config) -> None:
-    """Secrets of fewer than 22 characters (128 bits of base64) are named, not shown."""
+    """Secrets that can be guessed are named with the way to replace them, not shown."""
     found = load(
         config(
             f'callback_token = "{STRONG}"\napi_key = "{STRONG[1:]}"\n'
             f'[[applications]]\nname = "shop"\ntokens = ["{STRONG}1", "short"]\n'
-            '[[api_keys]]\nname = "grafana"\nkey = "k"\nscopes = ["read"]\n'
+            '[[applications.push_keys]]\naccess_key = "ak"\nsecret_key = "short"\n'
+            f'[[api_keys]]\nname = "grafana"\nkey = "{STRONG[:16]}"\nscopes = ["read"]\n'
         )
     )
 
-    assert weak_secrets(found) == ["api_key", "applications.shop.tokens", "api_keys.grafana.key"]
+    assert [name for name, remedy in weak_secrets(found) if remedy] == [
+        "applications.shop.tokens",
+        "api_key",
+        "api_keys.grafana.key",
+        "push_keys.ak.secret_key",
+    ]
     assert weak_secrets(Settings()) == []
+
+
+GUESSED: list[Any] = [
+    pytest.param("a", id="one letter"),
+    pytest.param("changeme", id="a usual word"),
+    pytest.param("changeme" * 4, id="a word again and again"),
+    pytest.param("a" * 64, id="one letter often"),
+    pytest.param("0123456789abcdefghijklmnopqrstuvwxyz", id="the alphabet"),
+    pytest.param("12345678901234567890", id="digits in a row"),
+    pytest.param("abababababababababababab", id="two letters"),
+    pytest.param("very-good-key-1", id="15 characters"),
+]
+
+
+@pytest.mark.parametrize("key", GUESSED)
+def test_a_key_that_can_be_guessed_is_refused(setting: Setting, config: Config, key: str) -> None:
+    """A weak key of the private API is refused by every door, and the refusal does not show it."""
+    table = f'[[api_keys]]\nname = "grafana"\nscopes = ["read"]\nkey = "{key}"\n'
+    for text in (f'api_key = "{key}"\n', table):
+        with pytest.raises(SettingsError, match=r"^api_key.*can be guessed.*16 char") as refusal:
+            load(config(text))
+        assert len(key) == 1 or key not in str(refusal.value)
+    one = {"name": "grafana", "key": key, "scopes": ["read"]}
+    setting(API_KEY=key, API_KEYS=json.dumps([one]))
+    with pytest.raises(SettingsError) as refusal:
+        load()
+    assert [line.split(":")[0] for line in str(refusal.value).splitlines()] == [
+        "api_key",
+        "api_keys.0.key",
+    ]
+
+
+TRIVIAL: list[Any] = [
+    pytest.param("a", id="one letter"),
+    pytest.param("1234", id="digits"),
+    pytest.param("xxxxxxxxxxxxxxxxxxxxxxxx", id="one letter often"),
+    pytest.param("abcdefgh", id="the alphabet"),
+    pytest.param("abcabcabcabcabcabcabcabc", id="a short text again and again"),
+]
+
+
+@pytest.mark.parametrize("token", TRIVIAL)
+def test_a_trivial_token_is_refused_where_nothing_else_protects(config: Config, token: str) -> None:
+    """A token that anybody tries first is refused, unless pushes must satisfy something else."""
+    application = f'[[applications]]\nname = "shop"\ntokens = ["{token}"]\n'
+    for text in (f'callback_token = "{token}"\n', application):
+        with pytest.raises(SettingsError, match="first that anybody tries"):
+            load(config(text))
+        gated = 'allow_from = ["192.0.2.0/24"]\n'
+        load(config(gated + text if text != application else text + gated))
+    assert load(config('callback_token = "short"\n')).callback_token is not None
+
+
+@pytest.mark.parametrize("secret", TRIVIAL)
+def test_a_trivial_push_key_is_refused(config: Config, secret: str) -> None:
+    """A push SK that anybody tries first is refused: what it signs would be believed."""
+    with pytest.raises(SettingsError, match=r"push_keys\.0\.secret_key: .*anybody tries"):
+        load(config(f'[[push_keys]]\naccess_key = "ak"\nsecret_key = "{secret}"\n'))
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_random_key_is_taken(seed: int) -> None:
+    """Keys that a generator makes are never taken for a pattern."""
+    draw = random.Random(seed)  # noqa: S311 - no secret
+    hexadecimal = f"{draw.getrandbits(128):032x}"
+    letters = "".join(draw.choices(string.ascii_letters + string.digits, k=22))
+    assert not is_weak_key(hexadecimal)
+    assert is_hard_to_guess(hexadecimal)
+    assert is_hard_to_guess(letters)
 
 
 def test_description_masks_secrets(config: Config) -> None:

@@ -1,7 +1,7 @@
 """Push signatures: the published vector, the SDK's own signer, and every change of a request."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from huaweicloudsdkcore.signer.signer import Signer
 
 from receiver.domain import times
 from receiver.huawei.signing import Outcome, Rules, SignedRequest, verify
+from tests.signer import sign
 
 ACCESS_KEY, SECRET_KEY = "push-ak-1", "push-sk-1-0123456789"
 RULES = Rules({ACCESS_KEY: SECRET_KEY, "push-ak-2": "push-sk-2-0123456789"})
@@ -315,6 +316,38 @@ CASES: list[Any] = [
 def test_a_push_is_judged(request_: SignedRequest, rules: Any, outcome: Outcome) -> None:
     """Each form, rule and defect has its outcome."""
     assert verify(request_, replace(RULES, **rules), NOW).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("names", "outcome"),
+    [
+        pytest.param(("host", "x-sdk-date"), Outcome.VALID, id="host and date"),
+        pytest.param(("x-sdk-date", "host"), Outcome.VALID, id="in another order"),
+        pytest.param(("x-sdk-date",), Outcome.UNCOVERED, id="the date alone"),
+        pytest.param(
+            ("connection", "content-length", "content-type", "x-sdk-date"),
+            Outcome.UNCOVERED,
+            id="all but the host",
+        ),
+        pytest.param(("host",), Outcome.NO_DATE, id="the host alone"),
+        pytest.param(("content-type",), Outcome.NO_DATE, id="neither"),
+        pytest.param(("host", "x-sdk-date", "host"), Outcome.MALFORMED, id="the host twice"),
+    ],
+)
+@pytest.mark.parametrize("rules", [{}, {"host": "receiver.example.com"}], ids=["plain", "setting"])
+def test_a_signature_covers_host_and_date(
+    names: Sequence[str], outcome: Outcome, rules: Any
+) -> None:
+    """A signature that is right but leaves out the host or the date is refused."""
+    body = b'{"statusReportList":[]}'
+    moment = at(NOW_TEXT) / times.SECOND
+    headers = sign(
+        "/callbacks/token", body, host="receiver.example.com", pair=(ACCESS_KEY, SECRET_KEY),
+        at=moment, names=names,
+    )  # fmt: skip
+    came = tuple((name.encode(), value.encode()) for name, value in headers.items())
+    request = SignedRequest(b"POST", b"/callbacks/token", came, body)
+    assert verify(request, replace(RULES, **rules), NOW).outcome is outcome
 
 
 def test_the_same_push_again_is_no_error() -> None:

@@ -1,5 +1,6 @@
 """`receiver check`: what is wrong with the settings, and what they are."""
 
+import asyncio
 import json
 import os
 from dataclasses import dataclass, field
@@ -14,10 +15,14 @@ from rich.text import Text
 
 from receiver import settings
 from receiver.cli.options import AsJson, Config
-from receiver.errors import SettingsError
+from receiver.domain.strength import is_hard_to_guess
+from receiver.errors import DataDirectoryError, SettingsError, StoreUnavailableError
+from receiver.exposure import find_exposed, find_readable
 from receiver.policies import make_catalogue
 from receiver.settings import DEFAULT_APPLICATION, Settings
-from receiver.web.callbacks import HARD_TO_GUESS
+from receiver.store.store import Store
+from receiver.store.urls import lock_of
+from receiver.web.secrets import weak_files
 from receiver.web.tls import Certificate
 
 _log = structlog.get_logger(__name__)
@@ -71,16 +76,21 @@ def _check(config: Path | None) -> _Findings:
     findings.settings = settings.describe(loaded)
     findings.problems = [
         *_check_directory(loaded.data_dir),
+        *_check_secrets(loaded),
         *_check_catalogue(loaded),
         *_check_certificate(loaded),
     ]
-    findings.warnings = _warnings(loaded)
+    findings.warnings = [
+        *_warnings(loaded, config),
+        *_exposed(loaded.data_dir),
+        *_check_server(loaded),
+    ]
     return findings
 
 
-def warn(loaded: Settings) -> None:
+def warn(loaded: Settings, config: Path | None) -> None:
     """Log what is allowed but probably not meant."""
-    for warning in _warnings(loaded):
+    for warning in _warnings(loaded, config):
         _log.warning(warning)
 
 
@@ -97,12 +107,12 @@ def _show(findings: _Findings) -> None:
         Console().print(table)
 
 
-def _warnings(loaded: Settings) -> list[str]:
+def _warnings(loaded: Settings, config: Path | None) -> list[str]:
     weak = [
-        f"{name} is short enough to be guessed; leave it out to have one made"
-        for name in settings.weak_secrets(loaded)
+        f"{name} is weak enough to be guessed; {remedy}"
+        for name, remedy in settings.weak_secrets(loaded)
     ]
-    return weak + _open(loaded) + _unknown()
+    return weak + _open(loaded) + _readable(loaded, config) + _unknown()
 
 
 def _open(loaded: Settings) -> list[str]:
@@ -116,13 +126,27 @@ def _open(loaded: Settings) -> list[str]:
     for name, tokens, push_keys, allow_from in gates:
         if push_keys or allow_from:
             continue
-        guessable = any(len(token.get_secret_value()) < HARD_TO_GUESS for token in tokens)
+        guessable = not all(is_hard_to_guess(token.get_secret_value()) for token in tokens)
         who = "guesses" if guessable else "learns"
         found.append(
             f"application {name!r} is open: whoever {who} its callback URL can push. Switch push "
             "AK/SK on in the platform's console and set `push_keys`, or set `allow_from`"
         )
     return found
+
+
+def _readable(loaded: Settings, config: Path | None) -> list[str]:
+    """Name the files of the operator that hold secrets and that everybody can read."""
+    found = []
+    if config is not None and settings.secrets_in(config):
+        found += find_readable(config, "secrets")
+    if loaded.tls_key is not None:
+        found += find_readable(loaded.tls_key, "the key of the certificate")
+    return found
+
+
+def _exposed(directory: Path) -> list[str]:
+    return find_exposed(directory) if directory.is_dir() else []
 
 
 def _unknown() -> list[str]:
@@ -138,6 +162,32 @@ def _check_directory(path: Path) -> list[str]:
         return [f"data_dir: {error.strerror}"]
     if not os.access(nearest, os.W_OK | os.X_OK):
         return [f"data_dir: {nearest} cannot be written by this user"]
+    return []
+
+
+def _check_secrets(loaded: Settings) -> list[str]:
+    try:
+        return weak_files(loaded)
+    except DataDirectoryError as error:
+        return [str(error)]
+
+
+def _check_server(loaded: Settings) -> list[str]:
+    """Try the database server: pushes are taken without it, so that it is away is no error."""
+    if lock_of(loaded.effective_store_url) is not None:
+        return []
+
+    async def reach() -> None:
+        store = Store(loaded.effective_store_url)
+        try:
+            await store.reach()
+        finally:
+            await store.close()
+
+    try:
+        asyncio.run(reach())
+    except StoreUnavailableError as error:
+        return [f"store_url: {error}"]
     return []
 
 

@@ -93,7 +93,7 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
             "application": key.application,
             "created": to_rfc3339(key.created_at),
             "expires": None if key.expires_at is None else to_rfc3339(key.expires_at),
-            "last_used": to_rfc3339(used_keys[key.name]) if key.name in used_keys else None,
+            "last_used": to_rfc3339(used_keys[key.digest]) if key.digest in used_keys else None,
         }
         for key in ring.keys
     ]
@@ -243,7 +243,7 @@ def _fixed_tokens(loaded: Settings, name: str) -> set[str]:
 
 
 def _read_used(directory: Path) -> dict[str, dict[str, int]]:
-    """Give when keys (by name) and callback tokens (by digest) were used last."""
+    """Give when keys and callback tokens were used last, by digest."""
     try:
         used: dict[str, dict[str, int]] = json.loads((directory / keyring.USED_FILE).read_bytes())
     except FileNotFoundError:

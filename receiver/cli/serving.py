@@ -20,7 +20,7 @@ def serve(config: Config = None) -> None:
     """Accept pushes and answer look-ups until SIGTERM or Ctrl-C."""
     loaded = settings.load(config)
     logs.configure(loaded.log_level)
-    checking.warn(loaded)
+    checking.warn(loaded, config)
 
     def announce(node: Running) -> None:
         typer.echo(_announcement(loaded, node))

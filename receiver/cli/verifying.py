@@ -25,6 +25,8 @@ _ADVICE = {
     "writes it, or stands twice.",
     Outcome.UNKNOWN_KEY: "Its access key is none of `push_keys`.",
     Outcome.NO_DATE: "X-Sdk-Date is missing, not signed, or no date.",
+    Outcome.UNCOVERED: "SignedHeaders does not name host, so the signature holds for any receiver: "
+    "it is not the platform's, which signs the host.",
     Outcome.BODY: "The body is not what x-sdk-content-sha256 says, or is not signed at all "
     "(`signatures.allow_unsigned_payload`).",
     Outcome.MISMATCH: "Something that is signed arrived otherwise than it was sent, or secret_key "

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from receiver.huawei.signing import DATE, Outcome, Rules, SignedRequest, Verification, verify
+from receiver.huawei.signing import DATE, HOST, Outcome, Rules, SignedRequest, Verification, verify
 
 _FOREVER_US = 2**62
 _PORT = re.compile(rb":[0-9]{1,5}$")
@@ -101,12 +101,12 @@ def _of_host(request: SignedRequest, rules: Rules, hosts: Iterable[str]) -> Iter
         return  # whatever the header says, this counts
     told = [value for name in _FORWARDED_HOSTS for value in _values(request, name)]
     told += [host.encode("latin-1", "replace") for host in hosts]
-    told += _values(request, b"host")
+    told += _values(request, HOST)
     plain = [_PORT.sub(b"", host) for host in told]
     for host in dict.fromkeys(
         [*told, *plain, *(one + port for one in plain for port in _USUAL_PORTS)]
     ):
-        yield _with_header(request, b"host", host)
+        yield _with_header(request, HOST, host)
 
 
 def _with_header(request: SignedRequest, name: bytes, value: bytes) -> Change:

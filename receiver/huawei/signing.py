@@ -20,6 +20,7 @@ from receiver.domain.times import SECOND
 ALGORITHM = "SDK-HMAC-SHA256"
 AUTHORIZATION = b"authorization"
 DATE = b"x-sdk-date"
+HOST = b"host"
 CONTENT_HASH = b"x-sdk-content-sha256"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
@@ -65,6 +66,7 @@ class Outcome(StrEnum):
     UNKNOWN_KEY = "unknown-key"  # by none of our pairs
     NO_DATE = "no-date"  # the date is missing, not signed, or not a date
     STALE = "stale"  # the date is too far from now
+    UNCOVERED = "uncovered"  # it does not cover the host, so it may be meant for another receiver
     BODY = "body"  # the body is not what was signed
     MISMATCH = "mismatch"  # something else is not
 
@@ -145,6 +147,8 @@ def _read_claim(request: SignedRequest) -> _Claim:
     date = _only(request, DATE)
     if date is None or DATE.decode() not in names:
         raise _RefusedError(Outcome.NO_DATE)
+    if HOST.decode() not in names:
+        raise _RefusedError(Outcome.UNCOVERED)
     return _Claim(match[1], names, match[3], date.strip())
 
 

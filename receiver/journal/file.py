@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import aiosqlite
 
-from receiver.errors import DataDirectoryError, JournalUnavailableError
+from receiver.errors import DataDirectoryError, InUseError, JournalUnavailableError
 from receiver.journal.entries import Entry, Row
 from receiver.journal.process import WriterError, WriterProcess
-from receiver.journal.writer import COLUMNS, LAYOUT
+from receiver.journal.writer import COLUMNS, LAYOUT, HeldError
 
 FILE_NAME = "journal.sqlite3"
 _ENDS = ("", "-wal", "-shm", "-journal")
@@ -37,6 +37,8 @@ class JournalFile:
         try:
             process = await WriterProcess.start(path)
         except WriterError as error:
+            if error.name == HeldError.__name__:
+                raise _held(path) from error
             raise _cannot_open(path, error.name) from error
         try:
             # Read-only: SQLite before 3.51.3 can corrupt a WAL that two connections checkpoint.
@@ -210,6 +212,21 @@ def _read_text(value: object) -> str:
 def _read_time(value: object) -> int:
     """Read a time; what is none counts as the epoch."""
     return value if isinstance(value, int) else 0
+
+
+def _held(path: Path) -> InUseError:
+    """Say who holds the journal: the writer of a receiver that was killed, most likely."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        holder = lock.read_text(errors="replace").strip()
+    except OSError:
+        holder = ""
+    who = f"process {holder}" if holder else f"a process that `fuser {lock}` names"
+    return InUseError(
+        f"The journal {path} is held by {who}, by the lock {lock}. It is probably the writer of a "
+        "receiver that was killed, and its disk hangs or it is stopped (`ps -o pid,stat,args`): "
+        f"end it with `kill -9 {holder or 'PID'}` and start again."
+    )
 
 
 def _cannot_open(path: Path, cause: str) -> DataDirectoryError:

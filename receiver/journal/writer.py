@@ -9,6 +9,8 @@ when the other end closes, and ignores the signals that a terminal or a supervis
 processes of a service: what was taken must still be answered.
 """
 
+import contextlib
+import ctypes
 import fcntl
 import marshal
 import os
@@ -31,8 +33,9 @@ _WIDTH = 8  # columns
 _PARAMETERS = f"({', '.join('?' * _WIDTH)})"
 _STATEMENTS_KEPT = 512  # one for each size of a group
 _BUSY_TIMEOUT_S = 5
-_LOCK_PATIENCE_S = 10  # for a writer whose server was killed to end its last commit
+_LOCK_PATIENCE_S = 5  # for a writer whose server was killed to end
 _LOCK_LOOKS_EVERY_S = 0.01
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _PROBE = 64 * 1024 * "0"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -53,6 +56,10 @@ _PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 0",  # the server says when, between two commits
     "PRAGMA secure_delete = ON",  # what is deleted is overwritten by zeros
 )
+
+
+class HeldError(OSError):
+    """Another process holds the lock; its id stands in the lock's file."""
 
 
 class Writer:
@@ -141,11 +148,13 @@ def _take_lock(path: str) -> int:
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except BlockingIOError as error:
             if time.monotonic() >= give_up:
-                raise
+                raise HeldError from error
             time.sleep(_LOCK_LOOKS_EVERY_S)
         else:
+            os.ftruncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode())
             return lock
 
 
@@ -184,10 +193,20 @@ def make_frame(value: tuple[Any, ...]) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
+def _die_with_parent() -> None:
+    """Let the system kill this process when its server dies, also while it is stopped or hangs.
+
+    A killed server answers nobody any more, and a commit that is cut off leaves nothing behind.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # Linux only
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main(path: str) -> None:
     """Serve requests until the other end closes."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    _die_with_parent()
     stream = socket.socket(fileno=os.dup(0))
     opened: list[Writer] = []
     started = answer(lambda: opened.append(Writer(path)))

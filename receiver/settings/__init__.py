@@ -1,7 +1,7 @@
 """Settings: from `RECEIVER_*` in the environment, then a TOML file, then the defaults."""
 
 from receiver.settings.fields import split_address
-from receiver.settings.loading import load, unknown_variables
+from receiver.settings.loading import load, secrets_in, unknown_variables
 from receiver.settings.model import (
     DEFAULT_APPLICATION,
     PREFIX,
@@ -36,6 +36,7 @@ __all__ = [
     "UplinkSettings",
     "describe",
     "load",
+    "secrets_in",
     "split_address",
     "unknown_variables",
     "weak_secrets",

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 from receiver.datadir import is_secret
+from receiver.domain.strength import LEAST_OF_A_KEY, is_trivial, is_weak_key
 
 _HIGHEST_PORT = 65535
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
@@ -50,14 +51,42 @@ def is_loopback(address: str) -> bool:
 
 
 def _check_secret(secret: SecretStr) -> SecretStr:
-    """Allow what stands in a URL and a header as it is; how long it should be is a warning."""
+    """Allow what stands in a URL and a header as it is."""
     if not is_secret(secret.get_secret_value()):
         raise ValueError("must be one or more letters, digits, '-', '_', '.' or '~'")
     return secret
 
 
+def _check_key(secret: SecretStr) -> SecretStr:
+    """Refuse a key of the private API that can be guessed: nothing else protects what it opens."""
+    if is_weak_key(secret.get_secret_value()):
+        raise ValueError(
+            f"can be guessed; take at least {LEAST_OF_A_KEY} characters without a pattern, such as "
+            "the output of `openssl rand -hex 32`, or leave it out to have one made"
+        )
+    return secret
+
+
+def check_token(secret: SecretStr, *, is_gated: bool) -> SecretStr:
+    """Refuse a trivial callback token where nothing else protects the pushes.
+
+    A token cannot be changed here alone: the platform has it in its address. So one that is merely
+    short stays in use, and its pushes are marked as `open`.
+
+    Raises:
+        ValueError: it is trivial, and pushes need neither be signed nor come from certain networks.
+    """
+    if is_trivial(secret.get_secret_value()) and not is_gated:
+        raise ValueError(
+            "is among the first that anybody tries; take a longer one (22 characters or more are "
+            "hard to guess), or set push_keys or allow_from"
+        )
+    return secret
+
+
 Address = Annotated[str, AfterValidator(_check_address)]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+KeySecret = Annotated[Secret, AfterValidator(_check_key)]
 
 
 class Section(BaseModel):

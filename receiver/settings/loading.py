@@ -13,6 +13,8 @@ from pydantic_settings import SettingsConfigDict
 from receiver.errors import SettingsError
 from receiver.settings.model import PREFIX, Settings
 
+_SECRET = {"api_key", "api_keys", "applications", "callback_token", "push_keys", "store_url"}
+
 
 def load(config: Path | None = None) -> Settings:
     """Read the settings.
@@ -36,6 +38,11 @@ def load(config: Path | None = None) -> Settings:
         raise SettingsError("\n".join(problems)) from None
     except ValueError as error:  # the TOML itself, or JSON in a variable, cannot be read
         raise SettingsError(_explain_unreadable(error, config)) from None
+
+
+def secrets_in(config: Path) -> list[str]:
+    """Name the settings of a configuration file, which could be read, that are secret."""
+    return sorted(_SECRET & tomllib.loads(config.read_text()).keys())
 
 
 def unknown_variables(environment: Iterable[str] | None = None) -> list[str]:

@@ -14,12 +14,23 @@ from pydantic_settings import (
 
 from receiver.domain.languages import Language
 from receiver.domain.messages import LateDelivered
+from receiver.domain.strength import is_hard_to_guess, is_weak_key
 from receiver.errors import SettingsError
-from receiver.settings.fields import MANY, Address, Secret, clash, is_loopback
+from receiver.settings.fields import (
+    A_CENTURY_H,
+    MANY,
+    Address,
+    KeySecret,
+    Secret,
+    check_token,
+    clash,
+    is_loopback,
+)
 from receiver.settings.retrying import RetrySettings
 from receiver.settings.sections import (
     ApiKey,
     Application,
+    IdempotencySettings,
     JournalSettings,
     ProjectorSettings,
     RetentionSettings,
@@ -33,12 +44,15 @@ from receiver.settings.trust import (
     check_allowed,
     check_proxies,
     check_push_keys,
+    is_gated,
 )
 from receiver.store.urls import check_url, default_url
 
 PREFIX = "RECEIVER_"
 DEFAULT_APPLICATION = "default"
-_WEAK_BELOW = 22  # characters: 128 bits of base64; what we make ourselves has 43
+_ANOTHER_WAY_IN = "make another with `receiver key rotate-callback`"
+_REPLACE_KEY = "leave it out to have one made, or make others with `receiver key create`"
+_REPLACE_PAIR = "add a second pair with a longer push SK, then change it in the platform's console"
 
 
 class Settings(BaseSettings):
@@ -57,10 +71,10 @@ class Settings(BaseSettings):
     listen: Address = "0.0.0.0:8080"
     api_listen: Address = "127.0.0.1:8081"
     store_url: SecretStr | None = None
-    callback_token: Secret | None = None
-    api_key: Secret | None = None
     push_keys: list[PushKey] = []
     allow_from: list[str] = []
+    callback_token: Secret | None = None
+    api_key: KeySecret | None = None
     applications: list[Application] = []
     trusted_proxies: list[str] = []
     api_keys: list[ApiKey] = []
@@ -75,7 +89,11 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(default=None, validate_default=True)
     api_public: bool = Field(default=False, validate_default=True)
     api_hosts: list[str] = []
+    api_trusted_proxies: list[str] = []
     api_wrong_keys_per_minute: int = Field(default=10, ge=1, le=MANY)
+    wrong_tokens_per_minute: int = Field(default=30, ge=1, le=MANY)
+    remembered_addresses: int = Field(default=10_000, ge=1, le=MANY)
+    right_secret_hours: float = Field(default=24.0, gt=0, le=A_CENTURY_H)
     api_max_connections: int = Field(default=200, ge=1, le=MANY)
     api_request_seconds: float = Field(default=30.0, gt=0, le=3600)
     api_max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=MANY)
@@ -91,6 +109,7 @@ class Settings(BaseSettings):
     projector: ProjectorSettings = ProjectorSettings()
     retry: RetrySettings = RetrySettings()
     retention: RetentionSettings = RetentionSettings()
+    idempotency: IdempotencySettings = IdempotencySettings()
     silence: SilenceSettings = SilenceSettings()
     uplinks: UplinkSettings = UplinkSettings()
     suppressions: SuppressionSettings = SuppressionSettings()
@@ -135,7 +154,14 @@ class Settings(BaseSettings):
     def _check_allow_from(cls, named: list[str]) -> list[str]:
         return check_allowed(named)
 
-    @field_validator("trusted_proxies")
+    @field_validator("callback_token")
+    @classmethod
+    def _check_callback_token(
+        cls, token: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        return token and check_token(token, is_gated=is_gated(info.data))
+
+    @field_validator("trusted_proxies", "api_trusted_proxies")
     @classmethod
     def _check_trusted_proxies(cls, named: list[str]) -> list[str]:
         return check_proxies(named)
@@ -201,12 +227,32 @@ def _refuse_twins(what: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def weak_secrets(settings: Settings) -> list[str]:
-    """Name the secrets that are short enough to be guessed."""
-    named = [("callback_token", settings.callback_token), ("api_key", settings.api_key)]
-    named += [(f"applications.{a.name}.tokens", t) for a in settings.applications for t in a.tokens]
-    named += [(f"api_keys.{k.name}.key", k.key) for k in settings.api_keys]
-    return [n for n, secret in named if secret and len(secret.get_secret_value()) < _WEAK_BELOW]
+def weak_secrets(settings: Settings) -> list[tuple[str, str]]:
+    """Name the secrets that are short enough to be guessed, and say how each is replaced."""
+    tokens = [("callback_token", settings.callback_token)]
+    tokens += [
+        (f"applications.{a.name}.tokens", t) for a in settings.applications for t in a.tokens
+    ]
+    keys = [
+        ("api_key", settings.api_key),
+        *((f"api_keys.{k.name}.key", k.key) for k in settings.api_keys),
+    ]
+    pairs = [(f"push_keys.{k.access_key}.secret_key", k.secret_key) for k in push_keys_of(settings)]
+    return [
+        (name, remedy)
+        for named, remedy, is_strong in (
+            (tokens, _ANOTHER_WAY_IN, is_hard_to_guess),
+            (keys, _REPLACE_KEY, is_hard_to_guess),
+            (pairs, _REPLACE_PAIR, lambda secret: not is_weak_key(secret)),
+        )
+        for name, secret in named
+        if secret is not None and not is_strong(secret.get_secret_value())
+    ]
+
+
+def push_keys_of(settings: Settings) -> list[PushKey]:
+    """Give the push AK/SK pairs of all applications."""
+    return [*settings.push_keys, *(key for one in settings.applications for key in one.push_keys)]
 
 
 def describe(settings: Settings) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from receiver.domain import optouts, times
-from receiver.settings.fields import A_CENTURY_H, MANY, Secret, Section
-from receiver.settings.trust import PushKey, check_allowed, check_push_keys
+from receiver.settings.fields import A_CENTURY_H, MANY, KeySecret, Secret, Section, check_token
+from receiver.settings.trust import PushKey, check_allowed, check_push_keys, is_gated
 
 Scope = Literal["read", "write", "admin"]
 
@@ -15,9 +15,9 @@ class Application(Section):
     """One SMS application of the platform."""
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
-    tokens: list[Secret] = Field(min_length=1)
     push_keys: list[PushKey] = Field(default=[])
     allow_from: list[str] = Field(default=[])
+    tokens: list[Secret] = Field(min_length=1)
 
     @field_validator("push_keys")
     @classmethod
@@ -29,12 +29,19 @@ class Application(Section):
     def _check_allow_from(cls, named: list[str]) -> list[str]:
         return check_allowed(named)
 
+    @field_validator("tokens")
+    @classmethod
+    def _check_tokens(cls, tokens: list[SecretStr], info: ValidationInfo) -> list[SecretStr]:
+        for token in tokens:
+            check_token(token, is_gated=is_gated(info.data))
+        return tokens
+
 
 class ApiKey(Section):
     """One key of the private API."""
 
     name: str = Field(min_length=1, max_length=64)
-    key: Secret
+    key: KeySecret
     scopes: list[Scope] = Field(min_length=1)
     application: str | None = None
     expires: str | None = None
@@ -81,6 +88,15 @@ class RetentionSettings(Section):
     texts_days: float = Field(default=90.0, ge=0, le=A_CENTURY_H / 24)
     raw_days: float = Field(default=30.0, ge=0, le=A_CENTURY_H / 24)
     purge_hours: float = Field(default=24.0, gt=0, le=A_CENTURY_H)
+
+
+class IdempotencySettings(Section):
+    """How many answers to requests with an Idempotency-Key are kept, and how large."""
+
+    rows: int = Field(default=10_000, ge=1, le=MANY)
+    rows_per_key: int = Field(default=1000, ge=1, le=MANY)
+    answer_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=MANY)
+    total_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, le=MANY)
 
 
 class SilenceSettings(Section):

@@ -1,10 +1,12 @@
 """Who is believed: addresses, proxies, push signatures, TLS."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
+from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
 
+from receiver.domain.strength import is_trivial
 from receiver.settings.fields import Section
 
 _A_DAY_S = 86_400
@@ -27,6 +29,16 @@ class PushKey(Section):
 
     access_key: str = Field(min_length=1, max_length=128, pattern=r"^[^,\s]+$")
     secret_key: SecretStr = Field(min_length=1)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _check_secret_key(cls, secret: SecretStr) -> SecretStr:
+        if is_trivial(secret.get_secret_value()):
+            raise ValueError(
+                "is among the first that anybody tries; set a longer push SK in the platform's "
+                "console and here"
+            )
+        return secret
 
 
 class SignatureSettings(Section):
@@ -54,6 +66,15 @@ def check_push_keys(keys: list[PushKey]) -> list[PushKey]:
     if len(names) != len(set(names)):
         raise ValueError("two pairs have the same access_key; each names one secret_key")
     return keys
+
+
+def is_gated(given: Mapping[str, Any]) -> bool:
+    """Tell whether pushes must satisfy more than a token, or that cannot be told yet.
+
+    Args:
+        given: the valid ones of `push_keys` and `allow_from`.
+    """
+    return any(given.get(name, True) for name in ("push_keys", "allow_from"))
 
 
 def expand(named: Iterable[str]) -> list[str]:

@@ -18,6 +18,7 @@ from receiver.store.driver import Connection
 
 BUSY_TIMEOUT_S = 2.0
 READERS = 4
+CONNECT_TIMEOUT_S = 5  # where the URL says no other
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _SYNC_DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
@@ -75,11 +76,21 @@ def _begin_by_ourselves(engine: Engine, begin: str, pragmas: Sequence[str] = ())
         connection.exec_driver_sql(begin)
 
 
+def connect_arguments(url: URL) -> dict[str, Any]:
+    """Give what a connection is made with besides its URL, which goes before it."""
+    if url.get_backend_name() != "postgresql" or "connect_timeout" in url.query:
+        return {}
+    return {"connect_timeout": CONNECT_TIMEOUT_S}
+
+
 def migrate(url: URL) -> None:
     """Bring the schema to this version's (blocking)."""
     backend = url.get_backend_name()
     engine = create_engine(
-        url.set(drivername=_SYNC_DRIVERS[backend]), poolclass=NullPool, hide_parameters=True
+        url.set(drivername=_SYNC_DRIVERS[backend]),
+        poolclass=NullPool,
+        hide_parameters=True,
+        connect_args=connect_arguments(url),
     )
     if backend == "sqlite":
         # So that tables come all or not at all.

@@ -295,11 +295,13 @@ breakers = Table(
 idempotency = Table(
     "idempotency",
     metadata,
-    Column("owner", Text, primary_key=True),  # name of the API key
+    Column("owner", Text, primary_key=True),  # digest of the API key and its application
     Column("key", Text, primary_key=True),
     Column("request", Text, nullable=False),  # digest of route and body
     Column("status", Integer, nullable=False),
-    Column("answer", Text, nullable=False),  # JSON
     Column("created_at", _Instant, nullable=False),
+    Column("bytes", Integer, nullable=False),  # of the answer; before it, to be read without it
+    Column("answer", Text, nullable=False),  # JSON
 )
-Index("ix_idempotency_created_at", idempotency.c.created_at)
+Index("ix_idempotency_created_at", idempotency.c.created_at, idempotency.c.bytes)
+Index("ix_idempotency_owner", idempotency.c.owner, idempotency.c.created_at)

@@ -2,17 +2,23 @@
 
 import asyncio
 import contextlib
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import exc, select
+from sqlalchemy import select
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from receiver.errors import StoreRejectedError, StoreUnavailableError
-from receiver.store.engines import BUSY_TIMEOUT_S, READERS, migrate, sqlite_engine
+from receiver.errors import StoreUnavailableError
+from receiver.store.engines import (
+    BUSY_TIMEOUT_S,
+    READERS,
+    connect_arguments,
+    migrate,
+    sqlite_engine,
+)
+from receiver.store.failures import Failures
 from receiver.store.schema import checkpoints
 from receiver.store.urls import ASYNC_DRIVERS, check_url
 
@@ -36,6 +42,7 @@ class Store:
             SettingsError: the URL cannot be used.
         """
         self._url = check_url(url)
+        self._failures = Failures(self._url)
         self._turn = asyncio.Lock()
         self._file: Path | None = None  # of SQLite
         self._inode: int | None = None  # of the file that was prepared
@@ -60,7 +67,7 @@ class Store:
         async with self._turn:
             if not self._is_in_place():
                 await self.close()  # what is open leads to the file that was taken away
-            with _translated():
+            with self._failures.translated():
                 await asyncio.to_thread(migrate, self._url)
             self._inode = self._inode_now()
 
@@ -94,7 +101,7 @@ class Store:
             StoreRejectedError: it will not.
         """
         async with self._turn:
-            with _translated():
+            with self._failures.translated():
                 async with self._writer.begin() as connection:
                     yield connection
                 if self._wal_bytes() > _WAL_CAP_BYTES:
@@ -107,7 +114,7 @@ class Store:
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        with _translated():
+        with self._failures.translated():
             async with self._reader.begin() as connection:
                 yield connection
 
@@ -118,7 +125,7 @@ class Store:
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        with _translated():
+        with self._failures.translated():
             async with self._watcher.begin() as connection:
                 yield connection
 
@@ -128,9 +135,18 @@ class Store:
         Raises:
             StoreUnavailableError: there is none.
         """
-        with _translated():
+        with self._failures.translated():
             async with self._pinger.begin() as connection:
                 await connection.execute(select(checkpoints.c.position).limit(1))
+
+    async def reach(self) -> None:
+        """Connect, and ask for nothing.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        async with self.reading():
+            pass
 
     async def make_durable(self) -> bool:
         """Force what was committed to disk; tell whether all of it is there now.
@@ -141,7 +157,7 @@ class Store:
         if self._file is None:
             return True
         async with self._turn:
-            with _translated():
+            with self._failures.translated():
                 done = await self._checkpoint("FULL", patience_s=BUSY_TIMEOUT_S)
         return done and self._is_in_place()
 
@@ -161,7 +177,7 @@ class Store:
         if self._file is None:
             return True
         async with self._turn:
-            with _translated():
+            with self._failures.translated():
                 return await self._checkpoint("TRUNCATE", patience_s=BUSY_TIMEOUT_S)
 
     async def compact(self) -> None:
@@ -173,7 +189,7 @@ class Store:
         if self._file is None:
             return
         async with self._turn:
-            with _translated():
+            with self._failures.translated():
                 await self._outside("VACUUM")
 
     async def settle(self) -> None:
@@ -185,7 +201,7 @@ class Store:
         if self._file is None:
             return
         async with self._turn:
-            with _translated():
+            with self._failures.translated():
                 await self._checkpoint("PASSIVE")
                 await self._pragma("shrink_memory")
 
@@ -228,33 +244,5 @@ def _server_engine(url: URL, connections: int) -> AsyncEngine:
         max_overflow=0 if connections == 1 else 10,
         pool_pre_ping=True,
         hide_parameters=True,
+        connect_args=connect_arguments(url),
     )
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Turn driver errors into ours, once and without any values.
-
-    What is refused loses its cause: drivers quote the row in it, and a trace may reach a log.
-    """
-    try:
-        yield
-    except (exc.DataError, exc.IntegrityError) as error:
-        raise StoreRejectedError(f"The store refused a value: {_cause(error)}.") from None
-    except (exc.DBAPIError, exc.TimeoutError) as error:
-        if str(getattr(getattr(error, "orig", None), "sqlstate", "")).startswith("54"):
-            # "Program limit exceeded": PostgreSQL's word for a value too large for an index.
-            raise StoreRejectedError(f"The store refused a value: {_cause(error)}.") from None
-        raise StoreUnavailableError(f"The store does not answer: {_cause(error)}.") from error
-    except sqlite3.Error as error:  # of what goes past SQLAlchemy
-        name = getattr(error, "sqlite_errorname", type(error).__name__)
-        raise StoreUnavailableError(f"The store does not answer: {name}.") from error
-    except (exc.StatementError, OverflowError, UnicodeError) as error:
-        raise StoreRejectedError(f"The store refused a value: {type(error).__name__}.") from None
-
-
-def _cause(error: exc.SQLAlchemyError) -> str:
-    """Name the driver's error without its parameters, which hold numbers and texts."""
-    original = getattr(error, "orig", None)
-    name = getattr(original, "sqlite_errorname", None) or getattr(original, "sqlstate", None)
-    return str(name or type(original or error).__name__)

@@ -50,7 +50,26 @@ def check_url(url: str) -> "URL":
         )
     if backend == "sqlite" and (not parsed.database or ":memory:" in parsed.database):
         raise SettingsError("store_url names no file; a store in memory would lose everything.")
+    if backend == "postgresql":
+        _check_server(parsed)
     return parsed
+
+
+def _check_server(url: "URL") -> None:
+    """Refuse what cannot be an address, and what may be the end of a password.
+
+    Raises:
+        SettingsError: it is; the text shows nothing of it.
+    """
+    if any("@" in part for part in (url.host or "", url.database or "", *url.query)):
+        raise SettingsError(
+            "store_url has an @ too many; write special characters of the password "
+            "percent-encoded, for example %40 for an @."
+        )
+    try:
+        (url.host or "").encode("idna")
+    except UnicodeError:
+        raise SettingsError("store_url names a host that cannot be one.") from None
 
 
 def lock_of(url: str) -> Path | None:

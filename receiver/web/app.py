@@ -15,6 +15,7 @@ import structlog
 from receiver import __version__, journal
 from receiver.datadir import DataDirectory, held
 from receiver.errors import SettingsError
+from receiver.exposure import find_exposed
 from receiver.journal import Commit, Journal
 from receiver.metrics import Metrics
 from receiver.settings import Settings, split_address
@@ -67,6 +68,9 @@ async def running(
     async with contextlib.AsyncExitStack() as stack:
         directory = stack.enter_context(DataDirectory(settings.data_dir))
         store_lock = lock_of(settings.effective_store_url)
+        beside = [] if store_lock is None else [store_lock.with_suffix("")]
+        for warning in find_exposed(settings.data_dir, beside, repair=True):
+            _log.warning(warning)
         if store_lock is not None:
             stack.enter_context(held(store_lock, "The store of `store_url`"))
         secrets = make_secrets(settings, directory)

@@ -46,21 +46,23 @@ class Keys:
         """Keep keys that stay for as long as the process runs."""
         self._fixed = tuple(keys)
         self._keys = self._fixed
-        self.used: dict[str, int] = {}  # name -> when it was used last, microseconds
+        self.used: dict[bytes, int] = {}  # digest -> when it was used last, microseconds
 
     def beside(self, keys: Iterable[Key]) -> None:
         """Put these keys beside the fixed ones, in the place of those that were there before."""
         self._keys = (*self._fixed, *keys)
 
-    def find(self, authorization: str | None) -> Key | None:
-        """Give the key of an `Authorization: Bearer KEY` header, None when it is not valid."""
-        scheme, _, credentials = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        digest = _digest(credentials.strip())
+    def find(self, digest: bytes) -> Key | None:
+        """Give the key of a digest, None when there is none."""
         # All are compared, so that the time taken does not tell which one nearly fitted.
         found = [key for key in self._keys if hmac.compare_digest(key.digest, digest)]
         return found[0] if found else None
+
+
+def digest_of(authorization: str) -> bytes:
+    """Give the digest of the key of an `Authorization: Bearer KEY` header; empty: it holds none."""
+    scheme, _, credentials = authorization.partition(" ")
+    return _digest(credentials.strip()) if scheme.lower() == "bearer" else b""
 
 
 def _digest(key: str) -> bytes:

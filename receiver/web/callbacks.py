@@ -7,9 +7,10 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from receiver.domain.events import Trust
+from receiver.domain.strength import is_hard_to_guess
 from receiver.errors import ReceiverError
 from receiver.huawei import wire
 from receiver.journal import Entry, Kind, Settle
@@ -17,11 +18,14 @@ from receiver.metrics import Metrics
 from receiver.web.answers import Answer, Header, make_answer, refusal
 from receiver.web.gates import Gates
 from receiver.web.http1 import Exchange, Limits, Trouble
+from receiver.web.peers import group_of
 from receiver.web.problems import Problem
+from receiver.web.slowing import Guesses
 
 PREFIX = "/callbacks/"
-HARD_TO_GUESS = 22  # characters of a token: 128 bits of base64
 RETRY_AFTER_S = 1
+
+_ANY_TOKEN = b""  # who pushes by one token is no guesser of another
 
 _ALLOW_POST = (b"allow", b"POST")
 _ALLOW_GET = (b"allow", b"GET, HEAD")
@@ -85,6 +89,7 @@ _TROUBLES: Mapping[Trouble, tuple[str, Problem, str]] = {
 }
 _REFUSED = (
     "unavailable", "unusable", "unknown_token", "wrong_method", "wrong_address", "unsigned",
+    "slowed",
 )  # fmt: skip
 _OUTCOMES = {
     *((kind.value, outcome) for kind in wire.Kind for outcome in ("accepted", "unavailable")),
@@ -104,7 +109,7 @@ class Address:
 
 def address_of(token: str, application: str) -> Address:
     """Give the address that a token makes; the token is not kept."""
-    trust = Trust.TOKEN if len(token) >= HARD_TO_GUESS else Trust.OPEN
+    trust = Trust.TOKEN if is_hard_to_guess(token) else Trust.OPEN
     return Address(_digest(token), application, trust)
 
 
@@ -118,6 +123,7 @@ class Callbacks:
         clock: the time, microseconds since the epoch, UTC.
         limits: named in the answers to requests that break them.
         gates: who may push for which application.
+        guesses: bounds wrong tokens.
     """
 
     def __init__(
@@ -128,7 +134,9 @@ class Callbacks:
         clock: Callable[[], int],
         limits: Limits,
         gates: Gates,
+        guesses: Guesses,
     ) -> None:
+        self._guesses = guesses
         self._submit = submit
         self._gates = gates
         self._clock = clock
@@ -161,11 +169,20 @@ class Callbacks:
         if exchange.method != b"POST":
             self._count("unknown", "wrong_method")
             return _NOT_A_POST
+        self._gates.identify(exchange)
         digest = _digest(path[len(PREFIX) :].removesuffix("/"))
         address = self._addresses.get(digest)
+        if address is None or address.trust is Trust.OPEN:
+            # A token that is hard to guess passes at any time: the platform pushes once, and no
+            # limit is needed where guessing is hopeless.
+            wait_s = self._wait_s(exchange.peer)
+            if wait_s:
+                self._count("unknown", "slowed")
+                return _slowed(wait_s)
         if address is None and self.look_for_tokens():
             address = self._addresses.get(digest)  # it may have been made this very second
         if address is None:
+            self._guesses.note_wrong(group_of(exchange.peer), self._clock())
             self._count("unknown", "unknown_token")
             return _UNKNOWN_TOKEN
         exchange.application = address.application
@@ -174,7 +191,17 @@ class Callbacks:
         if not self._gates.admits(exchange):
             self._count("unknown", "wrong_address")
             return _WRONG_ADDRESS
+        self._guesses.note_right(group_of(exchange.peer), _ANY_TOKEN, self._clock())
         return None
+
+    def _wait_s(self, peer: str) -> int:
+        """Tell for how many seconds somebody who guesses tokens has to wait."""
+        now = self._clock()
+        group = group_of(peer)
+        wait_s = self._guesses.wait_s(group, now)
+        if wait_s and (self._gates.knows(peer) or self._guesses.was_right(group, _ANY_TOKEN, now)):
+            return 0
+        return wait_s
 
     def take(self, exchange: Exchange) -> None:
         """Take a push; it is answered when it is durable."""
@@ -236,6 +263,16 @@ class Callbacks:
 
     def _count(self, kind: str, outcome: str) -> None:
         self._outcome[kind, outcome].inc()
+
+
+@cache
+def _slowed(wait_s: int) -> Answer:
+    """Give the answer to somebody who has to wait: there are sixty of them at most."""
+    return refusal(
+        Problem.SLOWED,
+        "Too many wrong callback addresses were tried from here; correct the address and wait.",
+        (b"retry-after", b"%d" % wait_s),
+    )
 
 
 def _digest(token: str) -> bytes:

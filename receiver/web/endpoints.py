@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
@@ -19,13 +19,16 @@ from receiver.metrics import Metrics
 from receiver.projection import Policy
 from receiver.purger import Purger
 from receiver.reclassifier import Reclassifier
+from receiver.store.idempotency import AnswerLimits
 from receiver.store.store import Store
 from receiver.web import views
-from receiver.web.auth import Keys, Scope
-from receiver.web.peers import group_of
+from receiver.web.auth import Key, Keys, Scope, digest_of
+from receiver.web.peers import FORWARDED_FOR, Networks, client_of, group_of
 from receiver.web.problems import Problem
 from receiver.web.requests import ProblemError, bad, check_unrestricted, write_cursor
-from receiver.web.slowing import WrongKeys
+from receiver.web.slowing import Guesses
+
+_WRONG_KEY = "Send the header `Authorization: Bearer KEY` with a key of this receiver."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Parts:
     reload_policy: Callable[[], Awaitable[Policy]]
     language: Language  # where a caller leaves the choice to us
     keys: Keys
-    wrong_keys: WrongKeys
+    guesses: Guesses  # of keys
+    proxies: Networks  # whose X-Forwarded-For is believed
     look_at_keys: Callable[[], bool]  # whether the file of keys had changed
     accept: Callable[[Entry], Awaitable[object]]
     clock: Callable[[], int]
@@ -71,6 +75,7 @@ class Parts:
     answer_within_us: int  # how long after a message an uplink can answer it
     max_body_bytes: int
     metrics_need_key: bool
+    answer_limits: AnswerLimits  # of answers to an Idempotency-Key
 
 
 class Endpoints:
@@ -84,36 +89,45 @@ class Endpoints:
         parts = self._parts
         now = parts.clock()
         authorization = request.headers.get("authorization")
-        key = parts.keys.find(authorization)
-        if key is None and authorization is not None and parts.look_at_keys():
-            key = parts.keys.find(authorization)  # it may have been made this very second
-        if key is None:
-            self._refuse_wrong(request, now, given=authorization is not None)
-        elif key.is_over(now):
+        if authorization is None:
+            parts.metrics.api_refused.labels("wrong_key").inc()
+            raise _unauthorized(_WRONG_KEY)
+        key = self._find_key(authorization, group_of(self._client(request)), now)
+        if key.is_over(now):
             parts.metrics.api_refused.labels("expired").inc()
             raise _unauthorized("The key has expired; make another with `receiver key create`.")
-        elif not key.may(scope):
+        if not key.may(scope):
             parts.metrics.api_refused.labels("scope").inc()
             raise ProblemError(Problem.FORBIDDEN, f"The key needs the scope `{scope.value}`.")
-        else:
-            parts.keys.used[key.name] = now
-            request.state.key = key
+        parts.keys.used[key.digest] = now
+        request.state.key = key
 
-    def _refuse_wrong(self, request: Request, now: int, *, given: bool) -> NoReturn:
-        """Refuse a request without a key, or with a wrong one; who tries many has to wait."""
-        parts = self._parts
-        peer = request.client.host if request.client else ""
-        wait_s = parts.wrong_keys.wait_s(group_of(peer), now) if given else 0
-        parts.metrics.api_refused.labels("slowed" if wait_s else "wrong_key").inc()
-        if wait_s:
+    def _find_key(self, authorization: str, group: str, now: int) -> Key:
+        """Give the key; who tries many wrong ones has to wait, and is not told what is right."""
+        parts, digest = self._parts, digest_of(authorization)
+        wait_s = parts.guesses.wait_s(group, now)
+        if wait_s and not parts.guesses.was_right(group, digest, now):
+            parts.metrics.api_refused.labels("slowed").inc()
             raise ProblemError(
                 Problem.SLOWED,
-                "Too many wrong keys came from this address.",
+                "Too many wrong keys came from this address; wait, then send a right one.",
                 {"retry-after": str(wait_s)},
             )
-        raise _unauthorized(
-            "The API key is missing or not valid; the header `Authorization: Bearer KEY` takes it."
-        )
+        key = parts.keys.find(digest)
+        if key is None and parts.look_at_keys():
+            key = parts.keys.find(digest)  # it may have been made this very second
+        if key is None:
+            parts.guesses.note_wrong(group, now)
+            parts.metrics.api_refused.labels("wrong_key").inc()
+            raise _unauthorized(_WRONG_KEY)
+        parts.guesses.note_right(group, digest, now)
+        return key
+
+    def _client(self, request: Request) -> str:
+        """Give the caller's address, which a proxy of ours tells."""
+        peer = request.client.host if request.client else ""
+        forwarded = [value for name, value in request.headers.raw if name == FORWARDED_FOR]
+        return client_of(peer, forwarded, self._parts.proxies)
 
 
 def _unauthorized(detail: str) -> ProblemError:

@@ -53,11 +53,20 @@ class Gates:
             for outcome in Outcome
         }
 
-    def admits(self, exchange: Exchange) -> bool:
-        """Tell whether the address may push, and note whose it is and how far it is believed."""
+    def identify(self, exchange: Exchange) -> None:
+        """Note the client's own address, where one of our proxies tells it."""
         if self._trusted_proxies:
             forwarded = [value for name, value in exchange.headers if name == FORWARDED_FOR]
             exchange.peer = client_of(exchange.peer, forwarded, self._trusted_proxies)
+
+    def knows(self, peer: str) -> bool:
+        """Tell whether an address is one of our proxies, or one from which pushes may come."""
+        return peer in self._trusted_proxies or any(
+            peer in gate.allow_from for gate in self._gates.values()
+        )
+
+    def admits(self, exchange: Exchange) -> bool:
+        """Tell whether the address may push, and note how far it is believed."""
         gate = self._gates.get(exchange.application)
         if gate is None or not gate.allow_from:
             return True

@@ -22,6 +22,7 @@ from receiver.projector import Projector
 from receiver.purger import Purger
 from receiver.reclassifier import Reclassifier
 from receiver.settings import Settings, split_address
+from receiver.store.idempotency import AnswerLimits
 from receiver.store.store import Store
 from receiver.web.api import make_api
 from receiver.web.auth import Keys
@@ -34,6 +35,7 @@ from receiver.web.http1 import Limits
 from receiver.web.options import (
     connections_that_fit,
     fixed_keys,
+    make_guesses,
     projector_options,
     retention_of,
     silence_options,
@@ -41,7 +43,6 @@ from receiver.web.options import (
 from receiver.web.peers import Networks
 from receiver.web.ringing import RingWatch
 from receiver.web.secrets import Secrets, now
-from receiver.web.slowing import WrongKeys
 from receiver.web.tallying import count_changes, show_catalogue
 from receiver.web.watching import Watch
 
@@ -111,7 +112,10 @@ class Node:
             max_head_bytes=settings.max_head_bytes,
         )
         gates = make_gates(settings, metrics, now)
-        self.public = Callbacks(secrets.addresses, self._submit, metrics, now, self.limits, gates)
+        guesses = make_guesses(settings, "token", settings.wrong_tokens_per_minute, metrics)
+        self.public = Callbacks(
+            secrets.addresses, self._submit, metrics, now, self.limits, gates, guesses
+        )
         self._settling: set[asyncio.Task[None]] = set()
         applications = dict.fromkeys(address.application for address in secrets.addresses)
         self._keys = Keys(fixed_keys(settings, secrets))
@@ -135,7 +139,8 @@ class Node:
             reload_policy=self._reload_policy,
             language=settings.language,
             keys=self._keys,
-            wrong_keys=WrongKeys(settings.api_wrong_keys_per_minute),
+            guesses=make_guesses(settings, "key", settings.api_wrong_keys_per_minute, metrics),
+            proxies=Networks(settings.api_trusted_proxies),
             look_at_keys=self._ring.look_now,
             accept=self._accept,
             clock=now,
@@ -162,6 +167,7 @@ class Node:
             answer_within_us=round(settings.uplinks.answer_within_hours * 3600 * times.SECOND),
             max_body_bytes=settings.api_max_body_bytes,
             metrics_need_key=settings.metrics_need_key,
+            answer_limits=AnswerLimits(**settings.idempotency.model_dump()),
         )
         hosts = [*settings.api_hosts, split_address(settings.api_listen)[0]]
         self.private = Guard(make_api(self._parts), hosts, max_head_bytes=settings.max_head_bytes)

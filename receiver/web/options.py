@@ -7,11 +7,13 @@ import structlog
 
 from receiver import projector
 from receiver.domain import rhythm, times
+from receiver.metrics import Metrics
 from receiver.purger import Retention
 from receiver.settings import Settings
 from receiver.store.projecting import QuarantineLimits
 from receiver.web.auth import Key, make_key
 from receiver.web.secrets import Secrets
+from receiver.web.slowing import Guesses, GuessLimits
 from receiver.web.tls import Certificate
 
 _log = structlog.get_logger(__name__)
@@ -72,6 +74,16 @@ def fixed_keys(settings: Settings, secrets: Secrets) -> list[Key]:
         made = make_key(key.name, key.key.get_secret_value(), key.scopes)
         keys.append(replace(made, application=key.application, expires_at=key.expires_at))
     return keys
+
+
+def make_guesses(settings: Settings, of: str, per_minute: int, metrics: Metrics) -> Guesses:
+    """Make what bounds the guessing of secrets of one kind, `key` or `token`."""
+    limits = GuessLimits(
+        per_minute=per_minute,
+        remembered=settings.remembered_addresses,
+        right_us=round(settings.right_secret_hours * 3600 * times.SECOND),
+    )
+    return Guesses(limits, metrics.guessers_forgotten.labels(of).inc)
 
 
 def retention_of(settings: Settings) -> Retention:

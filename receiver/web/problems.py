@@ -30,7 +30,7 @@ class Problem(Enum):
     OPTED_OUT = _Kind(409, "The person does not want it")
     WRONG_HOST = _Kind(421, "The listener is not known by this name")
     WRONG_ORIGIN = _Kind(403, "A page of another host asks")
-    SLOWED = _Kind(429, "Too many wrong keys")
+    SLOWED = _Kind(429, "Too many wrong keys or tokens")
     LEASE_LOST = _Kind(409, "The item is not yours to settle")
     AMBIGUOUS = _Kind(409, "Several applications know this id")
     TOO_SLOW = _Kind(408, "The request took too long to come")

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from receiver.store import idempotency
-from receiver.store.idempotency import Asked
+from receiver.store.idempotency import Asked, Given
 from receiver.store.projecting import take_turn
+from receiver.web.auth import Key
 from receiver.web.endpoints import Endpoints, check_storable
 from receiver.web.problems import Problem
 from receiver.web.requests import ProblemError, bad
@@ -46,9 +47,26 @@ class Repeatable(Endpoints):
                 return again
             reply = await work(connection, now)
             if asked is not None:
-                text = json.dumps(reply.document)
-                await idempotency.remember(connection, asked, reply.status, text, now)
+                await self._remember(connection, asked, reply, now)
         return reply
+
+    async def _remember(
+        self, connection: AsyncConnection, asked: Asked, reply: Reply, now: int
+    ) -> None:
+        """Keep an answer.
+
+        Raises:
+            ProblemError: it is too large, so that the work is not done either.
+        """
+        limits = self._parts.answer_limits
+        given = Given(asked.request, reply.status, json.dumps(reply.document))
+        if not limits.admit(given.answer):
+            raise bad(
+                "The answer is too large to be kept for this Idempotency-Key "
+                "(`idempotency.answer_bytes`), so nothing was done; ask for fewer at a time."
+            )
+        evicted = await idempotency.remember(connection, asked, given, now, limits)
+        self._parts.metrics.answers_evicted.inc(evicted)
 
     async def given_before(
         self, connection: AsyncConnection, request: Request, body: bytes
@@ -81,4 +99,9 @@ class Repeatable(Endpoints):
             raise bad(f"An Idempotency-Key has 1 to {_LONGEST_KEY} characters.")
         check_storable(key)
         what = hashlib.sha256(request.url.path.encode() + b"\0" + body).hexdigest()
-        return Asked(request.state.key.name, key, what)
+        return Asked(_owner(request.state.key), key, what)
+
+
+def _owner(key: Key) -> str:
+    """Say whose answers are whose: of the key itself, whatever its name, and of what it may see."""
+    return hashlib.sha256(key.digest + (key.application or "").encode()).hexdigest()

@@ -91,7 +91,7 @@ class RingWatch:
     async def save_used(self) -> None:
         """Keep when each key and token was used last; to lose a little of it does no harm."""
         used = {
-            "keys": dict(self._keys.used),
+            "keys": {digest.hex(): at for digest, at in self._keys.used.items()},
             "tokens": {digest.hex(): at for digest, at in self.tokens_used.items()},
         }
         if used == self._saved:

@@ -1,5 +1,8 @@
 """What only one process may have: its data directory and its ports."""
 
+import fcntl
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,7 +15,7 @@ from tests.server import MakeServer, Server
 def refused(server: Server) -> Iterator[None]:
     """Start a server, expect it to end with status 1 and without a trace."""
     server.spawn()
-    assert server.wait() == 1
+    assert server.wait(60) == 1
     assert "Traceback" not in server.printed()
     yield
 
@@ -45,6 +48,33 @@ def test_a_directory_is_free_again_after_a_kill(make_server: MakeServer) -> None
     server.kill()
     server.start()
     assert server.push(b"smsMsgId=a_1&status=DELIVRD").status_code == 200
+
+
+def test_a_stopped_writer_ends_with_its_server(make_server: MakeServer) -> None:
+    """A writer that was stopped does not outlive a killed server, nor hold up the next one."""
+    server = make_server().start()
+    for pid in server.children():
+        os.kill(pid, signal.SIGSTOP)
+    server.kill()
+    server.start()
+    assert server.push(b"smsMsgId=a_1&status=DELIVRD").status_code == 200
+
+
+def test_who_holds_the_journal_is_named(make_server: MakeServer) -> None:
+    """A journal that another process holds is refused with that process and the lock's file."""
+    server = make_server()
+    server.directory.mkdir(mode=0o700)
+    lock = server.directory / "journal.sqlite3.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write(f"{os.getpid()}\n")
+        held.flush()
+        with refused(server):
+            said = server.log.read_text()
+    assert f"process {os.getpid()}" in said
+    assert str(lock) in said
+    assert f"kill -9 {os.getpid()}" in said
+    assert "space" not in said
 
 
 @pytest.mark.parametrize("setting", ["listen", "api_listen"])

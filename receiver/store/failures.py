@@ -1,0 +1,105 @@
+"""Driver errors in our own words: what cannot be reached and why, and never a value of a row."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
+
+from sqlalchemy import exc
+from sqlalchemy.engine import URL
+
+from receiver.errors import StoreRejectedError, StoreUnavailableError
+
+_LONGEST_REASON = 400  # characters of what a server says
+# Classes of SQLSTATE whose primary message names connections, roles, databases and tables, never a
+# value of a row: connection, transaction state, authorization, catalogue, schema, access rule,
+# resources, prerequisite, operator, system.
+_TELLING = frozenset({"08", "25", "28", "3D", "3F", "42", "53", "55", "57", "58"})
+_HINT = "Is the server running"  # what the address says already
+_PROGRAM_LIMIT = "54"  # a value that is too large for an index
+
+
+class Failures:
+    """What goes wrong with one database."""
+
+    def __init__(self, url: URL) -> None:
+        """Note what the database is called, and what must not be said."""
+        self._where = _name(url) if url.get_backend_name() == "postgresql" else ""
+        self._secrets = _secrets(url)
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn driver errors into ours, once and without any values.
+
+        What is refused loses its cause: drivers quote the row in it, and a trace may reach a log.
+
+        Raises:
+            StoreUnavailableError: trying again later may help.
+            StoreRejectedError: it will not.
+        """
+        try:
+            yield
+        except (exc.DataError, exc.IntegrityError) as error:
+            raise StoreRejectedError(f"The store refused a value: {_code(error)}.") from None
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            if _sqlstate(error).startswith(_PROGRAM_LIMIT):
+                raise StoreRejectedError(f"The store refused a value: {_code(error)}.") from None
+            raise StoreUnavailableError(
+                f"The store does not answer: {self._where}{self._reason(error)}."
+            ) from error
+        except sqlite3.Error as error:  # of what goes past SQLAlchemy
+            name = getattr(error, "sqlite_errorname", type(error).__name__)
+            raise StoreUnavailableError(f"The store does not answer: {name}.") from error
+        except (exc.StatementError, OverflowError, UnicodeError) as error:
+            raise StoreRejectedError(
+                f"The store refused a value: {type(error).__name__}."
+            ) from None
+
+    def _reason(self, error: exc.SQLAlchemyError) -> str:
+        """Give what the server or the driver says about a connection, else the error's code."""
+        original = getattr(error, "orig", None)
+        state = _sqlstate(error)
+        if not self._where or original is None:
+            return _code(error)
+        if state[:2] in _TELLING:
+            said = str(original.diag.message_primary or "")
+        elif not state and isinstance(error, exc.OperationalError | exc.ProgrammingError):
+            said = str(original)
+        else:
+            return _code(error)
+        for secret in self._secrets:
+            said = said.replace(secret, "***")
+        lines = [line.strip() for line in said.splitlines()]
+        said = "; ".join(line for line in lines if line and not line.startswith(_HINT))
+        return said[:_LONGEST_REASON].rstrip(".") or _code(error)
+
+
+def _name(url: URL) -> str:
+    host = url.host or _parameter(url, "host") or "the local socket"
+    port = url.port or _parameter(url, "port") or "5432"
+    database = url.database or _parameter(url, "dbname") or url.username
+    user = url.username or _parameter(url, "user")
+    named = (f"host {host}", f"port {port}", f"database {database}", f"user {user}")
+    return f"PostgreSQL, {', '.join(named)}: "
+
+
+def _parameter(url: URL, name: str) -> str | None:
+    value = url.query.get(name)
+    return value if value is None or isinstance(value, str) else ",".join(value)
+
+
+def _secrets(url: URL) -> set[str]:
+    given = {url.password, _parameter(url, "password"), _parameter(url, "sslpassword")}
+    plain = {str(one) for one in given if one}
+    return {form for one in plain for form in (one, quote(one, safe=""), quote_plus(one))}
+
+
+def _sqlstate(error: exc.SQLAlchemyError) -> str:
+    return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+
+
+def _code(error: exc.SQLAlchemyError) -> str:
+    """Name the driver's error without its parameters, which hold numbers and texts."""
+    original = getattr(error, "orig", None)
+    name = getattr(original, "sqlite_errorname", None) or _sqlstate(error)
+    return str(name or type(original or error).__name__)
