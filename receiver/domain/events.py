@@ -57,8 +57,12 @@ class Uplink:
     sender: str
     to: str
     body: str
-    original_body: str | None = None  # as it came, when the text had to be repaired
+    original_body: str | None = None  # as it came, where `body` shows it otherwise
     created_at: int | None = None  # microseconds
+    create_time: str = ""  # the field as it came
+    text: str | None = None  # what it says, where `body` had to be escaped
+    is_guess: bool = False  # `body` is in a charset that nobody declared
+    guesses: tuple[str, ...] = ()  # what it may say; nothing is sure about any of them
     raw: dict[str, Any] = field(default_factory=dict)
 
 
