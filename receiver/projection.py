@@ -273,7 +273,7 @@ class Projection:
                 arrival.received_at,
                 0,
                 is_new=True,
-                intent=self._words.intent_of(uplink.body),
+                intent=self._words.asked_by(uplink),
             )
             self._known.uplinks[key] = record
         else:
