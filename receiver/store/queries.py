@@ -44,6 +44,7 @@ class UplinkFilter:
 
     sender: str | None = None  # in any writing
     to: str | None = None
+    sms_msg_id: str | None = None
     application: str | None = None
     since: int | None = None  # arrived at or after
     until: int | None = None
@@ -79,6 +80,7 @@ class StoredMessage:
 Row = dict[str, Any]
 Key = Literal["reference", "extend"]  # by which an application finds its messages
 _BY_TIME = (messages.c.occurred_at, messages.c.id)
+_MOST_UNDER_ONE_ID = 100  # of uplinks; a list has all of them
 _VALUES_AT_ONCE = 200  # SQLite joins up to 500 queries in one
 
 
@@ -177,6 +179,7 @@ async def list_uplinks(connection: AsyncConnection, wanted: UplinkFilter, page: 
         {
             "from_number": normalise(wanted.sender),
             "to_number": wanted.to,
+            "sms_msg_id": wanted.sms_msg_id,
             "application": wanted.application,
         },
     ) + _between(uplinks.c.received_at, wanted.since, wanted.until)
@@ -186,8 +189,9 @@ async def list_uplinks(connection: AsyncConnection, wanted: UplinkFilter, page: 
 async def find_uplinks(
     connection: AsyncConnection, sms_msg_id: str, application: str | None = None
 ) -> list[Row]:
-    """Give the uplinks with an id (of all applications, unless one is named)."""
+    """Give the uplinks with an id (of all applications, unless one is named), newest first."""
     query = select(uplinks).where(uplinks.c.sms_msg_id == sms_msg_id)
+    query = query.order_by(uplinks.c.id.desc()).limit(_MOST_UNDER_ONE_ID)
     if application is not None:
         query = query.where(uplinks.c.application == application)
     return await _rows(connection, query)

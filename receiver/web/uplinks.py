@@ -45,11 +45,7 @@ class Uplinks(Endpoints):
         if not found:
             raise ProblemError(Problem.NOT_FOUND, "No uplink with this id has come yet.")
         if len(found) > 1:
-            raise ProblemError(
-                Problem.AMBIGUOUS,
-                "Add `?application=` with one of these.",
-                applications=sorted(row["application"] for row in rows),
-            )
+            raise _ambiguous(rows)
         return json_answer(found[0])
 
     @needs(Scope.READ)
@@ -70,10 +66,21 @@ def read_filter(query: Query) -> queries.UplinkFilter:
     return queries.UplinkFilter(
         sender=query.number("from"),
         to=query.text("to"),
+        sms_msg_id=query.text("sms_msg_id"),
         application=query.application(),
         since=query.time("since"),
         until=query.time("until"),
     )
+
+
+def _ambiguous(rows: Sequence[queries.Row]) -> ProblemError:
+    """Refuse to choose among uplinks under one id."""
+    applications = sorted({row["application"] for row in rows})
+    if len(applications) > 1:
+        what_to_do = "Add `?application=` with one of these."
+    else:
+        what_to_do = "Several texts came under this id; `/v1/uplinks?sms_msg_id=` lists them."
+    return ProblemError(Problem.AMBIGUOUS, what_to_do, applications=applications)
 
 
 async def with_answers(
