@@ -7,7 +7,7 @@ import structlog
 from receiver.domain import times
 from receiver.domain.byhand import read_word
 from receiver.domain.events import Arrival, Trust
-from receiver.huawei import wire
+from receiver.huawei import charsets, wire
 from receiver.huawei.registration import RegistrationError, read_registration
 from receiver.journal import Kind, Row
 from receiver.projection import (
@@ -60,11 +60,14 @@ def _decode_sends(row: Row) -> list[Event]:
 
 
 def _decode_push(row: Row) -> list[Event]:
-    push = wire.sift(row.body)
+    push = wire.sift(row.body, row.headers)
+    writing = charsets.writing_of(push.items, row.headers)
     arrival = _arrival(row)
     if push.kind is wire.Kind.UPLINK:
-        return [UplinkArrived(arrival, wire.read_uplink(item)) for item in push.items]
-    events: list[Event] = [ReportArrived(arrival, wire.read_report(item)) for item in push.items]
+        return [UplinkArrived(arrival, wire.read_uplink(item, writing)) for item in push.items]
+    events: list[Event] = [
+        ReportArrived(arrival, wire.read_report(item, writing)) for item in push.items
+    ]
     events += [set_aside(row, bad.reason, json.dumps(bad.raw).encode()) for bad in push.bad]
     return events
 

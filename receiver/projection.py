@@ -25,6 +25,7 @@ from receiver.domain.times import SECOND
 from receiver.domain.verdict import RetryWaits, Verdict, decide, subject_of
 
 ReportKey = tuple[int, str, str]
+UplinkKey = tuple[str, str, str]  # application, smsMsgId, digest of the content
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,13 @@ class UplinkRecord:
     """One uplink while events are applied to it."""
 
     uplink: Uplink
+    digest: str  # of the content
     arrival: Arrival
     last_received_at: int
     redeliveries: int
     is_new: bool
     intent: Intent | None = None
+    asks_anew: bool = False  # its intent is not known to the store yet
 
 
 @dataclass(slots=True)
@@ -120,7 +123,7 @@ class Known:
     """What the store holds of everything that a stretch of the journal speaks of."""
 
     messages: dict[Key, Message]
-    uplinks: dict[Key, UplinkRecord]
+    uplinks: dict[UplinkKey, UplinkRecord]
     next_message_id: int
 
 
@@ -173,10 +176,10 @@ class Policy:
         return f"catalogue {self.catalogue.version}, late_delivered {self.late_delivered}"
 
 
-def keys_of(events: Iterable[Event]) -> tuple[set[Key], set[Key]]:
+def keys_of(events: Iterable[Event]) -> tuple[set[Key], set[UplinkKey]]:
     """Give the keys of the messages and of the uplinks that events speak of."""
     messages: set[Key] = set()
-    uplinks: set[Key] = set()
+    uplinks: set[UplinkKey] = set()
     for event in events:
         match event:
             case ReportArrived(arrival, report):
@@ -184,7 +187,7 @@ def keys_of(events: Iterable[Event]) -> tuple[set[Key], set[Key]]:
             case SendRegistered(arrival, send):
                 messages.add((arrival.application, send.sms_msg_id))
             case UplinkArrived(arrival, uplink):
-                uplinks.add((arrival.application, uplink.sms_msg_id))
+                uplinks.add((arrival.application, uplink.sms_msg_id, uplink.digest))
             case SetByHand() | Quarantined():
                 pass
     return messages, uplinks
@@ -198,7 +201,7 @@ class Projection:
         self._known = known
         self._words = words
         self._touched: dict[Key, Message] = {}
-        self._touched_uplinks: dict[Key, UplinkRecord] = {}
+        self._touched_uplinks: dict[UplinkKey, UplinkRecord] = {}
 
     def apply(self, event: Event) -> None:
         """Apply one event."""
@@ -264,24 +267,26 @@ class Projection:
         return message
 
     def _uplink(self, arrival: Arrival, uplink: Uplink) -> None:
-        key = (arrival.application, uplink.sms_msg_id)
+        key = (arrival.application, uplink.sms_msg_id, uplink.digest)
+        came = arrival.received_at
+        intent = self._words.asked_by(uplink)
         record = self._known.uplinks.get(key)
         if record is None:
             record = UplinkRecord(
-                uplink,
-                arrival,
-                arrival.received_at,
-                0,
-                is_new=True,
-                intent=self._words.intent_of(uplink.body),
+                uplink, key[2], arrival, came, 0, is_new=True, intent=intent, asks_anew=True
             )
             self._known.uplinks[key] = record
         else:
             record.redeliveries += 1
-            record.last_received_at = max(record.last_received_at, arrival.received_at)
+            record.last_received_at = max(record.last_received_at, came)
             record.arrival = replace(
-                record.arrival, trust=greater_trust(record.arrival.trust, arrival.trust)
+                record.arrival,
+                received_at=min(record.arrival.received_at, came),
+                trust=greater_trust(record.arrival.trust, arrival.trust),
             )
+            if record.intent is None and intent is not None:
+                # The same text in a charset that was declared this time may lift an opt-out.
+                record.intent, record.asks_anew = intent, True
             self.changes.redeliveries += 1
         self._touched_uplinks[key] = record
 

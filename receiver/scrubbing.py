@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from receiver.domain.events import Send
 from receiver.domain.messages import Key
 from receiver.domain.writings import Writings
-from receiver.huawei import wire
+from receiver.huawei import charsets, wire
 from receiver.huawei.registration import RegistrationError, read_registration, write_registration
 from receiver.journal import Kind, Row
 
@@ -29,7 +29,8 @@ class Person:
 
 
 # Digits may stand escaped, though hardly anybody writes them so; a look into the body then tells.
-_ESCAPED = re.compile(rb"%3[0-9]|\\u(?:003|[fF][fF]1)[0-9]")
+# Digits of UTF-16 stand beside NULs; the last two are the full-width ones of GBK.
+_ESCAPED = re.compile(rb"%3[0-9]|\\u(?:003|[fF][fF]1)[0-9]|\0|%00|\xa3[\xb0-\xb9]|%[aA]3%[bB][0-9]")
 _IDS = re.compile(rb'smsMsgId(?:"\s*:\s*"|=)([^"&]+)|sms_msg_id"\s*:\s*"([^"]+)')
 
 
@@ -122,7 +123,7 @@ def ids_of(row: Row, person: Person) -> set[Key]:
             }
         if row.kind in (Kind.SUPPRESSION, Kind.UNUSABLE, Kind.FORGOTTEN):
             return set()
-        items = wire.sift(row.body).items
+        _, items = _read_push(row)
     except (wire.UnusableError, RegistrationError, ValueError, RecursionError):
         return set()
     return {
@@ -169,21 +170,29 @@ def _cover(text: str | None, writings: Writings) -> str | None:
 
 
 def _scrub_push(row: Row, person: Person) -> bytes | None:
-    push = wire.sift(row.body)
-    if push.kind is wire.Kind.BATCH:
+    kind, items = _read_push(row)
+    if kind is wire.Kind.BATCH:
         return _scrub_batch(row, person)
-    (item,) = push.items
+    (item,) = items
     if _is_his(row, item, person):
         return None
     writings = person.writings
     if not _in_fields(row.body, writings):
-        return row.body
+        # In another charset than UTF-8 the number cannot be made unreadable: nothing stays.
+        return None if any(writings.in_text(str(text)) for text in item.values()) else row.body
     covered = writings.cover_bytes(row.body)
     if not _in_fields(covered, writings):
         return covered
     fields = [(writings.cover(name), writings.cover(value)) for name, value in _fields(row.body)]
     written = urlencode(fields)
     return written.encode(errors="surrogateescape")
+
+
+def _read_push(row: Row) -> tuple[wire.Kind, list[Mapping[str, Any]]]:
+    """Give the usable items of a push, their texts read."""
+    push = wire.sift(row.body, row.headers)
+    writing = charsets.writing_of(push.items, row.headers)
+    return push.kind, [charsets.readable(item, writing) for item in push.items]
 
 
 def _fields(form: bytes) -> list[tuple[str, str]]:
@@ -197,7 +206,7 @@ def _in_fields(form: bytes, writings: Writings) -> bool:
 
 
 def _scrub_batch(row: Row, person: Person) -> bytes | None:
-    document = wire.load_json(row.body)
+    document = wire.load_json(row.body, row.headers)
     items = document["statusReportList"]
     kept = [
         person.writings.cover_value(item)
@@ -213,15 +222,17 @@ def _scrub_batch(row: Row, person: Person) -> bytes | None:
     return _padded(_dump(whole), row.body)
 
 
-def _is_his(row: Row, item: dict[str, Any], person: Person) -> bool:
+def _is_his(row: Row, item: Mapping[str, Any], person: Person) -> bool:
     """Tell whether a push's item is about a message to the person, or an uplink of his."""
     sms_msg_id = str(item.get("smsMsgId"))
+    if row.kind == wire.Kind.UPLINK:  # others may have written under the same id
+        return person.writings.in_text(sms_msg_id) or _names_him(item, person)
     if _is_theirs(row, sms_msg_id, person):
         return True
     return (row.application, sms_msg_id) not in person.others and _names_him(item, person)
 
 
-def _names_him(item: dict[str, Any], person: Person) -> bool:
+def _names_him(item: Mapping[str, Any], person: Person) -> bool:
     return any(person.writings.is_it(str(item[name])) for name in ("to", "from") if name in item)
 
 

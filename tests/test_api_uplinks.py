@@ -198,3 +198,20 @@ async def test_opt_outs_are_counted_once(tmp_path: Path) -> None:
         lines = (await served.api.get("/metrics")).text.splitlines()
     assert 'receiver_opt_outs_total{intent="opt-out"} 2.0' in lines
     assert 'receiver_opt_outs_total{intent="opt-in"} 1.0' in lines
+
+
+# --- several texts under one id -----------------------------------------------------------------
+
+
+async def test_another_text_under_an_id_is_another_uplink(tmp_path: Path) -> None:
+    """Both are listed, the second opts out, and the same again is a redelivery of its own."""
+    async with a_node(tmp_path) as served:
+        for body in ("Hello", "R", "Hello"):
+            await served.push(uplink("same", body))
+
+        listed = (await served.get("/v1/uplinks?sms_msg_id=same"))["uplinks"]
+        told = [(one["body"], one["intent"], one["redeliveries"]) for one in listed]
+        assert told == [("R", "opt-out", 0), ("Hello", None, 1)]
+        assert len((await served.get("/v1/suppressions"))["suppressions"]) == 1
+        problem = check_problem(await served.api.get("/v1/uplinks/same"), 409)
+        assert "sms_msg_id" in problem["detail"]

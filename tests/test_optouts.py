@@ -32,12 +32,48 @@ OUT, IN = Intent.OPT_OUT, Intent.OPT_IN
         pytest.param("\u00b4R`", OUT, id="accents as quotes"),
         pytest.param("<n>~", OUT, id="signs as brackets"),
         pytest.param("Unsubscribe", OUT, id="a long word"),
+        pytest.param("STOP 🙏", OUT, id="an emoji behind"),
+        pytest.param("👍🏽STOP👍🏽", OUT, id="emojis with a skin tone around"),
+        pytest.param("退订❤️", OUT, id="an emoji with its variation selector"),
+        pytest.param("👨\u200d👩\u200d👧 退订", OUT, id="joined emojis"),
+        pytest.param("🇨🇳退订🏴\U000e0067\U000e0062\U000e007f", OUT, id="flags"),
+        pytest.param("1️⃣ R *️⃣", OUT, id="keycaps"),
+        pytest.param("STOPⓂ️", OUT, id="an enclosed letter behind"),
+        pytest.param("㊙️退订㊗️", OUT, id="enclosed characters around"),
+        pytest.param("STOP™", OUT, id="a sign that is letters to NFKC"),
+        pytest.param("S\u0336T\u0336O\u0336P\u0336", OUT, id="struck through"),
+        pytest.param("退\ufe0f订", OUT, id="a variation selector inside"),
+        pytest.param("R\u3164", OUT, id="a filler behind"),
+        pytest.param("STOP\u0308", OUT, id="a mark that makes no letter"),
+        pytest.param("STOP\x00", OUT, id="a NUL behind"),
+        pytest.param("ST\x07OP", OUT, id="a control character inside"),
+        pytest.param("R+", OUT, id="a sign behind"),
+        pytest.param("=R=", OUT, id="signs around"),
+        pytest.param("STOP ALL", OUT, id="two words that are one"),
+        pytest.param("Opt out", OUT, id="opt out"),
+        pytest.param("opt-out", OUT, id="with a hyphen"),
+        pytest.param("回复 R", OUT, id="a blank in a word of both scripts"),
+        pytest.param("【回复R】", OUT, id="a word of both scripts in brackets"),
+        pytest.param("回复“\uff34\uff24”", OUT, id="quotes inside"),
+        pytest.param("回复：R", OUT, id="a colon inside"),
+        pytest.param("TD退订", OUT, id="both words"),
+        pytest.param("取消訂閱", OUT, id="traditional"),
+        pytest.param("START 🙂", IN, id="opt-in with an emoji"),
         pytest.param("START", IN, id="opt-in"),
         pytest.param("恢复 订阅", IN, id="opt-in in Chinese"),
         pytest.param("退订吗", None, id="a question"),
         pytest.param("请退订", None, id="a sentence"),
-        pytest.param("回复R", None, id="a word before it"),
+        pytest.param("请回复R", None, id="words before it"),
         pytest.param("RR", None, id="twice"),
+        pytest.param("R8", None, id="a digit behind"),
+        pytest.param("RE", None, id="another word"),
+        pytest.param("T恤", None, id="a word that begins with one"),
+        pytest.param("STOP IT NOW", None, id="a sentence in English"),
+        pytest.param("🙏", None, id="an emoji only"),
+        pytest.param("Ⓡ", None, id="an enclosed letter only"),
+        pytest.param("1️⃣", None, id="a keycap only"),
+        pytest.param("N\u0303", None, id="a letter of two characters"),
+        pytest.param("STOP\udcff", None, id="a byte that nobody can read"),
         pytest.param("T-D", None, id="punctuation inside"),
         pytest.param("\u0422", None, id="a Cyrillic letter"),
         pytest.param("stop it", None, id="more words"),
@@ -53,7 +89,9 @@ def test_what_a_text_asks_for(text: str, intent: Intent | None) -> None:
 
 _WORDS = [("R", OUT), ("TD", OUT), ("退订", OUT), ("unsubscribe", OUT), ("START", IN)]
 _BLANKS = st.text(st.sampled_from(" \t\u00a0\u2003\u3000\u200b\u200d\ufeff"), max_size=3)
-_AROUND = st.text(st.sampled_from(".,;!?。、“”「」()[]'\" \u3000"), max_size=4)
+_AROUND = st.text(
+    st.sampled_from(".,;!?。、“”「」()[]'\" \u3000\x00+=$©™🙏❤\ufe0f\u200d🏽♀🇨🇳Ⓜ㊗"), max_size=4
+)
 
 
 @given(st.sampled_from(_WORDS), st.data())
@@ -105,6 +143,15 @@ def test_the_words_are_settings(tmp_path: Path) -> None:
 
     assert [words.intent_of(text) for text in ("回复 R", "R", "TD", "START")] == [
         OUT, OUT, None, None,
+    ]  # fmt: skip
+
+
+def test_a_symbol_can_be_a_word() -> None:
+    """A word of the settings may be a symbol alone; it comes with or without its selector."""
+    words = make_words(["❌", "R"], ["👍"])
+
+    assert [words.intent_of(text) for text in ("❌", "❌\ufe0f", "👍", "❌❌", "❌R")] == [
+        OUT, OUT, IN, None, OUT,
     ]  # fmt: skip
 
 

@@ -1,8 +1,12 @@
 """The projection: what a stretch of the journal changes, and what there is to count."""
 
 from dataclasses import replace
+from random import Random
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from receiver.domain.events import Arrival, Send, StatusReport, Trust, Uplink
 from receiver.domain.messages import State, fold
@@ -64,7 +68,9 @@ def stored(changes: Changes) -> Known:
         for d in changes.messages
     }
     uplinks = {
-        (r.arrival.application, r.uplink.sms_msg_id): replace(r, is_new=False)
+        (r.arrival.application, r.uplink.sms_msg_id, r.digest): replace(
+            r, is_new=False, asks_anew=False
+        )
         for r in changes.uplinks
     }
     return Known(messages, uplinks, max((m.id for m in messages.values()), default=0) + 1)
@@ -286,15 +292,77 @@ def test_uplink_and_its_redelivery() -> None:
     """An uplink that comes again is counted; its first text and arrival stand."""
     first = apply(nothing_known(), UplinkArrived(SHOP, UPLINK))
     second = apply(
-        stored(first), UplinkArrived(LATER, UPLINK), UplinkArrived(SHOP, replace(UPLINK, body="x"))
+        stored(first), UplinkArrived(LATER, UPLINK), UplinkArrived(SHOP, replace(UPLINK, raw={}))
     )
 
-    assert first.uplinks == [UplinkRecord(UPLINK, SHOP, NOW, 0, is_new=True, intent=Intent.OPT_OUT)]
+    known = UplinkRecord(UPLINK, UPLINK.digest, SHOP, NOW, 0, is_new=True, intent=Intent.OPT_OUT)
+    assert first.uplinks == [replace(known, asks_anew=True)]
     assert second.uplinks == [
-        UplinkRecord(UPLINK, SHOP, NOW + 1, 2, is_new=False, intent=Intent.OPT_OUT)
+        replace(known, last_received_at=NOW + 1, redeliveries=2, is_new=False)
     ]
     assert (first.redeliveries, second.redeliveries) == (0, 2)
     assert not second.messages
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"body": "R"}, {"sender": "+8615500000099"}, {"to": "106900000099"},
+        {"create_time": "2018-02-12T15:30:20Z"},
+    ],
+    ids=["body", "sender", "to", "create_time"],
+)  # fmt: skip
+def test_another_text_under_the_same_id_is_another_uplink(other: dict[str, str]) -> None:
+    """What differs from an uplink in its content is no redelivery of it."""
+    first = replace(UPLINK, body="Hello")
+    second = replace(first, **other)
+
+    changes = apply(nothing_known(), UplinkArrived(SHOP, first), UplinkArrived(LATER, second))
+
+    assert [record.uplink for record in changes.uplinks] == [first, second]
+    assert changes.redeliveries == 0
+
+
+def test_a_charset_that_is_declared_later_may_lift() -> None:
+    """A text whose charset was a guess asks for an opt-in when it comes again, declared."""
+    guessed = replace(UPLINK, body="START", is_guess=True, guesses=("START",))
+    first = apply(nothing_known(), UplinkArrived(SHOP, guessed))
+    second = apply(stored(first), UplinkArrived(LATER, replace(UPLINK, body="START")))
+
+    asked = [(record.intent, record.asks_anew) for record in first.uplinks + second.uplinks]
+    assert asked == [(None, True), (Intent.OPT_IN, True)]
+
+
+_UPLINKS_UNDER_ONE_ID = st.lists(
+    st.tuples(
+        st.sampled_from(["Hello", "R", "START"]),
+        st.sampled_from(["+8615500000001", "+8615500000002"]),
+        st.sampled_from(["", "2018-02-12T15:30:20Z"]),
+        st.integers(0, 3),
+        st.sampled_from(Trust),
+    ),
+    max_size=8,
+)
+
+
+@given(_UPLINKS_UNDER_ONE_ID, st.randoms(use_true_random=False))
+def test_uplinks_are_the_same_in_any_order(arrivals: list[Any], chance: Random) -> None:
+    """Whatever the order in which uplinks under one id come, the same ones are known."""
+    events = [
+        UplinkArrived(
+            Arrival("shop", NOW + after, trust),
+            replace(UPLINK, body=body, sender=sender, create_time=created),
+        )
+        for body, sender, created, after, trust in arrivals
+    ]
+    mixed = chance.sample(events, len(events))
+
+    known, otherwise = (apply(nothing_known(), *order).uplinks for order in (events, mixed))
+
+    assert sorted(known, key=lambda one: one.digest) == sorted(
+        otherwise, key=lambda one: one.digest
+    )
+    assert len(known) == len({content[:3] for content in arrivals})
 
 
 def test_what_was_not_understood_is_passed_on() -> None:
@@ -315,7 +383,7 @@ def test_keys_of_events() -> None:
             UplinkArrived(SHOP, UPLINK),
             BAD,
         ]
-    ) == ({("shop", "m"), ("other", "m")}, {("shop", "u")})
+    ) == ({("shop", "m"), ("other", "m")}, {("shop", "u", UPLINK.digest)})
 
 
 def test_policy_reaches_the_fold() -> None:

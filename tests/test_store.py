@@ -1,5 +1,6 @@
 """The store: one schema however it was made, whole transactions, and errors without values."""
 
+import json
 import shutil
 import traceback
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 import receiver.store
+from receiver.domain.events import content_digest
 from receiver.errors import SettingsError, StoreRejectedError, StoreUnavailableError
 from receiver.store.bulk import insert_rows, update_rows
 from receiver.store.engines import upgrade
@@ -175,6 +177,30 @@ async def test_a_store_of_an_older_version_is_brought_up_to_date(store_url: str)
     async with a_store(store_url) as store:
         assert await counts_of(store) == {"messages": 1}
         assert await rows_of(store, reclassifications) == []
+
+
+async def test_uplinks_of_an_older_version_are_known_by_their_content(store_url: str) -> None:
+    """A redelivery of an uplink that an older version stored is told by what is stored."""
+    raw = {"smsMsgId": "u", "from": "1", "to": "2", "body": "R", "createTime": "t"}
+    known = {
+        "application": "shop", "sms_msg_id": "u", "from_text": "1", "to_number": "2",
+        "body": "退订", "trust": "token", "received_at": 1, "last_received_at": 1,
+        "redeliveries": 0, "raw": json.dumps(raw),
+    }  # fmt: skip
+    columns = ", ".join(known)
+    values = ", ".join(f":{name}" for name in known)
+    insertion = text(f"INSERT INTO uplinks ({columns}) VALUES ({values})")  # noqa: S608 - our own
+    with an_engine(store_url) as engine:
+        upgrade(engine)
+        go_back(engine, "0006")
+        with engine.begin() as connection:
+            connection.execute(insertion, [known, {**known, "sms_msg_id": "v", "raw": "{}"}])
+        upgrade(engine)
+        with engine.connect() as connection:
+            query = text("SELECT id, digest FROM uplinks ORDER BY sms_msg_id")
+            (_, digest), (erased_id, erased) = connection.execute(query).all()
+    assert digest == content_digest("1", "2", "退订", "t")
+    assert erased == f"erased {erased_id}"
 
 
 async def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:

@@ -1,8 +1,9 @@
 """`receiver lookup`."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import quote
 
 import typer
@@ -16,6 +17,7 @@ from receiver.domain.languages import Language
 from receiver.domain.privacy import hidden
 
 app = typer.Typer()
+_Found = TypeVar("_Found")
 
 _ARGUMENT = "ID-OR-NUMBER"
 
@@ -36,10 +38,9 @@ class _Question:
         found = client.get(path, {"lang": self.language.value, **self._narrowed()})
         return found and self._shown(found, _OF_MESSAGES)
 
-    def get_uplink(self, client: Client) -> Json | None:
-        """Ask for the uplink with the id."""
-        found = client.get(f"/v1/uplinks/{quote(self.what, safe='')}", self._narrowed())
-        return found and self._shown(found, _OF_UPLINKS)
+    def get_uplinks_by_id(self, client: Client) -> list[Json]:
+        """Ask for the uplinks with the id: different texts may have the same."""
+        return self._uplinks(client, {"sms_msg_id": self.what})
 
     def get_messages(self, client: Client) -> list[Json]:
         """Ask for the messages to the number."""
@@ -51,7 +52,10 @@ class _Question:
 
     def get_uplinks(self, client: Client) -> list[Json]:
         """Ask for the uplinks from the number."""
-        wanted = {"from": self.what, "limit": str(self.limit), **self._narrowed()}
+        return self._uplinks(client, {"from": self.what})
+
+    def _uplinks(self, client: Client, wanted: dict[str, str]) -> list[Json]:
+        wanted = {**wanted, "limit": str(self.limit), **self._narrowed()}
         answer = client.get("/v1/uplinks", wanted, {"from": _ARGUMENT}) or {}
         found: list[Json] = answer.get("uplinks", [])
         return [self._shown(one, _OF_UPLINKS) for one in found]
@@ -103,15 +107,15 @@ def lookup(
 def _lookup(client: Client, question: _Question, *, as_json: bool) -> None:
     """Print the message or uplink with an id, or the messages and uplinks of a number."""
     message = question.get(client)
-    uplink = question.get_uplink(client) if message is None else None
-    found = message or uplink
-    if found is not None:
-        if as_json:
-            typer.echo(json.dumps(found, ensure_ascii=False))
-        elif message is not None:
-            _show_message(message)
-        else:
-            _show_uplink(found)
+    if message is not None:
+        _print(message, _show_message, as_json=as_json)
+        return
+    same = question.get_uplinks_by_id(client)
+    if len(same) == 1:
+        _print(same[0], _show_uplink, as_json=as_json)
+        return
+    if same:
+        _print(same, _show_uplinks, as_json=as_json)
         return
     messages = question.get_messages(client)
     if as_json:
@@ -124,6 +128,13 @@ def _lookup(client: Client, question: _Question, *, as_json: bool) -> None:
     if not messages and not uplinks:
         typer.echo("No message has this id, and none went to this number.", err=True)
         raise typer.Exit(1)
+
+
+def _print(found: _Found, show: Callable[[_Found], None], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        show(found)
 
 
 def _explain(client: Client, question: _Question, *, as_json: bool) -> None:

@@ -1,5 +1,7 @@
 """What happens: the events that pushes and registrations carry, in our own neutral words."""
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -57,9 +59,24 @@ class Uplink:
     sender: str
     to: str
     body: str
-    original_body: str | None = None  # as it came, when the text had to be repaired
+    original_body: str | None = None  # as it came, where `body` shows it otherwise
     created_at: int | None = None  # microseconds
+    create_time: str = ""  # the field as it came
+    text: str | None = None  # what it says, where `body` had to be escaped
+    is_guess: bool = False  # `body` is in a charset that nobody declared
+    guesses: tuple[str, ...] = ()  # what it may say; nothing is sure about any of them
     raw: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """What tells it from other uplinks under its id."""
+        return content_digest(self.sender, self.to, self.body, self.create_time)
+
+
+def content_digest(sender: str, to: str, body: str, create_time: str) -> str:
+    """Give the SHA-256 of an uplink's content, in hex: its texts as they are stored."""
+    content = json.dumps([sender, to, body, create_time], separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def written_at(created_at: int | None, received_at: int) -> int:

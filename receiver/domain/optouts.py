@@ -1,20 +1,42 @@
 """What a person's SMS asks for: no more SMSs, or SMSs again."""
 
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from receiver.domain.events import Uplink
 
 LONGEST_WORD = 64  # characters of a word, as it is set
 _LONGEST = 200  # documented: 160; a longer text is no single word, however it is spaced
 
 # "R" is documented (FAQ opt-out); the others are common in the trade.
-USUAL_OPT_OUT = ("R", "T", "TD", "N", "STOP", "UNSUBSCRIBE", "退订", "退訂")
+USUAL_OPT_OUT = (
+    "R", "T", "TD", "N", "STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "QUIT", "END", "REVOKE",
+    "OPTOUT", "OPT-OUT", "退订", "退訂", "拒收", "取消订阅", "取消訂閱", "我要退订", "我要退訂",
+    "TD退订", "TD退訂", "R退订", "R退訂", "T退订", "T退訂", "回复R", "回覆R", "回復R", "回复TD",
+    "回覆TD", "回復TD", "回复T", "回覆T", "回復T",
+)  # fmt: skip
 USUAL_OPT_IN = ("START", "UNSTOP", "订阅", "恢复订阅")
 
-_SEPARATORS_AND_CONTROLS = "ZC"  # first letters of Unicode's categories
-_SIGNS_AROUND = "`<>~"  # people quote and decorate with them; Unicode calls them symbols
 _ACUTE_AS_QUOTE = str.maketrans("\u00b4", "'")  # NFKC would make it a blank and an accent
+_KEYCAP = re.compile("[0-9#*]\ufe0f?\u20e3")
+# Letters and marks by their category, though nothing is seen of them: fillers, variation
+# selectors, the grapheme joiner.
+_UNSEEN = frozenset(
+    map(
+        chr,
+        (
+            0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0,
+            *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0),
+        ),
+    )
+)  # fmt: skip
+_SIGNS_AROUND = "`<>~"  # people quote with them; Unicode calls them symbols
+_ENCLOSING = frozenset({"Ps", "Pe", "Pi", "Pf"})  # brackets and quotation marks
+_QUOTES_AND_COLONS = frozenset("\"':")
+_OVERLAY = 1  # canonical combining class of what strikes a letter through
 
 
 class Intent(StrEnum):
@@ -27,22 +49,65 @@ class Intent(StrEnum):
 def fold(text: str) -> str:
     """Give the form in which texts are compared with words.
 
-    Full-width letters become ordinary ones, capitals small ones; blanks and what has no width are
-    left out everywhere, punctuation around the rest.
+    Full-width letters become ordinary ones, capitals small ones. Left out are blanks, what has no
+    width, brackets, quotation marks and colons everywhere; other punctuation, symbols and emojis
+    around the rest.
     """
     plain = unicodedata.normalize("NFKC", text.translate(_ACUTE_AS_QUOTE)).casefold()
     plain = unicodedata.normalize("NFKC", plain)
-    letters = [c for c in plain if unicodedata.category(c)[0] not in _SEPARATORS_AND_CONTROLS]
+    letters = _between([character for character in plain if _is_seen(character)])
+    return "".join(character for character in letters if not _is_enclosing(character))
+
+
+def _undecorated(text: str) -> str:
+    """Leave out emojis and symbols around a text; some of them are letters for NFKC."""
+    composed = unicodedata.normalize("NFC", _KEYCAP.sub("", text))
+    return "".join(_between([character for character in composed if _is_seen(character)]))
+
+
+def _symbols(text: str) -> str:
+    """Give the symbols of a text: a word may be one of them alone."""
+    return "".join(c for c in text if unicodedata.category(c)[0] == "S" and c not in _SIGNS_AROUND)
+
+
+def _between(letters: list[str]) -> list[str]:
     start, end = 0, len(letters)
-    while start < end and _is_around(letters[start]):
+    while start < end and _is_beside(letters[start]):
         start += 1
-    while start < end and _is_around(letters[end - 1]):
+    while start < end and _is_decoration(letters[start:end]):
         end -= 1
-    return "".join(letters[start:end])
+    return letters[start:end]
 
 
-def _is_around(character: str) -> bool:
-    return character in _SIGNS_AROUND or unicodedata.category(character)[0] == "P"
+def _is_seen(character: str) -> bool:
+    """Tell whether a character is no blank, has a width and stands for itself."""
+    category = unicodedata.category(character)
+    # A lone surrogate stands for a byte that nobody can read: not nothing.
+    is_blank = category[0] in "ZC" and category != "Cs"
+    is_around_letter = category == "Me" or unicodedata.combining(character) == _OVERLAY
+    return not (is_blank or is_around_letter or character in _UNSEEN)
+
+
+def _is_beside(character: str) -> bool:
+    """Tell whether a character may stand before or behind a word without being part of it."""
+    return unicodedata.category(character)[0] in "PSM"
+
+
+def _is_decoration(letters: Sequence[str]) -> bool:
+    """Tell whether the last of some characters is decoration; a mark may belong to its letter."""
+    last = letters[-1]
+    if unicodedata.category(last)[0] != "M":
+        return _is_beside(last)
+    bearer = next((c for c in reversed(letters) if unicodedata.category(c)[0] != "M"), last)
+    return bearer.isascii() or _is_beside(bearer) or _is_chinese(bearer)
+
+
+def _is_chinese(character: str) -> bool:
+    return unicodedata.name(character, "").startswith("CJK UNIFIED")
+
+
+def _is_enclosing(character: str) -> bool:
+    return character in _QUOTES_AND_COLONS or unicodedata.category(character) in _ENCLOSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +121,20 @@ class Words:
         """Tell what a text asks for; None for an ordinary answer."""
         if len(text) > _LONGEST:
             return None
-        folded = fold(text)
-        if folded in self.opt_out:
+        # An emoji alone is not the letters that it shows.
+        without = fold(_undecorated(text))
+        forms = {fold(text), without} if without else {_symbols(text)}
+        if not self.opt_out.isdisjoint(forms):
             return Intent.OPT_OUT
-        return Intent.OPT_IN if folded in self.opt_in else None
+        return None if self.opt_in.isdisjoint(forms) else Intent.OPT_IN
+
+    def asked_by(self, uplink: Uplink) -> Intent | None:
+        """Tell what an uplink asks for; a guess may only ask for an opt-out."""
+        text = uplink.body if uplink.text is None else uplink.text
+        sure = None if uplink.is_guess else self.intent_of(text)
+        if sure is None and Intent.OPT_OUT in map(self.intent_of, uplink.guesses):
+            return Intent.OPT_OUT
+        return sure
 
 
 def fold_words(words: Iterable[str]) -> frozenset[str]:
@@ -70,11 +145,12 @@ def fold_words(words: Iterable[str]) -> frozenset[str]:
     """
     folded = set()
     for word in words:
-        if not fold(word):
+        form = fold(word) or _symbols(word)
+        if not form:
             raise ValueError(f"the word {word!r} has nothing but blanks and punctuation")
         if len(word) > LONGEST_WORD:
             raise ValueError(f"a word may have up to {LONGEST_WORD} characters")
-        folded.add(fold(word))
+        folded.add(form)
     return frozenset(folded)
 
 

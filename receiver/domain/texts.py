@@ -1,8 +1,14 @@
-"""Texts that every store can keep: no NUL (PostgreSQL), no lone surrogates (UTF-8)."""
+"""Texts that every store can keep: no NUL (PostgreSQL), no lone surrogates (UTF-8).
+
+U+DC80 to U+DCFF stand for the bytes 80 to FF that are no UTF-8, as `surrogateescape` reads them.
+"""
 
 import re
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_ESCAPED = re.compile("[\\\\\x00\ud800-\udfff]")
+_FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
+_BYTE_OFFSET = 0xDC00
 
 
 def is_storable(text: str) -> bool:
@@ -13,5 +19,21 @@ def is_storable(text: str) -> bool:
 
 
 def storable(text: str) -> str:
-    """Replace what no database keeps as text by U+FFFD."""
-    return _UNSTORABLE.sub("\ufffd", text)
+    r"""Write a text so that it can be kept and shown; one that can be kept stays as it is.
+
+    A byte that is no UTF-8 becomes `\xNN`, a NUL `\x00`, another lone surrogate `\uNNNN`, and the
+    backslashes beside them are doubled: nothing is lost.
+    """
+    return text if is_storable(text) else _ESCAPED.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    character = found[0]
+    code = ord(character)
+    if character == "\\":
+        return "\\\\"
+    if code == 0:
+        return "\\x00"
+    if _FIRST_BYTE <= code <= _LAST_BYTE:
+        return f"\\x{code - _BYTE_OFFSET:02x}"
+    return f"\\u{code:04x}"

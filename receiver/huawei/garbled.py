@@ -1,5 +1,6 @@
 """Texts whose UTF-8 bytes were read as Latin-1 on their way (platform FAQ on garbled uplinks)."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 # Many programs say Latin-1 and read Windows-1252, which has signs and letters in 27 of the places
@@ -28,6 +29,15 @@ def repair(text: str) -> str:
         return by_latin_1
     by_windows = _read_as_utf_8(text.translate(_PLACES))
     return by_windows if by_windows is not None and _is_no_accident(by_windows) else text
+
+
+def bytes_of(text: str) -> Iterator[bytes]:
+    """Give the bytes of a text that was read byte by byte, as Latin-1 and as Windows-1252."""
+    for one in (text, text.translate(_PLACES)):
+        try:
+            yield one.encode("latin-1")
+        except UnicodeEncodeError:
+            continue
 
 
 def _read_as_utf_8(text: str) -> str | None:

@@ -4,6 +4,7 @@
 projector later turns the sifted items into events; an item that passed `sift` never fails there.
 """
 
+import contextlib
 import json
 import math
 import re
@@ -16,7 +17,9 @@ from urllib.parse import unquote
 from receiver.domain import times
 from receiver.domain.events import StatusReport, Uplink
 from receiver.domain.messages import MOST_PARTS
-from receiver.domain.texts import is_storable, storable
+from receiver.domain.texts import is_storable
+from receiver.huawei import charsets
+from receiver.huawei.charsets import Writing
 from receiver.huawei.garbled import repair
 
 MOST_FIELDS = 64  # a documented push has 9
@@ -59,15 +62,20 @@ class UnusableError(ValueError):
     """Nothing in a push can be used; the text names what is wrong, never a value."""
 
 
-def sift(body: bytes) -> Push:
-    """Tell the kind of a push and its usable items.
+def sift(body: bytes, headers: str = "") -> Push:
+    """Tell the kind of a push and its usable items, texts as they came.
+
+    Args:
+        body: of the push.
+        headers: of the push; what is usable without them is so with them.
 
     Raises:
         UnusableError: nothing in the push can be used.
     """
-    body = body.removeprefix(_BYTE_ORDER_MARK)
+    if not body[:2].isalnum():
+        body = charsets.narrow(body).removeprefix(_BYTE_ORDER_MARK)
     if body.lstrip()[:1] in (b"{", b"["):
-        return _sift_json(body)
+        return _sift_json(body, headers)
     # A line end is never part of a form, but tools like to add one.
     return _sift_form(body.strip(b"\r\n"))
 
@@ -76,6 +84,8 @@ def _sift_form(body: bytes) -> Push:
     if not body.strip():
         raise UnusableError("The body is empty; a form or a JSON object was expected.")
     item = _read_form(body.decode(errors="surrogateescape"))
+    if "status" not in item and "body" not in item:
+        item = {charsets.read(name).text: value for name, value in item.items()}
     if "status" in item:
         kind, reason = Kind.STATUS, _why_no_report(item)
     elif "body" in item:
@@ -108,21 +118,31 @@ def _unquote(text: str) -> str:
     return unquote(text.replace("+", " "), errors="surrogateescape")
 
 
-def load_json(body: bytes) -> Any:
-    """Read the JSON of a push; numbers that no float holds become texts.
+def load_json(body: bytes, headers: str = "") -> Any:
+    """Read the JSON of a push in any charset; numbers that no float holds become texts.
 
     Raises:
         ValueError: it is none.
     """
-    text = body.removeprefix(_BYTE_ORDER_MARK).decode()
+    if not body[:2].isascii() or b"\0" in body[:4]:
+        body = charsets.narrow(body).removeprefix(_BYTE_ORDER_MARK)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return _load_no_utf_8(body, headers)
     return json.loads(text, parse_float=_finite, parse_constant=str)
 
 
-def _sift_json(body: bytes) -> Push:
+def _load_no_utf_8(body: bytes, headers: str) -> Any:
+    for text in charsets.texts_of_json(body, headers):
+        with contextlib.suppress(ValueError):
+            return json.loads(text, parse_float=_finite, parse_constant=str)
+    raise ValueError("no JSON in any charset")
+
+
+def _sift_json(body: bytes, headers: str) -> Push:
     try:
-        document = load_json(body)
-    except UnicodeDecodeError:
-        raise UnusableError("The JSON is not UTF-8.") from None
+        document = load_json(body, headers)
     except RecursionError:
         raise UnusableError("The JSON is nested too deeply.") from None
     except ValueError:
@@ -185,7 +205,7 @@ def _why_not(item: Mapping[str, Any], name: str, longest: int) -> str | None:
         return f"`{name}` is empty."
     if len(value) > longest:
         return f"`{name}` is longer than {longest} characters."
-    if not is_storable(value):
+    if not is_storable(value) and not is_storable(charsets.read(value).text):
         return f"`{name}` holds a NUL or is not valid Unicode."
     return None
 
@@ -193,12 +213,18 @@ def _why_not(item: Mapping[str, Any], name: str, longest: int) -> str | None:
 # --- sifted items -> events -----------------------------------------------------------------
 
 
-def read_report(item: Mapping[str, Any]) -> StatusReport:
-    """Turn a usable item of a status push into an event (field table of sms_05_0003)."""
+def read_report(item: Mapping[str, Any], writing: Writing | None = None) -> StatusReport:
+    """Turn a usable item of a status push into an event (field table of sms_05_0003).
+
+    Args:
+        item: as `sift` or a stored `raw` gives it.
+        writing: how its push is written; None: as the item itself shows it.
+    """
+    raw, item = dict(item), _readable(item, writing)
     update_time = _text(item.get("updateTime")) or ""
     return StatusReport(
-        sms_msg_id=str(item["smsMsgId"]),
-        status=str(item["status"]),
+        sms_msg_id=charsets.written(str(item["smsMsgId"])),
+        status=charsets.written(str(item["status"])),
         sequence=_part_number(item.get("sequence")) or 1,
         total=_part_number(item.get("total")),
         source=_source(item.get("source")),
@@ -208,23 +234,39 @@ def read_report(item: Mapping[str, Any]) -> StatusReport:
         org_code=_text(item.get("orgCode")),
         extend=_text(item.get("extend")),
         to=_text(item.get("to")),
-        raw=dict(item),
+        raw=raw,
     )
 
 
-def read_uplink(item: Mapping[str, Any]) -> Uplink:
-    """Turn a usable uplink form into an event (field table of sms_05_0004)."""
-    came = str(item["body"])
-    repaired = repair(came)
+def read_uplink(item: Mapping[str, Any], writing: Writing | None = None) -> Uplink:
+    """Turn a usable uplink form into an event (field table of sms_05_0004).
+
+    Args:
+        item: as `sift` or a stored `raw` gives it.
+        writing: how its push is written; None: as the item itself shows it.
+    """
+    came, raw, item = str(item["body"]), dict(item), _readable(item, writing)
+    reading = charsets.read(came, writing or charsets.writing_of([raw]))
+    text = repair(reading.text)
+    body, guesses = charsets.written(text), charsets.guesses(came)
+    create_time = _text(item.get("createTime")) or ""
     return Uplink(
-        sms_msg_id=str(item["smsMsgId"]),
-        sender=str(item["from"]),
-        to=str(item["to"]),
-        body=storable(repaired),
-        original_body=storable(came) if repaired != came else None,
-        created_at=read_time(_text(item.get("createTime")) or ""),
-        raw=dict(item),
+        sms_msg_id=charsets.written(str(item["smsMsgId"])),
+        sender=charsets.written(str(item["from"])),
+        to=charsets.written(str(item["to"])),
+        body=body,
+        original_body=charsets.written(came) if body != came else None,
+        created_at=read_time(create_time),
+        create_time=create_time,
+        text=None if is_storable(text) else text,
+        is_guess=reading.is_guess,
+        guesses=(text, *guesses) if reading.is_guess else tuple(guesses),
+        raw=raw,
     )
+
+
+def _readable(item: Mapping[str, Any], writing: Writing | None) -> Mapping[str, Any]:
+    return charsets.readable(item, writing or charsets.writing_of([item]))
 
 
 def read_time(text: str) -> int | None:
@@ -236,11 +278,11 @@ def _text(value: Any, longest: int = LONGEST_TEXT) -> str | None:
     """Read an optional field of whatever type; empty counts as absent, `raw` keeps all of it."""
     if value is None or value == "":
         return None
-    if not isinstance(value, str):
-        value = json.dumps(value, ensure_ascii=False)
-    text = value[:longest]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     # ASCII texts, nearly all of them, can at most hold a NUL.
-    return text if text.isascii() and "\x00" not in text else storable(text)
+    if not text.isascii() or "\x00" in text:
+        text = charsets.written(repair(text))
+    return text[:longest]
 
 
 _SHORT_NUMBER = re.compile("[0-9]{1,4}")

@@ -15,6 +15,7 @@ from sqlalchemy import Column, Select, Table, and_, delete, func, or_, select, u
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.events import content_digest
 from receiver.domain.messages import Key
 from receiver.domain.numbers import is_number
 from receiver.domain.writings import Writings
@@ -193,11 +194,25 @@ def _is_own_message(row: Row, writings: Writings) -> bool:
 
 
 def _covered(table: Table, row: Row, writings: Writings) -> dict[str, Any]:
-    return {
+    values = {
         name: _covered_text(row[name], name, writings)
         for name in _TEXTS[table]
         if _holds(name, row[name], writings)
     }
+    return {**values, **_of_content(row, values)} if table is uplinks else values
+
+
+def _of_content(row: Row, values: dict[str, Any]) -> dict[str, Any]:
+    """Give what follows from the content of an uplink that is written anew."""
+    became = {**row, **values}
+    raw = json.loads(became["raw"])
+    if not raw:
+        return {}
+    create_time = raw.get("createTime") or ""
+    digest = content_digest(became["from_text"], became["to_number"], became["body"], create_time)
+    # In another charset than UTF-8 the number cannot be made unreadable.
+    lost = {"raw": "{}", "original_body": None} if "body" in values and "raw" not in values else {}
+    return {"digest": digest, **lost}
 
 
 def _holds(name: str, text: str | None, writings: Writings) -> bool:

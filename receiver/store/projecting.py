@@ -16,6 +16,7 @@ from receiver.projection import (
     Known,
     Message,
     Quarantined,
+    UplinkKey,
     UplinkRecord,
 )
 from receiver.statistics import SOURCES, Deltas
@@ -40,6 +41,7 @@ _BESIDE_THE_OUTCOME = tuple(
 )
 _MESSAGE_KEY = ("id",)
 _REPORT_KEY = ("message_id", "sequence", "status", "update_time")
+_UPLINK_KEY = ("application", "sms_msg_id", "digest")
 _IN_ONE_LOOKUP = 500  # keys; each is one statement parameter
 # Any number that is ours alone: projectors of several nodes take turns by it on PostgreSQL.
 _PROJECTOR_TURN = 7_203_115_488
@@ -60,7 +62,9 @@ async def take_turn(connection: AsyncConnection) -> None:
         await connection.execute(select(func.pg_advisory_xact_lock(_PROJECTOR_TURN)))
 
 
-async def load(connection: AsyncConnection, message_keys: set[Key], uplink_keys: set[Key]) -> Known:
+async def load(
+    connection: AsyncConnection, message_keys: set[Key], uplink_keys: set[UplinkKey]
+) -> Known:
     """Read everything that is stored under the keys."""
     await take_turn(connection)
     last = (await connection.execute(select(func.max(messages.c.id)))).scalar()
@@ -90,12 +94,14 @@ async def _load_messages(connection: AsyncConnection, keys: set[Key]) -> dict[Ke
     return {(message.application, message.sms_msg_id): message for message in by_id.values()}
 
 
-async def _load_uplinks(connection: AsyncConnection, keys: set[Key]) -> dict[Key, UplinkRecord]:
-    known: dict[Key, UplinkRecord] = {}
-    for some in _chunks({identifier for _, identifier in keys}):
+async def _load_uplinks(
+    connection: AsyncConnection, keys: set[UplinkKey]
+) -> dict[UplinkKey, UplinkRecord]:
+    known: dict[UplinkKey, UplinkRecord] = {}
+    for some in _chunks({identifier for _, identifier, _ in keys}):
         found = await connection.execute(select(uplinks).where(uplinks.c.sms_msg_id.in_(some)))
         for row in found.mappings():
-            key = (row["application"], row["sms_msg_id"])
+            key = (row["application"], row["sms_msg_id"], row["digest"])
             if key in keys:
                 known[key] = records.read_uplink(dict(row))
     return known
@@ -177,7 +183,7 @@ async def _save_uplinks(connection: AsyncConnection, changed: Sequence[UplinkRec
     if new:
         await connection.execute(insert(uplinks), new)
     again = [records.uplink_values(record) for record in changed if not record.is_new]
-    await bulk.update_rows(connection, uplinks, ("application", "sms_msg_id"), again)
+    await bulk.update_rows(connection, uplinks, _UPLINK_KEY, again)
     await suppressing.hear(connection, changed)
 
 

@@ -9,7 +9,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, not_, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    Text,
+    and_,
+    cast,
+    delete,
+    func,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import Key, State
@@ -195,8 +208,10 @@ async def walk_uplinks(
 ) -> Step:
     """Take uplinks, their texts and their numbers; as for messages."""
     heard = uplinks.c.last_received_at
-    nothing = {"body": "", "original_body": None, "raw": ERASED}
-    nobody = {"from_text": "", "from_number": None, "raw": ERASED}
+    # The digest of a short text tells it to whoever tries all of them.
+    erased = {"raw": ERASED, "digest": "erased " + cast(uplinks.c.id, Text)}
+    nothing = {"body": "", "original_body": None, **erased}
+    nobody = {"from_text": "", "from_number": None, **erased}
     return await _walk(
         connection,
         uplinks,

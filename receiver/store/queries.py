@@ -34,6 +34,7 @@ class UplinkFilter:
 
     sender: str | None = None  # in any writing
     to: str | None = None
+    sms_msg_id: str | None = None
     application: str | None = None
     since: int | None = None  # arrived at or after
     until: int | None = None
@@ -74,6 +75,7 @@ class ListedMessages(NamedTuple):
 
 
 Key = Literal["reference", "extend"]  # by which an application finds its messages
+_MOST_UNDER_ONE_ID = 100  # of uplinks; a list has all of them
 _VALUES_AT_ONCE = 200  # SQLite joins up to 500 queries in one
 
 
@@ -155,15 +157,15 @@ async def list_messages(
 async def list_uplinks(connection: AsyncConnection, wanted: UplinkFilter, page: Page) -> Walked:
     """Return a page of uplinks, newest first."""
     columns = uplinks.c
-    sender, to = normalise(wanted.sender), wanted.to
-    along: list[Condition] = []
-    others: list[Condition] = [*between(columns.received_at, wanted.since, wanted.until)]
-    if sender is not None:
-        along.append(columns.from_number == sender)
-    if to is not None and sender is not None:
-        others.append(unindexed(columns.to_number, to))
-    elif to is not None:
-        along.append(columns.to_number == to)
+    asked = (
+        (columns.sms_msg_id, wanted.sms_msg_id),  # the most selective first: its index is walked
+        (columns.from_number, normalise(wanted.sender)),
+        (columns.to_number, wanted.to),
+    )
+    given = [(column, value) for column, value in asked if value is not None]
+    along: list[Condition] = [column == value for column, value in given[:1]]
+    others: list[Condition] = [unindexed(column, value) for column, value in given[1:]]
+    others += between(columns.received_at, wanted.since, wanted.until)
     if wanted.application is not None:
         others.append(columns.application == wanted.application)
     return await walk(connection, uplinks, Walk([columns.id], along, others), page)
@@ -172,8 +174,9 @@ async def list_uplinks(connection: AsyncConnection, wanted: UplinkFilter, page: 
 async def find_uplinks(
     connection: AsyncConnection, sms_msg_id: str, application: str | None = None
 ) -> list[Row]:
-    """Give the uplinks with an id (of all applications, unless one is named)."""
+    """Give the uplinks with an id (of all applications, unless one is named), newest first."""
     query = select(uplinks).where(uplinks.c.sms_msg_id == sms_msg_id)
+    query = query.order_by(uplinks.c.id.desc()).limit(_MOST_UNDER_ONE_ID)
     if application is not None:
         query = query.where(uplinks.c.application == application)
     return await _rows(connection, query)

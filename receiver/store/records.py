@@ -143,6 +143,7 @@ def uplink_values(record: UplinkRecord) -> Values:
     return {
         "application": arrival.application,
         "sms_msg_id": uplink.sms_msg_id,
+        "digest": record.digest,
         "from_text": uplink.sender,
         "from_number": normalise(uplink.sender),
         "to_number": uplink.to,
@@ -172,6 +173,7 @@ def read_uplink(row: Mapping[str, Any]) -> UplinkRecord:
     arrival = Arrival(row["application"], row["received_at"], Trust(row["trust"]))
     return UplinkRecord(
         uplink,
+        row["digest"],
         arrival,
         row["last_received_at"],
         row["redeliveries"],

@@ -141,8 +141,10 @@ uplinks = Table(
     Column("redeliveries", Integer, nullable=False),
     Column("raw", Text, nullable=False),
     Column("intent", Text),  # a value of domain.optouts.Intent; NULL: an ordinary answer
+    # Of the content, by which a redelivery is told; `erased ID` where the content is erased.
+    Column("digest", Text, nullable=False, server_default=text("''")),
 )
-Index("uq_uplinks_sms_msg_id_application", uplinks.c.sms_msg_id, uplinks.c.application,
+Index("uq_uplinks_key", uplinks.c.sms_msg_id, uplinks.c.application, uplinks.c.digest,
       unique=True)  # fmt: skip
 Index("ix_uplinks_from_number", uplinks.c.from_number, uplinks.c.id)
 Index("ix_uplinks_to_number", uplinks.c.to_number, uplinks.c.id)

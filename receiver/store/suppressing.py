@@ -42,14 +42,14 @@ async def hear(connection: AsyncConnection, uplinks: Iterable[UplinkRecord]) -> 
 
     Args:
         connection: in a transaction that no other one writes beside.
-        uplinks: new ones and redelivered ones; those tell nothing new.
+        uplinks: new ones and redelivered ones; those mostly tell nothing new.
     """
     await _note(
         connection,
         (
             Said(_party_of(record), _word_of(record, record.intent))
             for record in uplinks
-            if record.is_new and record.intent
+            if record.asks_anew and record.intent
         ),
     )
 

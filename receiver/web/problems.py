@@ -32,7 +32,7 @@ class Problem(Enum):
     WRONG_ORIGIN = _Kind(403, "A page of another host asks")
     SLOWED = _Kind(429, "Too many wrong keys or tokens")
     LEASE_LOST = _Kind(409, "The item is not yours to settle")
-    AMBIGUOUS = _Kind(409, "Several applications know this id")
+    AMBIGUOUS = _Kind(409, "The id is ambiguous")
     TOO_SLOW = _Kind(408, "The request took too long to come")
     TOO_LARGE = _Kind(413, "The body is too large")
     KEY_USED = _Kind(422, "The Idempotency-Key was used before")

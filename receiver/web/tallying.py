@@ -33,7 +33,7 @@ def count_changes(changes: Changes, metrics: Metrics, catalogue: Catalogue) -> N
     metrics.redeliveries.inc(changes.redeliveries)
     metrics.uplinks.inc(sum(uplink.is_new for uplink in changes.uplinks))
     for uplink in changes.uplinks:
-        if uplink.is_new and uplink.intent:
+        if uplink.asks_anew and uplink.intent:
             metrics.opt_outs.labels(uplink.intent.value).inc()
     metrics.sends.inc(changes.sends)
     metrics.orphans.inc(changes.orphans_found - changes.orphans_bound)

@@ -45,11 +45,7 @@ class Uplinks(Endpoints):
         if not found:
             raise ProblemError(Problem.NOT_FOUND, "No uplink with this id has come yet.")
         if len(found) > 1:
-            raise ProblemError(
-                Problem.AMBIGUOUS,
-                "Several applications have an uplink with this id; choose one by `application`.",
-                applications=sorted(row["application"] for row in rows),
-            )
+            raise _ambiguous(rows)
         return json_answer(found[0])
 
     @needs(Scope.READ)
@@ -70,10 +66,21 @@ def read_filter(query: Query) -> queries.UplinkFilter:
     return queries.UplinkFilter(
         sender=query.number("from"),
         to=query.text("to"),
+        sms_msg_id=query.text("sms_msg_id"),
         application=query.application(),
         since=query.time("since"),
         until=query.time("until"),
     )
+
+
+def _ambiguous(rows: Sequence[queries.Row]) -> ProblemError:
+    """Refuse to choose among uplinks under one id."""
+    applications = sorted({row["application"] for row in rows})
+    if len(applications) > 1:
+        detail = "Several applications have an uplink with this id; choose one by `application`."
+    else:
+        detail = "Several texts came under this id; the list of uplinks by `sms_msg_id` has all."
+    return ProblemError(Problem.AMBIGUOUS, detail, applications=applications)
 
 
 async def with_answers(

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.pushes import form
-from tests.server import MakeServer, Server
+from tests.server import KEY, MakeServer, Server, run
 
 CHANNEL = "1069031221280000001"
 _NUMBERS = count(13_900_000_000)
@@ -114,6 +114,43 @@ def test_a_garbled_opt_out_counts(person: Person, reading: str) -> None:
     uplink = person.uplink(person.write(garbled))
     assert (uplink["body"], uplink["original_body"]) == ("退订", garbled)
     assert uplink["intent"] == "opt-out"
+    assert len(person.suppressions()) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        pytest.param("%CD%CB%B6%A9", "退订", id="GBK"),
+        pytest.param("%00R", "R", id="UTF-16"),
+        pytest.param("STOP%00", r"STOP\x00", id="NUL"),
+        pytest.param("STOP+%F0%9F%99%8F", "STOP 🙏", id="emoji"),
+        pytest.param("STOP+%ED%A0%BD%ED%B9%8F", "STOP 🙏", id="CESU-8"),
+    ],
+)
+def test_an_opt_out_in_other_bytes_counts(person: Person, body: str, shown: str) -> None:
+    """An opt-out in another charset, or with signs beside it, is stored, shown and obeyed."""
+    number = person.number.replace("+", "%2B")
+    head = f"from={number}&to={CHANNEL}&smsMsgId={uuid4()}&body="
+
+    assert person.server.push(head.encode() + body.encode()).status_code == 200
+    person.server.caught_up()
+
+    (uplink,) = person.server.api.get("/v1/uplinks", **{"from": person.number})["uplinks"]
+    assert (uplink["body"], uplink["intent"]) == (shown, "opt-out")
+    assert len(person.suppressions()) == 1
+
+
+def test_another_text_under_the_same_id_counts(person: Person) -> None:
+    """The opt-out that comes under the id of another text is no redelivery of that."""
+    same = person.write("Hello", 1)
+    person.write("R", 2, smsMsgId=same)
+    person.server.caught_up()
+
+    listed = person.server.api.get("/v1/uplinks", sms_msg_id=same)["uplinks"]
+    where = ("--api-url", person.server.api_url, "--api-key", KEY)
+    done = run("lookup", same, "--json", "--reveal", *where)
+    assert [one["body"] for one in listed] == ["R", "Hello"]
+    assert json.loads(done.stdout) == listed
     assert len(person.suppressions()) == 1
 
 

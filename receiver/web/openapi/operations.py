@@ -74,7 +74,9 @@ _OF_MESSAGES = {
     "to": _PARAMETER, "state": one_of(State), "code": _PARAMETER, "category": one_of(Category),
     **_APPLICATION, "extend": _PARAMETER, "reference": _PARAMETER, "registered": _FLAG, **_PERIOD,
 }  # fmt: skip
-_OF_UPLINKS = {"from": _PARAMETER, "to": _PARAMETER, **_APPLICATION, **_PERIOD}
+_OF_UPLINKS = {
+    "from": _PARAMETER, "to": _PARAMETER, "sms_msg_id": _PARAMETER, **_APPLICATION, **_PERIOD,
+}  # fmt: skip
 _FORMAT = {"format": one_of(("ndjson", "csv"))}
 _EXPORTED = ("application/x-ndjson", "text/csv; charset=utf-8; header=present")
 _SEVERAL = {"type": "array", "items": _PARAMETER}
