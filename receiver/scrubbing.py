@@ -30,6 +30,7 @@ class Person:
 
 # Digits may stand escaped, though hardly anybody writes them so; a look into the body then tells.
 _ESCAPED = re.compile(rb"%3[0-9]|\\u(?:003|[fF][fF]1)[0-9]")
+_ODD_ID = re.compile(rb"[^A-Za-z0-9_.~-]")  # escaped, or surrounded by what is not seen
 _IDS = re.compile(rb'smsMsgId(?:"\s*:\s*"|=)([^"&]+)|sms_msg_id"\s*:\s*"([^"]+)')
 
 
@@ -52,8 +53,10 @@ def may_be_about(row: Row, person: Person, written: Collection[bytes]) -> bool:
         return False
     if person.writings.in_bytes(row.body) or person.writings.in_text(row.headers):
         return True
-    if written and any((a or b) in written for a, b in _IDS.findall(row.body)):
-        return True
+    for found in _IDS.findall(row.body) if written else ():
+        sms_msg_id = found[0] or found[1]
+        if sms_msg_id in written or _ODD_ID.search(sms_msg_id):
+            return True
     return _ESCAPED.search(row.body) is not None
 
 
@@ -126,7 +129,7 @@ def ids_of(row: Row, person: Person) -> set[Key]:
     except (wire.UnusableError, RegistrationError, ValueError, RecursionError):
         return set()
     return {
-        (row.application, str(item["smsMsgId"]))
+        (row.application, wire.id_of(item))
         for item in items
         if "smsMsgId" in item and _names_him(item, person)
     }
@@ -215,7 +218,7 @@ def _scrub_batch(row: Row, person: Person) -> bytes | None:
 
 def _is_his(row: Row, item: dict[str, Any], person: Person) -> bool:
     """Tell whether a push's item is about a message to the person, or an uplink of his."""
-    sms_msg_id = str(item.get("smsMsgId"))
+    sms_msg_id = wire.id_of(item) if "smsMsgId" in item else ""
     if _is_theirs(row, sms_msg_id, person):
         return True
     return (row.application, sms_msg_id) not in person.others and _names_him(item, person)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from receiver.domain.identifiers import clean
 from receiver.domain.languages import FALLBACK, Language, speaks
 from receiver.settings import Settings
 
@@ -31,6 +32,17 @@ Lang = Annotated[
 Reveal = Annotated[
     bool, typer.Option("--reveal", help="Show phone numbers and codes in full, in JSON too.")
 ]
+
+
+def not_empty(text: str) -> str:
+    """Return an argument, cleaned; refuse one that holds nothing, for a script may have lost it.
+
+    Raises:
+        BadParameter: it is empty, or holds blanks alone.
+    """
+    if not clean(text):
+        raise typer.BadParameter("It is empty; a code, an id or a number is needed.")
+    return clean(text)
 
 
 def language(tag: str | None, loaded: Settings) -> Language:

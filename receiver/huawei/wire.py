@@ -6,15 +6,15 @@ projector later turns the sifted items into events; an item that passed `sift` n
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote
 
-from receiver.domain import times
-from receiver.domain.events import StatusReport, Uplink
+from receiver.domain import times, wholes
+from receiver.domain.events import UNREADABLE_SEQUENCE, UNREADABLE_TOTAL, StatusReport, Uplink
+from receiver.domain.identifiers import clean
 from receiver.domain.messages import MOST_PARTS
 from receiver.domain.texts import is_storable, storable
 from receiver.huawei.garbled import repair
@@ -115,7 +115,12 @@ def load_json(body: bytes) -> Any:
         ValueError: it is none.
     """
     text = body.removeprefix(_BYTE_ORDER_MARK).decode()
-    return json.loads(text, parse_float=_finite, parse_constant=str)
+    try:
+        return json.loads(text, parse_float=_finite, parse_constant=str)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # more digits than Python reads: of one item, which costs no other
+        return json.loads(text, parse_float=_finite, parse_constant=str, parse_int=_countable)
 
 
 def _sift_json(body: bytes) -> Push:
@@ -160,6 +165,14 @@ def _finite(text: str) -> float | str:
     return number if math.isfinite(number) else text
 
 
+def _countable(text: str) -> int | str:
+    """Keep a whole number of more digits than Python reads as its text."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
 def _why_no_report(item: Mapping[str, Any]) -> str | None:
     return _why_not(item, "smsMsgId", LONGEST_ID) or _why_not(item, "status", LONGEST_STATUS)
 
@@ -181,7 +194,8 @@ def _why_not(item: Mapping[str, Any], name: str, longest: int) -> str | None:
         value = str(value)
     if not isinstance(value, str):
         return f"`{name}` is neither text nor a whole number."
-    if not value.strip():
+    value = clean(value)
+    if not value:
         return f"`{name}` is empty."
     if len(value) > longest:
         return f"`{name}` is longer than {longest} characters."
@@ -195,19 +209,20 @@ def _why_not(item: Mapping[str, Any], name: str, longest: int) -> str | None:
 
 def read_report(item: Mapping[str, Any]) -> StatusReport:
     """Turn a usable item of a status push into an event (field table of sms_05_0003)."""
-    update_time = _text(item.get("updateTime")) or ""
+    update_time = _identifier(item.get("updateTime")) or ""
+    sequence = read_number(item.get("sequence"), 0, MOST_PARTS, UNREADABLE_SEQUENCE)
     return StatusReport(
-        sms_msg_id=str(item["smsMsgId"]),
-        status=str(item["status"]),
-        sequence=_part_number(item.get("sequence")) or 1,
-        total=_part_number(item.get("total")),
-        source=_source(item.get("source")),
+        sms_msg_id=id_of(item),
+        status=clean(str(item["status"])),
+        sequence=1 if sequence is None else sequence,
+        total=read_number(item.get("total"), 1, MOST_PARTS, UNREADABLE_TOTAL),
+        source=read_number(item.get("source"), 1, _MOST_SOURCES, None),
         updated_at=read_time(update_time),
         update_time=update_time,
         status_desc=_text(item.get("statusDesc"), LONGEST_DESCRIPTION),
-        org_code=_text(item.get("orgCode")),
-        extend=_text(item.get("extend")),
-        to=_text(item.get("to")),
+        org_code=_identifier(item.get("orgCode")),
+        extend=_identifier(item.get("extend")),
+        to=_identifier(item.get("to")),
         raw=dict(item),
     )
 
@@ -217,19 +232,37 @@ def read_uplink(item: Mapping[str, Any]) -> Uplink:
     came = str(item["body"])
     repaired = repair(came)
     return Uplink(
-        sms_msg_id=str(item["smsMsgId"]),
-        sender=str(item["from"]),
-        to=str(item["to"]),
+        sms_msg_id=id_of(item),
+        sender=clean(str(item["from"])),
+        to=clean(str(item["to"])),
         body=storable(repaired),
         original_body=storable(came) if repaired != came else None,
-        created_at=read_time(_text(item.get("createTime")) or ""),
+        created_at=read_time(_identifier(item.get("createTime")) or ""),
         raw=dict(item),
     )
 
 
+def id_of(item: Mapping[str, Any]) -> str:
+    """Return the id of the message or uplink that an item is about."""
+    return clean(str(item["smsMsgId"]))
+
+
 def read_time(text: str) -> int | None:
-    """Read the platform's `yyyy-MM-dd'T'HH:mm:ss'Z'`; None when it is absent or no time."""
-    return times.parse(text.strip()) if text else None
+    """Read the platform's `yyyy-MM-dd'T'HH:mm:ss'Z'`, escaped once more than needed too.
+
+    None when it is absent, no time, or lacks the time of day: none is made up. A time without a
+    zone is UTC, which is what the platform documents for these fields (sms_05_0003).
+    """
+    if not text:
+        return None
+    return times.parse_moment(unquote(text) if "%" in text else text)
+
+
+def _identifier(value: Any) -> str | None:
+    """Read an optional field that is compared with others: surrounded by nothing invisible."""
+    if isinstance(value, str):
+        value = clean(value)
+    return _text(value)
 
 
 def _text(value: Any, longest: int = LONGEST_TEXT) -> str | None:
@@ -243,17 +276,22 @@ def _text(value: Any, longest: int = LONGEST_TEXT) -> str | None:
     return text if text.isascii() and "\x00" not in text else storable(text)
 
 
-_SHORT_NUMBER = re.compile("[0-9]{1,4}")
+_MOST_SOURCES = 3  # 1 SMS platform, 2 SMSC, 3 Huawei platform
 
 
-def _part_number(value: Any) -> int | None:
-    text = str(value).strip()
-    if not _SHORT_NUMBER.fullmatch(text):
-        return None
-    number = int(text)
-    return number if 1 <= number <= MOST_PARTS else None
+def read_number(value: Any, lowest: int, highest: int, unreadable: int | None) -> int | None:
+    """Read an optional whole number.
 
+    Args:
+        value: the field, of whatever type.
+        lowest: the least that it can be.
+        highest: the most.
+        unreadable: what a value stands for that is there and is no such number.
 
-def _source(value: Any) -> int | None:
-    text = str(value).strip()
-    return int(text) if text in ("1", "2", "3") else None
+    Returns:
+        The number, None when the field is absent or empty, else `unreadable`.
+    """
+    number = wholes.read(value, lowest, highest)
+    if number is not None:
+        return number
+    return unreadable if wholes.is_given(value) else None

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from receiver.domain import times
+from receiver.domain.identifiers import clean
 
 MOST_DIGITS = 15  # a spreadsheet keeps that many of a number and writes zeros for the rest
 
@@ -15,7 +16,6 @@ class CellError(ValueError):
     """A cell cannot be used; the text says why, without its value."""
 
 
-_MARGIN = " \t\r\n\f\v\u00a0\u3000\u200b\ufeff"
 _AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)  # how CSV files keep spreadsheets from counting
 _SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?E\+[0-9]{1,3}")
 _DECIMAL = re.compile(r"(\+?[0-9]+)\.0")
@@ -47,10 +47,10 @@ def text_of(cell: Cell, name: str) -> str | None:
 
 
 def _text(cell: str, name: str) -> str:
-    text = cell.strip(_MARGIN)
+    text = clean(cell)
     if text[:1] in ("'", "="):
         wrapped = _AS_TEXT.fullmatch(text)
-        text = (wrapped[1] if wrapped else text.removeprefix("'")).strip(_MARGIN)
+        text = clean(wrapped[1] if wrapped else text.removeprefix("'"))
     if "E+" in text and _SCIENTIFIC.fullmatch(text):
         raise CellError(
             f"`{name}` is a number that a spreadsheet has shortened (as 1.38E+10); {_ADVICE}."
