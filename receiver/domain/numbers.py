@@ -64,6 +64,16 @@ def may_stand_for_number(text: str) -> bool:
     )
 
 
+def without_home_code(number: str) -> str:
+    """Return a stored number as it was written where it is no number in full.
+
+    The country code of the home region was once put in front of short codes too: `+8668849` was
+    `68849`. A number in full stays.
+    """
+    is_short = number.startswith(f"+{_HOME_CODE}") and not is_number(number)
+    return number.removeprefix(f"+{_HOME_CODE}") if is_short else number
+
+
 def normalise_channel(text: str) -> str:
     """Return a channel number as plain digits; an alias such as `csms12345678` stays as it is."""
     return "".join(clean(text).split()).removeprefix("+")
