@@ -31,6 +31,7 @@ class Person:
 # Digits may stand escaped, though hardly anybody writes them so; a look into the body then tells.
 # Digits of UTF-16 stand beside NULs; the last two are the full-width ones of GBK.
 _ESCAPED = re.compile(rb"%3[0-9]|\\u(?:003|[fF][fF]1)[0-9]|\0|%00|\xa3[\xb0-\xb9]|%[aA]3%[bB][0-9]")
+_ODD_ID = re.compile(rb"[^A-Za-z0-9_.~-]")  # escaped, or surrounded by what is not seen
 _IDS = re.compile(rb'smsMsgId(?:"\s*:\s*"|=)([^"&]+)|sms_msg_id"\s*:\s*"([^"]+)')
 
 
@@ -53,8 +54,10 @@ def may_be_about(row: Row, person: Person, written: Collection[bytes]) -> bool:
         return False
     if person.writings.in_bytes(row.body) or person.writings.in_text(row.headers):
         return True
-    if written and any((a or b) in written for a, b in _IDS.findall(row.body)):
-        return True
+    for found in _IDS.findall(row.body) if written else ():
+        sms_msg_id = found[0] or found[1]
+        if sms_msg_id in written or _ODD_ID.search(sms_msg_id):
+            return True
     return _ESCAPED.search(row.body) is not None
 
 
@@ -127,7 +130,7 @@ def ids_of(row: Row, person: Person) -> set[Key]:
     except (wire.UnusableError, RegistrationError, ValueError, RecursionError):
         return set()
     return {
-        (row.application, str(item["smsMsgId"]))
+        (row.application, wire.id_of(item))
         for item in items
         if "smsMsgId" in item and _names_him(item, person)
     }
@@ -208,10 +211,11 @@ def _in_fields(form: bytes, writings: Writings) -> bool:
 def _scrub_batch(row: Row, person: Person) -> bytes | None:
     document = wire.load_json(row.body, row.headers)
     items = document["statusReportList"]
+    writing = charsets.writing_of(filter(_is_object, items), row.headers)
     kept = [
         person.writings.cover_value(item)
         for item in items
-        if not (isinstance(item, dict) and _is_his(row, item, person))
+        if not (_is_object(item) and _is_his(row, charsets.readable(item, writing), person))
     ]
     if kept == items and not person.writings.in_value(document):
         return row.body
@@ -222,9 +226,13 @@ def _scrub_batch(row: Row, person: Person) -> bytes | None:
     return _padded(_dump(whole), row.body)
 
 
+def _is_object(item: Any) -> bool:
+    return isinstance(item, dict)
+
+
 def _is_his(row: Row, item: Mapping[str, Any], person: Person) -> bool:
     """Tell whether a push's item is about a message to the person, or an uplink of his."""
-    sms_msg_id = str(item.get("smsMsgId"))
+    sms_msg_id = wire.id_of(item) if "smsMsgId" in item else ""
     if row.kind == wire.Kind.UPLINK:  # others may have written under the same id
         return person.writings.in_text(sms_msg_id) or _names_him(item, person)
     if _is_theirs(row, sms_msg_id, person):

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from receiver.domain import times
 from receiver.domain.anomalies import WORDS, Anomaly, anomalies
-from receiver.domain.events import Send, StatusReport
+from receiver.domain.events import (
+    UNREADABLE_SEQUENCE,
+    UNREADABLE_TOTAL,
+    Send,
+    StatusReport,
+)
 from receiver.domain.languages import Language
 from receiver.domain.messages import StoredReport
 from tests.catalogues import is_chinese, is_english
@@ -70,13 +75,42 @@ CASES: list[Any] = [
         id="sequence beyond total",
     ),
     pytest.param(None, [came(sequence=3, total=None)], [], id="sequence without any total"),
-    pytest.param(None, [came(total=2, raw={})], ["sequence_missing"], id="sequence missing"),
     pytest.param(
-        None, [came(total=2, raw={"sequence": "x"})], ["sequence_missing"], id="sequence unreadable"
+        None, [came(total=2, raw={"sequence": " "})], ["sequence_missing"], id="sequence missing"
     ),
     pytest.param(
-        None, [came(total=2, raw={"sequence": "900"})], ["sequence_missing"], id="out of bounds"
+        None,
+        [came(total=2, sequence=UNREADABLE_SEQUENCE, raw={"sequence": "x"})],
+        ["sequence_unreadable"],
+        id="sequence unreadable",
     ),
+    pytest.param(None, [came(total=UNREADABLE_TOTAL)], ["total_unreadable"], id="total unreadable"),
+    pytest.param(
+        SEND,
+        [came(total=UNREADABLE_TOTAL)],
+        ["total_unreadable"],
+        id="an unreadable total is no other total",
+    ),
+    pytest.param(
+        None,
+        [came(source=None, raw={"sequence": "1", "source": "SMSC"})],
+        ["source_unreadable"],
+        id="source unreadable",
+    ),
+    pytest.param(
+        None,
+        [came(total=2, sequence=0), came(total=2, sequence=1)],
+        ["sequence_from_zero"],
+        id="counted from 0",
+    ),
+    pytest.param(
+        None,
+        [came(total=2, sequence=0), came(total=2, sequence=2)],
+        ["sequence_beyond_total", "sequence_from_zero"],
+        id="counted from 0 and beyond",
+    ),
+    pytest.param(None, [came(sequence=0)], [], id="of one part no number is odd"),
+    pytest.param(None, [came(total=2, raw={})], [], id="what came was erased"),
     pytest.param(
         None,
         [came(total=2, sequence=2, raw={"sequence": 2}), came(total=2, raw={"sequence": " 01 "})],

@@ -97,8 +97,8 @@ class _Run:
 def _items(total: str | None) -> st.SearchStrategy[Item]:
     """Draw reports of up to 9 parts, some of which fit nothing that was said before."""
     optional = {
-        "total": st.just(total) if total else st.sampled_from(("1", "2", "9")),
-        "sequence": st.integers(1, 9).map(str),
+        "total": st.just(total) if total else st.sampled_from(("1", "2", "9", "2.0", "two")),
+        "sequence": st.integers(0, 9).map(str) | st.sampled_from(("2.0", "two", " 1 ")),
         "updateTime": st.integers(0, 3).map(lambda minute: f"2023-11-14T22:1{minute}:00Z"),
         "extend": st.sampled_from(("x", "y")),
         "to": st.sampled_from(("15500005172", "+442079460958")),

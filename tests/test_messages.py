@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiver.domain import times
-from receiver.domain.events import Arrival, Send, StatusReport, Trust
+from receiver.domain.events import (
+    UNREADABLE_SEQUENCE,
+    UNREADABLE_TOTAL,
+    Arrival,
+    Send,
+    StatusReport,
+    Trust,
+)
 from receiver.domain.merging import merge_reports, merge_sends
 from receiver.domain.messages import (
     FINAL_STATES,
@@ -18,6 +25,7 @@ from receiver.domain.messages import (
     LateDelivered,
     State,
     StoredReport,
+    by_part,
     fold,
     report_key,
 )
@@ -366,6 +374,82 @@ PARTS: list[Any] = [
 ]
 
 
+def part(sequence: int, status: str = "DELIVRD", total: int | None = None) -> StoredReport:
+    """Give a report about a part, by its number as it was read."""
+    return heard(status, part=sequence, total=total)
+
+
+ODD, ODD_TOTAL = UNREADABLE_SEQUENCE, UNREADABLE_TOTAL
+ONE, LONG = Send("m", total=1), Send("m", total=2)
+UNREADABLE: list[Any] = [
+    pytest.param(None, [part(1, total=ODD_TOTAL)], 1, State.ACCEPTED, id="nobody tells a total"),
+    pytest.param(
+        None, [part(1, "UNDELIV", ODD_TOTAL)], 1, State.ACCEPTED, id="a failure is none for good"
+    ),
+    pytest.param(
+        None,
+        [part(1, total=ODD_TOTAL), part(2, total=ODD_TOTAL)],
+        2,
+        State.ACCEPTED,
+        id="there may be a third part",
+    ),
+    pytest.param(ONE, [part(1, total=ODD_TOTAL)], 1, State.DELIVERED, id="the send tells one"),
+    pytest.param(LONG, [part(1, total=ODD_TOTAL)], 2, State.ACCEPTED, id="the send tells two"),
+    pytest.param(
+        None,
+        [part(1, total=ODD_TOTAL), part(2, total=2)],
+        2,
+        State.DELIVERED,
+        id="another report tells",
+    ),
+    pytest.param(None, [part(ODD)], 1, State.ACCEPTED, id="which part, and of how many"),
+    pytest.param(ONE, [part(ODD)], 1, State.DELIVERED, id="of one part it does not matter"),
+    pytest.param(LONG, [part(1), part(ODD)], 2, State.ACCEPTED, id="it may be part 1 again"),
+    pytest.param(
+        LONG, [part(1), part(2), part(ODD)], 2, State.DELIVERED, id="all parts say the same"
+    ),
+    pytest.param(
+        LONG,
+        [part(1), part(2), part(ODD, "UNDELIV")],
+        2,
+        State.ACCEPTED,
+        id="nobody knows which part failed",
+    ),
+    pytest.param(
+        LONG,
+        [part(1), part(2), part(ODD, "UNDELIV"), part(ODD)],
+        2,
+        State.ACCEPTED,
+        id="one of two unknown parts failed",
+    ),
+    pytest.param(
+        Send("m", status="E200033"), [part(1, "ACCEPTD", ODD_TOTAL)], 1, State.REFUSED,
+        id="what was refused stays refused",
+    ),
+    pytest.param(LONG, [part(0)], 2, State.ACCEPTED, id="the first of two, from 0"),
+    pytest.param(LONG, [part(0), part(1)], 2, State.DELIVERED, id="both parts, from 0"),
+    pytest.param(
+        LONG, [part(0), part(1, "UNDELIV")], 2, State.PARTIAL, id="from 0, the last one failed"
+    ),
+    pytest.param(None, [part(0), part(1)], 2, State.DELIVERED, id="from 0 without a total"),
+    pytest.param(LONG, [part(0), part(2)], 2, State.ACCEPTED, id="from 0 and beyond"),
+    pytest.param(ONE, [part(0)], 1, State.DELIVERED, id="part 0 of one"),
+    pytest.param(None, [part(0)], 1, State.DELIVERED, id="part 0 and nothing else"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("send", "reports", "total", "state"), UNREADABLE)
+def test_nothing_final_follows_from_a_guess(
+    send: Send | None, reports: list[StoredReport], total: int, state: State
+) -> None:
+    """A number that is there and cannot be read is no missing one; parts may count from 0."""
+    for order in permutations(reports):
+        folded = fold(send, order)
+        assert (folded.state, folded.total) == (state, total)
+        assert [one.sequence for one in folded.parts[:total]] == list(range(1, total + 1))
+        assert not folded.conflict
+
+
 @pytest.mark.parametrize(("send", "reports", "total", "extra", "state"), PARTS)
 def test_parts_expected(
     send: Send | None,
@@ -554,8 +638,8 @@ _reports = st.builds(
     status=st.sampled_from(
         ["DELIVRD", "ACCEPTD", "UNKNOWN", "EXPIRED", "UNDELIV", "MK:0012", "nonsense", "delivrd"]
     ),
-    sequence=st.integers(1, 9),
-    total=st.none() | st.integers(1, 4),
+    sequence=st.integers(UNREADABLE_SEQUENCE, 9),
+    total=st.none() | st.integers(UNREADABLE_TOTAL, 4),
     source=st.sampled_from([None, 1, 2, 3]),
     status_desc=st.sampled_from([None, "a", "b"]),
     org_code=st.sampled_from([None, "000", "7"]),
@@ -608,7 +692,7 @@ def test_order_means_nothing(
 def test_parts_tell_the_state(
     send: Send | None, reports: list[StoredReport], late_delivered: LateDelivered
 ) -> None:
-    """What is final waits for no part, what is not final waits for one, and no report is lost."""
+    """What is final waits for no part and guesses nothing, and no report is lost."""
     folded = fold(send, reports, late_delivered=late_delivered)
 
     told = [stored.report.total for stored in reports] + [send.total if send else None]
@@ -616,14 +700,23 @@ def test_parts_tell_the_state(
     if known:
         assert folded.total == max(known)
     parts = {part.sequence: part for part in folded.parts}
-    open_parts = [part for part in folded.parts if part.state not in FINAL_STATES]
-    assert folded.final == (not open_parts or folded.state is State.REFUSED)
+    is_open = any(part.state not in FINAL_STATES for part in folded.parts)
+    unplaced = any(part.sequence < 1 for part in folded.parts)
+    is_guessed = unplaced and len({part.state for part in folded.parts}) > 1
+    is_guessed |= not known and any(
+        stored.report.total == UNREADABLE_TOTAL or stored.report.sequence == UNREADABLE_SEQUENCE
+        for stored in reports
+    )
+    assert folded.final == (not (is_open or is_guessed) or folded.state is State.REFUSED)
     assert set(parts) >= set(range(1, folded.total + 1))
     for part in folded.parts:
-        assert part.extra == (part.sequence > folded.total)
+        assert part.extra == (not 1 <= part.sequence <= folded.total)
         assert part.report is not None or not part.extra
-    for stored in reports:
-        assert folded.total == 1 or stored.report.sequence in parts
+    grouped = by_part(reports, folded.total)
+    assert sorted(stored.key for some in grouped.values() for stored in some) == sorted(
+        stored.key for stored in reports
+    )
+    assert set(grouped) <= set(parts)
     finals = {part.state for part in folded.parts}
     if folded.state is State.PARTIAL:
         assert finals == {State.DELIVERED, State.FAILED}

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from receiver.domain.numbers import country_of, normalise
+from receiver.domain.numbers import (
+    country_of,
+    is_number,
+    may_stand_for_number,
+    normalise,
+    without_home_code,
+)
 
 PERSON = "+8615500005172"
 
@@ -29,6 +35,11 @@ PERSON = "+8615500005172"
         "  15500005172\r\n",
         "155\u00a00000\u00a05172",
         "\uff11\uff15\uff15\uff10\uff10\uff10\uff10\uff15\uff11\uff17\uff12",
+        "%2B8615500005172",
+        "%252B8615500005172",
+        "%2B86%20155%200000%205172",
+        "\ufeff15500005172\u200b",
+        "\u202a+86 155 0000 5172\u202c",
         "\uff0b\uff18\uff16\uff11\uff15\uff15\uff10\uff10\uff10\uff10\uff15\uff11\uff17\uff12",
     ],
 )
@@ -59,6 +70,24 @@ def test_every_mainland_mobile_number(rest: int, second: int) -> None:
         "tel:+8615500005172",
         "+8615500005172;ext=1",
         "15500005172,15500005173",
+        "68849",
+        "10086",
+        "95588",
+        "12306",
+        "110",
+        "10690312",
+        "1069031221",
+        "106903122128",
+        "4008123456",
+        "8610086",
+        "+8668849",
+        "008668849",
+        "85261234567",
+        "447911123456",
+        "20260131",
+        "01-31-2026",
+        "%2B68849",
+        "%2B86155****5172",
         "12",
         "+",
         "()",
@@ -94,6 +123,11 @@ def test_nothing_is_nobody(text: str | None) -> None:
         ("+49 151 23456789", "+4915123456789", "DE"),
         ("+39 06 4890 0000", "+390648900000", "IT"),
         ("010 6552 9988", "+861065529988", "CN"),
+        ("(0755) 2345-6789", "+8675523456789", "CN"),
+        ("861065529988", "+861065529988", "CN"),
+        ("+864008123456", "+864008123456", "CN"),
+        ("0085261234567", "+85261234567", "HK"),
+        ("%2B14155552671", "+14155552671", "US"),
     ],
 )
 def test_other_numbers(text: str, number: str, country: str) -> None:
@@ -136,3 +170,34 @@ def test_number_of_no_country(text: str) -> None:
     """A freephone, satellite or network number that belongs to no country has none."""
     assert normalise(text) == text
     assert country_of(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [PERSON, "155 0000 5172", "+86155****5172", "68849", "110", "1069031221280000001",
+     "csms12345678", "+8668849", " 10086 ", "%2B8615500005172"],
+)  # fmt: skip
+def test_what_can_stand_for_a_number(text: str) -> None:
+    """Numbers in full, short codes, channel numbers, masked numbers and aliases can."""
+    assert may_stand_for_number(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "abc", "nobody", "order-4711", "12", "+86", "+", "a@b.example",
+     "2026-01-31T08:00:00Z", "tel:+8615500005172", "1,2,3", 41 * "1", "****"],
+)  # fmt: skip
+def test_what_cannot_stand_for_a_number(text: str) -> None:
+    """Words, pieces of two digits and lists cannot: whoever asks for one is mistaken."""
+    assert not may_stand_for_number(text)
+
+
+@pytest.mark.parametrize(
+    ("stored", "written"),
+    [("+8668849", "68849"), ("+8610086", "10086"), (PERSON, PERSON), ("+44123", "+44123"),
+     ("68849", "68849"), ("abc", "abc")],
+)  # fmt: skip
+def test_stored_short_codes(stored: str, written: str) -> None:
+    """A short code that was stored with the home country code is found as it was written."""
+    assert without_home_code(stored) == written
+    assert is_number(stored) == (stored == PERSON)

@@ -409,7 +409,7 @@ def test_a_response_that_failed_in_part() -> None:
             {"smsMsgId": 256 * "m"}, "`sms_msg_id` is longer than 255 characters.", id="over-long"
         ),
         pytest.param(
-            {"smsMsgId": "a\x00"},
+            {"smsMsgId": "a\x00b"},
             "`sms_msg_id` holds a NUL or is not valid Unicode.",
             id="NUL in the id",
         ),

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.domain.times import SECOND, TimeError, parse, parse_zoned, to_rfc3339
+from receiver.domain.times import (
+    SECOND,
+    TimeError,
+    parse,
+    parse_moment,
+    parse_zoned,
+    to_rfc3339,
+)
 
 MOMENT = 1_523_601_106_000_000  # 2018-04-13T06:31:46Z
 FIRST = -62_135_596_800 * SECOND  # 0001-01-01T00:00:00Z
@@ -135,3 +142,34 @@ def test_times_that_utc_cannot_write(text: str) -> None:
 def test_to_rfc3339(micros: int, text: str) -> None:
     """Fractions appear only when there are any; the offset is always Z."""
     assert to_rfc3339(micros) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2018-04-13T06:31:46Z", "2018-04-13 06:31:46", "2018-04-13t06:31:46.5z"),
+        *("20180413T063146Z", "2018-04-13T06:31Z", "2018-W15-5T06:31:46Z", "2018-04-13_06:31:46"),
+    ],
+)
+def test_moments(text: str) -> None:
+    """A date with hour and minute is an instant."""
+    assert parse_moment(text) == parse(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2018-04-13", "20180413", "2018-W15", "2018-W15-5", "2018W155", "2018-04", "2018"),
+        *("2018-04-13T06", "2018-04-13T06Z", "2018-04-13T06+08:00", "2018-04-13T", "06:31:46", ""),
+    ],
+)
+def test_no_time_of_day_is_made_up(text: str) -> None:
+    """A date, or an hour, is no instant."""
+    assert parse_moment(text) is None
+
+
+@given(st.text("0123456789-:+.TWZ ") | st.datetimes().map(str) | st.dates().map(str))
+def test_a_moment_is_a_time(text: str) -> None:
+    """Whatever is a moment is the time that it is read as; a date alone never is."""
+    assert parse_moment(text) in (None, parse(text))
+    assert len(text) > len("2018-04-13") or parse_moment(text) is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from receiver.domain.events import StatusReport, Uplink
+from receiver.domain.events import UNREADABLE_SEQUENCE, UNREADABLE_TOTAL, StatusReport, Uplink
 from receiver.domain.merging import merge_reports
 from receiver.domain.messages import StoredReport
 from receiver.huawei.garbled import repair
@@ -213,9 +213,14 @@ UNDERSTOOD: list[Any] = [
         id="of a field given twice the first stands",
     ),
     pytest.param(
-        b"smsMsgId=+m%20&status=A",
-        {"sms_msg_id": " m "},
-        id="ids are never trimmed",
+        b"smsMsgId=+%EF%BB%BFm%E2%80%8B%0D%0A&status=%09A%C2%A0&extend=+e%00&to=+1&updateTime=+x",
+        {"sms_msg_id": "m", "status": "A", "extend": "e", "to": "1", "update_time": "x"},
+        id="what surrounds an id unseen is no part of it",
+    ),
+    pytest.param(
+        b"smsMsgId=M+%E2%80%8B1&status=a&extend=%252520",
+        {"sms_msg_id": "M \u200b1", "status": "a", "extend": "%2520"},
+        id="what stands inside an id stays, and its case",
     ),
     pytest.param(
         b"smsMsgId=m&status=A&total=&sequence=&source=&updateTime=&extend=&to=&orgCode=",
@@ -234,8 +239,8 @@ UNDERSTOOD: list[Any] = [
     pytest.param(
         b"smsMsgId=m&status=A&total=many&sequence=0&source=9&updateTime=yesterday",
         {
-            "total": None,
-            "sequence": 1,
+            "total": UNREADABLE_TOTAL,
+            "sequence": 0,
             "source": None,
             "update_time": "yesterday",
             "updated_at": None,
@@ -244,7 +249,7 @@ UNDERSTOOD: list[Any] = [
     ),
     pytest.param(
         b"smsMsgId=m&status=A&total=256&sequence=9999999999999",
-        {"total": None, "sequence": 1},
+        {"total": UNREADABLE_TOTAL, "sequence": UNREADABLE_SEQUENCE},
         id="no SMS has that many parts",
     ),
     pytest.param(
@@ -286,8 +291,20 @@ UNDERSTOOD: list[Any] = [
     ),
     pytest.param(
         batch_of(f'{{"smsMsgId":"m","status":"A","sequence":{NINES},"to":{NINES[:40]}}}'),
-        {"sequence": 1, "to": 40 * "9"},
+        {"sequence": UNREADABLE_SEQUENCE, "to": 40 * "9"},
         id="huge JSON integers",
+    ),
+    pytest.param(
+        batch_of(f'{{"smsMsgId":"m","status":"A","total":{2 * NINES}}}'),
+        {"total": UNREADABLE_TOTAL},
+        id="a JSON integer of 8,000 digits costs no item",
+    ),
+    pytest.param(
+        batch(
+            {"smsMsgId": "m", "status": "A", "total": 2.0, "sequence": "2.0", "source": "\uff12"}
+        ),
+        {"total": 2, "sequence": 2, "source": 2},
+        id="whole numbers in other writings",
     ),
     pytest.param(
         batch({"smsMsgId": "m", "status": "A", "extend": {"a": [1]}, "to": True}),
@@ -362,7 +379,16 @@ UNUSABLE: list[Any] = [
     pytest.param(b"{", NOT_JSON, id="cut short"),
     pytest.param(BATCH[:-2], NOT_JSON, id="batch cut short"),
     pytest.param(BATCH + b"\x00", NOT_JSON, id="NUL after the JSON"),
-    pytest.param(batch_of(f'{{"smsMsgId":{2 * NINES}}}'), NOT_JSON, id="integer of 8,000 digits"),
+    pytest.param(
+        batch_of(f'{{"smsMsgId":{2 * NINES}}}'),
+        "No item of `statusReportList` can be used: "
+        f"`smsMsgId` is longer than {LONGEST_ID} characters.",
+        id="id of 8,000 digits",
+    ),
+    pytest.param(
+        b"smsMsgId=%E2%80%8B+%C2%A0&status=A", "`smsMsgId` is empty.", id="id that cannot be seen"
+    ),
+    pytest.param(b"smsMsgId=m&status=%EF%BB%BF", "`status` is empty.", id="unseen status"),
     pytest.param(
         b'{"a":"\xff"}',
         "The JSON has no list `statusReportList`.",

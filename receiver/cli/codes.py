@@ -12,7 +12,7 @@ from rich.table import Table
 
 from receiver import settings
 from receiver.cli.client import Client, Json
-from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang, language
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang, language, not_empty
 from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.codes import fold
@@ -37,7 +37,7 @@ class Seen(StrEnum):
 
 @app.command()
 def explain(
-    code: Annotated[str, typer.Argument(help="A status code, listed or not.")],
+    code: Annotated[str, typer.Argument(help="A status code, listed or not.", callback=not_empty)],
     source: Annotated[int | None, typer.Option(min=1, max=3, help="The report's `source`.")] = None,
     org_code: Annotated[str | None, typer.Option(help="The report's `orgCode`.")] = None,
     config: Config = None,

@@ -11,9 +11,10 @@ from rich.table import Table
 
 from receiver import settings
 from receiver.cli.client import Client, Json
-from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang, Reveal, language
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang, Reveal, language, not_empty
 from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.languages import Language
+from receiver.domain.numbers import may_stand_for_number
 from receiver.domain.privacy import hidden
 
 app = typer.Typer()
@@ -82,7 +83,10 @@ _OF_UPLINKS = _Keys(("from",), ("body", "original_body"))
 
 @app.command()
 def lookup(
-    what: Annotated[str, typer.Argument(metavar=_ARGUMENT, help="smsMsgId or phone number.")],
+    what: Annotated[
+        str,
+        typer.Argument(metavar=_ARGUMENT, help="smsMsgId or phone number.", callback=not_empty),
+    ],
     config: Config = None,
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
@@ -117,10 +121,11 @@ def _lookup(client: Client, question: _Question, *, as_json: bool) -> None:
     if same:
         _print(same, _show_uplinks, as_json=as_json)
         return
-    messages = question.get_messages(client)
+    may_be_number = may_stand_for_number(question.what)
+    messages = question.get_messages(client) if may_be_number else []
     if as_json:
         typer.echo(json.dumps(messages, ensure_ascii=False))
-    uplinks = [] if as_json else question.get_uplinks(client)
+    uplinks = question.get_uplinks(client) if may_be_number and not as_json else []
     if messages and not as_json:
         _show_messages(messages)
     if uplinks:
@@ -175,13 +180,19 @@ def _show_message(message: Json) -> None:
         cells = (
             event["at"] or "(no time)",
             event["event"],
-            event.get("sequence", ""),
+            _part_of(event),
             event["code"],
         )
         timeline.add_row(*map(plain, cells))
     console = make_console()
     console.print(facts)
     console.print(timeline)
+
+
+def _part_of(event: Json) -> str | int:
+    """Return what stands in the column of the part; `?` for a number that could not be read."""
+    number: str | int | None = event.get("sequence", "")
+    return "?" if number is None else number
 
 
 def _show_messages(messages: list[Json]) -> None:
@@ -269,7 +280,7 @@ def _reports_table(reports: list[Json]) -> Table:
     table = Table("part", "report", "source", "at", "outcome", "because", box=None)
     for report in reports:
         cells = (
-            report["part"],
+            "?" if report["part"] is None else report["part"],
             report["status"],
             report["source"] or "",
             report["updated_at"] or "(no time)",

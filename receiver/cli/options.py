@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from receiver.domain import times
+from receiver.domain.identifiers import clean
 from receiver.domain.languages import FALLBACK, Language, speaks
 from receiver.settings import Settings
 
@@ -61,6 +62,17 @@ def instant_text(option: str, text: str | None) -> str | None:
     """Read the same, and write it for the receiver."""
     moment = instant(option, text)
     return None if moment is None else times.to_rfc3339(moment)
+
+
+def not_empty(text: str) -> str:
+    """Return an argument, cleaned; refuse one that holds nothing, for a script may have lost it.
+
+    Raises:
+        BadParameter: it is empty, or holds blanks alone.
+    """
+    if not clean(text):
+        raise typer.BadParameter("It is empty; a code, an id or a number is needed.")
+    return clean(text)
 
 
 def language(tag: str | None, loaded: Settings) -> Language:

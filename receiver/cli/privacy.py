@@ -8,7 +8,7 @@ import typer
 
 from receiver import settings
 from receiver.cli.client import Client, Json, NotAnsweredError
-from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, not_empty
 from receiver.cli.output import facts_table, make_console
 
 _LOOK_EVERY_S = 0.3
@@ -51,7 +51,9 @@ def _show_purge(done: Json, *, dry_run: bool) -> None:
 
 @app.command()
 def forget(
-    number: Annotated[str, typer.Argument(metavar="NUMBER", help="In any writing.")],
+    number: Annotated[
+        str, typer.Argument(metavar="NUMBER", help="In any writing.", callback=not_empty)
+    ],
     keep_suppression: Annotated[
         bool,
         typer.Option("--keep-suppression", help="Keep that the number is not to be sent to."),

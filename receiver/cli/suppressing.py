@@ -10,7 +10,15 @@ from rich.table import Table
 
 from receiver import settings
 from receiver.cli.client import Client, Json
-from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal, instant_text
+from receiver.cli.options import (
+    ApiKey,
+    ApiUrl,
+    AsJson,
+    Config,
+    Reveal,
+    instant_text,
+    not_empty,
+)
 from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.privacy import hidden
 from receiver.domain.suppression import Source
@@ -19,7 +27,10 @@ app = typer.Typer(
     name="suppressions", no_args_is_help=True, help="List, set and lift whom not to send to."
 )
 
-_Number = Annotated[str, typer.Argument(metavar="NUMBER", help="A phone number in any writing.")]
+_Number = Annotated[
+    str,
+    typer.Argument(metavar="NUMBER", help="A phone number in any writing.", callback=not_empty),
+]
 _Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
 _Channel = Annotated[str | None, typer.Option(help="Only this channel number; default: all.")]
 _Application = Annotated[str | None, typer.Option(help="Only this application; default: all.")]

@@ -8,12 +8,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from receiver.domain.durations import CLOCK_AHEAD
-from receiver.domain.events import Send, StatusReport
+from receiver.domain.events import UNREADABLE_SEQUENCE, UNREADABLE_TOTAL, Send, StatusReport
 from receiver.domain.languages import Spoken
-from receiver.domain.messages import StoredReport, by_part, contradict, count_parts
+from receiver.domain.messages import (
+    StoredReport,
+    by_part,
+    contradict,
+    count_parts,
+    first_sequence,
+)
 from receiver.domain.numbers import normalise
 from receiver.domain.precedence import MADE_BY_PLATFORM, Weight, weigh
 from receiver.domain.times import SECOND
+from receiver.domain.wholes import is_given
 
 LATEST_REPORT = 72 * 3600 * SECOND  # the platform reports by then at the latest (sms_05_0003)
 _MASK = "*"  # stands for digits that are not shown
@@ -28,11 +35,15 @@ class Anomaly(StrEnum):
     RECIPIENT_DIFFERS = "recipient_differs"
     REFUSED_BUT_REPORTED = "refused_but_reported"
     SEQUENCE_BEYOND_TOTAL = "sequence_beyond_total"
+    SEQUENCE_FROM_ZERO = "sequence_from_zero"
     SEQUENCE_MISSING = "sequence_missing"
+    SEQUENCE_UNREADABLE = "sequence_unreadable"
+    SOURCE_UNREADABLE = "source_unreadable"
     TIME_BEFORE_SEND = "time_before_send"
     TIME_IN_FUTURE = "time_in_future"
     TIME_MISSING = "time_missing"
     TOTAL_CHANGED = "total_changed"
+    TOTAL_UNREADABLE = "total_unreadable"
 
 
 WORDS: Mapping[Anomaly, Spoken] = {
@@ -66,10 +77,24 @@ WORDS: Mapping[Anomaly, Spoken] = {
         "no further parts are waited for.",
         "状态报告的分段序号大于分段总数：该分段会显示并计入状态，但不会等待其他分段。",
     ),
+    Anomaly.SEQUENCE_FROM_ZERO: Spoken(
+        "The reports count the parts from 0 instead of 1: part 0 is shown as part 1, and so on.",
+        "状态报告的分段序号从0开始而不是从1开始：序号0显示为第1段，以此类推。",
+    ),
     Anomaly.SEQUENCE_MISSING: Spoken(
         "A report of a long SMS does not say which part it is about; it counts for part 1, so "
         "another part may seem to be missing.",
         "长短信的状态报告没有可用的分段序号，按第1段计算；因此可能显示其他分段缺失。",
+    ),
+    Anomaly.SEQUENCE_UNREADABLE: Spoken(
+        "A report has a part number that is no whole number from 0 to 255: nothing final follows "
+        "from it where the message has several parts. `raw` shows what came.",
+        "状态报告的分段序号不是0到255的整数：多段短信不会据此得出最终结果；原始内容见`raw`。",
+    ),
+    Anomaly.SOURCE_UNREADABLE: Spoken(
+        "A report has a `source` that is none of 1, 2 and 3: it counts as if it had none. `raw` "
+        "shows what came.",
+        "状态报告的source不是1、2或3，按没有该字段处理；原始内容见`raw`。",
     ),
     Anomaly.TIME_BEFORE_SEND: Spoken(
         "A report's time lies before the sending, so there may be no delivery time: compare the "
@@ -82,13 +107,19 @@ WORDS: Mapping[Anomaly, Spoken] = {
         "状态报告的时间比到达本服务的时间晚10分钟以上：请检查本机时钟。",
     ),
     Anomaly.TIME_MISSING: Spoken(
-        "A report that should tell its time does not, or in a form that is none: it ranks behind "
-        "those with a time, and gives no delivery time.",
-        "本应带有时间的状态报告没有时间或时间无法识别：其优先级低于有时间的报告，也不计算送达时长。",
+        "A report that should tell its time does not, or in a form that is none, such as a date "
+        "without the time of day: it ranks behind those with a time, and gives no delivery time.",
+        "本应带有时间的状态报告没有时间或时间无法识别（例如只有日期）：其优先级低于有时间的报告，也不计算送达时长。",
     ),
     Anomaly.TOTAL_CHANGED: Spoken(
         "Send and reports tell different numbers of parts; the largest counts.",
         "发送记录与各状态报告中的分段总数不一致，以最大的为准。",
+    ),
+    Anomaly.TOTAL_UNREADABLE: Spoken(
+        "A report has a number of parts that is no whole number from 1 to 255: the message does "
+        "not become final until a report or the send tells a number. `raw` shows what came.",
+        "状态报告的分段总数不是1到255的整数：在状态报告或发送记录给出可识别的总数之前，短信没有最终结果；"
+        "原始内容见`raw`。",
     ),
 }
 
@@ -117,24 +148,38 @@ def _extend_differs(send: Send | None, reports: Sequence[StoredReport]) -> bool:
 
 
 def _sequence_beyond_total(send: Send | None, reports: Sequence[StoredReport]) -> bool:
-    total = count_parts(send, reports)
-    return any(stored.report.sequence > total for stored in reports)
+    last = count_parts(send, reports) + first_sequence(reports) - 1
+    return any(stored.report.sequence > last for stored in reports)
+
+
+def _sequence_from_zero(send: Send | None, reports: Sequence[StoredReport]) -> bool:
+    return count_parts(send, reports) > 1 and first_sequence(reports) == 0
 
 
 def _sequence_missing(send: Send | None, reports: Sequence[StoredReport]) -> bool:
     if count_parts(send, reports) == 1:
         return False
-    return not all(_says_sequence(stored.report) for stored in reports)
+    raws = (report.raw for report in _plain(reports))
+    return any(raw and not is_given(raw.get("sequence")) for raw in raws)  # empty: erased
 
 
-def _says_sequence(report: StatusReport) -> bool:
-    """Tell whether a report came with the part number under which it is counted."""
-    return str(report.raw.get("sequence", "")).strip().lstrip("0") == str(report.sequence)
+def _sequence_unreadable(_: Send | None, reports: Sequence[StoredReport]) -> bool:
+    return any(report.sequence == UNREADABLE_SEQUENCE for report in _plain(reports))
+
+
+def _source_unreadable(_: Send | None, reports: Sequence[StoredReport]) -> bool:
+    return any(
+        report.source is None and is_given(report.raw.get("source")) for report in _plain(reports)
+    )
 
 
 def _total_changed(send: Send | None, reports: Sequence[StoredReport]) -> bool:
     told = {stored.report.total for stored in reports} | {send.total if send else None}
-    return len(told - {None}) > 1
+    return len(told - {None, UNREADABLE_TOTAL}) > 1
+
+
+def _total_unreadable(_: Send | None, reports: Sequence[StoredReport]) -> bool:
+    return any(report.total == UNREADABLE_TOTAL for report in _plain(reports))
 
 
 def _time_missing(_: Send | None, reports: Sequence[StoredReport]) -> bool:
@@ -183,9 +228,13 @@ _CHECKS: Mapping[Anomaly, Callable[[Send | None, Sequence[StoredReport]], bool]]
     Anomaly.RECIPIENT_DIFFERS: _recipient_differs,
     Anomaly.REFUSED_BUT_REPORTED: _refused_but_reported,
     Anomaly.SEQUENCE_BEYOND_TOTAL: _sequence_beyond_total,
+    Anomaly.SEQUENCE_FROM_ZERO: _sequence_from_zero,
     Anomaly.SEQUENCE_MISSING: _sequence_missing,
+    Anomaly.SEQUENCE_UNREADABLE: _sequence_unreadable,
+    Anomaly.SOURCE_UNREADABLE: _source_unreadable,
     Anomaly.TIME_BEFORE_SEND: _time_before_send,
     Anomaly.TIME_IN_FUTURE: _time_in_future,
     Anomaly.TIME_MISSING: _time_missing,
     Anomaly.TOTAL_CHANGED: _total_changed,
+    Anomaly.TOTAL_UNREADABLE: _total_unreadable,
 }

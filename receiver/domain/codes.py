@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from receiver.domain.identifiers import clean
+
 LONGEST_ANALYSED = 64  # characters; no listed code comes near
 _NUMBERED = re.compile(
     r"""(?: (?P<family> [A-Z0-9]* [A-Z] [A-Z0-9]* | [0-9]{1,3} ) [:.] \s*   # MK:0012, CL26:-37
@@ -29,8 +31,8 @@ class Numbered:
 
 
 def fold(code: str) -> str:
-    """Give a code without regard to case, to white space around it and to the width of a colon."""
-    return code.strip().upper().replace("：", ":")
+    """Give a code without regard to case, to what surrounds it unseen and to a colon's width."""
+    return clean(code).upper().replace("：", ":")
 
 
 def with_colon(code: str) -> str | None:

@@ -33,14 +33,19 @@ class Arrival:
     trust: Trust = Trust.OPEN
 
 
+# A number that is there and cannot be read is not a missing one: nothing final follows from it.
+UNREADABLE_SEQUENCE = -1
+UNREADABLE_TOTAL = 0
+
+
 @dataclass(frozen=True, slots=True)
 class StatusReport:
     """One item of a push about one part of one sent SMS (sms_05_0003, sms_05_0063)."""
 
     sms_msg_id: str
     status: str
-    sequence: int = 1  # which part, from 1
-    total: int | None = None  # how many parts, where the report says so
+    sequence: int = 1  # which part, from 1, or from 0; may be `UNREADABLE_SEQUENCE`
+    total: int | None = None  # how many parts, where the report says so; or `UNREADABLE_TOTAL`
     source: int | None = None  # 1 SMS platform, 2 SMSC, 3 Huawei platform
     updated_at: int | None = None  # microseconds; None when absent or not a time
     update_time: str = ""  # the field as it came: it identifies a redelivery

@@ -21,6 +21,7 @@ from receiver.domain.messages import (
     by_part,
     eligible,
     fold,
+    is_guess,
 )
 from receiver.domain.policy_steps import Case, Rules, policy_steps
 from receiver.domain.precedence import precedence, rule_between
@@ -48,7 +49,7 @@ class Judged:
     """A report, and what became of it."""
 
     stored: StoredReport
-    part: int
+    part: int  # below 1: nobody knows
     place: int  # among the reports about its part, from 1
     outcome: Outcome
     reason: Reason
@@ -86,8 +87,10 @@ class Explanation:
 
     @property
     def extra(self) -> tuple[int, ...]:
-        """The parts beyond those that are expected."""
-        return tuple(part.sequence for part in self.folded.parts if part.extra)
+        """The parts beyond those that are expected, as far as their number is known."""
+        return tuple(
+            part.sequence for part in self.folded.parts if part.extra and part.sequence >= 1
+        )
 
 
 def explain(case: Case, rules: Rules) -> Explanation:
@@ -153,6 +156,8 @@ def _parts_reason(case: Case, folded: Folded) -> Reason:
         rule = PartsRule.TOLD_BY_BOTH
     elif by_send or by_reports:
         rule = PartsRule.TOLD_BY_SEND if by_send > by_reports else PartsRule.TOLD_BY_REPORTS
+    elif is_guess(case.send, case.reports):
+        rule = PartsRule.UNREADABLE
     else:
         rule = PartsRule.LARGEST_SEQUENCE if folded.total > 1 else PartsRule.ONE_ASSUMED
     return reason(rule, expected=folded.total)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
-from receiver.domain.events import Send, StatusReport, Trust, trust_order
+from receiver.domain.events import UNREADABLE_SEQUENCE, Send, StatusReport, Trust, trust_order
 from receiver.domain.precedence import FAILURES, Place, Weight, precedence, weigh
 
 LateDelivered = Literal["wins", "ignored"]
@@ -62,11 +62,11 @@ class StoredReport:
 class Part:
     """One segment of a message and the report that decides it."""
 
-    sequence: int
+    sequence: int  # from 1; below: nobody knows which it is
     state: State
     report: StatusReport | None = None
     conflict: bool = False
-    extra: bool = False  # its number is greater than the number of parts that was told
+    extra: bool = False  # its number is none of those that are expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def fold(
     total = count_parts(send, reports)
     parts = _fold_parts(total, reports, late_delivered)
     refused = send is not None and send.refused
-    state = _state_of(parts, refused=refused)
+    state = _state_of(parts, refused=refused, guessed=is_guess(send, reports))
     if state is State.REFUSED:
         parts = tuple(_refuse_part(part) for part in parts)
     deciding = _deciding(parts)
@@ -128,26 +128,55 @@ def fold(
 
 def count_parts(send: Send | None, reports: Sequence[StoredReport]) -> int:
     """Give how many parts are expected: the largest total that was told, by whomever."""
-    told = [stored.report.total for stored in reports if stored.report.total]
-    if send is not None and send.total:
-        told.append(send.total)
+    told = _told(send, reports)
     if not told:
-        told = [stored.report.sequence for stored in reports] or [1]
+        first = first_sequence(reports)
+        told = [1, *(stored.report.sequence - first + 1 for stored in reports)]
     return min(max(told), MOST_PARTS)
 
 
-def by_part(reports: Sequence[StoredReport], total: int) -> Mapping[int, Sequence[StoredReport]]:
-    """Group reports by the part that they speak of, given how many parts are expected.
+def _told(send: Send | None, reports: Sequence[StoredReport]) -> list[int]:
+    """Return the numbers of parts that can be read (`UNREADABLE_TOTAL` is 0)."""
+    told = [stored.report.total for stored in reports if stored.report.total]
+    if send is not None and send.total:
+        told.append(send.total)
+    return told
 
-    Of a message of one part every report speaks of that one: a sequence means something only where
-    there are several parts (sms_05_0003).
+
+def is_guess(send: Send | None, reports: Sequence[StoredReport]) -> bool:
+    """Tell whether a number that cannot be read leaves open how many parts there are."""
+    if _told(send, reports):
+        return False
+    return any(
+        stored.report.total is not None or stored.report.sequence == UNREADABLE_SEQUENCE
+        for stored in reports
+    )
+
+
+def first_sequence(reports: Sequence[StoredReport]) -> int:
+    """Return the number of the first part: 0 when any report has it, else 1."""
+    return 0 if any(stored.report.sequence == 0 for stored in reports) else 1
+
+
+def by_part(reports: Sequence[StoredReport], total: int) -> Mapping[int, Sequence[StoredReport]]:
+    """Group reports by the part that they speak of, from 1, given how many parts are expected.
+
+    Parts may be counted from 0. Each report whose part cannot be read stands alone, under a number
+    below 0. Of a message of one part every report speaks of that one: a sequence means something
+    only where there are several parts (sms_05_0003).
     """
     if total == 1:  # nearly all messages; there is nothing to sort
         return {1: reports} if reports else {}
     grouped: dict[int, list[StoredReport]] = {}
+    first = first_sequence(reports)
+    unplaced: list[StoredReport] = []
     for stored in reports:
-        grouped.setdefault(stored.report.sequence, []).append(stored)
-    return grouped
+        if stored.report.sequence == UNREADABLE_SEQUENCE:
+            unplaced.append(stored)
+        else:
+            grouped.setdefault(stored.report.sequence - first + 1, []).append(stored)
+    unplaced.sort(key=lambda stored: stored.key)
+    return grouped | {-place: [stored] for place, stored in enumerate(unplaced, 1)}
 
 
 def _fold_parts(
@@ -160,8 +189,8 @@ def _fold_parts(
     parts = [_fold_part(n, heard.get(n, ()), late_delivered) for n in range(1, total + 1)]
     parts += (
         replace(_fold_part(n, heard[n], late_delivered), extra=True)
-        for n in sorted(heard)
-        if n > total
+        for n in sorted(heard, key=lambda part: (part < 1, part))
+        if not 1 <= n <= total
     )
     return tuple(parts)
 
@@ -218,12 +247,15 @@ def _heard_at(stored: StoredReport) -> int:
     return stored.received_at if known is None else known
 
 
-def _state_of(parts: Sequence[Part], *, refused: bool) -> State:
+def _state_of(parts: Sequence[Part], *, refused: bool, guessed: bool) -> State:
+    """Derive the state from those of the parts; what is guessed is never final."""
     states = {part.state for part in parts}
     finals = states & {State.DELIVERED, State.FAILED}
     if refused and not finals:
         return State.REFUSED
-    if finals == states:
+    # Whatever part it is about, a report that says what all others say changes nothing.
+    is_known = len(states) == 1 or parts[-1].sequence >= 1
+    if finals == states and is_known and not guessed:
         return next(iter(finals)) if len(finals) == 1 else State.PARTIAL
     if finals or State.ACCEPTED in states:
         return State.ACCEPTED

@@ -6,6 +6,7 @@ reports apart.
 
 from enum import IntEnum, StrEnum
 
+from receiver.domain.codes import fold
 from receiver.domain.events import StatusReport
 
 
@@ -42,7 +43,7 @@ _RULES_BEHIND_WEIGHT = (Rule.TIME_OVER_NONE, Rule.LATER_TIME)
 
 def weigh(report: StatusReport) -> Weight:
     """Weigh one report; every code but the named ones counts as a failure (platform rule)."""
-    named = _NAMED.get(report.status) or _NAMED.get(report.status.strip().upper())
+    named = _NAMED.get(report.status) or _NAMED.get(fold(report.status))
     if named is not None:
         return named
     if report.updated_at is None or report.source in MADE_BY_PLATFORM:

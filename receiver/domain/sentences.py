@@ -23,6 +23,7 @@ class PartsRule(StrEnum):
     TOLD_BY_REPORTS = "told-by-reports"
     LARGEST_SEQUENCE = "largest-sequence"
     ONE_ASSUMED = "one-assumed"
+    UNREADABLE = "parts-unreadable"
 
 
 class StateRule(StrEnum):
@@ -141,6 +142,11 @@ SENTENCES: Mapping[AnyRule, Spoken] = {
     PartsRule.ONE_ASSUMED: Spoken(
         "nobody told a number of parts, so there is one", "没有给出分段总数，按1段处理"
     ),
+    PartsRule.UNREADABLE: Spoken(
+        "a part number or the number of parts cannot be read and nobody else tells it, so there "
+        "may be more parts than {expected}",
+        "分段序号或分段总数无法识别，且没有其他来源给出，因此分段可能多于{expected}",
+    ),
     StateRule.NOTHING_HEARD: Spoken(
         "the send is registered and no report has come", "发送已登记，尚未收到状态报告"
     ),
@@ -154,8 +160,9 @@ SENTENCES: Mapping[AnyRule, Spoken] = {
         "every part has come to its end, but not to the same", "所有分段都有最终结果，但结果不一致"
     ),
     StateRule.PARTS_OPEN: Spoken(
-        "some parts have come to their end and others have not, so the message has not",
-        "部分分段还没有最终结果，因此整条短信也没有最终结果",
+        "some parts have come to their end and others have not, or are not known, so the message "
+        "has not",
+        "部分分段还没有最终结果或无法确定，因此整条短信也没有最终结果",
     ),
     StateRule.ACCEPTED: Spoken(
         "it was accepted on its way, and no report is final yet", "已被接收，尚无最终状态报告"

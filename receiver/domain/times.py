@@ -4,12 +4,15 @@ One representation from the wire to the store: it compares, sorts and subtracts 
 zone to forget, and SQLite and PostgreSQL keep it alike. RFC 3339 appears only at the edges.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 
 SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# A date of any kind, one sign between, hour and minute: without them an instant is a guess.
+_TO_THE_MINUTE = re.compile(r"[0-9Ww-]{7,10}[^0-9+-][0-9]{2}:?[0-9]{2}")
 LAST = (_LAST - _EPOCH) // _MICROSECOND  # the last instant that RFC 3339 can write
 
 
@@ -52,6 +55,11 @@ def parse_zoned(text: str) -> int:
             "China (in a URL `+` is written %2B)"
         )
     return moment
+
+
+def parse_moment(text: str) -> int | None:
+    """Read a time as `parse`; None also for a date, or an hour, without the time of day."""
+    return parse(text) if _TO_THE_MINUTE.match(text) else None
 
 
 def to_rfc3339(micros: int) -> str:

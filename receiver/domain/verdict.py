@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from receiver.domain.catalogue import LONGEST_REMEMBERED, Catalogue
+from receiver.domain.codes import fold
 from receiver.domain.entries import Category, Entry, Match, RetryClass, Rule
 from receiver.domain.languages import Language
 from receiver.domain.messages import Folded, State
@@ -262,5 +263,5 @@ def _duplicate_risk(state: State, subject: Subject, category: Category | None) -
         subject.conflict
         or state in _MAY_HAVE_ARRIVED
         or category is Category.TIMEOUT
-        or (subject.code or "").strip().upper() == "EXPIRED"
+        or fold(subject.code or "") == "EXPIRED"
     )

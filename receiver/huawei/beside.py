@@ -10,12 +10,13 @@ from types import MappingProxyType
 from typing import Any
 
 from receiver.domain.events import Send
+from receiver.domain.identifiers import clean
 from receiver.domain.numbers import normalise
 from receiver.domain.times import names_zone
+from receiver.domain.wholes import is_given
 from receiver.huawei.fields import (
     RegistrationError,
     first_of,
-    is_given,
     read_clean,
     read_text_length,
     read_time,
@@ -23,9 +24,10 @@ from receiver.huawei.fields import (
 
 _TEMPLATE = ("template_id", "templateId")
 _SENDER = ("from", "_from")
-_SENT_AT = ("sent_at", "createTime", "create_time")
 _TEXT_LENGTH = ("text_length", "textLength")
 _CONTENTS = ("smsContent", "sms_content")
+_SENT_AT = ("sent_at", "createTime", "create_time")
+NO_TIME_OF_DAY = "`sent_at` (or `createTime`) is a date without the time of day."
 
 Reader = Callable[[str, Any], Any]
 _Names = tuple[str, ...]
@@ -84,7 +86,7 @@ class Beside:
         self._said, self._requested = _given(said), _given(requested)
         self._templates = self._read_templates(first_of(request, _CONTENTS))
         given = self._object("references", document.get("references"))
-        self._by_key = {key: value for key, value in given.items() if is_given(value)}
+        self._by_key = {clean(key): value for key, value in given.items() if is_given(value)}
         self._by_number = {normalise(key): key for key in self._by_key}
         self._unused = set(self._by_key)
 
@@ -95,6 +97,8 @@ class Beside:
         written = first_of(entry, _SENT_AT)
         if isinstance(written, str) and not names_zone(written.strip()):
             self._note("`sent_at` names no zone and is taken for UTC: write Z or its offset.")
+        if lacks_time(send, entry) and "sent_at" not in found:
+            self._note(f"{NO_TIME_OF_DAY} It was left out.")
         to = send.to or found.get("to")
         if self._by_key and not is_given(entry.get("reference")):
             reference = self._reference_of(send.sms_msg_id, to)
@@ -152,6 +156,11 @@ class Beside:
 
     def _note(self, reason: str) -> None:
         self.notes.append(Note(self._index, reason))
+
+
+def lacks_time(send: Send, entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry names the time of its sending without the time of day."""
+    return send.sent_at is None and first_of(entry, _SENT_AT) is not None
 
 
 def read_later(send: Send, entry: Mapping[str, Any], read: Callable[..., Any]) -> dict[str, Any]:

@@ -6,9 +6,11 @@ The reasons name fields and limits, never a value: a value may be a phone number
 from collections.abc import Mapping
 from typing import Any
 
-from receiver.domain import times
+from receiver.domain import times, wholes
+from receiver.domain.identifiers import clean
 from receiver.domain.messages import MOST_PARTS
 from receiver.domain.texts import storable
+from receiver.domain.wholes import is_given
 from receiver.huawei.wire import LONGEST_ID
 
 LONGEST_TEXT = 512  # characters; PostgreSQL indexes up to 2,700 bytes
@@ -20,22 +22,17 @@ class RegistrationError(ValueError):
     """A document, an entry or a field cannot be used; the text says what was expected."""
 
 
-def is_given(value: Any) -> bool:
-    """Tell whether a field says something; an empty one counts as absent."""
-    return value is not None and value != ""
-
-
 def first_of(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     """Give the first field that says something, None when none does."""
     for name in names:
         value = fields.get(name)
-        if value is not None and value != "":
+        if value is not None and is_given(value):
             return value
     return None
 
 
 def read_text(name: str, value: Any) -> str | None:
-    """Read a text as it stands; whole numbers are taken as their digits.
+    """Read a text, cleaned as identifiers are; whole numbers are taken as their digits.
 
     Raises:
         RegistrationError: it is of another type, or too long.
@@ -44,7 +41,7 @@ def read_text(name: str, value: Any) -> str | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise RegistrationError(f"`{name}` is neither text nor a whole number.")
-    text = str(value)
+    text = clean(str(value))
     longest = _LONGEST.get(name, LONGEST_TEXT)
     if len(text) > longest:
         raise RegistrationError(f"`{name}` is longer than {longest} characters.")
@@ -58,13 +55,13 @@ def read_clean(name: str, value: Any) -> str | None:
 
 
 def read_time(name: str, value: Any) -> int | None:
-    """Read a time, microseconds since the epoch."""
-    if value is None:
+    """Read a time, microseconds since the epoch; None for a date without the time of day."""
+    if not is_given(value):
         return None
-    moment = times.parse(value.strip()) if isinstance(value, str) else None
-    if moment is None:
+    text = clean(value) if isinstance(value, str) else ""
+    if times.parse(text) is None:
         raise RegistrationError(f"`{name}` (or `createTime`) is no RFC 3339 time.")
-    return moment
+    return times.parse_moment(text)
 
 
 def read_total(name: str, value: Any) -> int | None:
@@ -78,10 +75,9 @@ def read_text_length(name: str, value: Any) -> int | None:
 
 
 def _read_whole(name: str, value: Any, lowest: int, highest: int) -> int | None:
-    if value is None:
+    if not is_given(value):
         return None
-    text = str(value).strip()
-    digits = text.isascii() and text.isdigit() and len(text) <= len(str(highest))
-    if not digits or not lowest <= int(text) <= highest:
+    number = wholes.read(value, lowest, highest)
+    if number is None:
         raise RegistrationError(f"`{name}` is no whole number from {lowest} to {highest}.")
-    return int(text)
+    return number

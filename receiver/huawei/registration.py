@@ -13,8 +13,16 @@ from typing import Any
 
 from receiver.domain import times
 from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
+from receiver.domain.identifiers import clean
 from receiver.domain.texts import is_storable, storable
-from receiver.huawei.beside import LATER_FIELDS, Beside, Note, read_later
+from receiver.huawei.beside import (
+    LATER_FIELDS,
+    NO_TIME_OF_DAY,
+    Beside,
+    Note,
+    lacks_time,
+    read_later,
+)
 from receiver.huawei.fields import (
     LONGEST_TEXT,
     RegistrationError,
@@ -136,7 +144,7 @@ def _refusal(document: Mapping[str, Any]) -> str | None:
     code = response.get("code") if isinstance(response, dict) else None
     if isinstance(code, bool) or not isinstance(code, (str, int)):
         return None
-    text = str(code)[:LONGEST_TEXT]
+    text = clean(str(code))[:LONGEST_TEXT]
     return storable(text) if text not in ("", ACCEPTED_BY_PLATFORM) else None
 
 
@@ -148,7 +156,10 @@ def read_send(entry: Any) -> Send:
     """
     send = _read_entry(entry, _NOTHING_IN_COMMON)
     later = read_later(send, entry, lambda name, value, read: read(name, value))
-    return replace(send, **later) if later else send
+    whole = replace(send, **later) if later else send
+    if lacks_time(whole, entry):
+        raise RegistrationError(NO_TIME_OF_DAY)
+    return whole
 
 
 def write_registration(sends: Iterable[Send]) -> bytes:
@@ -183,7 +194,7 @@ def _read_entry(entry: Any, common: Mapping[str, Any]) -> Send:
         if given[name] is None:
             given[name] = value
     identifier = read_text("sms_msg_id", given["sms_msg_id"])
-    if identifier is None or not identifier.strip():
+    if identifier is None:
         raise RegistrationError("`sms_msg_id` (or `smsMsgId`) is missing.")
     if not is_storable(identifier):
         raise RegistrationError("`sms_msg_id` holds a NUL or is not valid Unicode.")

@@ -7,15 +7,15 @@ projector later turns the sifted items into events; an item that passed `sift` n
 import contextlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote
 
-from receiver.domain import times
-from receiver.domain.events import StatusReport, Uplink
+from receiver.domain import times, wholes
+from receiver.domain.events import UNREADABLE_SEQUENCE, UNREADABLE_TOTAL, StatusReport, Uplink
+from receiver.domain.identifiers import clean
 from receiver.domain.messages import MOST_PARTS
 from receiver.domain.texts import is_storable
 from receiver.huawei import charsets
@@ -130,13 +130,22 @@ def load_json(body: bytes, headers: str = "") -> Any:
         text = body.decode()
     except UnicodeDecodeError:
         return _load_no_utf_8(body, headers)
-    return json.loads(text, parse_float=_finite, parse_constant=str)
+    return _loads(text)
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text, parse_float=_finite, parse_constant=str)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # more digits than Python reads: of one item, which costs no other
+        return json.loads(text, parse_float=_finite, parse_constant=str, parse_int=_countable)
 
 
 def _load_no_utf_8(body: bytes, headers: str) -> Any:
     for text in charsets.texts_of_json(body, headers):
         with contextlib.suppress(ValueError):
-            return json.loads(text, parse_float=_finite, parse_constant=str)
+            return _loads(text)
     raise ValueError("no JSON in any charset")
 
 
@@ -180,6 +189,14 @@ def _finite(text: str) -> float | str:
     return number if math.isfinite(number) else text
 
 
+def _countable(text: str) -> int | str:
+    """Keep a whole number of more digits than Python reads as its text."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
 def _why_no_report(item: Mapping[str, Any]) -> str | None:
     return _why_not(item, "smsMsgId", LONGEST_ID) or _why_not(item, "status", LONGEST_STATUS)
 
@@ -201,7 +218,8 @@ def _why_not(item: Mapping[str, Any], name: str, longest: int) -> str | None:
         value = str(value)
     if not isinstance(value, str):
         return f"`{name}` is neither text nor a whole number."
-    if not value.strip():
+    value = clean(value)
+    if not value:
         return f"`{name}` is empty."
     if len(value) > longest:
         return f"`{name}` is longer than {longest} characters."
@@ -221,19 +239,20 @@ def read_report(item: Mapping[str, Any], writing: Writing | None = None) -> Stat
         writing: how its push is written; None: as the item itself shows it.
     """
     raw, item = dict(item), _readable(item, writing)
-    update_time = _text(item.get("updateTime")) or ""
+    update_time = _identifier(item.get("updateTime")) or ""
+    sequence = read_number(item.get("sequence"), 0, MOST_PARTS, UNREADABLE_SEQUENCE)
     return StatusReport(
-        sms_msg_id=charsets.written(str(item["smsMsgId"])),
-        status=charsets.written(str(item["status"])),
-        sequence=_part_number(item.get("sequence")) or 1,
-        total=_part_number(item.get("total")),
-        source=_source(item.get("source")),
+        sms_msg_id=id_of(item),
+        status=_needed(item, "status"),
+        sequence=1 if sequence is None else sequence,
+        total=read_number(item.get("total"), 1, MOST_PARTS, UNREADABLE_TOTAL),
+        source=read_number(item.get("source"), 1, _MOST_SOURCES, None),
         updated_at=read_time(update_time),
         update_time=update_time,
         status_desc=_text(item.get("statusDesc"), LONGEST_DESCRIPTION),
-        org_code=_text(item.get("orgCode")),
-        extend=_text(item.get("extend")),
-        to=_text(item.get("to")),
+        org_code=_identifier(item.get("orgCode")),
+        extend=_identifier(item.get("extend")),
+        to=_identifier(item.get("to")),
         raw=raw,
     )
 
@@ -249,11 +268,11 @@ def read_uplink(item: Mapping[str, Any], writing: Writing | None = None) -> Upli
     reading = charsets.read(came, writing or charsets.writing_of([raw]))
     text = repair(reading.text)
     body, guesses = charsets.written(text), charsets.guesses(came)
-    create_time = _text(item.get("createTime")) or ""
+    create_time = _identifier(item.get("createTime")) or ""
     return Uplink(
-        sms_msg_id=charsets.written(str(item["smsMsgId"])),
-        sender=charsets.written(str(item["from"])),
-        to=charsets.written(str(item["to"])),
+        sms_msg_id=id_of(item),
+        sender=_needed(item, "from"),
+        to=_needed(item, "to"),
         body=body,
         original_body=charsets.written(came) if body != came else None,
         created_at=read_time(create_time),
@@ -269,9 +288,31 @@ def _readable(item: Mapping[str, Any], writing: Writing | None) -> Mapping[str, 
     return charsets.readable(item, writing or charsets.writing_of([item]))
 
 
+def id_of(item: Mapping[str, Any]) -> str:
+    """Return the id of the message or uplink that an item is about, its texts read."""
+    return _needed(item, "smsMsgId")
+
+
+def _needed(item: Mapping[str, Any], name: str) -> str:
+    return clean(charsets.written(str(item[name])))
+
+
 def read_time(text: str) -> int | None:
-    """Read the platform's `yyyy-MM-dd'T'HH:mm:ss'Z'`; None when it is absent or no time."""
-    return times.parse(text.strip()) if text else None
+    """Read the platform's `yyyy-MM-dd'T'HH:mm:ss'Z'`, escaped once more than needed too.
+
+    None when it is absent, no time, or lacks the time of day: none is made up. A time without a
+    zone is UTC, which is what the platform documents for these fields (sms_05_0003).
+    """
+    if not text:
+        return None
+    return times.parse_moment(unquote(text) if "%" in text else text)
+
+
+def _identifier(value: Any) -> str | None:
+    """Read an optional field that is compared with others: surrounded by nothing invisible."""
+    if isinstance(value, str):
+        value = clean(value)
+    return _text(value)
 
 
 def _text(value: Any, longest: int = LONGEST_TEXT) -> str | None:
@@ -285,17 +326,22 @@ def _text(value: Any, longest: int = LONGEST_TEXT) -> str | None:
     return text[:longest]
 
 
-_SHORT_NUMBER = re.compile("[0-9]{1,4}")
+_MOST_SOURCES = 3  # 1 SMS platform, 2 SMSC, 3 Huawei platform
 
 
-def _part_number(value: Any) -> int | None:
-    text = str(value).strip()
-    if not _SHORT_NUMBER.fullmatch(text):
-        return None
-    number = int(text)
-    return number if 1 <= number <= MOST_PARTS else None
+def read_number(value: Any, lowest: int, highest: int, unreadable: int | None) -> int | None:
+    """Read an optional whole number.
 
+    Args:
+        value: the field, of whatever type.
+        lowest: the least that it can be.
+        highest: the most.
+        unreadable: what a value stands for that is there and is no such number.
 
-def _source(value: Any) -> int | None:
-    text = str(value).strip()
-    return int(text) if text in ("1", "2", "3") else None
+    Returns:
+        The number, None when the field is absent or empty, else `unreadable`.
+    """
+    number = wholes.read(value, lowest, highest)
+    if number is not None:
+        return number
+    return unreadable if wholes.is_given(value) else None

@@ -10,7 +10,7 @@ from receiver.domain.retrying.candidates import Chain
 from receiver.domain.times import to_rfc3339
 from receiver.store.chains import find_chains
 from receiver.web.auth import Scope
-from receiver.web.endpoints import Endpoints, json_answer, needs
+from receiver.web.endpoints import Endpoints, json_answer, needs, text_in_path
 from receiver.web.lookups import find_one
 from receiver.web.requests import Query
 
@@ -28,7 +28,7 @@ class Attempts(Endpoints):
         query = Query(request)
         application = query.application()
         query.done()
-        stored = await find_one(self._parts.store, request.path_params["sms_msg_id"], application)
+        stored = await find_one(self._parts.store, text_in_path(request), application)
         key = (stored.message.application, stored.message.sms_msg_id)
         async with self._parts.store.reading() as connection:
             chain = (await find_chains(connection, [key])).get(key, Chain(()))

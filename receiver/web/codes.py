@@ -8,7 +8,7 @@ from receiver.store.seen import SeenCode, find_seen_codes
 from receiver.web import docs, views
 from receiver.web.auth import Scope
 from receiver.web.code_views import entry_json, match_json
-from receiver.web.endpoints import Endpoints, headers_of, json_answer, needs
+from receiver.web.endpoints import Endpoints, headers_of, json_answer, needs, text_in_path
 from receiver.web.requests import Query, bad, check_unrestricted
 
 _SEEN = ("unknown", "unlisted")
@@ -53,7 +53,7 @@ class Codes(Endpoints):
         org_code = query.text("org_code")
         language = query.language(self._parts.language)
         query.done()
-        code = request.path_params["code"]
+        code = text_in_path(request, "code")
         catalogue = self._parts.policy.catalogue
         match = catalogue.lookup_any(code, source=source, org_code=org_code)
         return json_answer(

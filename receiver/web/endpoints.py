@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver.domain import rhythm
+from receiver.domain.identifiers import clean
 from receiver.domain.languages import Language
 from receiver.domain.texts import is_storable
 from receiver.forgetter import Forgetter
@@ -165,6 +166,19 @@ def check_storable(text: str) -> None:
     """Refuse what no column could hold."""
     if not is_storable(text):
         raise bad("A text holds characters that nothing stored can hold.")
+
+
+def text_in_path(request: Request, name: str = "sms_msg_id") -> str:
+    """Return an id or a code that the path names, cleaned.
+
+    Raises:
+        ProblemError: it is empty, or nothing stored can have it.
+    """
+    text = clean(request.path_params[name])
+    if not text:
+        raise bad(f"The path is empty where `{name}` is expected.")
+    check_storable(text)
+    return text
 
 
 def json_answer(value: Any, status: int = 200, language: Language | None = None) -> Response:

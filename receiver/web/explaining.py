@@ -16,7 +16,7 @@ from receiver.store.queries import StoredMessage
 from receiver.web import views
 from receiver.web.auth import Scope
 from receiver.web.code_views import entry_json
-from receiver.web.endpoints import Endpoints, json_answer, needs
+from receiver.web.endpoints import Endpoints, json_answer, needs, text_in_path
 from receiver.web.lookups import find_one
 from receiver.web.requests import Query
 
@@ -31,7 +31,7 @@ class Explaining(Endpoints):
         application = query.application()
         language = query.language(self._parts.language)
         query.done()
-        stored = await find_one(self._parts.store, request.path_params["sms_msg_id"], application)
+        stored = await find_one(self._parts.store, text_in_path(request), application)
         async with self._parts.store.reading() as connection:
             planned = await plan_of(connection, stored, self._parts.policy)
         return json_answer(self._explained(stored, planned, language), language=language)
@@ -90,12 +90,12 @@ class Explaining(Endpoints):
 def _judged_json(judged: Judged, language: Language) -> views.Json:
     stored, report = judged.stored, judged.stored.report
     return {
-        "part": judged.part,
+        "part": views.part_number(judged.part),
         "place": judged.place,
         "outcome": judged.outcome.value,
         **views.reason_json(judged.reason, language),
-        "sequence": report.sequence,
-        "total": report.total,
+        "sequence": views.part_number(report.sequence, lowest=0),
+        "total": report.total or None,
         "status": report.status,
         "org_code": report.org_code,
         "source": report.source,
@@ -108,9 +108,10 @@ def _judged_json(judged: Judged, language: Language) -> views.Json:
 def _code_json(explanation: Explanation, language: Language) -> views.Json | None:
     if explanation.code_reason is None:
         return None
+    part = explanation.deciding_part
     return {
         "code": explanation.folded.code,
-        "part": explanation.deciding_part,
+        "part": None if part is None else views.part_number(part),
         **views.reason_json(explanation.code_reason, language),
     }
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from receiver.domain.identifiers import clean
 from receiver.store import queries
 from receiver.web import views
 from receiver.web.auth import Scope
@@ -90,12 +91,13 @@ def _read(document: views.Json) -> _Asked:
     application = document.get("application")
     if application is not None and not isinstance(application, str):
         raise bad("`application` is not text.")
+    application = clean(application or "") or None
     check_storable(application or "")
     return _Asked(ids, keys, application)
 
 
 def _texts(document: views.Json, name: str) -> list[str] | None:
-    """Read a list of texts; what stands in it twice is asked for once."""
+    """Read a list of texts, cleaned; one that is given more than once is asked for once."""
     values = document.get(name)
     if values is None:
         return None
@@ -103,9 +105,10 @@ def _texts(document: views.Json, name: str) -> list[str] | None:
         raise bad(f"`{name}` is no list of texts.")
     if len(values) > MOST_KEYS:
         raise bad(f"Up to {MOST_KEYS} ids, references and extends can be looked up at once.")
-    for one in values:
+    cleaned = list(dict.fromkeys(map(clean, values)))
+    for one in cleaned:
         check_storable(one)
-    return list(dict.fromkeys(values))
+    return cleaned
 
 
 async def _find(

@@ -9,7 +9,7 @@ from receiver.store import queries
 from receiver.store.store import Store
 from receiver.web import views
 from receiver.web.auth import Scope
-from receiver.web.endpoints import Endpoints, check_storable, json_answer, needs, page_answer
+from receiver.web.endpoints import Endpoints, json_answer, needs, page_answer, text_in_path
 from receiver.web.problems import Problem
 from receiver.web.requests import ProblemError, Query
 
@@ -24,8 +24,7 @@ class Lookups(Endpoints):
         application = query.application()
         language = query.language(self._parts.language)
         query.done()
-        sms_msg_id = request.path_params["sms_msg_id"]
-        stored = await find_one(self._parts.store, sms_msg_id, application)
+        stored = await find_one(self._parts.store, text_in_path(request), application)
         return json_answer(
             views.message_json(stored, self._parts.policy, language), language=language
         )
@@ -88,7 +87,6 @@ async def find_one(store: Store, sms_msg_id: str, application: str | None) -> qu
     Raises:
         ProblemError: there is none, or several applications have one.
     """
-    check_storable(sms_msg_id)
     async with store.reading() as connection:
         found = await queries.find_messages(connection, [sms_msg_id], application)
     if not found:

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.domain.numbers import is_complete, is_number, normalise
+from receiver.domain.numbers import is_number, normalise
 from receiver.domain.times import to_rfc3339
 from receiver.forgetter import AnotherForgettingError
 from receiver.purger import AnotherPurgeError, Purge
@@ -48,7 +48,7 @@ class Privacy(Endpoints):
         text = given.get("number")
         text = text if isinstance(text, str) else ""
         number = normalise(text) or ""
-        if not is_number(number) or not is_complete(text, number):
+        if not is_number(number):
             raise bad("`number` must be a phone number in full, best with + and its country code.")
         try:
             done = await self._parts.forgetter.forget(number, keep_suppression=keep)

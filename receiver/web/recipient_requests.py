@@ -6,15 +6,21 @@ from typing import Any
 
 from starlette.requests import Request
 
+from receiver.domain.identifiers import clean
 from receiver.domain.languages import Language
-from receiver.domain.numbers import is_number, normalise, normalise_channel
+from receiver.domain.numbers import (
+    is_number,
+    may_stand_for_number,
+    normalise,
+    normalise_channel,
+)
 from receiver.domain.retrying.policy import Kind
 from receiver.domain.retrying.sentences import NoRetry, Suppressed, retry_reason
 from receiver.domain.suppression import Said, Source
 from receiver.domain.times import to_rfc3339
 from receiver.retrier.recipients import Inquiry, Recipient
 from receiver.web.endpoints import check_storable
-from receiver.web.requests import bad, read_time
+from receiver.web.requests import A_NUMBER, bad, read_time
 from receiver.web.views import reason_json
 
 Json = dict[str, Any]
@@ -48,7 +54,22 @@ def number_in_path(request: Request) -> str:
     """
     number = normalise(request.path_params["number"]) or ""
     if not is_number(number):
-        raise bad("The path does not name a phone number in full, such as +8613800000000.")
+        raise bad(f"The path does not name {A_NUMBER}.")
+    return number
+
+
+def sender_in_path(request: Request) -> str:
+    """Return the number that the path names, or what stands in its place, such as a short code.
+
+    A short code can write to us and opt out, so it has an entry, though nothing can be sent to it.
+
+    Raises:
+        ProblemError: the path can name no number.
+    """
+    number = normalise(request.path_params["number"]) or ""
+    if not may_stand_for_number(number):
+        raise bad(f"The path does not name {A_NUMBER}, or a short code as it came.")
+    check_storable(number)
     return number
 
 
@@ -163,10 +184,11 @@ def _text(given: Mapping[str, Any], name: str) -> str | None:
     value = given.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not value.strip():
+    text = clean(value) if isinstance(value, str) else ""
+    if not text:
         raise bad(f"`{name}` must be a text that is not empty; leave it out where there is none.")
-    check_storable(value)
-    return value
+    check_storable(text)
+    return text
 
 
 def _reason(given: Mapping[str, Any]) -> str:

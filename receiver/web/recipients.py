@@ -16,9 +16,9 @@ from receiver.web.endpoints import Endpoints, json_answer, needs
 from receiver.web.recipient_requests import (
     Json,
     check_application,
-    number_in_path,
     read_check,
     recipient_json,
+    sender_in_path,
     word_json,
 )
 from receiver.web.requests import Query, check_named, read_body, read_json_object, within
@@ -38,7 +38,7 @@ class Recipients(Endpoints):
         kind = query.one_of("kind", Kind, f"one of {', '.join(Kind)}")
         language = query.language(parts.language)
         query.done()
-        number = number_in_path(request)
+        number = sender_in_path(request)
         inquiry = Inquiry(
             normalise_channel(channel or ""),
             check_application(application, parts.applications),

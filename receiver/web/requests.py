@@ -11,8 +11,14 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from receiver.domain import times
+from receiver.domain.identifiers import clean
 from receiver.domain.languages import FALLBACK, Language, negotiate, speaks
-from receiver.domain.numbers import is_mainland_mobile
+from receiver.domain.numbers import (
+    is_mainland_mobile,
+    is_number,
+    may_stand_for_number,
+    normalise,
+)
 from receiver.domain.texts import is_storable
 from receiver.store.queries import Page
 from receiver.web.problems import Problem
@@ -20,6 +26,7 @@ from receiver.web.problems import Problem
 MOST_ON_A_PAGE = 1000
 _USUAL_PAGE = 50
 _LONGEST_PARAMETER = 1024
+A_NUMBER = "a phone number in full, such as +8613800000000"
 _T = TypeVar("_T")
 
 
@@ -162,9 +169,9 @@ class Query:
         return within(self._request, self.text("application"))
 
     def texts(self, name: str) -> list[str]:
-        """Give a parameter that may stand several times; none of them may be empty."""
+        """Return a parameter that may be given several times, cleaned; none may be empty."""
         self._asked.add(name)
-        given = self._parameters.getlist(name)
+        given = [clean(text) for text in self._parameters.getlist(name)]
         for text in given:
             if text == "":
                 raise bad(f"`{name}` is empty; leave it out or give it a value.")
@@ -173,10 +180,23 @@ class Query:
         return given
 
     def number(self, name: str) -> str | None:
-        """Give a phone number; a `+` that was not escaped came as a blank and is put back."""
+        """Return a phone number, or what can stand in its place, such as a short code.
+
+        A `+` that was not escaped came as a blank and is put back.
+
+        Raises:
+            ProblemError: the text can stand for no number.
+        """
         text = self.text(name)
-        if text and text.startswith(" ") and not is_mainland_mobile(text.strip()):
-            return "+" + text[1:]
+        if text is None:
+            return None
+        if self._parameters[name].startswith(" ") and _had_plus(text):
+            text = f"+{text}"
+        if not may_stand_for_number(text):
+            raise bad(
+                f"`{name}` must be {A_NUMBER}, or a short code, a masked number or an alias as it "
+                "came."
+            )
         return text
 
     def one_of(self, name: str, make: Callable[[str], _T], allowed: str) -> _T | None:
@@ -249,6 +269,13 @@ class Query:
                 unknown=unknown,
                 known=sorted(self._asked),
             )
+
+
+def _had_plus(text: str) -> bool:
+    """Tell whether a blank in front of a number was a `+`: digits alone may be a short code."""
+    if is_mainland_mobile(text):
+        return False
+    return is_number(normalise(f"+{text}") or "") or (text[0].isdigit() and "*" in text)
 
 
 class _Flags(dict[str, bool]):

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver.domain.events import Send
+from receiver.domain.identifiers import clean
 from receiver.domain.languages import Language
 from receiver.domain.numbers import normalise
 from receiver.domain.times import SECOND, to_rfc3339
@@ -51,6 +52,7 @@ def read_order(given: Mapping[str, Any]) -> Order:
     application = given.get("application")
     if application is not None and not isinstance(application, str):
         raise bad("`application` is not text.")
+    application = clean(application or "") or None
     check_storable(application or "")
     return Order(
         limit=read_whole(given, "limit", 1, 1, MOST_CLAIMED),
@@ -70,10 +72,11 @@ def read_whole(given: Mapping[str, Any], name: str, usual: int, lowest: int, hig
 def read_text(given: Mapping[str, Any], name: str) -> str:
     """Read a text that must be there."""
     value = given.get(name)
-    if not isinstance(value, str) or not value:
+    text = clean(value) if isinstance(value, str) else ""
+    if not text:
         raise bad(f"`{name}` must be a text that is not empty.")
-    check_storable(value)
-    return value
+    check_storable(text)
+    return text
 
 
 def read_completion(given: Mapping[str, Any], stored: queries.StoredMessage) -> tuple[bytes, Send]:

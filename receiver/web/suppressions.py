@@ -23,6 +23,7 @@ from receiver.web.recipient_requests import (
     read_lift,
     read_suppression,
     recipient_json,
+    sender_in_path,
     word_json,
 )
 from receiver.web.requests import (
@@ -76,7 +77,7 @@ class Suppressions(Endpoints):
         application = query.application()
         page = query.page(numbers=2)
         query.done()
-        number = number_in_path(request)
+        number = sender_in_path(request)
         now = self._parts.clock()
         async with self._parts.store.reading() as connection:
             rows = await suppressing.list_changes(connection, number, page, application)
@@ -94,7 +95,8 @@ class Suppressions(Endpoints):
         query.done()
         given = read_json_object(await read_body(request, parts.max_body_bytes))
         check_named(request, given)
-        number, now = number_in_path(request), parts.clock()
+        number = number_in_path(request) if suppressed else sender_in_path(request)
+        now = parts.clock()
         read = read_suppression if suppressed else read_lift
         wanted = read(given, parts.applications, now)
         wanted = replace(wanted, application=within(request, wanted.application or None) or "")

@@ -15,10 +15,10 @@ from receiver.web.auth import Scope
 from receiver.web.endpoints import (
     Endpoints,
     Parts,
-    check_storable,
     json_answer,
     needs,
     page_answer,
+    text_in_path,
 )
 from receiver.web.problems import Problem
 from receiver.web.requests import ProblemError, Query
@@ -37,8 +37,7 @@ class Uplinks(Endpoints):
         query = Query(request)
         application = query.application()
         query.done()
-        sms_msg_id = request.path_params["sms_msg_id"]
-        check_storable(sms_msg_id)
+        sms_msg_id = text_in_path(request)
         async with self._parts.store.reading() as connection:
             rows = await queries.find_uplinks(connection, sms_msg_id, application)
             found = await with_answers(self._parts, connection, rows)
@@ -65,7 +64,7 @@ def read_filter(query: Query) -> queries.UplinkFilter:
     """Read which uplinks are wanted."""
     return queries.UplinkFilter(
         sender=query.number("from"),
-        to=query.text("to"),
+        to=query.number("to"),
         sms_msg_id=query.text("sms_msg_id"),
         application=query.application(),
         since=query.time("since"),

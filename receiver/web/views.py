@@ -147,6 +147,11 @@ def reason_json(reason: Reason, language: Language) -> Json:
     return {"rule": reason.rule.value, **reason.facts, "text": reason.words.in_(language)}
 
 
+def part_number(number: int, lowest: int = 1) -> int | None:
+    """Write the number of a part; null where it could not be read."""
+    return number if number >= lowest else None
+
+
 def _delivery_seconds(stored: StoredMessage, folded: Folded) -> float | None:
     send = stored.message.send
     sent_at = send.sent_at if send else None
@@ -162,7 +167,7 @@ def _parts_json(folded: Folded, reports: list[StoredReport]) -> list[Json]:
 def _part_json(part: Part, reports: Sequence[StoredReport]) -> Json:
     report = part.report
     return {
-        "sequence": part.sequence,
+        "sequence": part_number(part.sequence),
         "expected": not part.extra,
         "state": part.state.value,
         "code": report.status if report else None,
@@ -178,8 +183,8 @@ def _part_json(part: Part, reports: Sequence[StoredReport]) -> Json:
 def _report_json(stored: StoredReport) -> Json:
     report = stored.report
     return {
-        "sequence": report.sequence,
-        "total": report.total,
+        "sequence": part_number(report.sequence, lowest=0),
+        "total": report.total or None,
         "status": report.status,
         "source": report.source,
         "updated_at": _time(report.updated_at),
@@ -207,7 +212,7 @@ def _timeline(stored: StoredMessage, folded: Folded, reports: list[StoredReport]
         report = known.report
         what = {
             "event": "report",
-            "sequence": report.sequence,
+            "sequence": part_number(report.sequence, lowest=0),
             "code": report.status,
             "decides": id(report) in deciding,
         }

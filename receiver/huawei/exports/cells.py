@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from receiver.domain import times
+from receiver.domain.identifiers import clean
 from receiver.domain.spreadsheets import restored
 
 MOST_DIGITS = 15  # a spreadsheet keeps that many of a number and writes zeros for the rest
@@ -16,7 +17,6 @@ class CellError(ValueError):
     """A cell cannot be used; the text says why, without its value."""
 
 
-_MARGIN = " \t\r\n\f\v\u00a0\u3000\u200b\ufeff"
 _AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)  # how CSV files keep spreadsheets from counting
 _SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?E\+[0-9]{1,3}")
 _DECIMAL = re.compile(r"(\+?[0-9]+)\.0")
@@ -49,14 +49,14 @@ def text_of(cell: Cell, name: str) -> str | None:
 
 def unwrapped(cell: str) -> str:
     """Take away what keeps a spreadsheet from reading more into a cell than text."""
-    text = cell.strip(_MARGIN)
+    text = clean(cell)
     wrapped = _AS_TEXT.fullmatch(text) if text.startswith("=") else None
     if wrapped:
-        return wrapped[1].strip(_MARGIN)
+        return clean(wrapped[1])
     plain = restored(text)
     if not text.startswith("''"):
         plain = plain.removeprefix("'")  # people put one before anything
-    return plain.strip(_MARGIN)
+    return clean(plain)
 
 
 def _text(cell: str, name: str) -> str:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from receiver.domain import times
 from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
+from receiver.domain.identifiers import clean
 from receiver.huawei.exports.cells import Cell, CellError, moment_of, number_of, text_of
 from receiver.huawei.exports.rows import ExportError, How
 from receiver.huawei.registration import read_send
@@ -182,7 +183,7 @@ def find_columns(rows: Iterable[Numbered], wanted: Mapping[str, str]) -> Columns
         ExportError: the header leaves open which column is meant, or lacks one that is wanted.
     """
     for number, cells in islice(rows, _MOST_ROWS_BEFORE_HEADER):
-        header = tuple("" if cell is None else str(cell).strip() for cell in cells)
+        header = tuple("" if cell is None else clean(str(cell)) for cell in cells)
         if _is_header(header, wanted):
             used = {name: _find(name, header, wanted) for name in _HEADERS}
             found = {name: index for name, index in used.items() if index is not None}
@@ -247,7 +248,7 @@ def judge(columns: Columns, rows: Sequence[Cells], wanted: Mapping[str, str]) ->
         if index is None or columns.header[index] == SEND_STATUS:
             continue
         if name not in wanted:
-            values = {str(row[index]).strip(" '\t") for row in rows if index < len(row)}
+            values = {clean(str(row[index])).strip("'") for row in rows if index < len(row)}
             if not fits(columns.header, values - {"", "None"}):
                 columns = columns.without(name)
     return columns

@@ -6,6 +6,7 @@ from io import BufferedReader
 from typing import Any
 
 from receiver.domain import times
+from receiver.domain.identifiers import clean
 from receiver.huawei.exports.cells import read_time, with_plus
 from receiver.huawei.exports.columns import COLUMN_NAMES, ID, looks_like_report, response_status
 from receiver.huawei.exports.rows import Fault, Found, How, Row
@@ -74,17 +75,19 @@ def _entry(document: Json, names: Mapping[str, tuple[str, ...]], how: How) -> Js
     }
     sent_at, to, status = entry["sent_at"], entry["to"], entry["status"]
     if isinstance(sent_at, str):
-        moment = read_time(sent_at.strip(), how.zone)
+        moment = read_time(clean(sent_at), how.zone)
         entry["sent_at"] = sent_at if moment is None else times.to_rfc3339(moment)
     if how.international and isinstance(to, str):
-        entry["to"] = with_plus(to)
+        entry["to"] = with_plus(clean(to))
     if "verdict" in document:  # a message as the receiver itself shows it
         status = document.get("code") if document.get("state") == "refused" else None
-        entry["status"] = None if status is None else response_status(str(status))
+        entry["status"] = None if status is None else response_status(clean(str(status)))
         return entry
     # A report says what became of a message that was sent; its code is no refusal.
     if status is not None:
-        entry["status"] = None if looks_like_report(document) else response_status(str(status))
+        entry["status"] = (
+            None if looks_like_report(document) else response_status(clean(str(status)))
+        )
     return entry
 
 

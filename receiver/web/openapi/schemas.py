@@ -43,7 +43,7 @@ _ENTRY = {
     "rank": one_of(rank.name.lower() for rank in Rank),
 }  # fmt: skip
 _REPORT = {
-    "sequence": WHOLE, "total": maybe(WHOLE), "status": TEXT, "source": maybe(WHOLE),
+    "sequence": maybe(WHOLE), "total": maybe(WHOLE), "status": TEXT, "source": maybe(WHOLE),
     "updated_at": maybe(TIME), "org_code": maybe(TEXT), "received_at": TIME, "redeliveries": WHOLE,
 }  # fmt: skip
 _TALLY = {
@@ -93,13 +93,13 @@ NAMED: dict[str, Schema] = {
         last_received_at=TIME, raw=ANYTHING,
     ),
     "Part": always(
-        sequence=WHOLE, expected=TRUTH, state=one_of(State), code=maybe(TEXT), source=maybe(WHOLE),
-        updated_at=maybe(TIME), conflict=TRUTH, reports=WHOLE, first_report_at=maybe(TIME),
-        last_report_at=maybe(TIME),
+        sequence=maybe(WHOLE), expected=TRUTH, state=one_of(State), code=maybe(TEXT),
+        source=maybe(WHOLE), updated_at=maybe(TIME), conflict=TRUTH, reports=WHOLE,
+        first_report_at=maybe(TIME), last_report_at=maybe(TIME),
     ),
     "Event": some(
         ["at", "event", "code"], at=maybe(TIME), event=one_of(("sent", "refused", "report")),
-        code=TEXT, sequence=WHOLE, decides=TRUTH,
+        code=TEXT, sequence=maybe(WHOLE), decides=TRUTH,
     ),
     "Message": always(
         sms_msg_id=TEXT, application=TEXT, state=one_of(State), final=TRUTH, conflict=TRUTH,
@@ -127,7 +127,8 @@ NAMED: dict[str, Schema] = {
         sms_msg_id=TEXT, application=TEXT, registered=TRUTH,
         reports=many(
             with_more(
-                part=WHOLE, place=WHOLE, outcome=one_of(Outcome), rule=TEXT, text=TEXT, **_REPORT
+                part=maybe(WHOLE), place=WHOLE, outcome=one_of(Outcome), rule=TEXT, text=TEXT,
+                **_REPORT,
             )
         ),
         parts=with_more(
