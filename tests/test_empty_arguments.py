@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from receiver.cli import app
+from receiver.cli.commands import app
 from tests.server import run
 
 COMMANDS = (
