@@ -29,6 +29,8 @@ def clean(text: str) -> str:
     Nothing else changes: an identifier is opaque, so case and everything inside it stay. A text
     of invisible characters alone becomes empty.
     """
+    if "!" <= text[:1] <= "~" and "!" <= text[-1:] <= "~":  # nearly always, on the hot path too
+        return text
     if text.isascii():
         return text.strip(_ASCII)
     start, end = 0, len(text)

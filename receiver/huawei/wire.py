@@ -341,6 +341,8 @@ def read_number(value: Any, lowest: int, highest: int, unreadable: int | None) -
     Returns:
         The number, None when the field is absent or empty, else `unreadable`.
     """
+    if value is None:
+        return None
     number = wholes.read(value, lowest, highest)
     if number is not None:
         return number

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from receiver.cli import app
+from receiver.cli.commands import app
 from receiver.client import AsyncClient, Client
 from tests.conftest import batch, form
 from tests.doors import padded
@@ -189,7 +189,7 @@ def test_one_message_by_every_door(door: Door, data: st.DataObject) -> None:
 
     def draw() -> Item:
         # A blank in front of a number is a `+` that was not escaped.
-        return Item(*(data.draw(padded(text)) for text in plain[:-1]), to=NUMBER)
+        return Item._make([*(data.draw(padded(text)) for text in plain[:-1]), NUMBER])
 
     for send in (*SENDS.values(), *REPORTS.values()):
         send(door, draw())
