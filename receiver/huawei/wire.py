@@ -218,12 +218,14 @@ def _why_not(item: Mapping[str, Any], name: str, longest: int) -> str | None:
         value = str(value)
     if not isinstance(value, str):
         return f"`{name}` is neither text nor a whole number."
+    if not is_storable(value):
+        value = charsets.read(value).text
     value = clean(value)
     if not value:
         return f"`{name}` is empty."
     if len(value) > longest:
         return f"`{name}` is longer than {longest} characters."
-    if not is_storable(value) and not is_storable(charsets.read(value).text):
+    if not is_storable(value):
         return f"`{name}` holds a NUL or is not valid Unicode."
     return None
 
@@ -294,7 +296,7 @@ def id_of(item: Mapping[str, Any]) -> str:
 
 
 def _needed(item: Mapping[str, Any], name: str) -> str:
-    return clean(charsets.written(str(item[name])))
+    return charsets.written(clean(str(item[name])))
 
 
 def read_time(text: str) -> int | None:
