@@ -1,5 +1,6 @@
 """The fold: a message's state is a pure function of its send and the set of its reports."""
 
+import functools
 from dataclasses import fields, replace
 from itertools import pairwise, permutations
 from typing import Any
@@ -747,9 +748,29 @@ def test_merging_is_associative_and_commutative(arrivals: list[StoredReport]) ->
     assert merged == merge_reports(b, a)
     assert merge_reports(merged, c) == merge_reports(a, merge_reports(b, c))
     assert merged.key == a.key
-    for field in fields(StatusReport):
-        said = {repr(getattr(one.report, field.name)) for one in (a, b)} - {"None"}
-        assert not said or repr(getattr(merged.report, field.name)) in said
+    for name in {field.name for field in fields(StatusReport)} - {"raw"}:
+        said = {repr(getattr(one.report, name)) for one in (a, b)} - {"None"}
+        assert not said or repr(getattr(merged.report, name)) in said
+    also = merged.report.raw.get("_also", [])
+    kept = [{name: value for name, value in merged.report.raw.items() if name != "_also"}, *also]
+    assert all(one.report.raw in kept for one in (a, b))
+
+
+def test_a_report_that_came_with_other_fields_leaves_a_trace() -> None:
+    """Of the same report with other content both are kept, also after more arrivals."""
+    raws: list[dict[str, Any]] = [
+        {"status": "UNDELIV", "source": "2", "statusDesc": "off"},
+        {"status": "UNDELIV", "source": "3"},
+        {"source": "3", "status": "UNDELIV"},
+    ]
+    arrivals = [
+        StoredReport(StatusReport("m", "UNDELIV", raw=raw), NOW, NOW) for raw in (*raws, *raws)
+    ]
+
+    merged = functools.reduce(merge_reports, arrivals)
+
+    assert merged.report.raw == {**raws[0], "_also": [raws[1]]}
+    assert merged == functools.reduce(merge_reports, reversed(arrivals))
 
 
 @st.composite

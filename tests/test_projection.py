@@ -312,7 +312,7 @@ def test_uplink_and_its_redelivery() -> None:
     ],
     ids=["body", "sender", "to", "create_time"],
 )  # fmt: skip
-def test_another_text_under_the_same_id_is_another_uplink(other: dict[str, str]) -> None:
+def test_another_text_under_the_same_id_is_another_uplink(other: dict[str, Any]) -> None:
     """What differs from an uplink in its content is no redelivery of it."""
     first = replace(UPLINK, body="Hello")
     second = replace(first, **other)

@@ -7,6 +7,8 @@ from receiver.domain.events import Send, Trust, trust_order
 from receiver.domain.messages import StoredReport
 
 _Text = TypeVar("_Text", str, int)
+ALSO = "_also"  # in `raw`: what the same report came as besides
+MOST_BESIDE = 7
 
 
 def merge_reports(one: StoredReport, other: StoredReport) -> StoredReport:
@@ -20,7 +22,7 @@ def merge_reports(one: StoredReport, other: StoredReport) -> StoredReport:
         org_code=_greater(a.org_code, b.org_code),
         extend=_greater(a.extend, b.extend),
         to=_greater(a.to, b.to),
-        raw=max(a.raw, b.raw, key=_raw_order),
+        raw=_join_raw(a.raw, b.raw),
     )
     return StoredReport(
         report=joined,
@@ -56,6 +58,20 @@ def merge_sends(earlier: Send, later: Send) -> Send:
 def greater_trust(one: Trust, other: Trust) -> Trust:
     """Give the better of two arrivals' trust: the same content was vouched for once."""
     return max(one, other, key=trust_order)
+
+
+def _join_raw(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Give what both came as: the fuller one, and beside it in `_also` what differs from it."""
+    came: dict[str, dict[str, Any]] = {}  # by content, whatever the order of the fields
+    for raw in (one, other):
+        also = raw.get(ALSO)
+        beside = [each for each in also if isinstance(each, dict)] if isinstance(also, list) else []
+        alone = {name: value for name, value in raw.items() if name != ALSO}
+        for each in (alone, *beside):
+            content = repr(sorted(each.items(), key=repr))
+            came[content] = max(came.get(content, each), each, key=_raw_order)
+    fullest, *rest = sorted(came.values(), key=_raw_order, reverse=True)[: MOST_BESIDE + 1]
+    return {**fullest, ALSO: rest} if rest else fullest
 
 
 def _raw_order(raw: dict[str, Any]) -> tuple[int, str, str]:
