@@ -18,6 +18,7 @@ NAMES = {
     "receiver_build_info",
     "receiver_catalogue_info",
     "receiver_delivery_seconds",
+    "receiver_event_loop_delay_seconds",
     "receiver_journal_bytes",
     "receiver_journal_commit_entries",
     "receiver_journal_commit_seconds",
