@@ -55,7 +55,13 @@ class Metrics:
         )
         self.ack_seconds = Histogram(
             "receiver_ack_seconds",
-            "From the end of an accepted push's headers to its durable 200.",
+            "From the first bytes of an accepted push to its durable 200.",
+            buckets=_ACK_BUCKETS,
+            registry=registry,
+        )
+        self.loop_delay = Histogram(
+            "receiver_event_loop_delay_seconds",
+            "How much later than asked for a timer is heard: as long at least a push waits.",
             buckets=_ACK_BUCKETS,
             registry=registry,
         )
