@@ -183,6 +183,11 @@ class Metrics:
             ("kind",),
             registry=registry,
         )
+        self.quarantine_evicted = Counter(
+            "receiver_quarantine_evicted",
+            "Rows that left the quarantine before their time, because it was full.",
+            registry=registry,
+        )
         self.overdue = Counter(
             "receiver_overdue",
             "Messages marked overdue: no final report within the horizon.",

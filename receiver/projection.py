@@ -68,6 +68,7 @@ class Quarantined:
     peer: str
     headers: str
     body: bytes
+    items: int = 1  # for how many it stands
 
 
 Event = ReportArrived | SendRegistered | UplinkArrived | SetByHand | Quarantined

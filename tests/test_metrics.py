@@ -41,6 +41,7 @@ NAMES = {
     "receiver_push_items",
     "receiver_push_signatures_total",
     "receiver_pushes_total",
+    "receiver_quarantine_evicted_total",
     "receiver_quarantined_total",
     "receiver_redeliveries_total",
     "receiver_report_gap_alarm",

@@ -80,6 +80,7 @@ class Node:
                 on_orphans=metrics.orphans.set,
                 on_overdue=metrics.overdue.inc,
                 on_failure=metrics.projector_failures.inc,
+                on_evicted=metrics.quarantine_evicted.inc,
             ),
         )
         self._projecting: asyncio.Task[None] | None = None
