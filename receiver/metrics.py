@@ -55,7 +55,7 @@ class Metrics:
         )
         self.ack_seconds = Histogram(
             "receiver_ack_seconds",
-            "From the end of an accepted push's headers to its durable 200.",
+            "From the first bytes of an accepted push to its durable 200.",
             buckets=_ACK_BUCKETS,
             registry=registry,
         )

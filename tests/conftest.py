@@ -35,7 +35,7 @@ from receiver.settings import Settings
 from receiver.store.schema import metadata
 from receiver.store.store import Store
 from receiver.store.urls import default_url
-from receiver.web import http1
+from receiver.web import exchanges, http1
 from receiver.web.node import Node
 from receiver.web.problems import MEDIA_TYPE
 from receiver.web.secrets import make_secrets
@@ -401,7 +401,7 @@ async def a_node(directory: Path, *, ready: bool = True, **changes: Any) -> Asyn
 
 
 @asynccontextmanager
-async def a_listener(handler: http1.Handler, limits: http1.Limits) -> AsyncIterator[int]:
+async def a_listener(handler: exchanges.Handler, limits: exchanges.Limits) -> AsyncIterator[int]:
     """Listen on a free port for a handler of pushes; give the port. It ends abruptly."""
     edge = http1.Edge(handler, limits)
     loop = asyncio.get_running_loop()
@@ -425,7 +425,7 @@ async def _tick(edge: http1.Edge) -> None:
 
 @asynccontextmanager
 async def a_public_client(
-    handler: http1.Handler, limits: http1.Limits
+    handler: exchanges.Handler, limits: exchanges.Limits
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client for a handler of pushes, over a port."""
     async with (

@@ -17,8 +17,8 @@ from receiver.huawei import wire
 from receiver.journal import FILE_NAME, Entry, Journal, Row, Settle
 from receiver.metrics import Metrics
 from receiver.web.callbacks import Callbacks, address_of
+from receiver.web.exchanges import Limits
 from receiver.web.gates import Gates
-from receiver.web.http1 import Limits
 from receiver.web.peers import Networks
 from receiver.web.problems import MEDIA_TYPE
 from tests.conftest import (

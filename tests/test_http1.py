@@ -1,6 +1,7 @@
 """HTTP/1.1 on the public listener: bytes on a socket -> requests handed over, bytes answered."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.web.answers import Answer, make_answer, refusal
-from receiver.web.http1 import Exchange, Limits, Trouble
+from receiver.web.exchanges import Exchange, Limits, Trouble
 from receiver.web.problems import Problem
 from tests.conftest import a_listener
+from tests.framing import BODY, CASES, MAX_BODY_BYTES, Case
 
 LIMITS = Limits(max_body_bytes=1000, max_head_bytes=2000, request_s=0.3, idle_s=0.3)
 PATIENT = replace(LIMITS, request_s=60, idle_s=60)
@@ -26,9 +28,15 @@ class Echo:
     at_once: bool = True
     taken: list[Exchange] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
+    opened: int = 0
+    at_once_answered: int = 0
 
     def open(self, exchange: Exchange) -> Answer | None:
-        """Refuse one path, fail on another one, want the body of all others."""
+        """Refuse one path, fail on another one, want the body of all others but one."""
+        self.opened += 1
+        if exchange.path == "/at-once":
+            self.at_once_answered += 1
+            return make_answer(200, "text/plain", b"at once")
         if exchange.path == "/broken":
             raise ValueError("broken")
         return refusal(Problem.NOT_FOUND, "Nothing.") if exchange.path == "/nothing" else None
@@ -38,7 +46,9 @@ class Echo:
         if exchange.body == b"broken":
             raise ValueError("broken")
         self.taken.append(exchange)
-        if self.at_once:
+        if exchange.body == b"stranger":
+            exchange.dismiss(refusal(Problem.UNSIGNED_PUSH, "No."))
+        elif self.at_once:
             self.let_go(exchange)
 
     def let_go(self, exchange: Exchange) -> None:
@@ -107,17 +117,24 @@ async def until(seen: Callable[[], bool]) -> None:
 
 def post(body: bytes, *headers: str, path: str = "/", version: str = "1.1") -> bytes:
     """Write a request."""
-    lines = [f"POST {path} HTTP/{version}", f"Content-Length: {len(body)}", *headers, "", ""]
+    lines = [
+        f"POST {path} HTTP/{version}",
+        "Host: x",
+        f"Content-Length: {len(body)}",
+        *headers,
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode() + body
 
 
-CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 # bytes, bodies handed over, whether the connection stays
 WHOLE = [
     pytest.param(post(b"abc"), [b"abc"], True, id="one"),
     pytest.param(post(b""), [b""], True, id="no body"),
-    pytest.param(b"POST / HTTP/1.1\r\n\r\n", [b""], True, id="no length"),
+    pytest.param(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", [b""], True, id="no length"),
     pytest.param(post(b"a") + post(b"b") + post(b"c"), [b"a", b"b", b"c"], True, id="pipelined"),
     pytest.param(post(b"x" * 1000), [b"x" * 1000], True, id="as large as may be"),
     pytest.param(post(b"a", "Connection: close"), [b"a"], False, id="close"),
@@ -326,7 +343,6 @@ async def test_a_connection_has_few_requests_in_hand() -> None:
         pytest.param(b"", False, [], id="nothing"),
         pytest.param(b"POST / HTTP/1.1\r\nX", True, [Trouble.TOO_SLOW], id="half a head"),
         pytest.param(post(b"abc")[:-1], True, [Trouble.TOO_SLOW], id="half a body"),
-        pytest.param(post(b"abc", path="/nothing")[:-1], True, [Trouble.TOO_SLOW], id="refused"),
         pytest.param(b"\r\n", False, [], id="a line"),
     ],
 )
@@ -355,14 +371,127 @@ async def test_an_idle_connection_ends_but_not_one_that_waits_for_us() -> None:
     assert handler.troubles == []
 
 
-async def test_a_refusal_by_the_head_lets_the_connection_live() -> None:
-    """The body of a request to nowhere is read and dropped, and the next request is taken."""
+@pytest.mark.parametrize("cut", [None, -1000, -5000], ids=["whole", "half a body", "head"])
+async def test_a_refusal_by_the_head_ends_the_connection(cut: int | None) -> None:
+    """A stranger is answered before the body is there, and nothing behind it is taken."""
     handler = Echo()
     async with connected(handler) as client:
-        client.send(post(b"x" * 5000, path="/nothing"), post(b"next"))
-        # Too large for the limit, but nobody wants it.
-        assert [(await client.answer())[0], (await client.answer())[0]] == [404, 200]
-    assert [exchange.body for exchange in handler.taken] == [b"next"]
+        client.send(post(b"x" * 5000, path="/nothing")[:cut])
+        status, headers, _ = await client.answer()
+        assert (status, headers["connection"]) == (404, "close")
+        client.send(post(b"next"))
+        assert await client.end() == CLOSED
+    assert (handler.taken, handler.troubles) == ([], [])
+
+
+@pytest.mark.parametrize("behind", [post(b"next"), b"nonsense", post(b"x", path="/nothing")])
+async def test_nothing_is_read_behind_a_stranger(behind: bytes) -> None:
+    """Whoever is dismissed when the request is whole is told so, and is read no further."""
+    handler = Echo()
+    async with connected(handler) as client:
+        client.send(post(b"stranger"), behind)
+        status, headers, _ = await client.answer()
+        assert (status, headers["connection"]) == (401, "close")
+        assert await client.end() == CLOSED
+    assert [exchange.body for exchange in handler.taken] == [b"stranger"]
+    assert handler.troubles == []
+
+
+async def test_who_still_sends_can_read_the_refusal() -> None:
+    """A large body that nobody wants is dropped while it comes: the answer is not lost by it."""
+    async with connected(Echo()) as client:
+        client.send(post(b"x" * 10_000_000))
+        assert (await client.answer())[0] == 400
+        assert await client.end() == CLOSED
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_framing(case: Case) -> None:
+    """What is framed plainly is taken with its body; all else is refused, and that is the end."""
+    handler = Echo()
+    async with connected(handler, replace(PATIENT, max_body_bytes=MAX_BODY_BYTES)) as client:
+        client.send(case.sent_to("/"))
+        status, headers, _ = await client.answer()
+        if case.status == 200:
+            assert (status, handler.troubles) == (200, [])
+            assert [exchange.body for exchange in handler.taken] == [BODY]
+            return
+        assert (status, headers["connection"]) == (400, "close")
+        assert await client.end() == CLOSED
+    large = case.status == 413
+    assert handler.troubles == [Trouble.BODY_TOO_LARGE if large else Trouble.MALFORMED]
+    assert handler.taken == []
+
+
+# --- floods -------------------------------------------------------------------------------------
+
+AT_ONCE = b"GET /at-once HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def test_a_flood_leaves_turns_to_others() -> None:
+    """While thousands of requests of one connection are answered, another one is not kept."""
+    handler = Echo()
+    most = 10_000
+    async with a_listener(handler, PATIENT) as port:
+        flood, other = [Client(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(2)]
+        flood.send(AT_ONCE * most)
+        other.send(post(b"other"))
+        assert (await other.answer())[2] == b"other"
+        assert handler.at_once_answered < most // 2
+        for _ in range(most):
+            assert (await flood.answer())[2] == b"at once"
+        flood.close()
+        other.close()
+
+
+async def test_one_byte_chunks_leave_turns_to_others() -> None:
+    """A body of many small pieces is taken a few at a time, and whole in the end."""
+    handler = Echo()
+    size = 50_000
+    async with a_listener(handler, replace(PATIENT, max_body_bytes=size)) as port:
+        flood, other = [Client(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(2)]
+        flood.send(CHUNKED + b"1\r\na\r\n" * size + b"0\r\n\r\n")
+        other.send(post(b"other"))
+        assert (await other.answer())[2] == b"other"
+        assert [exchange.body for exchange in handler.taken] == [b"other"]
+        assert (await flood.answer())[2] == b"a" * size
+        flood.close()
+        other.close()
+
+
+async def test_the_end_of_a_flood_is_heard_behind_it() -> None:
+    """All that came before the client's end is answered, in order, then the connection closes."""
+    handler = Echo()
+    async with connected(handler) as client:
+        bodies = [b"%d" % number for number in range(3000)]
+        client.send(*map(post, bodies))
+        client.writer.write_eof()
+        assert [(await client.answer())[2] for _ in bodies] == bodies
+        assert await client.end() == CLOSED
+
+
+async def test_nothing_is_parsed_behind_the_end() -> None:
+    """What stands behind a refusal reaches nobody, however much it is."""
+    handler = Echo()
+    async with connected(handler) as client:
+        client.send(post(b"", path="/nothing") * 10_000)
+        assert (await client.answer())[0] == 404
+        assert await client.end() == CLOSED
+    assert handler.opened == 1
+
+
+async def test_the_clock_starts_with_the_first_bytes() -> None:
+    """A request counts from when its first bytes were there, not from when its head was read."""
+    handler = Echo()
+    async with connected(handler) as client:
+        began = time.perf_counter()
+        client.send(post(b"abc")[:10])
+        await asyncio.sleep(0.2)
+        client.send(post(b"abc")[10:])
+        await client.answer()
+        ended = time.perf_counter()
+    (exchange,) = handler.taken
+    assert began - 0.01 < exchange.started < ended - 0.15
 
 
 async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
@@ -384,7 +513,7 @@ async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
 async def test_a_head_request_gets_no_body() -> None:
     """The answer to HEAD has the headers of the other answer, and the connection stays usable."""
     async with connected(Echo()) as client:
-        client.send(b"HEAD / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", post(b"next"))
+        client.send(b"HEAD / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", post(b"next"))
         status, headers, _ = await client.answer(to_head=True)
         assert (status, headers["content-length"]) == (200, "3")
         assert (await client.answer())[2] == b"next"
@@ -435,11 +564,11 @@ async def test_the_path_is_read_from_the_target(target: str, path: str) -> None:
     handler = Echo()
     async with connected(handler) as client:
         method = "OPTIONS" if target == "*" else "POST"
-        client.send(f"{method} {target} HTTP/1.1\r\nX-A: b\r\nx-a:  c \r\n\r\n".encode())
+        client.send(f"{method} {target} HTTP/1.1\r\nHost: x\r\nX-A: b\r\nx-a:  c \r\n\r\n".encode())
         assert (await client.answer())[0] == 200
     (exchange,) = handler.taken
     assert (exchange.path, exchange.method) == (path, method.encode())
-    assert exchange.headers == [(b"x-a", b"b"), (b"x-a", b"c")]
+    assert exchange.headers == [(b"host", b"x"), (b"x-a", b"b"), (b"x-a", b"c")]
     assert exchange.peer == "127.0.0.1"
 
 

@@ -15,8 +15,8 @@ from receiver.huawei import wire
 from receiver.journal import Entry, Kind, Settle
 from receiver.metrics import Metrics
 from receiver.web.answers import Answer, Header, make_answer, refusal
+from receiver.web.exchanges import Exchange, Limits, Trouble
 from receiver.web.gates import Gates
-from receiver.web.http1 import Exchange, Limits, Trouble
 from receiver.web.problems import Problem
 
 PREFIX = "/callbacks/"
@@ -59,7 +59,7 @@ _TROUBLES: Mapping[Trouble, tuple[str, Problem, str]] = {
     Trouble.MALFORMED: (
         "malformed",
         Problem.BAD_REQUEST,
-        "Send a plain HTTP/1.1 request, without an upgrade.",
+        "Send plain HTTP/1.1: one Host, one Content-Length or chunked, and no upgrade.",
     ),
     Trouble.HEAD_TOO_LARGE: (
         "too_large",
@@ -180,7 +180,7 @@ class Callbacks:
         """Take a push; it is answered when it is durable."""
         if not self._gates.believes(exchange):
             self._count("unknown", "unsigned")
-            exchange.answer(_NOT_SIGNED)
+            exchange.dismiss(_NOT_SIGNED)
             return
         kind: str = "unknown"
         items = 0

@@ -8,7 +8,7 @@ import structlog
 from receiver.domain.events import Trust
 from receiver.huawei.signing import Outcome, Rules, SignedRequest, verify
 from receiver.metrics import Metrics
-from receiver.web.http1 import Exchange
+from receiver.web.exchanges import Exchange
 from receiver.web.peers import FORWARDED_FOR, Networks, client_of
 
 _log = structlog.get_logger(__name__)

@@ -8,19 +8,19 @@ does the parsing.
 
 import asyncio
 import time
-from collections.abc import Container
-from dataclasses import dataclass
 from email.utils import formatdate
-from enum import Enum, auto
-from typing import Protocol
+from http import HTTPStatus
 from urllib.parse import unquote
 
 import httptools
 import structlog
 
-from receiver.web.answers import Answer, Header
+from receiver.web.answers import Answer
 from receiver.web.crowding import Crowd
+from receiver.web.exchanges import Exchange, Handler, Limits, Trouble
+from receiver.web.framing import read_framing
 from receiver.web.peers import group_of
+from receiver.web.turns import Hold, Tap, Turns
 
 _log = structlog.get_logger(__name__)
 
@@ -30,101 +30,15 @@ _log = structlog.get_logger(__name__)
 _LINGER_S = 2.0
 _LAST_HALF_S = 2.0  # for the rest of a request that is half there when the server ends
 _MOST_PIPELINED = 16  # requests of a connection in hand before it is read on
+# Read at a time: a push of one report with its head. Behind it may stand a hundred other requests,
+# and the parser stops for none of them. Of a body that is told by its length more is read.
+_READ_BYTES = 4 * 1024
+_READ_BODY_BYTES = 64 * 1024
+_MOST_AT_ONCE = 4  # requests and pieces of bodies from one reading, before others have their turn
+_CLOCK_STEP_S = 0.001  # of the event loop
+_LONGEST_STEP_S = 1.0
 _AROUND_A_HEADER = 4  # bytes: colon, blank, line end
 _NEVER = float("inf")
-
-
-class Trouble(Enum):
-    """Why a request was given up before it was whole."""
-
-    MALFORMED = auto()
-    HEAD_TOO_LARGE = auto()
-    BODY_TOO_LARGE = auto()
-    TOO_SLOW = auto()
-    CROWDED = auto()  # others needed the connection
-    DEFECT = auto()  # of ours
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much a request may be, and how long it may take."""
-
-    max_body_bytes: int = 64 * 1024
-    max_head_bytes: int = 16 * 1024
-    request_s: float = 10.0  # for head and body together
-    idle_s: float = 10.0  # between two requests of a connection
-    max_headers: int = 100
-    max_connections: int = 4000
-    max_connections_per_peer: int = 1000
-    exempt_peers: Container[str] = ()  # that speak for many clients
-
-
-class Exchange:
-    """One request, and the place where its answer is given.
-
-    Attributes:
-        method: as it came.
-        path: without the query, percent-encoding undone.
-        target: path and query as they came.
-        headers: names in lower case.
-        body: whole when the handler takes the exchange.
-        peer: the client's address, empty when it has none.
-        started: when the head was there, `time.perf_counter`.
-        application: the handler's own note of whose request it is.
-        address: the handler's own note of where it came to.
-        trust: the handler's own note of how far it is believed.
-    """
-
-    __slots__ = (
-        "_connection",
-        "address",
-        "answered",
-        "application",
-        "body",
-        "headers",
-        "is_whole",
-        "keep_alive",
-        "method",
-        "path",
-        "peer",
-        "started",
-        "target",
-        "trust",
-    )
-
-    def __init__(self, connection: "Connection", peer: str) -> None:
-        self._connection = connection
-        self.peer = peer
-        self.headers: list[Header] = []
-        self.body = b""
-        self.application = ""
-        self.address = b""
-        self.trust = ""
-        self.method = b""
-        self.path = ""
-        self.target = b""
-        self.started = 0.0
-        self.keep_alive = False
-        self.is_whole = False
-        self.answered: Answer | None = None
-
-    def answer(self, answer: Answer) -> None:
-        """Send the answer, after those of earlier requests; a client that left is no error."""
-        self.answered = answer
-        self._connection.send_answers()
-
-
-class Handler(Protocol):
-    """What decides about requests."""
-
-    def open(self, exchange: Exchange) -> Answer | None:
-        """Judge a request by its head; None: its body is wanted."""
-
-    def take(self, exchange: Exchange) -> None:
-        """Take a whole request; `exchange.answer` is to be called once, now or later."""
-
-    def give_up(self, trouble: Trouble) -> Answer:
-        """Give the answer to a request that did not become whole."""
 
 
 class Edge:
@@ -137,13 +51,21 @@ class Edge:
         self.crowd: Crowd[Connection] = Crowd(
             limits.max_connections, limits.max_connections_per_peer, limits.exempt_peers
         )
+        self.turns = Turns()
+        # One for all: what is read is parsed before anything else is read.
+        self.body_buffer = memoryview(bytearray(_READ_BODY_BYTES))
+        self.buffer = self.body_buffer[:_READ_BYTES]
         self.is_ending = False
         self.ended = asyncio.Event()  # no connection is left, and none will come
+        self.now = 0.0  # a clock that stands still while we do: nobody is late for our sake
+        self._looked = time.monotonic()
         self.tick()
 
     def tick(self) -> None:
         """Look at the clock, for all connections at once: to be called several times a second."""
-        self.now = time.monotonic()
+        looked = time.monotonic()
+        self.now += min(looked - self._looked, _LONGEST_STEP_S)
+        self._looked = looked
         date = b"date: " + formatdate(usegmt=True).encode()
         self.end_open = date + b"\r\n\r\n"
         self.end_close = date + b"\r\nconnection: close\r\n\r\n"
@@ -153,7 +75,7 @@ class Edge:
     def end(self) -> None:
         """Let every connection end after what it has begun."""
         self.is_ending = True
-        self.now = time.monotonic()
+        self.tick()
         for connection in list(self.connections):
             connection.end()
         self.note_end()
@@ -164,10 +86,11 @@ class Edge:
             self.ended.set()
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One connection of a client."""
 
     __slots__ = (
+        "_arrived",
         "_body",
         "_edge",
         "_exchange",
@@ -176,11 +99,15 @@ class Connection(asyncio.Protocol):
         "_head_bytes",
         "_held_back_bytes",
         "_is_deaf",
-        "_is_paused",
+        "_left_bytes",
+        "_loop",
         "_parser",
         "_peer",
+        "_tap",
         "_transport",
+        "_turn_since",
         "_url",
+        "_work",
         "deadline",
     )
 
@@ -191,9 +118,10 @@ class Connection(asyncio.Protocol):
         self._exchanges: list[Exchange] = []  # whole or given up, not yet answered, in order
         self._exchange: Exchange | None = None  # that is being read
         self._is_deaf = False  # no further request is taken
-        self._is_paused = False
         self._head_bytes = 0
         self._held_back_bytes = 0
+        self._left_bytes = 0  # of a body that is wanted and was told by its length
+        self._work = 0  # requests and pieces of bodies from this reading
         self._url = b""
         self._body: bytes | bytearray = b""
 
@@ -202,6 +130,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's
         """Begin."""
         self._transport = transport
+        self._tap = Tap(transport)
+        self._loop = asyncio.get_running_loop()
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if peer else ""
         edge = self._edge
@@ -215,15 +145,32 @@ class Connection(asyncio.Protocol):
         """Forget a connection; what was taken of it is kept all the same."""
         self._edge.connections.discard(self)
         self._edge.crowd.leave(self, self._group)
+        self._edge.turns.leave(self, self._group)
         self._edge.note_end()
         self._is_deaf = True
         self._exchanges.clear()
         self._exchange = None
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the base's signature
+        """Give room for as much as may be read at a time."""
+        if self._left_bytes > _READ_BYTES:
+            return self._edge.body_buffer[: self._left_bytes]
+        return self._edge.body_buffer if self._is_deaf else self._edge.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Read on."""
-        if self._is_deaf:
-            return
+        self._work = 0
+        if not self._is_deaf:
+            # When the bytes were there: before others were served in this turn of the event loop.
+            self._arrived = min(time.perf_counter(), self._loop.time() + _CLOCK_STEP_S)
+            self._parse(self._edge.body_buffer[:nbytes])
+        is_more = nbytes >= _READ_BYTES and not self._left_bytes
+        if (is_more or self._work > _MOST_AT_ONCE) and not self._transport.is_closing():
+            self._turn_since = self._edge.now
+            self._tap.hold(Hold.TURN)
+            self._edge.turns.wait(self, self._group)
+
+    def _parse(self, data: memoryview) -> None:
         reading, counted = self._exchange, self._head_bytes
         try:
             self._parser.feed_data(data)
@@ -236,6 +183,12 @@ class Connection(asyncio.Protocol):
             if reading is not None and reading is self._exchange and not reading.path:
                 self._count_held_back(0 if self._head_bytes > counted else len(data))
 
+    def take_turn(self) -> None:
+        """Read on, since others have been served; a client loses no time by that."""
+        if not self._is_deaf:
+            self.deadline += self._edge.now - self._turn_since
+        self._tap.release(Hold.TURN)
+
     def eof_received(self) -> bool:
         """Answer what is whole, although the client will send no more."""
         self._is_deaf = True
@@ -245,11 +198,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Read no more from a client that does not read its answers."""
-        self._transport.pause_reading()
+        self._tap.hold(Hold.UNREAD)
 
     def resume_writing(self) -> None:
         """Read on."""
-        self._transport.resume_reading()
+        self._tap.release(Hold.UNREAD)
 
     # --- the parser's side ------------------------------------------------------------------
 
@@ -257,7 +210,8 @@ class Connection(asyncio.Protocol):
         """Begin a request."""
         if self._is_deaf:
             return
-        self._exchange = Exchange(self, self._peer)
+        self._exchange = exchange = Exchange(self, self._peer)
+        exchange.started = self._arrived
         self._url = b""
         self._body = b""
         self._head_bytes = 0
@@ -266,8 +220,9 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request target."""
-        self._url += url
-        self._count_head(len(url))
+        if self._exchange is not None:
+            self._url += url
+            self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; one behind the body is only counted."""
@@ -286,39 +241,42 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return
         parser, edge = self._parser, self._edge
-        exchange.started = time.perf_counter()
         exchange.method = parser.get_method()
         exchange.path = _path(self._url)
         exchange.target = bytes(self._url)
         if parser.should_upgrade():
             return
+        version = parser.get_http_version()
+        framing = read_framing(version, exchange.headers)
+        if framing is None:
+            self._give_up(Trouble.MALFORMED)
+            return
         # A client of HTTP/1.0 that asks for it is not told that we agree, so we do not.
-        exchange.keep_alive = (
-            parser.should_keep_alive() and not edge.is_ending and parser.get_http_version() != "1.0"
-        )
+        exchange.keep_alive = parser.should_keep_alive() and not edge.is_ending and version != "1.0"
         try:
             exchange.answered = edge.handler.open(exchange)
         except Exception as error:  # noqa: BLE001 - one request's trouble must not touch the others
             exchange.answered = self._note_defect(error)
-        self._heed_headers(exchange)
+        else:
+            if exchange.answered is not None and exchange.answered.status >= HTTPStatus.BAD_REQUEST:
+                self._finish(exchange.answered)
+                return
+        self._await_body(exchange, framing.length, asks_first=framing.asks_first)
 
-    def _heed_headers(self, exchange: Exchange) -> None:
+    def _await_body(self, exchange: Exchange, length: int, *, asks_first: bool) -> None:
         """Do what the headers ask for before the body comes."""
-        for name, value in exchange.headers:
-            if name == b"content-length":
-                # llhttp has made sure that it is a number.
-                if exchange.answered is None and int(value) > self._edge.limits.max_body_bytes:
-                    self._give_up(Trouble.BODY_TOO_LARGE)
-                    return
-            elif name == b"expect" and value.lower() == b"100-continue":
-                if exchange.answered is not None:
-                    self._finish(exchange.answered)  # the body need not come
-                    return
-                if not self._exchanges:
-                    self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if length > self._edge.limits.max_body_bytes:
+            self._give_up(Trouble.BODY_TOO_LARGE)
+        elif exchange.answered is None:
+            self._left_bytes = length
+            if asks_first and not self._exchanges:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif asks_first:
+            self._finish(exchange.answered)  # the body need not come
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
+        self._work += 1
         exchange = self._exchange
         if exchange is None or exchange.answered is not None:
             return
@@ -328,11 +286,14 @@ class Connection(asyncio.Protocol):
             self._body = bytearray(self._body + body)
         else:
             self._body += body
+        if self._left_bytes:
+            self._left_bytes -= len(body)
         if len(self._body) > self._edge.limits.max_body_bytes:
             self._give_up(Trouble.BODY_TOO_LARGE)
 
     def on_message_complete(self) -> None:
         """Hand a whole request to the handler."""
+        self._work += 1
         exchange = self._exchange
         if exchange is None or self._parser.should_upgrade():
             return
@@ -349,8 +310,7 @@ class Connection(asyncio.Protocol):
         else:
             self._hand_over(exchange)
         if len(self._exchanges) >= _MOST_PIPELINED:
-            self._transport.pause_reading()
-            self._is_paused = True
+            self._tap.hold(Hold.UNANSWERED)
 
     def _hand_over(self, exchange: Exchange) -> None:
         try:
@@ -381,9 +341,7 @@ class Connection(asyncio.Protocol):
                 return
             self.deadline = self._edge.now + self._edge.limits.idle_s
             self._edge.crowd.wait(self, self._group)
-            if self._is_paused:
-                self._transport.resume_reading()
-                self._is_paused = False
+            self._tap.release(Hold.UNANSWERED)
 
     def _close_after(self, exchange: Exchange) -> None:
         if exchange.is_whole or not self._transport.can_write_eof():
@@ -391,6 +349,10 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.write_eof()
             self.deadline = self._edge.now + _LINGER_S
+
+    def read_no_more(self) -> None:
+        """Take no further request; what comes is dropped."""
+        self._is_deaf = True
 
     def _close(self) -> None:
         self.deadline = self._edge.now + _LINGER_S
@@ -404,7 +366,8 @@ class Connection(asyncio.Protocol):
         """Answer a request that is not whole; the connection takes no other one."""
         exchange = self._exchange or Exchange(self, self._peer)
         self._exchange = None
-        self._is_deaf = True
+        self._left_bytes = 0
+        self.read_no_more()
         self.deadline = _NEVER
         exchange.keep_alive = False
         exchange.answered = answer
@@ -440,7 +403,9 @@ class Connection(asyncio.Protocol):
             self._transport.close()  # without waiting for the rest of the request
 
     def run_out(self) -> None:
-        """End what took too long."""
+        """End what took too long, unless it is we who take the time."""
+        if self._tap.is_held(Hold.TURN) and not self._is_deaf:
+            return
         if self._exchange is not None and not self._is_deaf:
             self._give_up(Trouble.TOO_SLOW)
         elif self._transport.is_closing():
@@ -456,6 +421,8 @@ class Connection(asyncio.Protocol):
         elif self._exchanges:
             self._exchanges[-1].keep_alive = False
             self._is_deaf = True
+        elif self._tap.is_held(Hold.TURN) and not self._is_deaf:
+            self.deadline = self._edge.now + _LAST_HALF_S  # there is more to read
         elif not self._is_deaf:
             self._close()
 

@@ -28,9 +28,9 @@ from receiver.web.auth import Keys
 from receiver.web.bounded import Bounds
 from receiver.web.callbacks import Address, Callbacks
 from receiver.web.endpoints import Health, Parts
+from receiver.web.exchanges import Limits
 from receiver.web.gating import make_gates
 from receiver.web.guarding import Guard
-from receiver.web.http1 import Limits
 from receiver.web.options import (
     connections_that_fit,
     fixed_keys,

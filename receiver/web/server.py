@@ -10,7 +10,8 @@ from starlette.types import ASGIApp
 
 from receiver.errors import ReceiverError
 from receiver.web.bounded import Bounded, Bounds, Shared
-from receiver.web.http1 import Connection, Edge, Handler, Limits
+from receiver.web.exchanges import Handler, Limits
+from receiver.web.http1 import Connection, Edge
 
 _BACKLOG = 2048
 # A request that reached a socket before the end was announced is read within a turn or two of the

@@ -1,0 +1,117 @@
+"""What the public listener hands over: a request, the place of its answer, and their limits."""
+
+from collections.abc import Container
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+from receiver.web.answers import Answer, Header
+
+
+class Trouble(Enum):
+    """Why a request was given up before it was whole."""
+
+    MALFORMED = auto()
+    HEAD_TOO_LARGE = auto()
+    BODY_TOO_LARGE = auto()
+    TOO_SLOW = auto()
+    CROWDED = auto()  # others needed the connection
+    DEFECT = auto()  # of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a request may be, and how long it may take."""
+
+    max_body_bytes: int = 64 * 1024
+    max_head_bytes: int = 16 * 1024
+    request_s: float = 10.0  # for head and body together
+    idle_s: float = 10.0  # between two requests of a connection
+    max_headers: int = 100
+    max_connections: int = 4000
+    max_connections_per_peer: int = 1000
+    exempt_peers: Container[str] = ()  # that speak for many clients
+
+
+class Answering(Protocol):
+    """The connection of a request."""
+
+    def send_answers(self) -> None:
+        """Send the answers whose turn it is."""
+
+    def read_no_more(self) -> None:
+        """Take no further request."""
+
+
+class Exchange:
+    """One request, and the place where its answer is given.
+
+    Attributes:
+        method: as it came.
+        path: without the query, percent-encoding undone.
+        target: path and query as they came.
+        headers: names in lower case.
+        body: whole when the handler takes the exchange.
+        peer: the client's address, empty when it has none.
+        started: when its first bytes were there, `time.perf_counter`.
+        application: the handler's own note of whose request it is.
+        address: the handler's own note of where it came to.
+        trust: the handler's own note of how far it is believed.
+    """
+
+    __slots__ = (
+        "_connection",
+        "address",
+        "answered",
+        "application",
+        "body",
+        "headers",
+        "is_whole",
+        "keep_alive",
+        "method",
+        "path",
+        "peer",
+        "started",
+        "target",
+        "trust",
+    )
+
+    def __init__(self, connection: Answering, peer: str) -> None:
+        self._connection = connection
+        self.peer = peer
+        self.headers: list[Header] = []
+        self.body = b""
+        self.application = ""
+        self.address = b""
+        self.trust = ""
+        self.method = b""
+        self.path = ""
+        self.target = b""
+        self.started = 0.0
+        self.keep_alive = False
+        self.is_whole = False
+        self.answered: Answer | None = None
+
+    def answer(self, answer: Answer) -> None:
+        """Send the answer, after those of earlier requests; a client that left is no error."""
+        self.answered = answer
+        self._connection.send_answers()
+
+    def dismiss(self, answer: Answer) -> None:
+        """Answer a stranger: nothing behind this request is read."""
+        self.keep_alive = False
+        self._connection.read_no_more()
+        self.answer(answer)
+
+
+class Handler(Protocol):
+    """What decides about requests."""
+
+    def open(self, exchange: Exchange) -> Answer | None:
+        """Judge a request by its head; None: its body is wanted, a refusal ends the connection."""
+
+    def take(self, exchange: Exchange) -> None:
+        """Take a whole request; `exchange.answer` is to be called once, now or later."""
+
+    def give_up(self, trouble: Trouble) -> Answer:
+        """Give the answer to a request that did not become whole."""

@@ -1,0 +1,99 @@
+"""Who reads on in this turn of the event loop: floods wait for each other, pushes for nobody.
+
+A connection that has more to say than one request at a time is not read on at once. It waits for a
+turn, of which there are a few in each turn of the event loop; between them everybody else is
+served. What it has sent meanwhile stays with the operating system, which slows the sender down.
+"""
+
+import asyncio
+from enum import Enum, auto
+from typing import Protocol
+
+_MOST_IN_A_TURN = 4  # connections that read on in one turn of the event loop
+
+
+class Waiter(Protocol):
+    """A connection that waits for its turn."""
+
+    def take_turn(self) -> None:
+        """Read on."""
+
+
+class Turns:
+    """The connections of a listener that wait for a turn; addresses take turns, too."""
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        # By address, and in each in order of arrival: a thousand connections of one address are
+        # no faster than one of another address.
+        self._waiting: dict[str, dict[Waiter, None]] = {}
+        self._is_due = False
+
+    def wait(self, waiter: Waiter, group: str) -> None:
+        """Let a connection read on in a later turn."""
+        self._waiting.setdefault(group, {})[waiter] = None
+        self._make_due()
+
+    def leave(self, waiter: Waiter, group: str) -> None:
+        """Forget a connection that may be waiting."""
+        queue = self._waiting.get(group)
+        if queue is not None:
+            queue.pop(waiter, None)
+            if not queue:
+                del self._waiting[group]
+
+    def _make_due(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._give)
+
+    def _give(self) -> None:
+        self._is_due = False
+        for _ in range(_MOST_IN_A_TURN):
+            if not self._waiting:
+                return
+            group = next(iter(self._waiting))
+            queue = self._waiting.pop(group)
+            waiter = next(iter(queue))
+            del queue[waiter]
+            if queue:
+                self._waiting[group] = queue  # behind the others
+            waiter.take_turn()
+        if self._waiting:
+            self._make_due()
+
+
+class Hold(Enum):
+    """Why a connection is not read on."""
+
+    TURN = auto()  # others are served first
+    UNREAD = auto()  # the client does not read its answers
+    UNANSWERED = auto()  # enough of its requests are in hand
+
+
+class Tap:
+    """The reading of a connection: it goes on when nobody holds it."""
+
+    __slots__ = ("_holds", "_transport")
+
+    def __init__(self, transport: asyncio.ReadTransport) -> None:
+        """Begin open."""
+        self._transport = transport
+        self._holds: set[Hold] = set()
+
+    def is_held(self, why: Hold) -> bool:
+        """Tell whether this is one of the reasons for which it is not read on."""
+        return why in self._holds
+
+    def hold(self, why: Hold) -> None:
+        """Read no further for now."""
+        if not self._holds and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._holds.add(why)
+
+    def release(self, why: Hold) -> None:
+        """Take back one reason; read on if it was the last."""
+        if why in self._holds:
+            self._holds.discard(why)
+            if not self._holds and not self._transport.is_closing():
+                self._transport.resume_reading()
