@@ -1,6 +1,7 @@
 """Journal rows -> events. A row that cannot be digested becomes an event of its own."""
 
 import json
+from dataclasses import replace
 
 import structlog
 
@@ -10,7 +11,7 @@ from receiver.domain.events import Arrival, Trust
 from receiver.domain.steps import Steps
 from receiver.huawei import wire
 from receiver.huawei.registration import RegistrationError, read_registration
-from receiver.journal import Kind, Row
+from receiver.journal import Kind, Row, read_refusal
 from receiver.projection import (
     Event,
     Quarantined,
@@ -67,6 +68,9 @@ def _decode_sends(row: Row) -> list[Event]:
 
 
 def _decode_push(row: Row, most_bad: int) -> Steps[list[Event]]:
+    if row.kind == Kind.UNUSABLE and (refused := read_refusal(row.headers)):
+        reason, whole_bytes = refused
+        return [replace(set_aside(row, reason), size=whole_bytes)]
     push = yield from wire.sift_in_steps(row.body, most_bad)
     arrival = _arrival(row)
     if push.kind is wire.Kind.UPLINK:

@@ -40,6 +40,7 @@ NAMES = {
     "receiver_projector_lag_seconds",
     "receiver_push_items",
     "receiver_push_signatures_total",
+    "receiver_pushes_cut_off_total",
     "receiver_pushes_total",
     "receiver_quarantine_evicted_total",
     "receiver_quarantined_total",

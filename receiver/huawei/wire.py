@@ -86,6 +86,11 @@ def is_long_work(body: bytes) -> bool:
     return len(body) > MANY_VALUES and sum(map(body.count, _BEFORE_VALUES)) > MANY_VALUES
 
 
+def is_json(body: bytes) -> bool:
+    """Tell whether a push is read as JSON, not as a form."""
+    return body.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1] in (b"{", b"[")
+
+
 def sift_in_steps(body: bytes, most_bad: int = MOST_BAD) -> Steps[Push]:
     """Do as `sift`, item by item.
 
@@ -93,9 +98,9 @@ def sift_in_steps(body: bytes, most_bad: int = MOST_BAD) -> Steps[Push]:
         body: of the push.
         most_bad: how many of the bad items are kept one by one.
     """
+    if is_json(body):
+        return (yield from _sift_json(body.removeprefix(_BYTE_ORDER_MARK), most_bad))
     body = body.removeprefix(_BYTE_ORDER_MARK)
-    if body.lstrip()[:1] in (b"{", b"["):
-        return (yield from _sift_json(body, most_bad))
     # A line end is never part of a form, but tools like to add one.
     return _sift_form(body.strip(b"\r\n"))
 
