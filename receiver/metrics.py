@@ -65,6 +65,12 @@ class Metrics:
             buckets=_ACK_BUCKETS,
             registry=registry,
         )
+        self.loop_delay = Histogram(
+            "receiver_event_loop_delay_seconds",
+            "How much later than asked for a timer is heard: as long at least a push waits.",
+            buckets=_ACK_BUCKETS,
+            registry=registry,
+        )
         self.last_push = Gauge(
             "receiver_last_push_timestamp_seconds",
             "When the last push of an application was accepted.",

@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     max_headers: int = Field(default=100, ge=10, le=MANY)
     max_connections: int = Field(default=4000, ge=1, le=MANY)
     max_connections_per_peer: int = Field(default=1000, ge=1, le=MANY)
+    max_loop_delay_seconds: float = Field(default=2.0, gt=0, le=3600)
     tls_certificate: Path | None = None
     tls_key: Path | None = Field(default=None, validate_default=True)
     api_public: bool = Field(default=False, validate_default=True)

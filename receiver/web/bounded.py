@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import h11
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
@@ -16,6 +17,12 @@ from receiver.web.crowding import Crowd
 from receiver.web.guarding import HEAD_TOO_LARGE
 from receiver.web.peers import group_of
 from receiver.web.problems import MEDIA_TYPE, Problem, document
+from receiver.web.turns import Hold, Tap, Turns
+
+# Read at a time: h11 takes ten microseconds for each chunk of a body, and there may be one in six
+# bytes. Of a body that is told by its length more is read.
+_READ_BYTES = 1024
+_READ_BODY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,45 @@ class Shared(ServerState):
         self.bounds = bounds
         most = bounds.max_connections
         self.crowd: Crowd[Bounded] = Crowd(most, most)
+        self.turns = Turns()
+        self.body_buffer = memoryview(bytearray(_READ_BODY_BYTES))
+        self.buffer = self.body_buffer[:_READ_BYTES]
+
+
+class _Flow(FlowControl):
+    """uvicorn's own pauses, beside ours."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self.tap = Tap(transport)
+
+    def pause_reading(self) -> None:
+        """Read no further until the application wants more."""
+        self.read_paused = True
+        self.tap.hold(Hold.UNANSWERED)
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self.read_paused = False
+        self.tap.release(Hold.UNANSWERED)
+
+
+class _Reading(asyncio.BufferedProtocol):
+    """Reads a little at a time for a connection; what is left stays with the operating system."""
+
+    def __init__(self, connection: "Bounded") -> None:
+        self._connection = connection
+        self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
+        self.pause_writing = connection.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = connection.resume_writing  # type: ignore[method-assign]
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the base's signature
+        """Give room for as much as may be read at a time."""
+        return self._connection.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Read on."""
+        self._connection.take(nbytes)
 
 
 class Bounded(H11Protocol):
@@ -60,6 +106,8 @@ class Bounded(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's
         """Begin; where there is no room, somebody leaves."""
         super().connection_made(transport)
+        self.flow = self._flow = _Flow(transport)
+        transport.set_protocol(_Reading(self))
         self._group = group_of(self.client[0] if self.client else "")
         self._give_time()
         crowd = self._shared.crowd
@@ -69,8 +117,28 @@ class Bounded(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._shared.crowd.leave(self, self._group)
+        self._shared.turns.leave(self, self._group)
         self._take_time()
         super().connection_lost(exc)
+
+    def room(self) -> memoryview:
+        """Give the buffer to read into: a large one inside of a body that is told by its length."""
+        is_body = self.conn.their_state is h11.SEND_BODY and not any(
+            name == b"transfer-encoding" for name, _ in self.headers
+        )
+        return self._shared.body_buffer if is_body else self._shared.buffer
+
+    def take(self, nbytes: int) -> None:
+        """Take what was read; who has more to say waits for a turn."""
+        is_more = nbytes == len(self.room())
+        self.data_received(bytes(self._shared.body_buffer[:nbytes]))
+        if is_more and not self.transport.is_closing():
+            self._flow.tap.hold(Hold.TURN)
+            self._shared.turns.wait(self, self._group)
+
+    def take_turn(self) -> None:
+        """Read on, since others have been served."""
+        self._flow.tap.release(Hold.TURN)
 
     def data_received(self, data: bytes) -> None:
         """Read on; the time for a request runs from its first byte."""

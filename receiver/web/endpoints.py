@@ -36,11 +36,12 @@ class Health:
     journal: bool
     projector: bool
     store: bool
+    event_loop: bool  # whether it was in time lately
 
     @property
     def ready(self) -> bool:
         """Whether all of it works."""
-        return self.journal and self.projector and self.store
+        return self.journal and self.projector and self.store and self.event_loop
 
 
 @dataclass(slots=True)

@@ -7,11 +7,13 @@ that leads here (DNS rebinding) or by a form. It then tells that name as `Host`,
 
 import re
 from collections.abc import Iterable
+from http import HTTPStatus
 from ipaddress import ip_address
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from receiver.web.framing import read_framing
 from receiver.web.problems import MEDIA_TYPE, Problem, document
 
 _LOCAL = frozenset({"localhost"})
@@ -20,6 +22,7 @@ _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
 _USUAL_PORTS = {"http": "80", "https": "443"}
 _AROUND_A_HEADER = 4  # bytes: colon, blank, line end
 HEAD_TOO_LARGE = (Problem.HEAD_TOO_LARGE, "The head is larger than `max_head_bytes`.")
+_WRONG_KEY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
 _ADDED = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -54,9 +57,13 @@ class Guard:
             await _refuse(*refusal, send)
             return
 
+        has_key = any(name == b"authorization" for name, _ in scope["headers"])
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if _is_to_a_stranger(message["status"], has_key=has_key):
+                    headers["connection"] = "close"
                 for name, value in _ADDED.items():
                     headers.setdefault(name, value)
             await send(message)
@@ -72,6 +79,8 @@ class Guard:
             return Problem.WRONG_HOST, (
                 "Ask by an address or `localhost`, or add the name to the setting `api_hosts`."
             )
+        if read_framing(scope["http_version"], scope["headers"]) is None:
+            return Problem.BAD_REQUEST, "Send plain HTTP/1.1: one Host, one length or chunked."
         if scope["method"] in _READING:
             return None
         if all(_is_same(origin, told) for origin in _values(scope, b"origin")):
@@ -84,6 +93,11 @@ class Guard:
             return False
         host = match[1].strip("[]")
         return host in self._hosts or _is_address(host)
+
+
+def _is_to_a_stranger(status: int, *, has_key: bool) -> bool:
+    """Tell whether an answer is one behind which nothing is to be read."""
+    return status in _WRONG_KEY or (status >= HTTPStatus.BAD_REQUEST and not has_key)
 
 
 def _head_bytes(scope: Scope) -> int:

@@ -31,6 +31,7 @@ from receiver.web.endpoints import Health, Parts
 from receiver.web.exchanges import Limits
 from receiver.web.gating import make_gates
 from receiver.web.guarding import Guard
+from receiver.web.loopdelay import LoopDelay
 from receiver.web.options import (
     connections_that_fit,
     fixed_keys,
@@ -84,6 +85,7 @@ class Node:
             ),
         )
         self._projecting: asyncio.Task[None] | None = None
+        self._loop_delay = LoopDelay(metrics.loop_delay.observe)
         self._reclassifier = Reclassifier(self._store, clock=now, give_way=self._history_gives_way)
         self._purger = Purger(
             self._store,
@@ -171,19 +173,23 @@ class Node:
         hosts = [*settings.api_hosts, split_address(settings.api_listen)[0]]
         self.private = Guard(make_api(self._parts), hosts, max_head_bytes=settings.max_head_bytes)
         self._ring.look()
-        self._watching_keys: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start to project."""
         self._projecting = asyncio.create_task(self._projector.run(), name="projector")
-        self._watching_keys = asyncio.create_task(self._ring.run(), name="keys")
+        self._watching = [
+            asyncio.create_task(self._ring.run(), name="keys"),
+            asyncio.create_task(self._loop_delay.run(), name="loop delay"),
+        ]
         self._purger.run_regularly()
 
     async def stop(self) -> None:
         """Finish what was accepted, then close the files."""
-        if self._watching_keys is not None:
-            self._watching_keys.cancel()
-            await asyncio.gather(self._watching_keys, return_exceptions=True)
+        for task in self._watching:
+            task.cancel()
+        if self._watching:
+            await asyncio.gather(*self._watching, return_exceptions=True)
             await self._ring.save_used()
         self._projector.stop()
         await self._purger.stop(_LAST_SLICE_S)
@@ -259,6 +265,7 @@ class Node:
             journal=await self._journal.is_writable(),
             projector=running and self._projector.healthy,
             store=store,
+            event_loop=self._loop_delay.longest_s <= self._settings.max_loop_delay_seconds,
         )
 
     async def _refresh_metrics(self) -> None:

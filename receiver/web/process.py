@@ -26,7 +26,7 @@ class Process(Endpoints):
         return json_answer({"status": "ok"})
 
     async def readyz(self, _: Request) -> Response:
-        """Say whether journal, projector and store work."""
+        """Say whether journal, projector, store and event loop work."""
         health = await self._parts.health()
         return json_answer(
             {
@@ -34,6 +34,7 @@ class Process(Endpoints):
                 "journal": health.journal,
                 "projector": health.projector,
                 "store": health.store,
+                "event_loop": health.event_loop,
             },
             status=200 if health.ready else 503,
         )

@@ -78,6 +78,12 @@ POST = f"POST /v1/sends HTTP/1.1\r\n{HEAD}"
         pytest.param(f"{POST}Transfer-Encoding: chunked\r\n\r\nx\r\n", 400, id="no chunk"),
         pytest.param(f"GET / HTTP/1.1\r\n{HEAD}X: {'y' * 20_000}\r\n\r\n", 431, id="large head"),
         pytest.param(f"GET / HTTP/1.1\r\n{HEAD}X: {'y' * 300_000}", 431, id="endless head"),
+        pytest.param(f"GET /v1/messages HTTP/2.0\r\n{HEAD}\r\n", 400, id="another HTTP"),
+        pytest.param(
+            f"{POST}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+            id="chunked and a length",
+        ),
         pytest.param(
             f"{POST}Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, id="two lengths"
         ),

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from tests.benchmarks.machine import Machine, inspect
 
-from . import clocks, disk, killed, poison, power, slow, stores, tools, twice
+from . import clocks, disk, floods, framings, killed, poison, power, slow, stores, tools, twice
 from .experiment import Bench, Experiment, Figures, Outcome
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -34,6 +34,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *poison.EXPERIMENTS,
     *clocks.EXPERIMENTS,
     *twice.EXPERIMENTS,
+    *framings.EXPERIMENTS,
+    *floods.EXPERIMENTS,
 )
 _RESULT = Path("build/faults/faults.json")
 _OK, _FAILED, _NOT_RUN = "ok", "FAILED", "NOT RUN"

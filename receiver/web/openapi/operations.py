@@ -236,9 +236,9 @@ ADMINISTRATION = (
                            "application/openmetrics-text; version=1.0.0; charset=utf-8"),
               problems=(401, 403, 429)),  # with `metrics_need_key`
     Operation("GET", "/healthz", "The process answers", None, answer=always(status=one_of(["ok"]))),
-    Operation("GET", "/readyz", "Journal, projector and store work", None,
+    Operation("GET", "/readyz", "Journal, projector, store and event loop work", None,
               answer=always(status=one_of(("ready", "not ready")), journal=TRUTH,
-                            projector=TRUTH, store=TRUTH)),
+                            projector=TRUTH, store=TRUTH, event_loop=TRUTH)),
     Operation("GET", "/openapi.json", "This document", None, answer=ANYTHING),
     Operation("GET", "/docs", "The routes for people", None,
               media_types=("text/html; charset=utf-8",)),

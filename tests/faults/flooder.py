@@ -1,0 +1,103 @@
+"""One flooding client: a process of its own that ends by itself.
+
+python -m tests.faults.flooder PORT PATH KIND SECONDS
+"""
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+_PATIENCE_S = 0.5  # for an answer, before it connects again
+_REPEATED = 2000  # times in what is handed over at once
+_SINK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """What a flooding client sends; `@` stands for the path of pushes.
+
+    Attributes:
+        over_and_over: what is repeated.
+        first: what comes before that, once in each connection.
+        private: whether it is meant for the private listener.
+        reads: whether the answers are read.
+        piece: bytes in a segment; 0: as many as there are.
+        anew: whether each repetition has a connection of its own.
+    """
+
+    over_and_over: bytes
+    first: bytes = b""
+    private: bool = False
+    reads: bool = True
+    piece: int = 0
+    anew: bool = False
+
+
+_HEAD = b" HTTP/1.1\r\nHost: localhost\r\n"
+_CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+_HEALTH = b"GET /healthz" + _HEAD + b"\r\n"
+_NOWHERE = b"GET /" + _HEAD + b"\r\n"
+_CHUNK, _HEADER = b"1\r\na\r\n", b"a:\r\n"
+
+FLOODS = {
+    "pipelined 404": Flood(_NOWHERE),
+    "pipelined without a host": Flood(b"GET / HTTP/1.1\r\n\r\n"),
+    "pipelined healthz": Flood(_HEALTH),
+    "healthz unread": Flood(_HEALTH, reads=False),
+    "tiny segments": Flood(_HEALTH, piece=1),
+    "one-byte chunks": Flood(_CHUNK, b"POST @" + _CHUNKED),
+    "100-continue": Flood(
+        b"POST @" + _HEAD + b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n", anew=True
+    ),
+    "headers": Flood(_HEADER, b"GET /healthz" + _HEAD),
+    "new connections": Flood(_NOWHERE, anew=True),
+    "private 401": Flood(b"GET /v1/messages" + _HEAD + b"\r\n", private=True),
+    "private healthz": Flood(_HEALTH, private=True),
+    "private chunks": Flood(_CHUNK, b"POST /v1/sends" + _CHUNKED, private=True),
+    "private headers": Flood(_HEADER, b"GET /healthz" + _HEAD, private=True),
+}
+
+
+def main(port: int, path: str, kind: str, seconds: float) -> None:
+    """Flood a port until the time is over; whoever is cut off connects again."""
+    flood = FLOODS[kind]
+    until = time.monotonic() + seconds
+    flow = _once if flood.anew else _on_and_on
+    while time.monotonic() < until:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), _PATIENCE_S) as one:
+            one.settimeout(_PATIENCE_S)
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            flow(one, flood, path.encode(), lambda: time.monotonic() < until)
+
+
+def _once(connection: socket.socket, flood: Flood, path: bytes, _: Callable[[], bool]) -> None:
+    connection.sendall(flood.over_and_over.replace(b"@", path))
+    connection.recv(_SINK_BYTES)
+
+
+def _on_and_on(
+    connection: socket.socket, flood: Flood, path: bytes, goes_on: Callable[[], bool]
+) -> None:
+    if flood.reads:
+        threading.Thread(target=_read, args=(connection,), daemon=True).start()
+    connection.sendall(flood.first.replace(b"@", path))
+    data = flood.over_and_over.replace(b"@", path) * _REPEATED
+    while goes_on():
+        for start in range(0, len(data), flood.piece or len(data)):
+            connection.sendall(data[start : start + (flood.piece or len(data))])
+            if not goes_on():
+                break
+
+
+def _read(connection: socket.socket) -> None:
+    with suppress(OSError):
+        while connection.recv(_SINK_BYTES):
+            pass
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4]))

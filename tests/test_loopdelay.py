@@ -1,0 +1,34 @@
+"""What holds the event loop is measured, and readiness says so."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from receiver.web.loopdelay import LoopDelay
+from tests.conftest import a_node
+
+HELD_S = 0.5
+
+
+async def test_what_holds_the_event_loop_is_measured() -> None:
+    """A callback that takes long delays everybody, and so the timer that measures it."""
+    seen: list[float] = []
+    delay = LoopDelay(seen.append)
+    measuring = asyncio.create_task(delay.run())
+    await asyncio.sleep(0.15)
+    time.sleep(HELD_S)  # noqa: ASYNC251 - holds the event loop on purpose
+    await asyncio.sleep(0.15)
+    measuring.cancel()
+    assert delay.longest_s == max(seen)
+    assert delay.longest_s > HELD_S / 2
+
+
+async def test_readiness_tells_of_a_held_event_loop(tmp_path: Path) -> None:
+    """Beyond the bound `/readyz` says no and which part it is; pushes are taken all the same."""
+    async with a_node(tmp_path, max_loop_delay_seconds=HELD_S / 4) as served:
+        time.sleep(HELD_S)  # noqa: ASYNC251 - holds the event loop on purpose
+        await asyncio.sleep(0.3)
+        answer = await served.api.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["event_loop"] is False
+        assert "receiver_event_loop_delay_seconds_count" in (await served.api.get("/metrics")).text
