@@ -71,7 +71,7 @@ def escapes(text: str) -> str:
 @pytest.mark.parametrize("writing", ["plain", "escaped", "escaped bytes"])
 def test_a_batch_of_the_documented_maximum_is_taken(shared_server: Server, writing: str) -> None:
     """50 reports with each field at its documented length are stored, however they are escaped."""
-    write = {"plain": str, "escaped": lambda text: text, "escaped bytes": escapes}[writing]
+    write = escapes if writing == "escaped bytes" else str
     ids = [f"{writing.replace(' ', '-')}-{number:050}"[-50:] for number in range(50)]
     desc, extend = write("短" * 500), write("扩" * 128)
     items = [
