@@ -1,15 +1,17 @@
 """Journal rows -> events. A row that cannot be digested becomes an event of its own."""
 
 import json
+from dataclasses import replace
 
 import structlog
 
 from receiver.domain import times
 from receiver.domain.byhand import read_word
 from receiver.domain.events import Arrival, Trust
+from receiver.domain.steps import Steps
 from receiver.huawei import charsets, wire
 from receiver.huawei.registration import RegistrationError, read_registration
-from receiver.journal import Kind, Row
+from receiver.journal import Kind, Row, read_refusal
 from receiver.projection import (
     Event,
     Quarantined,
@@ -19,11 +21,17 @@ from receiver.projection import (
     UplinkArrived,
 )
 
+_TRUSTS = frozenset(Trust)
 _log = structlog.get_logger(__name__)
 
 
-def decode(row: Row) -> list[Event]:
-    """Give the events of a row; never raises, for one row must not stop all that follow."""
+def decode(row: Row, most_bad: int = wire.MOST_BAD) -> Steps[list[Event]]:
+    """Give the events of a row; never raises, for one row must not stop all that follow.
+
+    Args:
+        row: of the journal.
+        most_bad: how many items of a push are set aside one by one; one event tells of the others.
+    """
     try:
         match row.kind:
             case Kind.SENDS:
@@ -33,7 +41,7 @@ def decode(row: Row) -> list[Event]:
             case Kind.FORGOTTEN:
                 return []
             case _:
-                return _decode_push(row)
+                return (yield from _decode_push(row, most_bad))
     except (wire.UnusableError, RegistrationError) as error:
         return [set_aside(row, str(error))]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is about this row alone
@@ -41,16 +49,16 @@ def decode(row: Row) -> list[Event]:
         return [set_aside(row, f"The receiver failed on it: {type(error).__name__}.")]
 
 
-def set_aside(row: Row, reason: str, body: bytes | None = None) -> Quarantined:
+def set_aside(row: Row, reason: str, body: bytes | None = None, items: int = 1) -> Quarantined:
     """Make the event that puts a row, or one item of it (`body`), into the quarantine."""
     return Quarantined(
-        # Not the row's own trust, which may be what cannot be read.
-        arrival=Arrival(row.application, _received_at(row), Trust.OPEN),
+        arrival=Arrival(row.application, _received_at(row), _trust_of(row)),
         kind=row.kind,
         reason=reason,
         peer=row.peer,
         headers=row.headers,
         body=row.body if body is None else body,
+        items=items,
     )
 
 
@@ -59,21 +67,35 @@ def _decode_sends(row: Row) -> list[Event]:
     return [SendRegistered(arrival, send) for send in read_registration(row.body).sends]
 
 
-def _decode_push(row: Row) -> list[Event]:
-    push = wire.sift(row.body, row.headers)
+def _decode_push(row: Row, most_bad: int) -> Steps[list[Event]]:
+    if row.kind == Kind.UNUSABLE and (refused := read_refusal(row.headers)):
+        reason, whole_bytes = refused
+        return [replace(set_aside(row, reason), size=whole_bytes)]
+    push = yield from wire.sift_in_steps(row.body, row.headers, most_bad)
     writing = charsets.writing_of(push.items, row.headers)
     arrival = _arrival(row)
     if push.kind is wire.Kind.UPLINK:
         return [UplinkArrived(arrival, wire.read_uplink(item, writing)) for item in push.items]
-    events: list[Event] = [
-        ReportArrived(arrival, wire.read_report(item, writing)) for item in push.items
-    ]
-    events += [set_aside(row, bad.reason, json.dumps(bad.raw).encode()) for bad in push.bad]
+    events: list[Event] = []
+    for item in push.items:
+        events.append(ReportArrived(arrival, wire.read_report(item, writing)))
+        yield
+    for bad in push.bad:
+        events.append(set_aside(row, bad.reason, json.dumps(bad.raw).encode()))
+        yield
+    if push.more_bad:
+        reason = f"And {push.more_bad} more items of this push cannot be used; the push as it came."
+        events.append(set_aside(row, reason, items=push.more_bad))
     return events
 
 
 def _arrival(row: Row) -> Arrival:
     return Arrival(row.application, _received_at(row), Trust(row.trust))
+
+
+def _trust_of(row: Row) -> Trust:
+    """Give the row's trust, the least where that is what cannot be read."""
+    return Trust(row.trust) if row.trust in _TRUSTS else Trust.OPEN
 
 
 def _received_at(row: Row) -> int:

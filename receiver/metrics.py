@@ -47,6 +47,12 @@ class Metrics:
             ("kind", "outcome"),
             registry=registry,
         )
+        self.cut_off = Counter(
+            "receiver_pushes_cut_off",
+            "Pushes by a callback token that were too large to be taken.",
+            ("application",),
+            registry=registry,
+        )
         self.push_items = Histogram(
             "receiver_push_items",
             "Usable items in an accepted push: reports of a batch, or 1.",
@@ -198,6 +204,11 @@ class Metrics:
             "receiver_quarantined",
             "Pushes and items that could not be understood.",
             ("kind",),
+            registry=registry,
+        )
+        self.quarantine_evicted = Counter(
+            "receiver_quarantine_evicted",
+            "Rows that left the quarantine before their time, because it was full.",
             registry=registry,
         )
         self.overdue = Counter(

@@ -69,6 +69,8 @@ class Quarantined:
     peer: str
     headers: str
     body: bytes
+    items: int = 1  # for how many it stands
+    size: int | None = None  # bytes of what the body is the beginning of; None: the body is all
 
 
 Event = ReportArrived | SendRegistered | UplinkArrived | SetByHand | Quarantined

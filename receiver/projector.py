@@ -15,6 +15,7 @@ import structlog
 
 from receiver.decoding import decode, set_aside
 from receiver.domain import rhythm, times
+from receiver.domain.steps import walk
 from receiver.errors import (
     ReceiverError,
     StoreRejectedError,
@@ -24,6 +25,7 @@ from receiver.journal import Journal, Row
 from receiver.pacing import Pacer, give_way
 from receiver.projection import Changes, Event, Policy, Projection, keys_of
 from receiver.store import idempotency, projecting, proving, refolding, rhythms
+from receiver.store.quarantine import QuarantineLimits
 from receiver.store.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -47,7 +49,7 @@ class Options:
     overdue_after_us: int = 73 * 3600 * times.SECOND
     journal_kept_us: int = 72 * 3600 * times.SECOND
     silence: rhythm.Options = field(default_factory=rhythm.Options)
-    quarantine: projecting.QuarantineLimits = field(default_factory=projecting.QuarantineLimits)
+    quarantine: QuarantineLimits = field(default_factory=QuarantineLimits)
 
 
 def _ignore(*_: object) -> None:
@@ -62,6 +64,7 @@ class Observers:
     on_orphans: Callable[[int], None] = _ignore  # how many there are at the start
     on_overdue: Callable[[int], None] = _ignore
     on_failure: Callable[[], None] = _ignore
+    on_evicted: Callable[[int], None] = _ignore  # how many rows left the quarantine for others
 
 
 @dataclass(slots=True)
@@ -71,9 +74,9 @@ class _Batch:
     rows: list[Row] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Row, events: list[Event]) -> None:
         self.rows.append(row)
-        self.events += decode(row)
+        self.events += events
 
     @property
     def is_full(self) -> bool:
@@ -105,6 +108,7 @@ class Projector:
         self._stopping = asyncio.Event()
         self._started = False
         self._failure = ""  # why the last attempt failed
+        self._has_evicted = False  # from the quarantine
         self._quiet_looks = 0  # in a row that found nothing new
         self._next_upkeep = time.monotonic()
 
@@ -191,7 +195,7 @@ class Projector:
         pacer = Pacer(self._options.slice_s, self._give_way)
         batch = _Batch()
         for row in rows:
-            batch.add(row)
+            batch.add(row, await self._decode(row, pacer))
             await pacer.breathe()
             if batch.is_full or row is rows[-1]:
                 await self._take(batch, pacer)
@@ -213,6 +217,9 @@ class Projector:
             await pacer.breathe()
             self._observers.on_changes(changes)
 
+    async def _decode(self, row: Row, pacer: Pacer) -> list[Event]:
+        return await walk(decode(row, self._options.quarantine.push_rows), pacer.breathe)
+
     def _give_way(self) -> int:
         return give_way(
             waiting=self._journal.waiting, behind=self._journal.last_position - self.position
@@ -221,7 +228,8 @@ class Projector:
     async def _commit_alone(self, row: Row, pacer: Pacer) -> Changes:
         """Commit one row of a batch that failed: only the culprit is set aside."""
         try:
-            return await self._commit(decode(row), row.position, pacer)
+            events = await self._decode(row, pacer)
+            return await self._commit(events, row.position, pacer)
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - as for the batch
@@ -240,13 +248,17 @@ class Projector:
                 projection.decide(message, self.policy)
                 await pacer.breathe()
             changes = projection.finish()
-            await projecting.save(connection, changes, self._options.quarantine, pacer.breathe)
+            evicted = await projecting.save(
+                connection, changes, self._options.quarantine, pacer.breathe
+            )
             await proving.learn(connection, changes.messages, self.policy)
             await rhythms.hear(connection, changes.heard, self._clock(), self._options.silence)
             await projecting.save_checkpoint(
                 connection, self._journal.identity, position, self._clock()
             )
         self._move_to(position)
+        if evicted:
+            self._note_evicted(evicted)
         return changes
 
     def _move_to(self, position: int) -> None:
@@ -254,6 +266,15 @@ class Projector:
         self.position = position
         self._advanced.set()
         self._advanced.clear()
+
+    def _note_evicted(self, rows: int) -> None:
+        if not self._has_evicted:
+            _log.warning(
+                "the quarantine is full: the oldest rows of the sources that fill it go; "
+                "receiver_quarantine_evicted_total counts them"
+            )
+        self._has_evicted = True
+        self._observers.on_evicted(rows)
 
     # --- upkeep -----------------------------------------------------------------------------
 

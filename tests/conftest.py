@@ -246,6 +246,7 @@ class Projecting:
     orphans: list[int]
     overdue: list[int]
     failures: list[None]
+    evicted: list[int]
 
     async def until(self, seen: Callable[[], object], what: str) -> None:
         """Wait until something is seen; a projector that ended is an error."""
@@ -281,6 +282,7 @@ async def a_projector(
     orphans: list[int] = []
     overdue: list[int] = []
     failures: list[None] = []
+    evicted: list[int] = []
     projector = Projector(
         journal,
         store,
@@ -292,11 +294,12 @@ async def a_projector(
             on_orphans=orphans.append,
             on_overdue=overdue.append,
             on_failure=lambda: failures.append(None),
+            on_evicted=evicted.append,
         ),
     )
     task = asyncio.create_task(projector.run())
     try:
-        yield Projecting(projector, journal, task, changes, orphans, overdue, failures)
+        yield Projecting(projector, journal, task, changes, orphans, overdue, failures, evicted)
     finally:
         task.cancel()
         await asyncio.wait({task})

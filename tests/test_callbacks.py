@@ -1,6 +1,7 @@
 """The public edge, as a table: request -> status, what is counted, what the journal has."""
 
 import asyncio
+import hashlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, closing
@@ -13,9 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from receiver.decoding import decode
+from receiver.domain.steps import finish
 from receiver.huawei import wire
 from receiver.journal import FILE_NAME, Entry, Journal, Row, Settle
 from receiver.metrics import Metrics
+from receiver.projection import Quarantined
 from receiver.web.callbacks import Callbacks, address_of
 from receiver.web.exchanges import Limits
 from receiver.web.gates import Gates
@@ -37,7 +41,9 @@ from tests.conftest import (
 ACCEPTED = b'{"returnCode":0,"returnCodeDesc":"Success"}'
 OTHER_TOKEN = "token-of-the-second-application"  # noqa: S105 - of no service
 LIMIT = 4096
-LIMITS = Limits(max_body_bytes=LIMIT)
+LIMITS = Limits(
+    max_body_bytes=LIMIT, max_form_bytes=1024, cut_off_body_bytes=100, cut_off_traces_per_minute=2
+)
 PATH = f"/callbacks/{TOKEN}"
 ITEM = {"smsMsgId": "m1", "status": "DELIVRD", "updateTime": "2018-04-13T06:31:46Z"}
 REPORT = form(**ITEM)
@@ -75,13 +81,18 @@ def unbounded() -> tuple[Gates, Guesses]:
 
 
 @asynccontextmanager
-async def an_edge(directory: Path, **limits: Any) -> AsyncIterator[Edge]:
+async def an_edge(
+    directory: Path,
+    clock: Callable[[], int] = lambda: NOW,
+    edge_limits: Limits = LIMITS,
+    **limits: Any,
+) -> AsyncIterator[Edge]:
     """Open the handler over a journal in a directory."""
     addresses = [address_of(TOKEN, "default"), address_of(OTHER_TOKEN, "second")]
     metrics = Metrics("test")
     async with a_journal(directory, **limits) as journal:
-        handler = Callbacks(addresses, journal.submit, metrics, lambda: NOW, LIMITS, *unbounded())
-        async with a_public_client(handler, LIMITS) as client:
+        handler = Callbacks(addresses, journal.submit, metrics, clock, edge_limits, *unbounded())
+        async with a_public_client(handler, edge_limits) as client:
             yield Edge(journal, metrics, client)
 
 
@@ -96,7 +107,9 @@ TABLE = [
     pytest.param("POST", PATH + "?a=b", REPORT, 200, ("status", "accepted"), ["status"],
                  id="query"),
     pytest.param("POST", PATH, MIXED, 200, ("batch", "accepted"), ["batch"], id="some bad items"),
-    pytest.param("POST", PATH, REPORT.ljust(LIMIT, b"x"), 200, ("status", "accepted"), ["status"],
+    pytest.param("POST", PATH, REPORT.ljust(1024, b"x"), 200, ("status", "accepted"), ["status"],
+                 id="as large as a form may be"),
+    pytest.param("POST", PATH, batch([ITEM]).ljust(LIMIT), 200, ("batch", "accepted"), ["batch"],
                  id="as large as may be"),
     pytest.param("POST", PATH, b"", 400, ("unknown", "unusable"), ["unusable"], id="empty"),
     pytest.param("POST", PATH, b"a=b", 400, ("unknown", "unusable"), ["unusable"], id="no push"),
@@ -108,7 +121,6 @@ TABLE = [
                  ["unusable"], id="empty batch"),
     pytest.param("POST", PATH, batch([{}, {}]), 400, ("unknown", "unusable"), ["unusable"],
                  id="only bad items"),
-    pytest.param("POST", PATH, HUGE, 413, ("unknown", "too_large"), [], id="too large"),
     pytest.param("POST", "/callbacks/wrong", REPORT, 404, ("unknown", "unknown_token"), [],
                  id="unknown token"),
     pytest.param("POST", "/callbacks/", REPORT, 404, ("unknown", "unknown_token"), [],
@@ -117,7 +129,14 @@ TABLE = [
                  id="more path"),
     pytest.param("POST", PATH.upper(), REPORT, 404, None, [], id="another case"),
     pytest.param("GET", PATH, b"", 405, ("unknown", "wrong_method"), [], id="GET"),
-    pytest.param("PUT", PATH, REPORT, 405, ("unknown", "wrong_method"), [], id="PUT"),
+    pytest.param("HEAD", PATH, b"", 405, ("unknown", "wrong_method"), [], id="HEAD"),
+    pytest.param("OPTIONS", PATH, b"", 405, ("unknown", "wrong_method"), [], id="OPTIONS"),
+    pytest.param("PUT", PATH, REPORT, 405, ("unknown", "wrong_method"), ["unusable"],
+                 id="PUT with a report"),
+    pytest.param("GET", "/callbacks/wrong?a=b", b"", 404, ("unknown", "unknown_token"), [],
+                 id="GET with a query and an unknown token"),
+    pytest.param("PUT", "/callbacks/wrong", REPORT, 404, ("unknown", "unknown_token"), [],
+                 id="PUT with an unknown token"),
     pytest.param("GET", "/callbacks/wrong", b"", 405, ("unknown", "wrong_method"), [],
                  id="GET tells nothing of a token"),
     pytest.param("GET", "/healthz", b"", 200, None, [], id="health"),
@@ -146,7 +165,9 @@ async def test_a_request_gets_its_answer(
         assert answer.status_code == status
         assert edge.counted() == ({counted: 1} if counted else {})
     assert [(row.kind, row.body) for row in rows] == [(kind, body) for kind in kinds]
-    if status >= 400:
+    if method == "HEAD":
+        assert answer.content == b""
+    elif status >= 400:
         assert answer.headers["content-type"] == MEDIA_TYPE
         problem = answer.json()
         assert problem["status"] == status
@@ -155,6 +176,121 @@ async def test_a_request_gets_its_answer(
     elif path.startswith("/callbacks"):
         assert answer.content == ACCEPTED
         assert answer.headers["content-length"] == "43"
+
+
+MISPLACED = [
+    pytest.param("POST", b"", 400, id="POST"),
+    pytest.param("GET", b"", 405, id="GET"),
+    pytest.param("HEAD", b"", 405, id="HEAD"),
+    pytest.param("OPTIONS", b"", 405, id="OPTIONS"),
+    pytest.param("DELETE", b"", 405, id="DELETE"),
+]
+
+
+@pytest.mark.parametrize(("method", "body", "status"), MISPLACED)
+async def test_fields_in_the_query_are_kept(
+    tmp_path: Path, method: str, body: bytes, status: int
+) -> None:
+    """A push whose fields stand in the query is refused with what to do, and is kept."""
+    async with an_edge(tmp_path) as edge:
+        path = f"{PATH}?{REPORT.decode()}"
+        answer = await edge.client.request(method, path, content=body)
+        (row,) = await edge.rows()
+        assert answer.status_code == status
+        if method != "HEAD":
+            assert "as a form" in answer.json()["detail"]
+            assert ITEM["smsMsgId"] not in answer.text
+        assert ("allow" in answer.headers) == (status == 405)
+    assert (row.kind, row.body) == ("unusable", REPORT)
+    (event,) = finish(decode(row))
+    assert isinstance(event, Quarantined)
+    assert event.body == REPORT
+    assert "as a form" in event.reason
+
+
+# body, whether its length is announced -> bytes told and received as the trace says
+CUT_OFF = [
+    pytest.param(HUGE, True, f"{len(HUGE)} bytes were announced, ", id="announced"),
+    pytest.param(HUGE, False, "", id="in chunks"),
+    pytest.param(REPORT.ljust(1025, b"x"), True, "", id="form"),
+    pytest.param(REPORT.ljust(1025, b"x"), False, "", id="form in chunks"),
+]
+
+
+@pytest.mark.parametrize(("body", "announced", "told"), CUT_OFF)
+async def test_what_is_too_large_leaves_a_trace(
+    tmp_path: Path, body: bytes, announced: bool, told: str
+) -> None:
+    """Its beginning, its size and the digest of what came are durable before the 413."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield body
+
+    async with an_edge(tmp_path) as edge:
+        answer = await edge.client.post(PATH, content=body if announced else pieces())
+        (row,) = await edge.rows()
+        assert answer.status_code == 413
+        assert edge.counted() == {("unknown", "too_large"): 1}
+        assert edge.metrics.registry.get_sample_value(
+            "receiver_pushes_cut_off_total", {"application": "default"}
+        ) == 1  # fmt: skip
+    (event,) = finish(decode(row))
+    assert isinstance(event, Quarantined)
+    assert (event.body, event.size) == (body[:100], len(body))
+    assert told in event.reason
+    if not told:
+        assert f"{len(body)} bytes came" in event.reason
+        assert hashlib.sha256(body).hexdigest() in event.reason
+
+
+async def test_traces_are_bounded_and_say_so(tmp_path: Path) -> None:
+    """So many a minute are kept; the next one that is kept tells how many left none."""
+    now = [NOW]
+    async with an_edge(tmp_path, clock=lambda: now[0]) as edge:
+        for _ in range(5):
+            assert (await edge.client.post(PATH, content=HUGE)).status_code == 413
+        other = await edge.client.post(f"/callbacks/{OTHER_TOKEN}", content=HUGE)
+        now[0] += 60_000_000
+        await edge.client.post(PATH, content=HUGE)
+        rows = await edge.rows()
+        assert other.status_code == 413
+    assert [row.application for row in rows] == ["default"] * 2 + ["second"] + ["default"]
+    assert "3 pushes before it were cut off without a trace." in rows[-1].headers
+    assert "without a trace" not in "".join(row.headers for row in rows[:-1])
+
+
+async def test_strangers_leave_no_trace_of_large_bodies(tmp_path: Path) -> None:
+    """Without a token the head alone is answered, and nothing is kept."""
+    async with an_edge(tmp_path) as edge:
+        answer = await edge.client.post("/callbacks/wrong", content=HUGE)
+        assert answer.status_code == 404
+        assert await edge.rows() == []
+        assert edge.counted() == {("unknown", "unknown_token"): 1}
+
+
+async def test_a_trace_that_is_not_durable_is_no_answer_about_size(tmp_path: Path) -> None:
+    """While the journal cannot be written, what is too large may be pushed again."""
+    async with an_edge(tmp_path) as edge:
+        break_journal(tmp_path)
+        answer = await edge.client.post(PATH, content=HUGE)
+        assert answer.status_code == 503
+        mend_journal(tmp_path)
+
+
+async def test_a_push_of_many_values_is_judged_in_slices(tmp_path: Path) -> None:
+    """Many items are counted as few are, while other pushes are answered."""
+    limits = Limits()
+    many = batch([{}] * 30_000 + [ITEM])
+    async with an_edge(tmp_path, edge_limits=limits) as edge:
+        large = asyncio.create_task(edge.client.post(PATH, content=many))
+        bad = asyncio.create_task(edge.client.post(PATH, content=batch([{}] * 30_000)))
+        for _ in range(5):
+            assert (await edge.client.post(PATH, content=REPORT)).status_code == 200
+        assert (await large).status_code == 200
+        assert (await bad).status_code == 400
+        rows = await edge.rows()
+        assert edge.counted()["batch", "accepted"] == 1
+    assert sorted(row.kind for row in rows) == ["batch"] + ["status"] * 5 + ["unusable"]
 
 
 async def test_a_row_says_where_it_came_from(tmp_path: Path) -> None:

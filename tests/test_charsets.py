@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from receiver.decoding import decode
 from receiver.domain.events import StatusReport, Uplink
 from receiver.domain.optouts import USUAL_WORDS, Intent
+from receiver.domain.steps import finish
 from receiver.domain.texts import is_storable
 from receiver.huawei import wire
 from receiver.huawei.charsets import declared_in
@@ -25,7 +26,7 @@ def events_of(body: bytes, charset: str = "", kind: str = "uplink") -> list[Any]
     """Give what becomes of a push, edge and projector alike."""
     wire.sift(body)
     headers = f"{FORM}; charset={charset}" if charset else FORM
-    return decode(Row(1, kind, "shop", 0, "192.0.2.1", "token", headers, body))
+    return finish(decode(Row(1, kind, "shop", 0, "192.0.2.1", "token", headers, body)))
 
 
 def uplink_of(text: bytes, charset: str = "") -> Uplink:

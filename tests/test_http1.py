@@ -55,6 +55,10 @@ class Echo:
         """Answer."""
         exchange.answer(make_answer(200, "text/plain", exchange.body))
 
+    def cut_off(self, exchange: Exchange) -> None:
+        """Answer at once."""
+        exchange.answer(self.give_up(Trouble.BODY_TOO_LARGE))
+
     def give_up(self, trouble: Trouble) -> Answer:
         """Note it."""
         self.troubles.append(trouble)

@@ -529,3 +529,13 @@ async def test_rows_are_replaced_all_or_none(tmp_path: Path) -> None:
             await journal.replace(broken)
         assert await journal.read_after(0, rows=10, max_bytes=1000) == rows
         assert await journal.append(entry(b"c")) == 3
+
+
+async def test_large_entries_are_committed_a_few_at_a_time(tmp_path: Path) -> None:
+    """A small entry waits for a few megabytes before it, never for all that may wait."""
+    commits: list[Commit] = []
+    large = entry(b"x" * 1024 * 1024)
+    async with a_journal(tmp_path, commits=commits) as journal:
+        await asyncio.gather(*(journal.append(large) for _ in range(20)))
+        assert journal.last_position == 20
+    assert max(commit.entries for commit in commits) == 8

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from receiver.errors import StoreUnavailableError
 from receiver.journal import FILE_NAME as JOURNAL_FILE
 from receiver.journal import Entry, Journal
-from receiver.store.projecting import QuarantineLimits
+from receiver.store.quarantine import QuarantineLimits
 from receiver.store.schema import messages, quarantine, reports, uplinks
 from receiver.store.store import Store
 from receiver.store.urls import FILE_NAME, default_url
@@ -333,6 +333,46 @@ async def test_the_quarantine_keeps_its_newest_rows(store_url: str, tmp_path: Pa
         await project(journal, store, quarantine=QuarantineLimits(rows=3), batch_rows=2)
         found = [bytes(row["body"]) for row in await rows_of(store, quarantine)]
     assert found == [b"2", b"3", b"4"]
+
+
+async def test_one_push_takes_few_rows_of_the_quarantine(store_url: str, tmp_path: Path) -> None:
+    """Of a batch with many bad items some stand one by one, one row counts and holds the others."""
+    first = entry(b"earlier", "unusable")
+    pushed = batch([{"smsMsgId": "m1", "status": "A"}, *({"bad": n} for n in range(30_000))])
+    limits = QuarantineLimits(rows=20, push_rows=3)
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, first, entry(pushed, "batch", trust="signed"), entry(report("m2")))
+        async with a_projector(journal, store, quarantine=limits) as projecting:
+            await projecting.caught_up()
+        earlier, *found = await rows_of(store, quarantine)
+        assert [row["sms_msg_id"] for row in await rows_of(store, messages)] == ["m1", "m2"]
+    assert bytes(earlier["body"]) == b"earlier"
+    assert [bytes(row["body"]) for row in found[:3]] == [b'{"bad": %d}' % n for n in range(3)]
+    (rest,) = found[3:]
+    assert rest["reason"] == (
+        "And 29997 more items of this push cannot be used; the push as it came."
+    )
+    assert (bytes(rest["body"]), rest["size"]) == (pushed[: limits.body_bytes], len(pushed))
+    assert {row["trust"] for row in found} == {"signed"}
+    counted = [one.items for changes in projecting.changes for one in changes.quarantined]
+    assert sum(counted) == 1 + 30_000
+
+
+async def test_a_full_quarantine_says_what_goes(store_url: str, tmp_path: Path) -> None:
+    """A flood evicts its own rows: they are counted, and the log says so once."""
+    few = [entry(b"few", "unusable", application="few") for _ in range(3)]
+    flood = [entry(b"x" * 100, "unusable", peer=f"198.51.100.{n % 250}") for n in range(60)]
+    limits = QuarantineLimits(rows=1000, bytes=2048)
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, *few, *flood)
+        with capture_logs() as logs:
+            async with a_projector(journal, store, quarantine=limits, batch_rows=10) as projecting:
+                await projecting.caught_up()
+        found = await rows_of(store, quarantine)
+    assert [row["application"] for row in found][:3] == ["few"] * 3
+    assert sum(len(row["body"]) for row in found) <= limits.bytes
+    assert sum(projecting.evicted) == 63 - len(found) > 0
+    assert len([log for log in logs if "quarantine is full" in log["event"]]) == 1
 
 
 async def test_the_quarantine_cuts_long_bodies(store_url: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from receiver.decoding import decode
 from receiver.domain.events import StatusReport, Trust
+from receiver.domain.steps import finish
 from receiver.domain.writings import Writings
 from receiver.journal import Kind, Row
 from receiver.projection import Quarantined, ReportArrived, SendRegistered, UplinkArrived
@@ -44,7 +45,7 @@ def report(sms_msg_id: str, to: Any, **more: Any) -> dict[str, Any]:
 def told(one: Row) -> list[Any]:
     """Give what a row tells, item by item."""
     found: list[Any] = []
-    for event in decode(one):
+    for event in finish(decode(one)):
         match event:
             case ReportArrived():
                 found.append(event.report)
@@ -84,7 +85,7 @@ def test_a_row_of_the_person_alone_is_blanked(kind: str, body: bytes) -> None:
     assert blank is not None
     assert (blank.position, blank.kind, blank.body.strip()) == (7, Kind.FORGOTTEN, b"")
     assert len(blank.kind) + len(blank.body) == len(kind) + len(body)
-    assert decode(blank) == []
+    assert finish(decode(blank)) == []
     assert scrubbed(blank) is None
 
 

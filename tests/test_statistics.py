@@ -34,6 +34,7 @@ from receiver.store import counting, projecting, refolding, rhythms
 from receiver.store.bulk import add_rows, insert_rows
 from receiver.store.counting import Interval, Question
 from receiver.store.engines import upgrade
+from receiver.store.quarantine import QuarantineLimits
 from receiver.store.schema import messages, metadata, statistics
 from receiver.store.statistics import rebuild
 from receiver.store.store import Store
@@ -45,7 +46,7 @@ S = times.SECOND
 MINUTE = 60 * S
 TODAY = NOW // DAY * DAY  # NOW is 22:13:20 of it
 THIS_HOUR = NOW // HOUR * HOUR
-LIMITS = projecting.QuarantineLimits()
+LIMITS = QuarantineLimits()
 OTHERS = Policy(
     Catalogue([row("X", "routing"), row("EXPIRED", "handset-unreachable")]),
     late_delivered="ignored",

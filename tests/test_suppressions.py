@@ -14,6 +14,7 @@ from receiver.domain.optouts import Words
 from receiver.domain.suppression import Source, Word, last_word
 from receiver.projection import Known, Projection, UplinkArrived, keys_of
 from receiver.store import projecting, suppressing
+from receiver.store.quarantine import QuarantineLimits
 from receiver.store.queries import Page
 from receiver.store.schema import suppressions, uplinks
 from receiver.store.store import Store
@@ -87,9 +88,7 @@ async def say(
         projection = Projection(await projecting.load(connection, *keys_of(events)))
         for event in events:
             projection.apply(event)
-        await projecting.save(
-            connection, projection.finish(), projecting.QuarantineLimits(), _no_breath
-        )
+        await projecting.save(connection, projection.finish(), QuarantineLimits(), _no_breath)
 
 
 async def _no_breath() -> None:

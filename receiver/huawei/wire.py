@@ -7,7 +7,7 @@ projector later turns the sifted items into events; an item that passed `sift` n
 import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -17,8 +17,9 @@ from receiver.domain import times, wholes
 from receiver.domain.events import UNREADABLE_SEQUENCE, UNREADABLE_TOTAL, StatusReport, Uplink
 from receiver.domain.identifiers import clean
 from receiver.domain.messages import MOST_PARTS
+from receiver.domain.steps import Steps, finish
 from receiver.domain.texts import is_storable
-from receiver.huawei import charsets
+from receiver.huawei import batches, charsets
 from receiver.huawei.charsets import Writing
 from receiver.huawei.garbled import repair
 
@@ -28,9 +29,18 @@ LONGEST_ID = 255  # documented: 50
 LONGEST_TEXT = 255  # characters that are kept of other fields; documented: up to 128
 LONGEST_DESCRIPTION = 2000  # documented: 500
 LONGEST_STATUS = 64  # documented: 7; the longest known code has 11
-
+MOST_BAD = 50  # items of a push that are kept one by one; documented: 50 items in all
+MANY_VALUES = 4096  # of a JSON; a documented batch has up to 502
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BEFORE_VALUES = (b",", b"{", b"[")  # with one value or none behind each
+_UNREAD = object()  # in the place of items that could not be read
+_TOO_DEEP = "The item is nested too deeply."
+_TOO_LONG = (
+    f"The item is not valid JSON of up to {batches.LONGEST_ITEM} characters; "
+    "nothing behind it was read."
+)
+_NOT_WRITABLE = (_TOO_DEEP, _TOO_LONG)  # items of which no JSON can be made again
 
 
 class Kind(StrEnum):
@@ -55,7 +65,8 @@ class Push:
 
     kind: Kind
     items: list[dict[str, Any]]
-    bad: list[BadItem]
+    bad: list[BadItem]  # the first ones
+    more_bad: int = 0  # beyond them
 
 
 class UnusableError(ValueError):
@@ -72,10 +83,37 @@ def sift(body: bytes, headers: str = "") -> Push:
     Raises:
         UnusableError: nothing in the push can be used.
     """
-    if not body[:2].isalnum():
-        body = charsets.narrow(body).removeprefix(_BYTE_ORDER_MARK)
-    if body.lstrip()[:1] in (b"{", b"["):
-        return _sift_json(body, headers)
+    return finish(sift_in_steps(body, headers))
+
+
+def is_long_work(body: bytes) -> bool:
+    """Tell whether a push has so many values that it must be sifted in steps."""
+    # A quick count that texts with such signs in them only make higher.
+    return len(body) > MANY_VALUES and sum(map(body.count, _BEFORE_VALUES)) > MANY_VALUES
+
+
+def is_json(body: bytes) -> bool:
+    """Tell whether a push is read as JSON, not as a form."""
+    return _as_utf_8(body).lstrip()[:1] in (b"{", b"[")
+
+
+def _as_utf_8(body: bytes) -> bytes:
+    if body[:2].isalnum():  # nearly always a form
+        return body
+    return charsets.narrow(body).removeprefix(_BYTE_ORDER_MARK)
+
+
+def sift_in_steps(body: bytes, headers: str = "", most_bad: int = MOST_BAD) -> Steps[Push]:
+    """Do as `sift`, item by item.
+
+    Args:
+        body: of the push.
+        headers: of the push, a `name: value` line each.
+        most_bad: how many of the bad items are kept one by one.
+    """
+    body = _as_utf_8(body)
+    if is_json(body):
+        return (yield from _sift_json(body, headers, most_bad))
     # A line end is never part of a form, but tools like to add one.
     return _sift_form(body.strip(b"\r\n"))
 
@@ -124,8 +162,7 @@ def load_json(body: bytes, headers: str = "") -> Any:
     Raises:
         ValueError: it is none.
     """
-    if not body[:2].isascii() or b"\0" in body[:4]:
-        body = charsets.narrow(body).removeprefix(_BYTE_ORDER_MARK)
+    body = _as_utf_8(body)
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -135,11 +172,11 @@ def load_json(body: bytes, headers: str = "") -> Any:
 
 def _loads(text: str) -> Any:
     try:
-        return json.loads(text, parse_float=_finite, parse_constant=str)
+        return _DECODER.decode(text)
     except json.JSONDecodeError:
         raise
     except ValueError:  # more digits than Python reads: of one item, which costs no other
-        return json.loads(text, parse_float=_finite, parse_constant=str, parse_int=_countable)
+        return _LENIENT_DECODER.decode(text)
 
 
 def _load_no_utf_8(body: bytes, headers: str) -> Any:
@@ -149,31 +186,64 @@ def _load_no_utf_8(body: bytes, headers: str) -> Any:
     raise ValueError("no JSON in any charset")
 
 
-def _sift_json(body: bytes, headers: str) -> Push:
+def _sift_json(body: bytes, headers: str, most_bad: int) -> Steps[Push]:
+    items: list[dict[str, Any]] = []
+    bad: list[BadItem] = []
+    more_bad = 0
+    for entry in _entries(body, headers):
+        yield
+        reason = _why_not_usable(entry)
+        if reason is None:
+            items.append(entry)
+        elif len(bad) < most_bad:
+            bad.append(BadItem(reason, None if reason in _NOT_WRITABLE else entry))
+        else:
+            more_bad += 1
+    if not items and not bad:
+        raise UnusableError(f"The list `{batches.LIST}` is empty.")
+    if not items:
+        raise UnusableError(f"No item of `{batches.LIST}` can be used: {bad[0].reason}")
+    return Push(Kind.BATCH, items, bad, more_bad)
+
+
+def _entries(body: bytes, headers: str) -> Iterable[Any]:
+    """Give the items of a batch, of whatever type; what cannot be read of them is the last one."""
     try:
-        document = load_json(body, headers)
+        if not is_long_work(body):
+            yield from _list_of(load_json(body, headers))
+            return
+        try:
+            yield from batches.read_items(_text_of(body, headers), _LENIENT_DECODER.raw_decode)
+        except batches.TooLongError:
+            yield _UNREAD
+    except batches.NoListError:
+        raise UnusableError(f"The JSON has no list `{batches.LIST}`.") from None
     except RecursionError:
         raise UnusableError("The JSON is nested too deeply.") from None
     except ValueError:
         raise UnusableError("The body starts like JSON but is not valid JSON.") from None
-    listed = document.get("statusReportList") if isinstance(document, dict) else None
+
+
+def _text_of(body: bytes, headers: str) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return next(charsets.texts_of_json(body, headers))
+
+
+def _list_of(document: Any) -> list[Any]:
+    listed = document.get(batches.LIST) if isinstance(document, dict) else None
     if not isinstance(listed, list):
-        raise UnusableError("The JSON has no list `statusReportList`.")
-    if not listed:
-        raise UnusableError("The list `statusReportList` is empty.")
-    push = Push(Kind.BATCH, [], [])
-    for entry in listed:
-        if _is_deeper(entry, DEEPEST_ITEM):
-            push.bad.append(BadItem("The item is nested too deeply.", None))
-            continue
-        reason = _why_no_report(entry) if isinstance(entry, dict) else "The item is no object."
-        if reason:
-            push.bad.append(BadItem(reason, entry))
-        else:
-            push.items.append(entry)
-    if not push.items:
-        raise UnusableError(f"No item of `statusReportList` can be used: {push.bad[0].reason}")
-    return push
+        raise batches.NoListError
+    return listed
+
+
+def _why_not_usable(entry: Any) -> str | None:
+    if entry is _UNREAD:
+        return _TOO_LONG
+    if _is_deeper(entry, DEEPEST_ITEM):
+        return _TOO_DEEP
+    return _why_no_report(entry) if isinstance(entry, dict) else "The item is no object."
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -195,6 +265,10 @@ def _countable(text: str) -> int | str:
         return int(text)
     except ValueError:
         return text
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=str)
+_LENIENT_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=str, parse_int=_countable)
 
 
 def _why_no_report(item: Mapping[str, Any]) -> str | None:

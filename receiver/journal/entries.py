@@ -13,6 +13,26 @@ class Kind:
     FORGOTTEN = "forgotten"  # what held only a person who was forgotten; the body is blank
 
 
+# Lines that the receiver itself writes among the headers of an unusable push.
+_REFUSED = "refused: "  # why, where the body does not say
+_WHOLE_BYTES = "whole-bytes: "  # of the push, of which the body is the beginning
+
+
+def note_refusal(headers: str, reason: str, whole_bytes: int | None = None) -> str:
+    """Write why a push was refused beside its headers, and how large it was if it was cut off."""
+    size = [] if whole_bytes is None else [f"{_WHOLE_BYTES}{whole_bytes}"]
+    return "\n".join([*([headers] if headers else []), *size, _REFUSED + reason])
+
+
+def read_refusal(headers: str) -> tuple[str, int | None] | None:
+    """Read what `note_refusal` wrote; None when it wrote nothing."""
+    lines = headers.split("\n")
+    if not lines[-1].startswith(_REFUSED):
+        return None
+    size = lines[-2].removeprefix(_WHOLE_BYTES) if len(lines) > 1 else ""
+    return lines[-1].removeprefix(_REFUSED), int(size) if size.isdecimal() else None
+
+
 class Entry(NamedTuple):
     """One accepted request, bytes untouched.
 

@@ -27,6 +27,7 @@ _WATCH_EVERY_S = 0.25
 _COMPANY_FROM, _COMPANY_UP_TO = 3, 24  # entries
 _LINGER_S = 0.002
 _CLOSE_LOOKS_EVERY_S = 0.005
+_MOST_BYTES_A_COMMIT = 8 * 1024 * 1024  # of bodies: large ones must not hold small ones up
 _PRUNE_SLICE = 500  # rows deleted between two commits
 # After a failed fsync the kernel may have dropped the dirty pages, so what the file holds is no
 # longer known to this process.
@@ -223,9 +224,13 @@ class Journal:
         self._on_commit(Commit(len(group), time.perf_counter() - started))
 
     def _take_group(self) -> list[_Waiting]:
-        count = min(len(self._waiting), MOST_ROWS_A_COMMIT)
-        group = [self._waiting.popleft() for _ in range(count)]
-        self._waiting_bytes -= sum(len(waiting.entry.body) for waiting in group)
+        group: list[_Waiting] = []
+        size = 0
+        while self._waiting and len(group) < MOST_ROWS_A_COMMIT and size < _MOST_BYTES_A_COMMIT:
+            waiting = self._waiting.popleft()
+            size += len(waiting.entry.body)
+            group.append(waiting)
+        self._waiting_bytes -= size
         # Whoever was given up was told so; writing it still would only cost time.
         return [waiting for waiting in group if not waiting.is_settled]
 

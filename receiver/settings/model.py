@@ -78,7 +78,15 @@ class Settings(BaseSettings):
     applications: list[Application] = []
     trusted_proxies: list[str] = []
     api_keys: list[ApiKey] = []
-    max_body_bytes: int = Field(default=64 * 1024, ge=1024, le=MANY)
+    # 50 reports of 731 documented characters. At worst each was mistaken for Latin-1 and is written
+    # as three escapes of 6: 50 x (731 x 18 + 160 of names and signs) = 665,900.
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024, le=MANY)
+    # One report. At worst each character is six bytes that are escaped twice: 731 x 30 = 21,930.
+    max_form_bytes: int = Field(default=64 * 1024, ge=1024, le=MANY)
+    max_inflight_body_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=2048, le=1000 * MANY, validate_default=True
+    )
+    cut_off_traces_per_minute: int = Field(default=10, ge=1, le=MANY)
     max_head_bytes: int = Field(default=16 * 1024, ge=1024, le=MANY)
     request_seconds: float = Field(default=10.0, gt=0, le=3600)
     idle_seconds: float = Field(default=10.0, gt=0, le=3600)
@@ -126,6 +134,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file; the file is named by `load`."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("max_inflight_body_bytes")
+    @classmethod
+    def _check_inflight(cls, room: int, info: ValidationInfo) -> int:
+        largest = info.data.get("max_body_bytes")
+        if largest is not None and room < 2 * largest:
+            raise ValueError(f"must be at least twice max_body_bytes, which is {largest}")
+        return room
 
     @field_validator("store_url")
     @classmethod

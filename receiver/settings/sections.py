@@ -81,7 +81,9 @@ class RetentionSettings(Section):
 
     journal_hours: float = Field(default=72.0, gt=0, le=A_CENTURY_H)
     quarantine_rows: int = Field(default=10_000, ge=1, le=MANY)
+    quarantine_bytes: int = Field(default=256 * 1024 * 1024, ge=1024, le=1000 * MANY)
     quarantine_body_bytes: int = Field(default=64 * 1024, ge=0, le=MANY)
+    quarantine_push_rows: int = Field(default=50, ge=1, le=10_000)
     quarantine_days: float = Field(default=30.0, ge=0, le=A_CENTURY_H / 24)
     messages_days: float = Field(default=400.0, ge=0, le=A_CENTURY_H / 24)
     numbers_days: float = Field(default=0.0, ge=0, le=A_CENTURY_H / 24)

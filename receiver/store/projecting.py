@@ -1,11 +1,10 @@
 """The projector's side of the store: read what is known, write the changes, in one transaction."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.entries import Category
@@ -15,18 +14,17 @@ from receiver.projection import (
     Decided,
     Known,
     Message,
-    Quarantined,
     UplinkKey,
     UplinkRecord,
 )
 from receiver.statistics import SOURCES, Deltas
-from receiver.store import bulk, queueing, records, suppressing
+from receiver.store import bulk, quarantine, queueing, records, suppressing
+from receiver.store.quarantine import QuarantineLimits
 from receiver.store.schema import (
     NOT_DELIVERED,
     ORPHANED,
     checkpoints,
     messages,
-    quarantine,
     reports,
     uplinks,
 )
@@ -107,21 +105,13 @@ async def _load_uplinks(
     return known
 
 
-@dataclass(frozen=True, slots=True)
-class QuarantineLimits:
-    """How much the quarantine keeps."""
-
-    rows: int = 10_000  # the newest ones
-    body_bytes: int = 64 * 1024  # of each
-
-
 async def save(
     connection: AsyncConnection,
     changes: Changes,
     limits: QuarantineLimits,
     breathe: Callable[[], Awaitable[None]],
-) -> None:
-    """Write changes; the quarantine keeps only its newest rows.
+) -> int:
+    """Write changes; give how many rows left the quarantine for new ones.
 
     Args:
         connection: in a transaction.
@@ -142,7 +132,7 @@ async def save(
     await queueing.queue(connection, changes.messages)
     await _save_uplinks(connection, changes.uplinks)
     await suppressing.set_by_hand(connection, changes.by_hand)
-    await _save_quarantined(connection, changes.quarantined, limits)
+    return await quarantine.save(connection, changes.quarantined, limits, breathe)
 
 
 class _Rows:
@@ -185,17 +175,6 @@ async def _save_uplinks(connection: AsyncConnection, changed: Sequence[UplinkRec
     again = [records.uplink_values(record) for record in changed if not record.is_new]
     await bulk.update_rows(connection, uplinks, _UPLINK_KEY, again)
     await suppressing.hear(connection, changed)
-
-
-async def _save_quarantined(
-    connection: AsyncConnection, quarantined: Sequence[Quarantined], limits: QuarantineLimits
-) -> None:
-    if not quarantined:
-        return
-    rows = [records.quarantine_values(one, limits.body_bytes) for one in quarantined]
-    await connection.execute(insert(quarantine), rows)
-    newest = select(func.max(quarantine.c.id)).scalar_subquery()
-    await connection.execute(delete(quarantine).where(quarantine.c.id <= newest - limits.rows))
 
 
 async def save_checkpoint(

@@ -193,7 +193,7 @@ def quarantine_values(quarantined: Quarantined, body_bytes: int) -> Values:
         "received_at": quarantined.arrival.received_at,
         "headers": quarantined.headers,
         "body": quarantined.body[:body_bytes],
-        "size": len(quarantined.body),
+        "size": len(quarantined.body) if quarantined.size is None else quarantined.size,
     }
 
 

@@ -3,27 +3,40 @@
 It knows nothing of catalogue, state or store, so none of them can touch the 200.
 """
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 
+import structlog
+
 from receiver.domain.events import Trust
+from receiver.domain.steps import finish, walk
 from receiver.domain.strength import is_hard_to_guess
 from receiver.errors import ReceiverError
 from receiver.huawei import wire
-from receiver.journal import Entry, Kind, Settle
+from receiver.journal import Entry, Kind, Settle, note_refusal
 from receiver.metrics import Metrics
+from receiver.pacing import Pacer
 from receiver.web.answers import Answer, Header, make_answer, refusal
 from receiver.web.exchanges import Exchange, Limits, Trouble
 from receiver.web.gates import Gates
+from receiver.web.judging import Verdict, carries_fields, judge, query_of
 from receiver.web.peers import group_of
 from receiver.web.problems import Problem
 from receiver.web.slowing import Guesses
+from receiver.web.traces import Traces, describe
+
+_log = structlog.get_logger(__name__)
 
 PREFIX = "/callbacks/"
 RETRY_AFTER_S = 1
+# A push with many values is judged in slices, one such push at a time; in between others have as
+# much time.
+_SLICE_S = 0.002
+_LARGEST_SIZE = 2**31 - 1  # that the store can hold
 
 _ANY_TOKEN = b""  # who pushes by one token is no guesser of another
 
@@ -51,6 +64,9 @@ _NOT_SIGNED = refusal(
     (b"www-authenticate", b"SDK-HMAC-SHA256"),
 )
 _NOT_A_POST = refusal(Problem.METHOD_NOT_ALLOWED, "Pushes come by POST.", _ALLOW_POST)
+_MISPLACED_BY_POST = "The body is empty; send the fields in it, as a form, not in the query."
+_MISPLACED_ELSEWHERE = "Pushes come by POST; send the fields in its body, as a form."
+_NOT_A_POST_WITH_FIELDS = refusal(Problem.METHOD_NOT_ALLOWED, _MISPLACED_ELSEWHERE, _ALLOW_POST)
 _NOTHING_HERE = refusal(Problem.NOT_FOUND, "There is nothing at this path.")
 _NOT_A_GET = refusal(Problem.METHOD_NOT_ALLOWED, "Ask for the health by GET.", _ALLOW_GET)
 
@@ -79,6 +95,11 @@ _TROUBLES: Mapping[Trouble, tuple[str, Problem, str]] = {
         "too_slow",
         Problem.TOO_SLOW,
         "A whole request must come within {0.request_s:g} seconds.",
+    ),
+    Trouble.NO_ROOM: (
+        "unavailable",
+        Problem.UNAVAILABLE,
+        "All bodies together are too large, and this one is the largest; push again.",
     ),
     Trouble.CROWDED: (
         "crowded",
@@ -148,9 +169,15 @@ class Callbacks:
         self._items = metrics.push_items
         self._ack_seconds = metrics.ack_seconds
         self._troubles = {
-            trouble: (outcome, refusal(problem, detail.format(limits)))
+            trouble: (outcome, _refuse(problem, detail.format(limits)))
             for trouble, (outcome, problem, detail) in _TROUBLES.items()
         }
+        self._limits = limits
+        self._form_too_large = f"A form may have up to {limits.max_form_bytes} bytes."
+        self._push_too_large = f"A push may have up to {limits.max_body_bytes} bytes."
+        self._traces = Traces(limits.cut_off_traces_per_minute, clock)
+        self._judging: set[asyncio.Task[None]] = set()
+        self._one_at_a_time = asyncio.Lock()
 
     def take_addresses(self, addresses: Iterable[Address]) -> None:
         """Put these callback addresses in the place of those before."""
@@ -166,7 +193,7 @@ class Callbacks:
         path = exchange.path
         if not path.startswith(PREFIX):
             return _answer_elsewhere(exchange)
-        if exchange.method != b"POST":
+        if exchange.method != b"POST" and not carries_fields(exchange):
             self._count("unknown", "wrong_method")
             return _NOT_A_POST
         self._gates.identify(exchange)
@@ -205,53 +232,112 @@ class Callbacks:
 
     def take(self, exchange: Exchange) -> None:
         """Take a push; it is answered when it is durable."""
+        body = exchange.body
         if not self._gates.believes(exchange):
             self._count("unknown", "unsigned")
             exchange.dismiss(_NOT_SIGNED)
+        elif exchange.method != b"POST" or not body:
+            self._take_misplaced(exchange)
+        elif len(body) > self._limits.max_form_bytes and not wire.is_json(body):
+            self.cut_off(exchange)
+        elif wire.is_long_work(body):
+            task = asyncio.create_task(self._judge_in_slices(exchange))
+            self._judging.add(task)
+            task.add_done_callback(self._judging.discard)
+        else:
+            self._keep(exchange, finish(judge(body)))
+
+    def _take_misplaced(self, exchange: Exchange) -> None:
+        """Keep what came where no push belongs, for it is lost otherwise."""
+        query = query_of(exchange)
+        if exchange.method != b"POST":
+            reason = _MISPLACED_ELSEWHERE
+            verdict = Verdict("unknown", "wrong_method", refusal=_NOT_A_POST_WITH_FIELDS)
+        elif query:
+            reason = _MISPLACED_BY_POST
+            answer = refusal(Problem.UNUSABLE_PUSH, reason)
+            verdict = Verdict("unknown", "unusable", refusal=answer)
+        else:
+            self._keep(exchange, finish(judge(exchange.body)))
             return
-        kind: str = "unknown"
-        items = 0
-        unusable: Answer | None = None
+        exchange.body = exchange.body or query
+        self._keep(exchange, verdict, reason)
+
+    async def _judge_in_slices(self, exchange: Exchange) -> None:
         try:
-            push = wire.sift(exchange.body)
-            kind, items = push.kind.value, len(push.items)
-        except wire.UnusableError as error:
-            unusable = refusal(Problem.UNUSABLE_PUSH, str(error))
+            async with self._one_at_a_time:
+                pacer = Pacer(_SLICE_S, lambda: 1)
+                verdict = await walk(judge(exchange.body), pacer.breathe)
+            self._keep(exchange, verdict)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client must hear of it
+            _log.error("a request failed", exc_info=error)
+            exchange.answer(self.give_up(Trouble.DEFECT))
+
+    def cut_off(self, exchange: Exchange) -> None:
+        """Keep the beginning of a push that is too large, as far as traces may be left."""
+        body = exchange.body
+        is_form = max(exchange.claimed, len(body)) <= self._limits.max_body_bytes
+        reason = self._form_too_large if is_form else self._push_too_large
+        answer = refusal(Problem.TOO_LARGE, reason)
+        verdict = Verdict("unknown", "too_large", refusal=answer)
+        self._metrics.cut_off.labels(exchange.application).inc()
+        untraced = self._traces.leave(exchange.application)
+        if untraced is None:
+            self._count("unknown", "too_large")
+            exchange.answer(answer)
+            return
+        reason = f"{reason} {describe(body, exchange.claimed, untraced)}"
+        exchange.body = body[: self._limits.cut_off_body_bytes]
+        whole_bytes = min(max(exchange.claimed, len(body)), _LARGEST_SIZE)
+        self._keep(exchange, verdict, reason, whole_bytes)
+
+    def _keep(
+        self,
+        exchange: Exchange,
+        verdict: Verdict,
+        reason: str | None = None,
+        whole_bytes: int | None = None,
+    ) -> None:
+        """Make a push durable, then answer it.
+
+        Args:
+            exchange: the push.
+            verdict: of it.
+            reason: why it cannot be used, where the body does not say.
+            whole_bytes: its size, where the body is the beginning of it.
+        """
+        headers = _kept_headers(exchange.headers)
+        if reason is not None:
+            headers = note_refusal(headers, reason, whole_bytes)
         entry = Entry(
-            kind=Kind.UNUSABLE if unusable else kind,
+            kind=Kind.UNUSABLE if verdict.refusal else verdict.kind,
             application=exchange.application,
             received_at=self._clock(),
             peer=exchange.peer,
             trust=exchange.trust,
-            headers=_kept_headers(exchange.headers),
+            headers=headers,
             body=exchange.body,
         )
-        settle = partial(self._settle, exchange, entry, kind, items, unusable)
+        settle = partial(self._settle, exchange, verdict, entry)
         try:
             self._submit(entry, settle)
         except ReceiverError as error:
             settle(error)
 
     def _settle(
-        self,
-        exchange: Exchange,
-        entry: Entry,
-        kind: str,
-        items: int,
-        unusable: Answer | None,
-        result: int | ReceiverError,
+        self, exchange: Exchange, verdict: Verdict, entry: Entry, result: int | ReceiverError
     ) -> None:
         if isinstance(result, ReceiverError):
-            self._count(kind, "unavailable")
+            self._count(verdict.kind, "unavailable")
             exchange.answer(_NOT_DURABLE)
-        elif unusable is not None:
-            self._count("unknown", "unusable")
-            exchange.answer(unusable)
+        elif verdict.refusal is not None:
+            self._count(verdict.kind, verdict.outcome)
+            exchange.answer(verdict.refusal)
         else:
             exchange.answer(_ACCEPTED)
             self._ack_seconds.observe(time.perf_counter() - exchange.started)
-            self._items.observe(items)
-            self._count(kind, "accepted")
+            self._items.observe(verdict.items)
+            self._count(verdict.kind, verdict.outcome)
             self._last_push[entry.application].set(entry.received_at / 1e6)
             self.used[exchange.address] = entry.received_at
 
@@ -273,6 +359,10 @@ def _slowed(wait_s: int) -> Answer:
         "Too many wrong callback addresses were tried from here; correct the address and wait.",
         (b"retry-after", b"%d" % wait_s),
     )
+
+
+def _refuse(problem: Problem, detail: str) -> Answer:
+    return refusal(problem, detail, *([_RETRY_AFTER] if problem is Problem.UNAVAILABLE else []))
 
 
 def _digest(token: str) -> bytes:

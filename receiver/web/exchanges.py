@@ -15,6 +15,7 @@ class Trouble(Enum):
     HEAD_TOO_LARGE = auto()
     BODY_TOO_LARGE = auto()
     TOO_SLOW = auto()
+    NO_ROOM = auto()  # all bodies together were too large, and this one was the largest
     CROWDED = auto()  # others needed the connection
     DEFECT = auto()  # of ours
 
@@ -23,7 +24,11 @@ class Trouble(Enum):
 class Limits:
     """How much a request may be, and how long it may take."""
 
-    max_body_bytes: int = 64 * 1024
+    max_body_bytes: int = 1024 * 1024
+    max_form_bytes: int = 64 * 1024
+    max_inflight_body_bytes: int = 64 * 1024 * 1024  # all bodies that are held together
+    cut_off_body_bytes: int = 64 * 1024  # kept of a body that is too large
+    cut_off_traces_per_minute: int = 10  # such bodies of an application that are kept
     max_head_bytes: int = 16 * 1024
     request_s: float = 10.0  # for head and body together
     idle_s: float = 10.0  # between two requests of a connection
@@ -35,6 +40,9 @@ class Limits:
 
 class Answering(Protocol):
     """The connection of a request."""
+
+    def release(self, size: int) -> None:
+        """Notice that a body is not held any more."""
 
     def send_answers(self) -> None:
         """Send the answers whose turn it is."""
@@ -52,6 +60,8 @@ class Exchange:
         target: path and query as they came.
         headers: names in lower case.
         body: whole when the handler takes the exchange.
+        claimed: bytes that the body was to have, where that is more than it may; else 0.
+        held: bytes of the body that are counted until the answer.
         peer: the client's address, empty when it has none.
         started: when its first bytes were there, `time.perf_counter`.
         application: the handler's own note of whose request it is.
@@ -65,7 +75,9 @@ class Exchange:
         "answered",
         "application",
         "body",
+        "claimed",
         "headers",
+        "held",
         "is_whole",
         "keep_alive",
         "method",
@@ -81,6 +93,8 @@ class Exchange:
         self.peer = peer
         self.headers: list[Header] = []
         self.body = b""
+        self.claimed = 0
+        self.held = 0
         self.application = ""
         self.address = b""
         self.trust = ""
@@ -95,6 +109,8 @@ class Exchange:
     def answer(self, answer: Answer) -> None:
         """Send the answer, after those of earlier requests; a client that left is no error."""
         self.answered = answer
+        self._connection.release(self.held)
+        self.held = 0
         self._connection.send_answers()
 
     def dismiss(self, answer: Answer) -> None:
@@ -112,6 +128,9 @@ class Handler(Protocol):
 
     def take(self, exchange: Exchange) -> None:
         """Take a whole request; `exchange.answer` is to be called once, now or later."""
+
+    def cut_off(self, exchange: Exchange) -> None:
+        """Take what was read of a body that is too large; to be answered as by `take`."""
 
     def give_up(self, trouble: Trouble) -> Answer:
         """Give the answer to a request that did not become whole."""

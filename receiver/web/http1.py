@@ -8,6 +8,7 @@ does the parsing.
 
 import asyncio
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -16,6 +17,7 @@ import httptools
 import structlog
 
 from receiver.web.answers import Answer
+from receiver.web.bodies import Bodies
 from receiver.web.crowding import Crowd
 from receiver.web.exchanges import Exchange, Handler, Limits, Trouble
 from receiver.web.framing import read_framing
@@ -28,6 +30,7 @@ _log = structlog.get_logger(__name__)
 # reset the connection, and the client would never see the answer. Also the time that a client has
 # to read its last answer.
 _LINGER_S = 2.0
+_CUT_OFF_S = 0.25  # for the beginning of a body that was announced too large
 _LAST_HALF_S = 2.0  # for the rest of a request that is half there when the server ends
 _MOST_PIPELINED = 16  # requests of a connection in hand before it is read on
 # Read at a time: a push of one report with its head. Behind it may stand a hundred other requests,
@@ -52,6 +55,7 @@ class Edge:
             limits.max_connections, limits.max_connections_per_peer, limits.exempt_peers
         )
         self.turns = Turns()
+        self.bodies = Bodies(limits.max_inflight_body_bytes)
         # One for all: what is read is parsed before anything else is read.
         self.body_buffer = memoryview(bytearray(_READ_BODY_BYTES))
         self.buffer = self.body_buffer[:_READ_BYTES]
@@ -143,10 +147,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the base's signature
         """Forget a connection; what was taken of it is kept all the same."""
+        self._cut_off_announced()
         self._edge.connections.discard(self)
         self._edge.crowd.leave(self, self._group)
         self._edge.turns.leave(self, self._group)
         self._edge.note_end()
+        self._edge.bodies.drop(self)
         self._is_deaf = True
         self._exchanges.clear()
         self._exchange = None
@@ -191,6 +197,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Answer what is whole, although the client will send no more."""
+        self._cut_off_announced()
+        self._edge.bodies.drop(self)
         self._is_deaf = True
         self._exchange = None
         self.deadline = _NEVER if self._exchanges else self._edge.now + _LINGER_S
@@ -266,8 +274,15 @@ class Connection(asyncio.BufferedProtocol):
     def _await_body(self, exchange: Exchange, length: int, *, asks_first: bool) -> None:
         """Do what the headers ask for before the body comes."""
         if length > self._edge.limits.max_body_bytes:
-            self._give_up(Trouble.BODY_TOO_LARGE)
-        elif exchange.answered is None:
+            if exchange.answered is not None:
+                self._give_up(Trouble.BODY_TOO_LARGE)
+                return
+            exchange.claimed = length
+            self.deadline = min(self.deadline, self._edge.now + _CUT_OFF_S)
+            if asks_first:
+                self._cut_off(exchange)
+                return
+        if exchange.answered is None:
             self._left_bytes = length
             if asks_first and not self._exchanges:
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -288,14 +303,20 @@ class Connection(asyncio.BufferedProtocol):
             self._body += body
         if self._left_bytes:
             self._left_bytes -= len(body)
-        if len(self._body) > self._edge.limits.max_body_bytes:
-            self._give_up(Trouble.BODY_TOO_LARGE)
+        limits = self._edge.limits
+        most = limits.cut_off_body_bytes if exchange.claimed else limits.max_body_bytes
+        self._edge.bodies.grow(self, len(body))
+        if len(self._body) > most and self._exchange is exchange:
+            self._cut_off(exchange)
 
     def on_message_complete(self) -> None:
         """Hand a whole request to the handler."""
         self._work += 1
         exchange = self._exchange
         if exchange is None or self._parser.should_upgrade():
+            return
+        if exchange.claimed:
+            self._cut_off(exchange)
             return
         self._exchange = None
         self.deadline = _NEVER  # from here on it is we who take time
@@ -304,17 +325,35 @@ class Connection(asyncio.BufferedProtocol):
         self._exchanges.append(exchange)
         if not exchange.keep_alive:
             self._is_deaf = True
-        exchange.body = bytes(self._body)
         if exchange.answered is not None:
             self.send_answers()
         else:
-            self._hand_over(exchange)
+            self._hand_over(exchange, self._edge.handler.take)
         if len(self._exchanges) >= _MOST_PIPELINED:
             self._tap.hold(Hold.UNANSWERED)
 
-    def _hand_over(self, exchange: Exchange) -> None:
+    def _cut_off_announced(self) -> None:
+        """Hand over what came of a body that was announced too large: no more will come."""
+        exchange = self._exchange
+        if exchange is not None and exchange.claimed and not self._is_deaf:
+            self._cut_off(exchange)
+
+    def _cut_off(self, exchange: Exchange) -> None:
+        """Hand over the beginning of a body that is too large; no other request is taken."""
+        self._exchange = None
+        self._left_bytes = 0
+        self.read_no_more()
+        self.deadline = _NEVER
+        self._edge.crowd.work(self, self._group)
+        exchange.keep_alive = False
+        self._exchanges.append(exchange)
+        self._hand_over(exchange, self._edge.handler.cut_off)
+
+    def _hand_over(self, exchange: Exchange, take: Callable[[Exchange], None]) -> None:
+        exchange.body, self._body = bytes(self._body), b""
+        exchange.held = self._edge.bodies.complete(self)
         try:
-            self._edge.handler.take(exchange)
+            take(exchange)
         except Exception as error:  # noqa: BLE001 - as for `open`
             exchange.answer(self._note_defect(error))
 
@@ -346,9 +385,12 @@ class Connection(asyncio.BufferedProtocol):
     def _close_after(self, exchange: Exchange) -> None:
         if exchange.is_whole or not self._transport.can_write_eof():
             self._close()
-        else:
+            return
+        self.deadline = self._edge.now + _LINGER_S
+        try:
             self._transport.write_eof()
-            self.deadline = self._edge.now + _LINGER_S
+        except OSError:  # the client has left, and nobody has noticed yet
+            self._transport.abort()
 
     def read_no_more(self) -> None:
         """Take no further request; what comes is dropped."""
@@ -366,6 +408,7 @@ class Connection(asyncio.BufferedProtocol):
         """Answer a request that is not whole; the connection takes no other one."""
         exchange = self._exchange or Exchange(self, self._peer)
         self._exchange = None
+        self._edge.bodies.drop(self)
         self._left_bytes = 0
         self.read_no_more()
         self.deadline = _NEVER
@@ -373,6 +416,10 @@ class Connection(asyncio.BufferedProtocol):
         exchange.answered = answer
         self._exchanges.append(exchange)
         self.send_answers()
+
+    def release(self, size: int) -> None:
+        """Notice that the body of a request is not held any more."""
+        self._edge.bodies.release(size)
 
     # --- limits -----------------------------------------------------------------------------
 
@@ -402,12 +449,18 @@ class Connection(asyncio.BufferedProtocol):
             self._give_up(Trouble.CROWDED)
             self._transport.close()  # without waiting for the rest of the request
 
+    def lose_body(self) -> None:
+        """Give up the request whose body is being read, because there is no room for it."""
+        self._give_up(Trouble.NO_ROOM)
+
     def run_out(self) -> None:
         """End what took too long, unless it is we who take the time."""
         if self._tap.is_held(Hold.TURN) and not self._is_deaf:
             return
         if self._exchange is not None and not self._is_deaf:
-            self._give_up(Trouble.TOO_SLOW)
+            self._cut_off_announced()
+            if self._exchange is not None:
+                self._give_up(Trouble.TOO_SLOW)
         elif self._transport.is_closing():
             self._transport.abort()  # the client does not read
         else:

@@ -82,6 +82,7 @@ class Node:
                 on_orphans=metrics.orphans.set,
                 on_overdue=metrics.overdue.inc,
                 on_failure=metrics.projector_failures.inc,
+                on_evicted=metrics.quarantine_evicted.inc,
             ),
         )
         self._projecting: asyncio.Task[None] | None = None
@@ -97,6 +98,10 @@ class Node:
         )
         self.limits = Limits(
             max_body_bytes=settings.max_body_bytes,
+            max_form_bytes=settings.max_form_bytes,
+            max_inflight_body_bytes=settings.max_inflight_body_bytes,
+            cut_off_body_bytes=settings.retention.quarantine_body_bytes,
+            cut_off_traces_per_minute=settings.cut_off_traces_per_minute,
             max_head_bytes=settings.max_head_bytes,
             request_s=settings.request_seconds,
             idle_s=settings.idle_seconds,

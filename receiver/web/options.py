@@ -10,7 +10,7 @@ from receiver.domain import rhythm, times
 from receiver.metrics import Metrics
 from receiver.purger import Retention
 from receiver.settings import Settings
-from receiver.store.projecting import QuarantineLimits
+from receiver.store.quarantine import QuarantineLimits
 from receiver.web.auth import Key, make_key
 from receiver.web.secrets import Secrets
 from receiver.web.slowing import Guesses, GuessLimits
@@ -33,7 +33,9 @@ def projector_options(settings: Settings) -> projector.Options:
         silence=silence_options(settings),
         quarantine=QuarantineLimits(
             rows=settings.retention.quarantine_rows,
+            bytes=settings.retention.quarantine_bytes,
             body_bytes=settings.retention.quarantine_body_bytes,
+            push_rows=settings.retention.quarantine_push_rows,
         ),
     )
 

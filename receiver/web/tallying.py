@@ -18,7 +18,7 @@ def count_changes(changes: Changes, metrics: Metrics, catalogue: Catalogue) -> N
         if match.is_unknown:
             metrics.unknown_codes.inc()
     for quarantined in changes.quarantined:
-        metrics.quarantined.labels(quarantined.kind).inc()
+        metrics.quarantined.labels(quarantined.kind).inc(quarantined.items)
     for decided in changes.messages:
         message, folded = decided.message, decided.folded
         again = message.send is not None and message.send.retry_of is not None

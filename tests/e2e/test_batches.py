@@ -44,3 +44,19 @@ def test_a_batch_of_fifty_with_an_odd_one_of_each_kind(server: Server) -> None:
     assert (bad["kind"], bad["reason"]) == ("batch", "`smsMsgId` is missing.")
     assert server.rows("SELECT count(*) FROM messages") == [(48,)]
     assert server.rows("SELECT count(*), sum(redeliveries) FROM reports") == [(48, 1)]
+
+
+def test_a_batch_of_bad_items_takes_nothing_from_the_others(server: Server) -> None:
+    """Of 30,000 bad items a few rows tell; earlier rows stay, and pushes meanwhile are answered."""
+    assert server.push(b"earlier").status_code == 400
+    items = [an_item(1), *({"status": f"bad {number}"} for number in range(30_000))]
+    assert server.push(batch(items)).status_code == 200
+    assert server.push(b"smsMsgId=later&status=DELIVRD").status_code == 200
+    server.caught_up()
+    assert set(server.api.lookup(["batched_1", "later"])) == {"batched_1", "later"}
+    rows = server.api.get("/v1/quarantine", limit="100")["quarantine"]
+    assert (len(rows), rows[-1]["body"]) == (52, "earlier")
+    assert rows[0]["reason"].startswith("And 29950 more items of this push cannot be used")
+    assert (rows[0]["size"], rows[0]["truncated"]) == (len(batch(items)), True)
+    assert server.api.metric("receiver_quarantined_total") == 30_001
+    assert server.api.metric("receiver_quarantine_evicted_total") == 0

@@ -12,7 +12,8 @@ from tests.e2e.pushes import batch
 from tests.server import TOKEN, Server
 
 PATH = f"/callbacks/{TOKEN}"
-MOST_BYTES = 64 * 1024
+MOST_BYTES = 1024 * 1024
+MOST_FORM_BYTES = 64 * 1024
 PROBLEM = "application/problem+json"
 
 
@@ -44,19 +45,82 @@ def test_a_declared_size_is_refused_before_it_is_sent(shared_server: Server) -> 
 def test_an_undeclared_size_is_refused_when_it_is_reached(shared_server: Server) -> None:
     """A chunked body above the limit gets 413 though its end was never sent."""
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    chunk = b"4000\r\n" + b"a" * 0x4000 + b"\r\n"
+    chunk = b"40000\r\n" + b"a" * 0x40000 + b"\r\n"
     status, body = send_raw(shared_server, head.encode() + chunk * 5)
     assert status == 413
     assert json.loads(body)["status"] == 413
 
 
 def test_a_body_of_just_the_limit_is_taken(shared_server: Server) -> None:
-    """A push of exactly the largest size is accepted, declared or chunked."""
+    """A push of exactly the largest size is accepted, declared or chunked, JSON or form."""
     start = b"smsMsgId=large_1&status=DELIVRD&extra="
-    body = start + b"a" * (MOST_BYTES - len(start))
-    assert shared_server.push(body).status_code == 200
-    chunked = shared_server.public.post(PATH, content=iter([body[:1000], body[1000:]]))
-    assert chunked.status_code == 200
+    form = start + b"a" * (MOST_FORM_BYTES - len(start))
+    several = batch([{"smsMsgId": "large_2", "status": "DELIVRD"}]).ljust(MOST_BYTES)
+    for body in (form, several):
+        assert shared_server.push(body).status_code == 200
+        chunked = shared_server.public.post(PATH, content=iter([body[:1000], body[1000:]]))
+        assert chunked.status_code == 200
+    assert_problem(shared_server.push(form + b"a"), 413)
+
+
+def escapes(text: str) -> str:
+    """Write a text as JSON whose UTF-8 was taken for Latin-1 and escaped."""
+    return "".join(f"\\u{byte:04x}" for byte in text.encode())
+
+
+@pytest.mark.parametrize("writing", ["plain", "escaped", "escaped bytes"])
+def test_a_batch_of_the_documented_maximum_is_taken(shared_server: Server, writing: str) -> None:
+    """50 reports with each field at its documented length are stored, however they are escaped."""
+    write = escapes if writing == "escaped bytes" else str
+    ids = [f"{writing.replace(' ', '-')}-{number:050}"[-50:] for number in range(50)]
+    desc, extend = write("短" * 500), write("扩" * 128)
+    items = [
+        f'{{"smsMsgId":"{one}","status":"UNDELIV","total":"1","sequence":"1","source":"2",'
+        f'"updateTime":"2026-01-31T08:00:00Z","statusDesc":"{desc}","extend":"{extend}"}}'
+        for one in ids
+    ]
+    body = f'{{"statusReportList":[{",".join(items)}]}}'
+    if writing == "escaped":
+        body = json.dumps(json.loads(body))
+    assert shared_server.push(body.encode()).status_code == 200
+    shared_server.caught_up()
+    assert len(shared_server.api.lookup(ids)) == 50
+
+
+def test_what_is_too_large_is_quarantined(server: Server) -> None:
+    """Its beginning, its size and why stand in the quarantine, and the alarm metric counts it."""
+    body = b"smsMsgId=m_1&status=DELIVRD&extra=" + b"a" * MOST_BYTES
+    assert_problem(server.push(body), 413)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {10**12}\r\n\r\n"
+    assert send_raw(server, head.encode() + body[:1000])[0] == 413
+    server.caught_up()
+    announced, large = server.api.get("/v1/quarantine")["quarantine"]
+    assert (large["size"], large["truncated"]) == (len(body), True)
+    assert body.startswith(large["body"].encode())
+    assert len(large["body"]) == 64 * 1024
+    assert f"{len(body)} bytes were announced" in large["reason"]
+    assert "SHA-256" in large["reason"]
+    assert f"{10**12} bytes were announced, 1000 bytes came" in announced["reason"]
+    assert (announced["body"], announced["truncated"]) == (body[:1000].decode(), True)
+    assert server.api.metric("receiver_pushes_cut_off_total") == 2
+    assert server.api.http.get("/v1/messages/m_1").status_code == 404
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 400), ("GET", 405), ("PUT", 405)])
+def test_fields_in_the_query_are_kept_and_not_logged(
+    shared_server: Server, method: str, status: int
+) -> None:
+    """A callback that is configured wrongly gets told what to do, and its fields are kept."""
+    fields = f"smsMsgId=query_{method}&status=DELIVRD"
+    answer = shared_server.public.request(method, f"{PATH}?{fields}")
+    assert_problem(answer, status)
+    assert "as a form" in answer.json()["detail"]
+    shared_server.caught_up()
+    ((reason,),) = shared_server.rows(
+        "SELECT reason FROM quarantine WHERE body = ?", fields.encode()
+    )
+    assert "as a form" in reason
+    assert f"query_{method}" not in shared_server.printed()
 
 
 @pytest.mark.parametrize("path", ["/callbacks/wrong", "/callbacks/", "/callbacks", f"{PATH}x"])

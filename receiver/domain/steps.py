@@ -1,0 +1,30 @@
+"""Long work in steps, so that whoever drives it decides when others may work in between."""
+
+from collections.abc import Awaitable, Callable, Generator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# Work that may be interrupted at each `yield`, and its result.
+Steps = Generator[None, None, T]
+
+
+def finish(steps: Steps[T]) -> T:
+    """Do all steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+async def walk(steps: Steps[T], breathe: Callable[[], Awaitable[None]]) -> T:
+    """Do all steps, and await `breathe` after each."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        await breathe()

@@ -1,0 +1,77 @@
+"""The quarantine's side of the store: what could not be understood, as it came, within bounds."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from receiver.domain.eviction import Held, Room, choose
+from receiver.domain.steps import walk
+from receiver.projection import Quarantined
+from receiver.store import records
+from receiver.store.schema import quarantine
+
+_IN_ONE_STATEMENT = 500  # ids; each is one statement parameter
+# When the room is used up, one part in so many is cleared at once: which rows go is found by
+# looking at all of them.
+_CLEARED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineLimits:
+    """How much the quarantine keeps."""
+
+    rows: int = 10_000
+    bytes: int = 256 * 1024 * 1024  # of bodies, together
+    body_bytes: int = 64 * 1024  # of each
+    push_rows: int = 50  # for the items of one push; one more tells of the others
+
+
+async def save(
+    connection: AsyncConnection,
+    quarantined: Sequence[Quarantined],
+    limits: QuarantineLimits,
+    breathe: Callable[[], Awaitable[None]],
+) -> int:
+    """Write what was quarantined; give how many rows had to go for it.
+
+    Args:
+        connection: in a transaction.
+        quarantined: in order of arrival.
+        limits: what is kept.
+        breathe: awaited between rows, so that many of them hold nobody up.
+    """
+    if not quarantined:
+        return 0
+    rows = []
+    for one in quarantined:
+        rows.append(records.quarantine_values(one, limits.body_bytes))
+        await breathe()
+    await connection.execute(insert(quarantine), rows)
+    return await _make_room(connection, limits, breathe)
+
+
+async def _make_room(
+    connection: AsyncConnection, limits: QuarantineLimits, breathe: Callable[[], Awaitable[None]]
+) -> int:
+    size = func.length(quarantine.c.body)
+    found = await connection.execute(select(func.count(), func.coalesce(func.sum(size), 0)))
+    rows, kept_bytes = found.one()
+    if rows <= limits.rows and kept_bytes <= limits.bytes:
+        return 0
+    columns = quarantine.c
+    held = await connection.execute(
+        select(columns.id, columns.application, columns.trust, columns.peer, size)
+    )
+    going = await walk(choose((Held(*row) for row in held), _room_left(limits)), breathe)
+    for start in range(0, len(going), _IN_ONE_STATEMENT):
+        ids = going[start : start + _IN_ONE_STATEMENT]
+        await connection.execute(delete(quarantine).where(columns.id.in_(ids)))
+    return len(going)
+
+
+def _room_left(limits: QuarantineLimits) -> Room:
+    return Room(
+        rows=limits.rows - limits.rows // _CLEARED, size=limits.bytes - limits.bytes // _CLEARED
+    )
