@@ -60,6 +60,8 @@ def _decode_sends(row: Row) -> list[Event]:
 
 
 def _decode_push(row: Row) -> list[Event]:
+    if row.kind == Kind.DAMAGED:
+        return [set_aside(row, row.headers.partition("\n")[0])]
     push = wire.sift(row.body)
     arrival = _arrival(row)
     if push.kind is wire.Kind.UPLINK:

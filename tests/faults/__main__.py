@@ -22,7 +22,7 @@ from rich.table import Table
 
 from tests.benchmarks.machine import Machine, inspect
 
-from . import clocks, disk, killed, poison, power, slow, stores, tools, twice
+from . import clocks, disk, killed, poison, power, slow, stores, tools, twice, upkeep
 from .experiment import Bench, Experiment, Figures, Outcome
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -34,6 +34,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *poison.EXPERIMENTS,
     *clocks.EXPERIMENTS,
     *twice.EXPERIMENTS,
+    *upkeep.EXPERIMENTS,
 )
 _RESULT = Path("build/faults/faults.json")
 _OK, _FAILED, _NOT_RUN = "ok", "FAILED", "NOT RUN"
