@@ -673,7 +673,13 @@ async def test_it_is_ready_when_all_parts_work(tmp_path: Path) -> None:
         ready = await served.api.get("/readyz")
         assert (ready.status_code, ready.json()) == (
             200,
-            {"status": "ready", "journal": True, "projector": True, "store": True},
+            {
+                "status": "ready",
+                "journal": True,
+                "projector": True,
+                "store": True,
+                "problems": [],
+            },
         )
         assert (await served.api.get("/healthz")).json() == {"status": "ok"}
 
@@ -689,9 +695,17 @@ async def test_it_is_not_ready_while_the_store_is_away(tmp_path: Path) -> None:
     ) as served:
         assert (await served.push(report("m1"))).status_code == 200
         answer = await served.api.get("/readyz")
+        (problem,) = answer.json().pop("problems")
+        assert "store" in problem
         assert (answer.status_code, answer.json()) == (
             503,
-            {"status": "not ready", "journal": True, "projector": False, "store": False},
+            {
+                "status": "not ready",
+                "journal": True,
+                "projector": False,
+                "store": False,
+                "problems": [problem],
+            },
         )
         assert (await served.api.get("/healthz")).status_code == 200
         refused = await served.api.get("/v1/messages")

@@ -15,6 +15,7 @@ from receiver.store.engines import BUSY_TIMEOUT_S, READERS, migrate, sqlite_engi
 from receiver.store.schema import checkpoints
 from receiver.store.urls import ASYNC_DRIVERS, check_url
 
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _WAL_CAP_BYTES = 48 * 1024 * 1024  # reached only when readers let the WAL grow
 
 
@@ -224,12 +225,22 @@ def _translated() -> Iterator[None]:
         if str(getattr(getattr(error, "orig", None), "sqlstate", "")).startswith("54"):
             # "Program limit exceeded": PostgreSQL's word for a value too large for an index.
             raise StoreRejectedError(f"The store refused a value: {_cause(error)}.") from None
-        raise StoreUnavailableError(f"The store does not answer: {_cause(error)}.") from error
+        raise _unavailable(getattr(error, "orig", None), _cause(error)) from error
     except sqlite3.Error as error:  # of what goes past SQLAlchemy
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        raise StoreUnavailableError(f"The store does not answer: {name}.") from error
+        raise _unavailable(error, name) from error
     except (exc.StatementError, OverflowError, UnicodeError) as error:
         raise StoreRejectedError(f"The store refused a value: {type(error).__name__}.") from None
+
+
+def _unavailable(error: object, cause: str) -> StoreUnavailableError:
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+        return StoreUnavailableError(
+            f"The store's file is damaged ({cause}). Stop the receiver, move the file with its "
+            "-wal and -shm aside, and start again: it is rebuilt from what the journal still has "
+            "(`retention.journal_hours`). Restore a backup first to have what is older."
+        )
+    return StoreUnavailableError(f"The store does not answer: {cause}.")
 
 
 def _cause(error: exc.SQLAlchemyError) -> str:

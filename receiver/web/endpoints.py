@@ -36,6 +36,7 @@ class Health:
     journal: bool
     projector: bool
     store: bool
+    problems: Sequence[str] = ()  # what is or was wrong, and what to do
 
     @property
     def ready(self) -> bool:

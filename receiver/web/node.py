@@ -254,6 +254,7 @@ class Node:
             journal=await self._journal.is_writable(),
             projector=running and self._projector.healthy,
             store=store,
+            problems=(*self._journal.problems, *self._projector.problems),
         )
 
     async def _refresh_metrics(self) -> None:

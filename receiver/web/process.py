@@ -34,6 +34,7 @@ class Process(Endpoints):
                 "journal": health.journal,
                 "projector": health.projector,
                 "store": health.store,
+                "problems": list(health.problems),
             },
             status=200 if health.ready else 503,
         )

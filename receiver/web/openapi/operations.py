@@ -238,7 +238,7 @@ ADMINISTRATION = (
     Operation("GET", "/healthz", "The process answers", None, answer=always(status=one_of(["ok"]))),
     Operation("GET", "/readyz", "Journal, projector and store work", None,
               answer=always(status=one_of(("ready", "not ready")), journal=TRUTH,
-                            projector=TRUTH, store=TRUTH)),
+                            projector=TRUTH, store=TRUTH, problems=many(TEXT))),
     Operation("GET", "/openapi.json", "This document", None, answer=ANYTHING),
     Operation("GET", "/docs", "The routes for people", None,
               media_types=("text/html; charset=utf-8",)),
