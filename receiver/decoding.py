@@ -68,6 +68,8 @@ def _decode_sends(row: Row) -> list[Event]:
 
 
 def _decode_push(row: Row, most_bad: int) -> Steps[list[Event]]:
+    if row.kind == Kind.DAMAGED:
+        return [set_aside(row, row.headers.partition("\n")[0])]
     if row.kind == Kind.UNUSABLE and (refused := read_refusal(row.headers)):
         reason, whole_bytes = refused
         return [replace(set_aside(row, reason), size=whole_bytes)]

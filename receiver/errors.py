@@ -21,6 +21,10 @@ class JournalUnavailableError(ReceiverError):
     """The journal could not make an entry durable; nothing was acknowledged."""
 
 
+class JournalDamagedError(JournalUnavailableError):
+    """The journal's file is damaged where it was to be read or written."""
+
+
 class StoreUnavailableError(ReceiverError):
     """The store cannot be read or written now."""
 

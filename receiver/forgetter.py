@@ -12,9 +12,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import structlog
+
 from receiver.domain.messages import Key
 from receiver.domain.writings import Writings
-from receiver.errors import DataDirectoryError, ReceiverError, StoreUnavailableError
+from receiver.errors import (
+    DataDirectoryError,
+    JournalUnavailableError,
+    ReceiverError,
+    StoreUnavailableError,
+)
 from receiver.journal import Journal, Row
 from receiver.pacing import Pacer
 from receiver.proof import files_below, find_in_files
@@ -25,14 +32,15 @@ from receiver.store.schema import messages, uplinks
 from receiver.store.store import Store
 from receiver.unfinished import Unfinished
 
+_log = structlog.get_logger(__name__)
+
 _SLICE_S = 0.003
 _JOURNAL_ROWS = 500
-_JOURNAL_BYTES = 1024 * 1024
+_JOURNAL_BYTES = 256 * 1024
 _ROWS_AT_ONCE = 50  # about others, in one transaction
 _MOST_PASSES = 5  # what comes while one runs is found by the next
 _TRIES = 30  # to cut off a WAL that somebody reads
 _PAUSE_S = 0.1
-_COMPACTED_JOURNAL_BYTES = 256 * 1024 * 1024  # about two seconds
 
 
 class AnotherForgettingError(ReceiverError):
@@ -275,10 +283,13 @@ class Forgetter:
         if any(path.name in names for path in store):
             await self._store.compact()
             compacted.update(path.name for path in store)
-        small = self._journal.total_bytes() <= _COMPACTED_JOURNAL_BYTES
-        if small and any(path.name in names for path in journal):
-            await self._journal.compact()
-            compacted.update(path.name for path in journal)
+        if any(path.name in names for path in journal):
+            try:
+                await self._journal.compact()
+            except JournalUnavailableError as error:  # the names in the answer say the rest
+                _log.warning("the journal was not written anew", reason=str(error))
+            else:
+                compacted.update(path.name for path in journal)
         return compacted
 
     async def _empty_wals(self) -> None:
@@ -299,7 +310,12 @@ class Forgetter:
         """Give the files, all where none are named, and those of them that hold the number."""
         if files is None:
             below = await asyncio.to_thread(files_below, self._directory)
-            files = sorted({*(path.absolute() for path in below), *self._store.files})
+            # An index holds no row; to close it would drop the locks that SQLite has on it.
+            files = sorted(
+                path
+                for path in {*(path.absolute() for path in below), *self._store.files}
+                if not path.name.endswith("-shm")
+            )
         given_up = threading.Event()  # an end of the process must not wait for the thread
         try:
             found = await asyncio.to_thread(find_in_files, files, holds, given_up.is_set)

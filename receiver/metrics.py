@@ -97,6 +97,21 @@ class Metrics:
             "Size of the journal with its write-ahead log.",
             registry=registry,
         )
+        self.journal_damaged = Counter(
+            "receiver_journal_damages",
+            "Times that the journal's file or its log was found damaged.",
+            registry=registry,
+        )
+        self.journal_lost_rows = Counter(
+            "receiver_journal_lost_rows",
+            "Rows that a damaged journal no longer holds, at most.",
+            registry=registry,
+        )
+        self.journal_salvaged_rows = Counter(
+            "receiver_journal_salvaged_rows",
+            "Rows of a damaged journal that were taken back from its pages.",
+            registry=registry,
+        )
         self.lag_rows = Gauge(
             "receiver_projector_lag_rows",
             "Journal depth: entries that the store does not have yet.",

@@ -8,7 +8,7 @@ nothing.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,11 +17,13 @@ from receiver.decoding import decode, set_aside
 from receiver.domain import rhythm, times
 from receiver.domain.steps import walk
 from receiver.errors import (
+    JournalUnavailableError,
     ReceiverError,
     StoreRejectedError,
     StoreUnavailableError,
 )
 from receiver.journal import Journal, Row
+from receiver.mismatch import mismatch
 from receiver.pacing import Pacer, give_way
 from receiver.projection import Changes, Event, Policy, Projection, keys_of
 from receiver.store import idempotency, projecting, proving, refolding, rhythms
@@ -34,6 +36,7 @@ _FIRST_PAUSE_S = 0.1  # after a failed write; doubles up to the longest
 _LONGEST_PAUSE_S = 2.0
 _IDLE_WAIT_S = 1.0
 _UPKEEP_EVERY_S = 60.0
+_SAY_AGAIN_S = 60.0
 _OVERDUE_SLICE = 500
 _QUIET_LOOKS = 2  # the first look that finds nothing may fall between two pushes
 _MOST_EVENTS = 1000  # in one transaction, but that one row is never cut
@@ -109,6 +112,8 @@ class Projector:
         self._started = False
         self._failure = ""  # why the last attempt failed
         self._has_evicted = False  # from the quarantine
+        self._said_at = 0.0
+        self._misfit = ""  # of journal and store, as the start found it
         self._quiet_looks = 0  # in a row that found nothing new
         self._next_upkeep = time.monotonic()
 
@@ -122,7 +127,9 @@ class Projector:
                 # A commit whose answer was lost may have been made: the checkpoint knows.
                 self._started = self._started and not isinstance(error, StoreUnavailableError)
                 said = isinstance(error, ReceiverError)
-                self._note_failure(str(error) if said else f"defect: {type(error).__name__}")
+                reason = str(error) if said else f"defect: {type(error).__name__}"
+                what = "journal" if isinstance(error, JournalUnavailableError) else "store"
+                self._note_failure(f"the {what}: {reason}")
                 await self._rest(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:
@@ -131,6 +138,11 @@ class Projector:
                 pause = _FIRST_PAUSE_S
                 if not moved:
                     await self._idle()
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong now, and what the start found wrong."""
+        return [problem for problem in (self._misfit, self._failure) if problem]
 
     def stop(self) -> None:
         """Let `run` end after the batch at hand."""
@@ -176,17 +188,32 @@ class Projector:
         async with self._store.writing() as connection:
             await refolding.forget_runs(connection, but_of=self.policy.name)
         async with self._store.reading() as connection:
-            known = await projecting.read_checkpoint(connection, self._journal.identity)
+            read_up_to = await projecting.read_checkpoints(connection)
             self._observers.on_orphans(await projecting.count_orphans(connection))
+        known = read_up_to.get(self._journal.identity)
+        await self._compare(read_up_to)
         if known is not None and known > self._journal.handed_out:
             # The journal is older than the store, as after a restored backup: its positions
             # would be taken for old ones. Reading all of it again is safe, for the same report
             # twice is a redelivery.
-            _log.warning("journal is older than the store, reading it from its start")
             await self._journal.begin_anew()
             known = None
         self._move_to(known or 0)
         self._started = True
+
+    async def _compare(self, read_up_to: Mapping[str, int]) -> None:
+        """Say where journal and store do not fit together, and what that means."""
+        (oldest,) = await self._journal.read_after(0, rows=1, max_bytes=0) or (None,)
+        self._misfit = mismatch(
+            known=read_up_to.get(self._journal.identity),
+            others=len(read_up_to.keys() - {self._journal.identity}),
+            oldest=None if oldest is None else oldest.position,
+            oldest_at=None if oldest is None else oldest.received_at,
+            newest=self._journal.handed_out,
+            is_shared=not self._store.files,
+        )
+        if self._misfit:
+            _log.error("journal and store do not fit together", finding=self._misfit)
 
     async def _advance(self) -> bool:
         rows = await self._journal.read_after(
@@ -301,8 +328,10 @@ class Projector:
             await self._journal.prune(up_to=position, arrived_before=arrived_before)
 
     def _note_failure(self, reason: str) -> None:
-        if reason != self._failure:
-            _log.warning("the store cannot be brought up to date, trying again", reason=reason)
+        now = time.monotonic()
+        if reason != self._failure or now - self._said_at >= _SAY_AGAIN_S:
+            self._said_at = now
+            _log.error("the store is not brought up to date, trying again", reason=reason)
         self._failure = reason
         self.healthy = False
         self._observers.on_failure()

@@ -689,6 +689,7 @@ async def test_it_is_ready_when_all_parts_work(tmp_path: Path) -> None:
                 "projector": True,
                 "store": True,
                 "event_loop": True,
+                "problems": [],
             },
         )
         assert (await served.api.get("/healthz")).json() == {"status": "ok"}
@@ -705,6 +706,8 @@ async def test_it_is_not_ready_while_the_store_is_away(tmp_path: Path) -> None:
     ) as served:
         assert (await served.push(report("m1"))).status_code == 200
         answer = await served.api.get("/readyz")
+        (problem,) = answer.json().pop("problems")
+        assert "store" in problem
         assert (answer.status_code, answer.json()) == (
             503,
             {
@@ -713,6 +716,7 @@ async def test_it_is_not_ready_while_the_store_is_away(tmp_path: Path) -> None:
                 "projector": False,
                 "store": False,
                 "event_loop": True,
+                "problems": [problem],
             },
         )
         assert (await served.api.get("/healthz")).status_code == 200

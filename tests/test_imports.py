@@ -85,7 +85,8 @@ LAYERS = (
         "receiver.decoding",
         ("receiver.domain", "receiver.huawei", "receiver.journal", "receiver.projection"),
     ),
-    Layer("receiver.projector", _BELOW_PROJECTOR),
+    Layer("receiver.mismatch", ("receiver.domain",)),
+    Layer("receiver.projector", (*_BELOW_PROJECTOR, "receiver.mismatch")),
     Layer(
         "receiver.reclassifier",
         (

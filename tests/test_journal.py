@@ -68,7 +68,8 @@ def stalled(directory: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager
@@ -232,7 +233,7 @@ async def test_a_writer_that_dies_fails_its_waiters_and_is_replaced(tmp_path: Pa
 async def test_closing_ends_even_if_the_disk_does_not_answer(tmp_path: Path) -> None:
     """A writer that stands still for ever does not keep the process from ending."""
     async with a_journal(tmp_path, timeout_s=0.3) as journal:
-        with stalled(tmp_path), suppress(ProcessLookupError):
+        with stalled(tmp_path):
             with pytest.raises(JournalUnavailableError):
                 await journal.append(entry())
             async with asyncio.timeout(15):
@@ -539,3 +540,86 @@ async def test_large_entries_are_committed_a_few_at_a_time(tmp_path: Path) -> No
         await asyncio.gather(*(journal.append(large) for _ in range(20)))
         assert journal.last_position == 20
     assert max(commit.entries for commit in commits) == 8
+
+
+# --- replacing the writer -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        pytest.param({"stopped_s": 0.3}, id="one that a signal has stopped"),
+        pytest.param({"stopped_s": 60, "writer_timeout_s": 0.3}, id="one that does not answer"),
+    ],
+)
+async def test_a_silent_writer_is_replaced(tmp_path: Path, limits: dict[str, Any]) -> None:
+    """It is killed, another one takes its place, and what was acknowledged is there."""
+    async with a_journal(tmp_path, **limits) as journal:
+        await journal.append(entry(b"before"))
+        pid = writer_of(tmp_path)
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(JournalUnavailableError):
+            await journal.append(entry(b"in its hands"))
+        async with asyncio.timeout(20):
+            position = await journal.append(entry(b"after"))
+        assert writer_of(tmp_path) != pid
+        found = {row.position: row.body for row in await read_all(journal)}
+        assert (found[1], found[position]) == (b"before", b"after")
+
+
+# --- upkeep beside appends ----------------------------------------------------------------------
+
+
+async def test_pruning_goes_by_size_too(tmp_path: Path) -> None:
+    """Large bodies go in several steps, and all of them go."""
+    async with a_journal(tmp_path) as journal:
+        for _ in range(6):
+            await journal.append(entry(b"x" * 200_000))
+        assert await journal.prune(up_to=6, arrived_before=NOW + 1) == 5
+        assert await positions(journal) == [6]
+
+
+async def test_a_journal_written_anew_gives_space_back_and_keeps_its_identity(
+    tmp_path: Path,
+) -> None:
+    """What was deleted takes no room in the new file; identity, rows and positions stay."""
+    async with a_journal(tmp_path) as journal:
+        identity = journal.identity
+        for _ in range(20):
+            await journal.append(entry(b"x" * 100_000))
+        await journal.prune(up_to=18, arrived_before=NOW + 1)
+        await journal.compact()
+        assert (tmp_path / FILE_NAME).stat().st_size < 500_000
+        assert await positions(journal) == [19, 20]
+        assert await journal.append(entry(b"after")) == 21
+    async with a_journal(tmp_path) as journal:
+        assert journal.identity == identity
+        assert await positions(journal) == [19, 20, 21]
+    assert {path.name for path in files_below(tmp_path)} == {FILE_NAME, f"{FILE_NAME}.lock"}
+
+
+async def test_a_half_written_new_file_is_removed(tmp_path: Path) -> None:
+    """What a killed process left of writing anew is gone after the next start."""
+    left = tmp_path / f"{FILE_NAME}.new"
+    left.write_bytes(b"a number")
+    async with a_journal(tmp_path):
+        assert not left.exists()
+
+
+async def test_who_reads_without_an_end_hinders_writing_anew_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing anew gives up, appends go on, and no file is left over."""
+    monkeypatch.setattr("receiver.journal.upkeep._SWITCH_TRIES", 2)
+    async with a_journal(tmp_path) as journal:
+        await journal.append(entry(b"before"))
+        with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM journal").fetchall()
+            await journal.append(entry(b"behind the reader"))
+            with pytest.raises(JournalUnavailableError, match="reads it"):
+                await journal.compact()
+            await journal.append(entry(b"after"))
+        assert not (tmp_path / f"{FILE_NAME}.new").exists()
+        await journal.compact()
+        assert len(await positions(journal)) == 3

@@ -1,5 +1,6 @@
 """The journal: the append-only durable log that the 200 waits for."""
 
+from receiver.journal.damage import Finding
 from receiver.journal.entries import (
     Commit,
     Entry,
@@ -16,6 +17,7 @@ __all__ = [
     "FILE_NAME",
     "Commit",
     "Entry",
+    "Finding",
     "Journal",
     "Kind",
     "Limits",

@@ -10,6 +10,7 @@ class Kind:
     UNUSABLE = "unusable"  # a push that was refused with 400, kept for the quarantine
     SENDS = "sends"  # a registration
     SUPPRESSION = "suppression"  # set or lifted by hand
+    DAMAGED = "damaged"  # stands for rows that a damaged file lost; the body names them
     FORGOTTEN = "forgotten"  # what held only a person who was forgotten; the body is blank
 
 
@@ -61,6 +62,33 @@ class Row(NamedTuple):
     body: bytes
 
 
+# SQLite keeps values of any type in any column. Nothing of ours writes others than the right ones,
+# but a file that was damaged or edited may hold them: one row must not stop all behind it.
+def read_row(position: int, *values: object) -> Row:
+    """Make a row of a position and the other seven columns, whatever types they have."""
+    kind, application, received_at, peer, trust, headers, body = values
+    return Row(
+        position,
+        read_text(kind),
+        read_text(application),
+        read_time(received_at),
+        read_text(peer),
+        read_text(trust),
+        read_text(headers),
+        body if isinstance(body, bytes) else str(body).encode(),
+    )
+
+
+def read_text(value: object) -> str:
+    """Read a text; bytes that are not UTF-8 are replaced."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def read_time(value: object) -> int:
+    """Read a time; what is none counts as the epoch."""
+    return value if isinstance(value, int) else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much may wait for the disk, and how long."""
@@ -69,6 +97,8 @@ class Limits:
     max_waiting_bytes: int = 64 * 1024 * 1024
     timeout_s: float = 5.0  # an append that is not durable by then has failed
     checkpoint_every_s: float = 1.0  # how often the WAL is copied into the file
+    writer_timeout_s: float = 10.0  # a writer that has not answered by then is replaced
+    stopped_s: float = 1.0  # the same of one that a signal has stopped
     wal_cap_bytes: int = 48 * 1024 * 1024  # beyond it the WAL is emptied, whoever reads
 
 

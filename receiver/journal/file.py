@@ -1,19 +1,33 @@
 """The journal's SQLite file: a process of its own writes it, a connection here reads it."""
 
+import asyncio
+import os
 import sqlite3
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 import aiosqlite
 
-from receiver.errors import DataDirectoryError, InUseError, JournalUnavailableError
-from receiver.journal.entries import Entry, Row
+from receiver.errors import (
+    DataDirectoryError,
+    InUseError,
+    JournalDamagedError,
+    JournalUnavailableError,
+)
+from receiver.journal import opening
+from receiver.journal.damage import Finding, Lost, gaps, marker
+from receiver.journal.entries import Entry, Row, read_row, read_text, read_time
+from receiver.journal.opening import cannot_open
 from receiver.journal.process import WriterError, WriterProcess
+from receiver.journal.rebuild import is_damage
+from receiver.journal.recovery import LogDamage
 from receiver.journal.writer import COLUMNS, LAYOUT, HeldError
 
 FILE_NAME = "journal.sqlite3"
 _ENDS = ("", "-wal", "-shm", "-journal")
+_RESTORED = 50  # rows in a statement
 MOST_ROWS_A_COMMIT = 512  # 8 columns each: far below SQLite's 32,766 parameters
 
 
@@ -21,44 +35,88 @@ class JournalFile:
     """The open file. One writing request at a time: the caller takes care of the turns."""
 
     def __init__(self, path: Path, process: WriterProcess, reader: aiosqlite.Connection) -> None:
-        self._path = path
+        self.path = path
         self._wal = path.with_name(path.name + "-wal")
         self._process = process
         self._reader = reader
-        self._inode = path.stat().st_ino
+        self._reading = asyncio.Lock()
+        self._inode: int | None = path.stat().st_ino
 
     @classmethod
-    async def open(cls, path: Path) -> Self:
-        """Open or create the file and start its writer.
+    async def open(cls, path: Path) -> tuple[Self, list[Finding]]:
+        """Open or create the file and start its writer; mend it first where that is needed.
+
+        Returns:
+            the file, and what was found damaged.
 
         Raises:
             DataDirectoryError: it cannot be opened, is no journal, or is of a newer version.
         """
+        log = await asyncio.to_thread(opening.examine, path)
+        findings: list[Finding] = []
+        try:
+            file = await cls._open(path)
+        except JournalDamagedError as error:
+            findings.append(await asyncio.to_thread(opening.rebuild, path, str(error)))
+            file = await cls._open(path)
+        if log is not None:
+            findings.append(await file.take_back(log))
+        return file, findings
+
+    @classmethod
+    async def _open(cls, path: Path) -> Self:
         try:
             process = await WriterProcess.start(path)
         except WriterError as error:
             if error.name == HeldError.__name__:
                 raise _held(path) from error
-            raise _cannot_open(path, error.name) from error
+            if error.is_damage:
+                raise JournalDamagedError(error.name) from error
+            raise cannot_open(path, error.name) from error
         try:
-            # Read-only: SQLite before 3.51.3 can corrupt a WAL that two connections checkpoint.
-            reader = await aiosqlite.connect(_reading_uri(path), uri=True)
-            reader.text_factory = _read_text
+            reader = await _connect(path)
         except sqlite3.Error as error:
             await process.end()
-            raise _cannot_open(path, str(error)) from error
+            raise cannot_open(path, str(error)) from error
         file = cls(path, process, reader)
         try:
             layout = await file._meta("layout")
+            await file.last_position()
         except JournalUnavailableError as error:
             await file.close()
-            raise _cannot_open(path, str(error)) from error
+            if isinstance(error, JournalDamagedError):
+                raise
+            raise cannot_open(path, str(error)) from error
         if layout != LAYOUT:
             await file.close()
             raise DataDirectoryError(
                 f"The journal {path} was written by a newer version; install that version."
             )
         return file
+
+    async def take_back(self, log: LogDamage) -> Finding:
+        """Write the rows that stood behind damaged frames of the log."""
+        before = await self.last_position()
+        salvaged = await self._restore(log.rows, keeps=False)
+        salvaged += await self._restore(log.doubtful, keeps=True)
+        found = {row.position: row for row in (*log.rows, *log.doubtful)}
+        newest = max((before, *found))
+        lost = [
+            Lost(first, last, None, found[last + 1].received_at)
+            for first, last in gaps(found, before, newest)
+        ]
+        await self._restore([marker(one, log.kept) for one in lost], keeps=True)
+        text = f"{log.describe()} {salvaged} rows that SQLite left out were taken back"
+        text += f", {len(log.doubtful)} doubtful ones among them." if log.doubtful else "."
+        text += "".join(f" Lost: {one.describe()}." for one in lost)
+        return Finding(text, log.kept, sum(one.rows for one in lost), salvaged)
+
+    async def _restore(self, rows: Sequence[Row], *, keeps: bool) -> int:
+        count = 0
+        for start in range(0, len(rows), _RESTORED):
+            some = [list(row) for row in rows[start : start + _RESTORED]]
+            count += int(await self._ask("restore", some, keeps))
+        return count
 
     async def _meta(self, name: str) -> str:
         ((value,),) = await self._fetch("SELECT value FROM meta WHERE name = ?", (name,))
@@ -78,9 +136,9 @@ class JournalFile:
             values += entry
         await self._ask("append", len(entries), values)
 
-    async def delete_oldest(self, *, up_to: int, arrived_before: int, limit: int) -> int:
-        """Delete the oldest rows up to a position and a time; give how many went."""
-        return int(await self._ask("delete_oldest", up_to, arrived_before, limit))
+    async def delete(self, positions: Sequence[int]) -> None:
+        """Delete rows."""
+        await self._ask("delete", list(positions))
 
     async def renew_identity(self) -> str:
         """Give the journal another identity."""
@@ -94,9 +152,26 @@ class JournalFile:
         """Put another kind, headers and body in the place of those of rows, all or none."""
         await self._ask("replace", [(r.kind, r.headers, r.body, r.position) for r in rows])
 
-    async def compact(self) -> None:
-        """Write the whole file anew, without what is left between its rows."""
-        await self._ask("compact")
+    async def switch(self, target: Path, kept: Path | None) -> bool:
+        """Go on in a file that holds the same rows; tell whether no reader hindered it.
+
+        Args:
+            target: the file.
+            kept: where the old one stays; None: it goes.
+        """
+        async with self._reading:
+            await self._reader.close()
+            self._inode = None
+            # Whoever closes the last descriptor of a large file waits for its blocks.
+            old = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return bool(
+                    await self._ask("adopt", str(target), "" if kept is None else str(kept))
+                )
+            finally:
+                self._reader = await _connect(self.path)
+                self._inode = self.path.stat().st_ino
+                asyncio.get_running_loop().run_in_executor(None, os.close, old)
 
     async def checkpoint(self, *, empty_wal: bool) -> bool:
         """Copy the WAL into the file, or empty it too; tell whether nobody hindered it."""
@@ -105,8 +180,13 @@ class JournalFile:
     async def _ask(self, name: str, *arguments: object) -> Any:
         if not self._process.alive:
             await self._process.end()
-            self._process = await WriterProcess.start(self._path)
+            self._process = await WriterProcess.start(self.path)
         return await self._process.ask(name, *arguments)
+
+    @property
+    def writer(self) -> WriterProcess:
+        """The process that writes."""
+        return self._process
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -124,10 +204,13 @@ class JournalFile:
         sizes = await self._fetch(
             "SELECT position, length(body) FROM journal WHERE position > ?"
             " ORDER BY position LIMIT ?",
-            (position, rows),
+            (position, rows + 1),
         )
+        # A damaged position shows by the row behind it: taken for good, it would skip all between.
+        if any(at >= behind for (at, _), (behind, _) in pairwise(sizes)):
+            raise JournalDamagedError(f"The journal {self.path} is out of order.")
         last = position
-        for at, size in sizes:
+        for at, size in sizes[:rows]:
             if last > position and int(size) > max_bytes:
                 break
             max_bytes -= int(size)
@@ -137,7 +220,7 @@ class JournalFile:
             " WHERE position > ? AND position <= ? ORDER BY position",
             (position, last),
         )
-        return [_read_row(*row) for row in found]
+        return [read_row(*row) for row in found]
 
     async def arrival_after(self, position: int) -> int | None:
         """Give when the entry after a position arrived (microseconds), None if there is none."""
@@ -145,30 +228,44 @@ class JournalFile:
             "SELECT received_at FROM journal WHERE position > ? ORDER BY position LIMIT 1",
             (position,),
         )
-        return _read_time(found[0][0]) if found else None
+        return read_time(found[0][0]) if found else None
+
+    async def ages_after(self, position: int, rows: int) -> list[tuple[int, int, int]]:
+        """Give position, arrival and size of the body of the next rows."""
+        found = await self._fetch(
+            "SELECT position, received_at, length(body) FROM journal WHERE position > ?"
+            " ORDER BY position LIMIT ?",
+            (position, rows),
+        )
+        return [(int(at), read_time(arrived), int(size)) for at, arrived, size in found]
 
     async def _fetch(self, sql: str, values: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         try:
-            return list(await self._reader.execute_fetchall(sql, values))
+            async with self._reading:
+                return list(await self._reader.execute_fetchall(sql, values))
         except sqlite3.DatabaseError as error:
             name = getattr(error, "sqlite_errorname", type(error).__name__)
+            if is_damage(error):
+                raise JournalDamagedError(
+                    f"The journal {self.path} is damaged ({name})."
+                ) from error
             raise JournalUnavailableError(
-                f"The journal {self._path} cannot be read ({name}). If it stays "
-                "so, the file is damaged: stop the receiver, keep a copy, and save what can be "
-                "read by the command .recover of sqlite3."
+                f"The journal {self.path} cannot be read ({name})."
             ) from error
 
     def is_in_place(self) -> bool:
         """Tell whether the path still leads to the file that was opened."""
+        if self._inode is None:  # another one is being put there
+            return True
         try:
-            return self._path.stat().st_ino == self._inode
+            return self.path.stat().st_ino == self._inode
         except FileNotFoundError:
             return False
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The file, and those that SQLite puts beside it."""
-        return tuple(self._path.with_name(f"{self._path.name}{end}") for end in _ENDS)
+        return tuple(self.path.with_name(f"{self.path.name}{end}") for end in _ENDS)
 
     def wal_bytes(self) -> int:
         """Size of the write-ahead log."""
@@ -176,7 +273,7 @@ class JournalFile:
 
     def total_bytes(self) -> int:
         """Size of the file and its write-ahead log."""
-        return _size(self._path) + self.wal_bytes()
+        return _size(self.path) + self.wal_bytes()
 
     async def close(self) -> None:
         """Close the file and end its writer."""
@@ -184,34 +281,16 @@ class JournalFile:
         await self._process.end()
 
 
+async def _connect(path: Path) -> aiosqlite.Connection:
+    # Read-only: SQLite before 3.51.3 can corrupt a WAL that two connections checkpoint.
+    reader = await aiosqlite.connect(_reading_uri(path), uri=True)
+    reader.text_factory = read_text
+    return reader
+
+
 def _reading_uri(path: Path) -> str:
     """Name a file to SQLite, whatever its name holds."""
     return f"{path.absolute().as_uri()}?mode=ro"
-
-
-# SQLite keeps values of any type in any column. Nothing of ours writes others than the right ones,
-# but a file that was damaged or edited may hold them: one row must not stop all behind it.
-def _read_row(position: int, *values: object) -> Row:
-    kind, application, received_at, peer, trust, headers, body = values
-    return Row(
-        position,
-        _read_text(kind),
-        _read_text(application),
-        _read_time(received_at),
-        _read_text(peer),
-        _read_text(trust),
-        _read_text(headers),
-        body if isinstance(body, bytes) else str(body).encode(),
-    )
-
-
-def _read_text(value: object) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def _read_time(value: object) -> int:
-    """Read a time; what is none counts as the epoch."""
-    return value if isinstance(value, int) else 0
 
 
 def _held(path: Path) -> InUseError:
@@ -226,13 +305,6 @@ def _held(path: Path) -> InUseError:
         f"The journal {path} is held by {who}, by the lock {lock}. It is probably the writer of a "
         "receiver that was killed, and its disk hangs or it is stopped (`ps -o pid,stat,args`): "
         f"end it with `kill -9 {holder or 'PID'}` and start again."
-    )
-
-
-def _cannot_open(path: Path, cause: str) -> DataDirectoryError:
-    return DataDirectoryError(
-        f"The journal {path} cannot be opened: {cause}. Check that the disk has space, that the "
-        "file belongs to this user, and that it is a SQLite file."
     )
 
 

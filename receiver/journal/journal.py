@@ -9,15 +9,20 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import structlog
 
-from receiver.errors import JournalUnavailableError, ReceiverError
+from receiver.errors import JournalDamagedError, JournalUnavailableError, ReceiverError
+from receiver.journal.damage import Finding, kept_aside
 from receiver.journal.entries import Commit, Entry, Limits, Row
 from receiver.journal.file import MOST_ROWS_A_COMMIT, JournalFile
+from receiver.journal.guard import Guard
 from receiver.journal.process import WriterError
+from receiver.journal.rebuild import read_past
+from receiver.journal.upkeep import Upkeep
 
 _T = TypeVar("_T")
 
@@ -27,8 +32,9 @@ _WATCH_EVERY_S = 0.25
 _COMPANY_FROM, _COMPANY_UP_TO = 3, 24  # entries
 _LINGER_S = 0.002
 _CLOSE_LOOKS_EVERY_S = 0.005
-_MOST_BYTES_A_COMMIT = 8 * 1024 * 1024  # of bodies: large ones must not hold small ones up
-_PRUNE_SLICE = 500  # rows deleted between two commits
+_MOST_BYTES_A_COMMIT = 8 * 1024 * 1024  # of bodies, but for a single one
+_CHECKPOINT_BYTES = 8 * 1024 * 1024  # of bodies: the disk takes so much in a fraction of a second
+_REPEAT_EVERY_S = 600.0
 # After a failed fsync the kernel may have dropped the dirty pages, so what the file holds is no
 # longer known to this process.
 _UNTRUSTWORTHY = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
@@ -78,6 +84,7 @@ class Journal:
         limits: Limits,
         on_commit: Callable[[Commit], None],
         on_loss_of_trust: Callable[[str], None],
+        on_finding: Callable[[Finding], None],
     ) -> None:
         self.identity = identity
         self.last_position = last_position
@@ -88,6 +95,16 @@ class Journal:
         self._limits = limits
         self._on_commit = on_commit
         self._on_loss_of_trust = on_loss_of_trust
+        self._on_finding = on_finding
+        self._findings: list[Finding] = []
+        self._upkeep = Upkeep(
+            file,
+            self._take_turn,
+            newest=lambda: self.last_position,
+            note_failure=self._note_failure,
+            on_finding=self.note_finding,
+        )
+        self._guard = Guard(file, limits)
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._in_flight: list[_Waiting] = []
@@ -96,9 +113,11 @@ class Journal:
         self._turn = asyncio.Lock()  # commits, checkpoints and pruning share the connection
         self._turns: set[asyncio.Task[Any]] = set()  # that others than the writer have taken
         self._checkpointed = time.monotonic()
+        self._uncopied_bytes = 0  # of bodies, in the WAL and perhaps not yet in the file
         self._failure: str | None = None
         self._position_known = True  # not after a failure: it may have written all the same
         self._closing = False
+        self._repeated = time.monotonic()
         self._writer = asyncio.create_task(self._write_groups(), name="journal writer")
         self._writer.add_done_callback(self._note_end)
         self._watcher = asyncio.create_task(self._watch(), name="journal watch")
@@ -111,6 +130,7 @@ class Journal:
         limits: Limits | None = None,
         on_commit: Callable[[Commit], None] = _ignore,
         on_loss_of_trust: Callable[[str], None] = _ignore,
+        on_finding: Callable[[Finding], None] = _ignore,
     ) -> Self:
         """Open or create the journal file and start its writer.
 
@@ -120,19 +140,24 @@ class Journal:
             on_commit: called after each group commit.
             on_loss_of_trust: called once when the disk failed in a way after which this process
                 cannot know what the file holds; the process should end and be started again.
+            on_finding: called for each damage of the file that was found.
 
         Raises:
             DataDirectoryError: the file cannot be opened or is no journal.
         """
-        file = await JournalFile.open(path)
-        return cls(
+        file, findings = await JournalFile.open(path)
+        opened = cls(
             file,
             identity=await file.identity(),
             last_position=await file.last_position(),
             limits=limits or Limits(),
             on_commit=on_commit,
             on_loss_of_trust=on_loss_of_trust,
+            on_finding=on_finding,
         )
+        for finding in findings:
+            opened.note_finding(finding)
+        return opened
 
     # --- appending --------------------------------------------------------------------------
 
@@ -218,6 +243,7 @@ class Journal:
             self._in_flight = []
         self._failure = None
         self.last_position += len(group)
+        self._uncopied_bytes += sum(len(waiting.entry.body) for waiting in group)
         for position, waiting in enumerate(group, first):
             waiting.settle(position)
         self._grown.set()
@@ -226,19 +252,24 @@ class Journal:
     def _take_group(self) -> list[_Waiting]:
         group: list[_Waiting] = []
         size = 0
-        while self._waiting and len(group) < MOST_ROWS_A_COMMIT and size < _MOST_BYTES_A_COMMIT:
+        while self._waiting and len(group) < MOST_ROWS_A_COMMIT:
+            size += len(self._waiting[0].entry.body)
+            if group and size > _MOST_BYTES_A_COMMIT:
+                break
             waiting = self._waiting.popleft()
-            size += len(waiting.entry.body)
-            group.append(waiting)
-        self._waiting_bytes -= size
-        # Whoever was given up was told so; writing it still would only cost time.
-        return [waiting for waiting in group if not waiting.is_settled]
+            self._waiting_bytes -= len(waiting.entry.body)
+            # Whoever was given up was told so; writing it still would only cost time.
+            if not waiting.is_settled:
+                group.append(waiting)
+        return group
 
     def _note_failure(self, error: Exception) -> None:
         name = error.name if isinstance(error, WriterError) else type(error).__name__
         if self._failure != name:
             _log.error("journal write failed", error=name)
         self._failure = name
+        if isinstance(error, WriterError) and error.is_damage:
+            self._mend_soon()
         if isinstance(error, WriterError) and error.code in _UNTRUSTWORTHY:
             self._lose_trust(name)
 
@@ -262,6 +293,8 @@ class Journal:
             if late:
                 self._failure = self._failure or "Stalled"
                 _fail(late, "The disk did not answer in time.")
+            self._guard.look()
+            self._repeat_findings()
             if not self._file.is_in_place():
                 _log.critical("the journal's file was taken away while it was written")
                 self._lose_trust("FileTakenAway")
@@ -269,9 +302,13 @@ class Journal:
 
     async def _checkpoint_when_due(self) -> None:
         now = time.monotonic()
-        if now - self._checkpointed < self._limits.checkpoint_every_s:
+        if (
+            now - self._checkpointed < self._limits.checkpoint_every_s
+            and self._uncopied_bytes < _CHECKPOINT_BYTES  # a large one would hold appends up
+        ):
             return
         self._checkpointed = now
+        self._uncopied_bytes = 0
         try:
             await self._file.checkpoint(
                 empty_wal=self._file.wal_bytes() > self._limits.wal_cap_bytes
@@ -285,14 +322,38 @@ class Journal:
 
     async def read_after(self, position: int, *, rows: int, max_bytes: int) -> list[Row]:
         """Give the next rows in order: at most `rows`, and about `max_bytes` of bodies."""
-        found = await self._file.read_after(position, rows=rows, max_bytes=max_bytes)
+        ask = partial(self._file.read_after, position, rows=rows, max_bytes=max_bytes)
+        try:
+            found = await ask()
+        except JournalDamagedError:
+            found = await self._read_after_mending(position, ask)
         if found:
             self.handed_out = max(self.handed_out, found[-1].position)
         return found
 
+    async def _read_after_mending(
+        self, position: int, ask: Callable[[], Coroutine[None, None, list[Row]]]
+    ) -> list[Row]:
+        if await self._upkeep.mend():
+            with contextlib.suppress(JournalDamagedError):
+                return await ask()
+        rows, lost = await asyncio.to_thread(
+            read_past, self._file.path, position, self.last_position
+        )
+        for one in lost:
+            text = f"Rows of the journal cannot be read and are left out: {one.describe()}."
+            self.note_finding(Finding(text, "", lost=one.rows))
+        return rows
+
     async def arrival_after(self, position: int) -> int | None:
-        """Give when the entry after a position arrived (microseconds), None if there is none."""
-        return await self._file.arrival_after(position)
+        """Give when the entry after a position arrived (microseconds), None if there is none.
+
+        Also None where the file is damaged: whoever reads the rows is told.
+        """
+        try:
+            return await self._file.arrival_after(position)
+        except JournalDamagedError:
+            return None
 
     async def wait_for_growth(self, position: int, timeout_s: float) -> None:
         """Return when there is something after the position, or after the timeout."""
@@ -309,19 +370,7 @@ class Journal:
 
         The newest row always stays: positions must never start again.
         """
-        deleted = 0
-        while True:
-            count = await self._take_turn(
-                lambda: self._file.delete_oldest(
-                    up_to=min(up_to, self.last_position - 1),
-                    arrived_before=arrived_before,
-                    limit=_PRUNE_SLICE,
-                )
-            )
-            deleted += count
-            if count < _PRUNE_SLICE:
-                return deleted
-            await asyncio.sleep(0)
+        return await self._upkeep.prune(up_to=up_to, arrived_before=arrived_before)
 
     async def replace(self, rows: Sequence[Row]) -> None:
         """Put another kind, headers and body in the place of those of rows; positions stay.
@@ -329,7 +378,7 @@ class Journal:
         Raises:
             JournalUnavailableError: it could not be written; nothing was replaced.
         """
-        await self._upkeep(lambda: self._file.replace(rows))
+        await self._upkeep.replace(rows)
 
     async def empty_wal(self) -> bool:
         """Copy the WAL into the file and cut it off; tell whether it is done.
@@ -337,22 +386,51 @@ class Journal:
         Raises:
             JournalUnavailableError: it could not be written.
         """
-        return await self._upkeep(lambda: self._file.checkpoint(empty_wal=True))
+        return await self._upkeep.ask(lambda: self._file.checkpoint(empty_wal=True))
 
     async def compact(self) -> None:
-        """Write the whole file anew; appends wait for so long.
+        """Go on in a new file that holds nothing but the rows of today; appends go on meanwhile.
 
         Raises:
             JournalUnavailableError: it could not be written; all stays as it was.
         """
-        await self._upkeep(self._file.compact)
+        await self._upkeep.compact()
 
-    async def _upkeep(self, ask: Callable[[], Coroutine[None, None, _T]]) -> _T:
-        try:
-            return await self._take_turn(ask)
-        except (WriterError, OSError) as error:
-            self._note_failure(error)
-            raise JournalUnavailableError("The journal could not be written.") from error
+    def _mend_soon(self) -> None:
+        """Write the file anew beside the appends, which fail until that is done."""
+        mending = asyncio.create_task(self._upkeep.mend(surely=True))
+        self._turns.add(mending)
+        mending.add_done_callback(self._turns.discard)
+
+    def note_finding(self, finding: Finding) -> None:
+        """Say that damage was found; it is said again for as long as its bytes are kept."""
+        self._findings.append(finding)
+        self._repeated = time.monotonic()
+        _log.error("journal damaged", finding=finding.text)
+        self._on_finding(finding)
+
+    def _repeat_findings(self) -> None:
+        if time.monotonic() - self._repeated >= _REPEAT_EVERY_S:
+            self._repeated = time.monotonic()
+            for problem in self.problems:
+                _log.error("journal damaged", finding=problem)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is or was wrong with the file, as texts; a kept file that is removed ends it."""
+        kept = kept_aside(self._file.path.parent)
+        known = [one for one in self._findings if not one.kept or one.kept in kept]
+        named = {one.kept for one in known}
+        return [
+            *filter(None, (self._upkeep.obstacle, self._guard.trouble)),
+            *(one.text for one in known),
+            *(
+                f"{name} keeps the bytes of a damage that was found earlier; remove it when "
+                "nothing more is to be saved from it."
+                for name in kept
+                if name not in named
+            ),
+        ]
 
     async def begin_anew(self) -> None:
         """Take a new identity, so that every row counts as unread (after a restored backup)."""

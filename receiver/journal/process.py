@@ -1,10 +1,14 @@
 """The server's side of the writing process: start it, ask it, notice its death."""
 
 import asyncio
+import contextlib
 import marshal
+import os
 import socket
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +31,11 @@ class WriterError(Exception):
         self.code = code
         self.name = name
 
+    @property
+    def is_damage(self) -> bool:
+        """Whether SQLite found the file damaged."""
+        return self.code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
 
 class WriterProcess:
     """A running writer. One request at a time: the caller takes care of the turns."""
@@ -36,6 +45,7 @@ class WriterProcess:
         self._stream = stream
         self._received = b""  # of an answer, not yet taken
         self._is_broken = False  # the process may be gone before it can be seen to be
+        self._asked_at: float | None = None  # of the request that has no answer yet
 
     @classmethod
     async def start(cls, path: Path) -> Self:
@@ -53,6 +63,9 @@ class WriterProcess:
         except WriterError:
             await started.end()
             raise
+        except BaseException:  # whoever waited for it has gone: nobody else would end it
+            started.abandon()
+            raise
         return started
 
     async def ask(self, name: str, *arguments: Any) -> Any:
@@ -62,11 +75,14 @@ class WriterProcess:
             WriterError: the writer failed or died; what it was asked may or may not be done.
         """
         loop = asyncio.get_running_loop()
+        self._asked_at = time.monotonic()
         try:
             await loop.sock_sendall(self._stream, writer.make_frame((name, *arguments)))
+            return await self._read_answer()
         except OSError as error:
             raise self._broken(type(error).__name__) from error
-        return await self._read_answer()
+        finally:
+            self._asked_at = None
 
     async def _read_answer(self) -> Any:
         head = await self._read_exactly(writer.LENGTH.size)
@@ -98,6 +114,37 @@ class WriterProcess:
         """Whether it can be asked."""
         return not self._is_broken and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def silent_s(self) -> float:
+        """Give how long a request has been without an answer (seconds)."""
+        return 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
+
+    def state(self) -> str:
+        """Give the process's state as the kernel writes it, "" where it cannot be read.
+
+        `T`: stopped by a signal; `D`: waits for the disk, and cannot be killed before it answers.
+        """
+        try:
+            status = Path(f"/proc/{self._process.pid}/stat").read_text()
+        except OSError:
+            return ""
+        return status.rpartition(")")[2].split()[0]
+
+    def kill(self) -> None:
+        """Kill it; what it was asked fails when it is gone, which the disk may hold up."""
+        self._process.kill()
+
+    def abandon(self) -> None:
+        """End it without waiting for what it does."""
+        self._stream.close()
+        self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_PATIENCE_S)
+
     async def end(self) -> None:
         """Let the writer finish and end; one that the disk holds is killed."""
         self._stream.close()
@@ -112,7 +159,7 @@ def _spawn(path: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
     with theirs:
         try:
             process = subprocess.Popen(  # noqa: S603 - our own file
-                [sys.executable, "-I", writer.__file__, str(path)],
+                [sys.executable, "-I", writer.__file__, str(path), str(os.getpid())],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
             )

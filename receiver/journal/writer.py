@@ -6,7 +6,8 @@ the standard library only, because it is started by path, without the package.
 
 It speaks over its standard input, a socket: a frame is a length and a marshalled tuple. It ends
 when the other end closes, and ignores the signals that a terminal or a supervisor sends to all
-processes of a service: what was taken must still be answered.
+processes of a service: what was taken must still be answered. When its server is killed it ends
+at once.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ import time
 import uuid
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 COLUMNS = "position, kind, application, received_at, peer, trust, headers, body"
@@ -37,7 +39,7 @@ _LOCK_PATIENCE_S = 5  # for a writer whose server was killed to end
 _LOCK_LOOKS_EVERY_S = 0.01
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _PROBE = 64 * 1024 * "0"
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS journal (
     position INTEGER PRIMARY KEY,
@@ -66,33 +68,53 @@ class Writer:
     """The writing connection; each public method is one request and one transaction."""
 
     def __init__(self, path: str) -> None:
-        self._lock = _take_lock(path + ".lock")
+        self._lock = take_lock(path + ".lock")
+        self._path = path
+        self._open()
+
+    def _open(self) -> None:
         # Autocommit: each statement is a transaction of its own, committed within its one step.
         self._connection = sqlite3.connect(
-            path,
+            self._path,
             isolation_level=None,
             cached_statements=_STATEMENTS_KEPT,
             timeout=_BUSY_TIMEOUT_S,
         )
         for pragma in _PRAGMAS:
             self._connection.execute(pragma)
-        self._connection.executescript(_SCHEMA)
-        self._connection.execute(
-            "INSERT OR IGNORE INTO meta VALUES ('layout', ?), ('identity', ?)",
-            (LAYOUT, str(uuid.uuid4())),
-        )
+        self._connection.executescript(SCHEMA)
+        add_meta(self._connection)
 
     def append(self, rows: int, values: list[Any]) -> None:
         """Write rows in one statement; on return they are on disk."""
         self._connection.execute(_insert(rows), values)
 
-    def delete_oldest(self, up_to: int, arrived_before: int, limit: int) -> int:
-        """Delete the oldest rows up to a position and a time; give how many went."""
-        return self._connection.execute(
-            "DELETE FROM journal WHERE position IN (SELECT position FROM journal"
-            " WHERE position <= ? AND received_at < ? ORDER BY position LIMIT ?)",
-            (up_to, arrived_before, limit),
-        ).rowcount
+    def restore(self, rows: list[list[Any]], keeps: bool) -> int:
+        """Put rows at their own positions; give how many were not there.
+
+        Args:
+            rows: with all columns.
+            keeps: what stands at a position stays; otherwise it is replaced.
+        """
+        positions = [row[0] for row in rows]
+        marks = ", ".join("?" * len(positions))
+        ((there,),) = self._connection.execute(
+            f"SELECT count(*) FROM journal WHERE position IN ({marks})",  # noqa: S608 - marks only
+            positions,
+        )
+        statement = _insert(len(rows)).replace(
+            "INSERT", "INSERT OR IGNORE" if keeps else "INSERT OR REPLACE", 1
+        )
+        self._connection.execute(statement, [value for row in rows for value in row])
+        return len(rows) - int(there)
+
+    def delete(self, positions: list[int]) -> None:
+        """Delete rows."""
+        marks = ", ".join("?" * len(positions))
+        self._connection.execute(
+            f"DELETE FROM journal WHERE position IN ({marks})",  # noqa: S608 - marks only
+            positions,
+        )
 
     def renew_identity(self) -> str:
         """Give the journal another identity."""
@@ -117,9 +139,21 @@ class Writer:
             raise
         self._connection.execute("COMMIT")
 
-    def compact(self) -> None:
-        """Write the whole file anew, without what is left between its rows."""
-        self._connection.execute("VACUUM")
+    def adopt(self, target: str, kept: str) -> bool:
+        """Go on in a file that holds the same rows; tell whether no reader hindered it.
+
+        Args:
+            target: the file.
+            kept: where the old file stays; "": it goes.
+        """
+        if not self.checkpoint("TRUNCATE"):
+            return False
+        self._connection.close()
+        try:
+            put_in_place(self._path, target, kept)
+        finally:
+            self._open()
+        return True
 
     def checkpoint(self, mode: str) -> bool:
         """Copy the WAL into the file (PASSIVE), or empty it too (TRUNCATE); tell whether it did."""
@@ -136,13 +170,63 @@ class Writer:
         self._connection.close()
 
 
+def add_meta(connection: sqlite3.Connection) -> None:
+    """Let a file without a layout and an identity have them."""
+    connection.execute(
+        "INSERT OR IGNORE INTO meta VALUES ('layout', ?), ('identity', ?)",
+        (LAYOUT, str(uuid.uuid4())),
+    )
+
+
+def put_in_place(path: str, target: str, kept: str) -> None:
+    """Put a file in the place of a journal that nobody writes, durably.
+
+    Args:
+        path: the journal.
+        target: the file.
+        kept: where the journal and its log stay; "": they go.
+
+    Raises:
+        OSError: the directory cannot be changed; the journal may be without its log, which was
+            empty or cannot be used.
+    """
+    if kept:
+        os.link(path, kept)
+    for end in ("-wal", "-shm"):
+        # They belong to the old file: beside the new one they would be taken for its own.
+        beside = Path(path + end)
+        with contextlib.suppress(FileNotFoundError):
+            if kept and end == "-wal" and beside.stat().st_size:
+                beside.rename(kept + end)
+            else:
+                beside.unlink()
+    sync_directory(path)
+    Path(target).replace(path)
+    sync_directory(path)
+
+
+def sync_directory(path: str) -> None:
+    """Make the name of a file durable."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    directory = os.open(Path(path).parent, flags)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
 @cache
 def _insert(rows: int) -> str:
     values = ", ".join([_PARAMETERS] * rows)
     return f"INSERT INTO journal ({COLUMNS}) VALUES {values}"  # noqa: S608 - constants only
 
 
-def _take_lock(path: str) -> int:
+def take_lock(path: str) -> int:
+    """Hold the file of a lock until the descriptor is closed.
+
+    Raises:
+        BlockingIOError: another process held it all the time.
+    """
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     give_up = time.monotonic() + _LOCK_PATIENCE_S
     while True:
@@ -193,20 +277,23 @@ def make_frame(value: tuple[Any, ...]) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def _die_with_parent() -> None:
-    """Let the system kill this process when its server dies, also while it is stopped or hangs.
+def _die_with(server: int) -> None:
+    """Let the kernel end this process when its server ends, whatever it does then.
 
-    A killed server answers nobody any more, and a commit that is cut off leaves nothing behind.
+    Nothing is lost by it: an end in the middle of a commit is what the log is made for.
     """
-    with contextlib.suppress(OSError, AttributeError):  # Linux only
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux only
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server:
+        sys.exit()
 
 
-def main(path: str) -> None:
+def main(path: str, server: int) -> None:
     """Serve requests until the other end closes."""
+    _die_with(server)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _die_with_parent()
     stream = socket.socket(fileno=os.dup(0))
     opened: list[Writer] = []
     started = answer(lambda: opened.append(Writer(path)))
@@ -221,4 +308,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

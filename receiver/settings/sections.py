@@ -65,6 +65,7 @@ class JournalSettings(Section):
     max_waiting: int = Field(default=10_000, ge=1, le=MANY)
     max_waiting_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, le=MANY)
     timeout_seconds: float = Field(default=5.0, gt=0, le=3600)
+    writer_timeout_seconds: float = Field(default=10.0, gt=0, le=3600)
 
 
 class ProjectorSettings(Section):

@@ -16,6 +16,7 @@ _LONGEST_REASON = 400  # characters of what a server says
 # resources, prerequisite, operator, system.
 _TELLING = frozenset({"08", "25", "28", "3D", "3F", "42", "53", "55", "57", "58"})
 _HINT = "Is the server running"  # what the address says already
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PROGRAM_LIMIT = "54"  # a value that is too large for an index
 
 
@@ -44,12 +45,13 @@ class Failures:
         except (exc.DBAPIError, exc.TimeoutError) as error:
             if _sqlstate(error).startswith(_PROGRAM_LIMIT):
                 raise StoreRejectedError(f"The store refused a value: {_code(error)}.") from None
-            raise StoreUnavailableError(
-                f"The store does not answer: {self._where}{self._reason(error)}."
+            reason = f"{self._where}{self._reason(error)}"
+            raise _unavailable(
+                error.orig if isinstance(error, exc.DBAPIError) else error, reason
             ) from error
         except sqlite3.Error as error:  # of what goes past SQLAlchemy
             name = getattr(error, "sqlite_errorname", type(error).__name__)
-            raise StoreUnavailableError(f"The store does not answer: {name}.") from error
+            raise _unavailable(error, name) from error
         except (exc.StatementError, OverflowError, UnicodeError) as error:
             raise StoreRejectedError(
                 f"The store refused a value: {type(error).__name__}."
@@ -72,6 +74,16 @@ class Failures:
         lines = [line.strip() for line in said.splitlines()]
         said = "; ".join(line for line in lines if line and not line.startswith(_HINT))
         return said[:_LONGEST_REASON].rstrip(".") or _code(error)
+
+
+def _unavailable(error: object, reason: str) -> StoreUnavailableError:
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+        return StoreUnavailableError(
+            f"The store's file is damaged ({reason}). Stop the receiver, move the file with its "
+            "-wal and -shm aside, and start again: it is rebuilt from what the journal still has "
+            "(`retention.journal_hours`). Restore a backup first to have what is older."
+        )
+    return StoreUnavailableError(f"The store does not answer: {reason}.")
 
 
 def _name(url: URL) -> str:

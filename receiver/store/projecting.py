@@ -45,13 +45,10 @@ _IN_ONE_LOOKUP = 500  # keys; each is one statement parameter
 _PROJECTOR_TURN = 7_203_115_488
 
 
-async def read_checkpoint(connection: AsyncConnection, journal: str) -> int | None:
-    """Give the position up to which a journal has been projected, None when it never was."""
-    found = await connection.execute(
-        select(checkpoints.c.position).where(checkpoints.c.journal == journal)
-    )
-    position: int | None = found.scalar()
-    return position
+async def read_checkpoints(connection: AsyncConnection) -> dict[str, int]:
+    """Give, for each journal by its identity, up to which position it has been projected."""
+    found = await connection.execute(select(checkpoints.c.journal, checkpoints.c.position))
+    return {str(journal): int(position) for journal, position in found}
 
 
 async def take_turn(connection: AsyncConnection) -> None:

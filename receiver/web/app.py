@@ -64,6 +64,11 @@ async def running(
         metrics.commit_entries.observe(commit.entries)
         metrics.commit_seconds.observe(commit.seconds)
 
+    def observe_finding(finding: journal.Finding) -> None:
+        metrics.journal_damaged.inc()
+        metrics.journal_lost_rows.inc(finding.lost)
+        metrics.journal_salvaged_rows.inc(finding.salvaged)
+
     os.umask(0o077)  # numbers and texts are for this user alone, also in a directory made by hand
     async with contextlib.AsyncExitStack() as stack:
         directory = stack.enter_context(DataDirectory(settings.data_dir))
@@ -84,9 +89,11 @@ async def running(
                 max_waiting=settings.journal.max_waiting,
                 max_waiting_bytes=settings.journal.max_waiting_bytes,
                 timeout_s=settings.journal.timeout_seconds,
+                writer_timeout_s=settings.journal.writer_timeout_seconds,
             ),
             on_commit=observe_commit,
             on_loss_of_trust=on_loss_of_trust,
+            on_finding=observe_finding,
         )
         stack.push_async_callback(opened.close, _LAST_COMMIT_S)
         node = Node(settings, secrets, opened, metrics)

@@ -40,6 +40,7 @@ class Health:
     projector: bool
     store: bool
     event_loop: bool  # whether it was in time lately
+    problems: Sequence[str] = ()  # what is or was wrong, and what to do
 
     @property
     def ready(self) -> bool:

@@ -35,6 +35,7 @@ class Process(Endpoints):
                 "projector": health.projector,
                 "store": health.store,
                 "event_loop": health.event_loop,
+                "problems": list(health.problems),
             },
             status=200 if health.ready else 503,
         )

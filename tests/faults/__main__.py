@@ -22,7 +22,20 @@ from rich.table import Table
 
 from tests.benchmarks.machine import Machine, inspect
 
-from . import clocks, disk, floods, framings, killed, poison, power, slow, stores, tools, twice
+from . import (
+    clocks,
+    disk,
+    floods,
+    framings,
+    killed,
+    poison,
+    power,
+    slow,
+    stores,
+    tools,
+    twice,
+    upkeep,
+)
 from .experiment import Bench, Experiment, Figures, Outcome
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -36,6 +49,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *twice.EXPERIMENTS,
     *framings.EXPERIMENTS,
     *floods.EXPERIMENTS,
+    *upkeep.EXPERIMENTS,
 )
 _RESULT = Path("build/faults/faults.json")
 _OK, _FAILED, _NOT_RUN = "ok", "FAILED", "NOT RUN"

@@ -1,0 +1,53 @@
+"""Watches the writing process: one that does not answer is told of, and replaced."""
+
+import time
+
+import structlog
+
+from receiver.journal.entries import Limits
+from receiver.journal.file import JournalFile
+
+_log = structlog.get_logger(__name__)
+
+_SAID_EVERY_S = 30.0
+_STOPPED = "T"  # by a signal: it does not go on by itself
+_NAMES = {"T": "stopped by a signal", "D": "waiting for the disk", "Z": "dead"}
+
+
+class Guard:
+    """Looks at the writer from time to time.
+
+    It is killed, never abandoned: another one starts only when the lock that the kernel keeps for
+    it is free, so two never write at once. One that the disk holds ends when the disk answers.
+    """
+
+    def __init__(self, file: JournalFile, limits: Limits) -> None:
+        """Make the guard of an open file."""
+        self._file = file
+        self._limits = limits
+        self._killed: int | None = None  # process id
+        self._say_at = 0.0
+        self.trouble = ""  # what is wrong now
+
+    def look(self) -> None:
+        """Kill a writer that has been silent for too long; say so, again and again."""
+        writer = self._file.writer
+        silent = writer.silent_s()
+        state = writer.state() if silent else ""
+        patience = self._limits.writer_timeout_s
+        if state == _STOPPED:
+            patience = min(patience, self._limits.stopped_s)
+        if silent < patience:
+            if self.trouble:
+                _log.warning("the journal's writer answers again", writer=writer.pid)
+            self.trouble, self._killed = "", None
+            return
+        self.trouble = (
+            f"The journal's writer (process {writer.pid}) has not answered for {silent:.0f} s; it "
+            f"is {_NAMES.get(state, 'running')}. Pushes are refused until it is replaced."
+        )
+        if self._killed != writer.pid or time.monotonic() >= self._say_at:
+            self._say_at = time.monotonic() + _SAID_EVERY_S
+            _log.error("the journal's writer does not answer, replacing it", reason=self.trouble)
+        self._killed = writer.pid
+        writer.kill()

@@ -1,0 +1,104 @@
+"""What is done to a journal before its writer starts (all of it blocks)."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from receiver.errors import DataDirectoryError
+from receiver.journal.damage import Finding, Lost, fits, name_aside
+from receiver.journal.rebuild import Rebuild, rebuild_whole
+from receiver.journal.recovery import LogDamage, examine_log
+from receiver.journal.writer import put_in_place, take_lock
+
+
+def new_file(path: Path) -> Path:
+    """Name the file that is filled to take a journal's place."""
+    return path.with_name(f"{path.name}.new")
+
+
+def examine(path: Path) -> LogDamage | None:
+    """Look at the log of a journal that nobody has open, and mend what can be mended of it.
+
+    Raises:
+        DataDirectoryError: the writer of an earlier process still has it, or the files cannot be
+            read.
+    """
+    if not path.parent.is_dir():
+        raise cannot_open(path, "its directory is not there")
+    try:
+        with _locked(path):
+            new_file(path).unlink(missing_ok=True)  # of a process that was killed
+            return examine_log(path)
+    except BlockingIOError:
+        raise DataDirectoryError(
+            f"The journal {path} is still held by the writer of an earlier receiver, which the "
+            "disk may hold up. Wait until it has ended, or end it."
+        ) from None
+    except OSError as error:
+        raise cannot_open(path, error.strerror or type(error).__name__) from error
+
+
+def rebuild(path: Path, cause: str) -> Finding:
+    """Put a new file with all rows that can be read in the place of one that cannot be opened.
+
+    Raises:
+        DataDirectoryError: no row of ours was found, or there is no space; nothing was changed.
+    """
+    target, kept = new_file(path), name_aside(path)
+    if not fits(path.parent, path.stat().st_size):
+        raise cannot_open(path, f"it is damaged ({cause}), and there is no space to rebuild it")
+    try:
+        with _locked(path):
+            made = rebuild_whole(path, target, kept.name)
+            if made is None:
+                raise cannot_open(path, cause)
+            put_in_place(str(path), str(target), str(kept))
+    except (OSError, sqlite3.Error) as error:
+        raise cannot_open(path, f"it is damaged ({cause}): {type(error).__name__}") from error
+    finally:
+        target.unlink(missing_ok=True)
+    return describe(made, kept.name)
+
+
+def describe(made: Rebuild, kept: str) -> Finding:
+    """Say what a file was lacking that was rebuilt."""
+    text = "The journal's file was damaged and has been written anew from what could be read"
+    text += (
+        f"; {made.found} rows came from pages that SQLite could not reach." if made.found else "."
+    )
+    text += _name_lost(made.lost)
+    text += (
+        f" Kept in: {kept}. What is saved from it can be pushed again: what is known already is a "
+        "redelivery."
+    )
+    return Finding(text, kept, sum(one.rows for one in made.lost), made.found)
+
+
+def _name_lost(lost: list[Lost]) -> str:
+    if not lost:
+        return " No row was lost."
+    named = "; ".join(one.describe() for one in lost[:_NAMED])
+    more = f"; and {len(lost) - _NAMED} more ranges" if len(lost) > _NAMED else ""
+    return f" Lost, or deleted before: {named}{more}."
+
+
+_NAMED = 10
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = take_lock(f"{path}.lock")
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def cannot_open(path: Path, cause: str) -> DataDirectoryError:
+    """Make the error for a journal that cannot be opened."""
+    return DataDirectoryError(
+        f"The journal {path} cannot be opened: {cause}. Check that the disk has space, that the "
+        "file belongs to this user, and that it is a SQLite file."
+    )

@@ -1,0 +1,371 @@
+"""Copying the journal into a new file, slice by slice, without holding up whoever appends.
+
+The new file has only the rows of today, in whole pages: nothing is left between them of what was
+deleted. Of a damaged file it gets all rows that can be read: by SQLite, and where a page is in the
+way, from the raw pages.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+from receiver.journal.damage import Lost, marker
+from receiver.journal.entries import Row, read_row, read_text, read_time
+from receiver.journal.pages import scan
+from receiver.journal.wal import read_log
+from receiver.journal.writer import COLUMNS, SCHEMA, add_meta
+
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+_SLICE_ROWS = 2000
+_SLICE_BYTES = 2 * 1024 * 1024
+_FEWER = 8  # times, where a slice meets damage
+_SCANNED_S = 0.005  # of scanning at a time; the same time is left to others
+NO_END = 2**62  # no position is known to be the last
+_READ_PAST_ROWS = 50
+_LEAP = 1_000_000  # positions; further apart they are damaged
+_PLACES = ", ".join("?" * 8)
+
+Range = tuple[int, int]
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether SQLite found a file damaged."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+
+
+class Rebuild:
+    """A new file that is being filled (blocking). Close it in any case."""
+
+    def __init__(self, source: Path, target: Path, *, mends: bool) -> None:
+        """Begin.
+
+        Args:
+            source: the journal; only read.
+            target: the new file; what stood there goes.
+            mends: step over what is damaged; otherwise it raises.
+        """
+        self._source, self._target, self._mends = source, target, mends
+        self.missing: list[Range] = []  # positions that SQLite cannot read
+        self.lost: list[Lost] = []  # those that the raw pages do not hold either
+        self.found = 0  # rows from the raw pages
+        self._descriptor = os.open(
+            target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+        )
+        self._to = sqlite3.connect(
+            target.absolute().as_uri(), uri=True, isolation_level=None, check_same_thread=False
+        )
+        for pragma in ("journal_mode = MEMORY", "synchronous = OFF"):
+            self._to.execute(f"PRAGMA main.{pragma}")
+        self._to.executescript(SCHEMA)
+        self._is_readable = True
+        try:
+            self._to.execute("ATTACH ? AS old", (f"{source.absolute().as_uri()}?mode=ro",))
+            self._to.execute("SELECT position FROM old.journal LIMIT 0")
+        except sqlite3.DatabaseError:
+            if not mends:
+                raise
+            self._is_readable = False  # the raw pages may hold rows all the same
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close both files; the new one is durable only after `finish`."""
+        with contextlib.suppress(sqlite3.Error):
+            self._to.close()
+        os.close(self._descriptor)
+
+    # --- copying ----------------------------------------------------------------------------
+
+    def copy(self, after: int, upto: int) -> int:
+        """Copy the next slice behind a position; give the last position that is done.
+
+        Raises:
+            sqlite3.Error: the source is damaged and this mends nothing, or the disk is full.
+        """
+        if not self._is_readable:
+            self.missing.append((after + 1, upto))
+            return upto
+        limit = _SLICE_ROWS
+        while True:
+            try:
+                last = self._copy_slice(after, upto, limit)
+            except sqlite3.DatabaseError as error:
+                # The same position twice is damage too.
+                if not self._mends or not (
+                    is_damage(error) or isinstance(error, sqlite3.IntegrityError)
+                ):
+                    raise
+                if limit == 1:
+                    return self._step_over(after, upto)
+                limit = max(1, limit // _FEWER)
+            else:
+                os.fdatasync(self._descriptor)  # little by little: a late flood holds appends up
+                return last
+
+    def _copy_slice(self, after: int, upto: int, limit: int) -> int:
+        sizes = self._to.execute(
+            "SELECT position, length(body) FROM old.journal WHERE position > ?"
+            " ORDER BY position LIMIT ?",
+            (after, limit + 1),
+        ).fetchall()
+        for (before, _), (behind, _) in pairwise(sizes):
+            _check_order(before, behind)
+        last, left, rows = after, _SLICE_BYTES, 0
+        for position, size in sizes[:limit]:
+            if position > upto or (rows and size > left):
+                break
+            _check_order(last, position)
+            last, left, rows = position, left - size, rows + 1
+        if not rows:
+            if upto == NO_END and not sizes:
+                return upto
+            raise _out_of_order()  # the newest row is never deleted
+        copied = self._to.execute(
+            f"INSERT INTO main.journal ({COLUMNS}) SELECT {COLUMNS} FROM old.journal"  # noqa: S608 - constants only
+            " WHERE position > ? AND position <= ?",
+            (after, last),
+        ).rowcount
+        if copied != rows:
+            self._to.execute("DELETE FROM main.journal WHERE position > ?", (after,))
+            raise _out_of_order()
+        return last
+
+    def _step_over(self, after: int, upto: int) -> int:
+        """Note the positions that cannot be read; give the last of them."""
+        reached = reach(self._first_after, after, upto)
+        last = upto if reached is None else max(reached - 1, after + 1)
+        self.missing.append((after + 1, last))
+        return last
+
+    def _first_after(self, position: int) -> int | None:
+        found = self._to.execute(
+            "SELECT position FROM old.journal WHERE position > ? ORDER BY position LIMIT 1",
+            (position,),
+        ).fetchone()
+        if found is None:
+            return None
+        _check_order(position, found[0])
+        return int(found[0])
+
+    # --- mending ----------------------------------------------------------------------------
+
+    def mend(self, kept: str, upto: int) -> None:
+        """Fill what is missing from the raw pages; note what is lost in its place.
+
+        Args:
+            kept: name of the file in which the damaged bytes stay.
+            upto: the newest position that was given out; `NO_END`: not known.
+        """
+        wanted = [*self.missing, *self._gaps()]
+        newer = read_log(_read(self._source.with_name(f"{self._source.name}-wal"))).pages()
+        for row in scan(self._source, newer, _Breath()):
+            if row.position <= upto and any(one <= row.position <= end for one, end in wanted):
+                self.found += self._put(row)
+        oldest, newest = self._ends()
+        ranges = self._gaps()
+        if self.missing and self.missing[0][0] == 1 and oldest > 1:
+            ranges.insert(0, (1, oldest - 1))
+        if newest < upto < NO_END:
+            ranges.append((newest + 1, upto))
+        for first, last in ranges:
+            lost = Lost(first, last, self._arrival(first, "<"), self._arrival(last, ">"))
+            self.lost.append(lost)
+            self._put(marker(lost, kept))
+
+    def _put(self, row: Row) -> int:
+        return self._to.execute(
+            f"INSERT OR IGNORE INTO main.journal ({COLUMNS}) VALUES ({_PLACES})",  # noqa: S608 - constants only
+            row,
+        ).rowcount
+
+    def _gaps(self) -> list[Range]:
+        """Give the stretches between the rows of the new file."""
+        found = self._to.execute(
+            "SELECT earlier + 1, position - 1 FROM (SELECT position,"
+            " lag(position) OVER (ORDER BY position) AS earlier FROM main.journal)"
+            " WHERE position > earlier + 1 ORDER BY position"
+        )
+        return [(int(first), int(last)) for first, last in found]
+
+    def _ends(self) -> Range:
+        ((oldest, newest),) = self._to.execute(
+            "SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM main.journal"
+        )
+        return int(oldest), int(newest)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row at all was found."""
+        return self._ends() == (0, 0)
+
+    def _arrival(self, position: int, side: str) -> int | None:
+        order = "DESC" if side == "<" else "ASC"
+        found = self._to.execute(
+            f"SELECT received_at FROM main.journal WHERE position {side} ?"  # noqa: S608 - constants only
+            f" ORDER BY position {order} LIMIT 1",
+            (position,),
+        ).fetchone()
+        return None if found is None else read_time(found[0])
+
+    # --- ending -----------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Take over the identity, and make the new file durable and complete."""
+        add_meta(self._to)
+        try:
+            meta = self._to.execute("SELECT name, value FROM old.meta").fetchall()
+        except sqlite3.DatabaseError:
+            if not self._mends:
+                raise
+            meta = []  # a new identity: every row counts as unread, which doubles nothing
+        self._to.executemany("INSERT OR REPLACE INTO main.meta VALUES (?, ?)", meta)
+        os.fsync(self._descriptor)
+        self._to.close()
+
+
+def rebuild_whole(source: Path, target: Path, kept: str) -> Rebuild | None:
+    """Save what can be read of a journal that nobody has open; None: it holds no row of ours."""
+    with Rebuild(source, target, mends=True) as made:
+        position = 0
+        while position < NO_END:
+            position = made.copy(position, NO_END)
+        made.mend(kept, NO_END)
+        if made.is_empty:
+            return None
+        made.finish()
+    return made
+
+
+def read_past(source: Path, after: int, upto: int) -> tuple[list[Row], list[Lost]]:
+    """Read some rows behind a position of a damaged file, however little of it can be read.
+
+    Args:
+        source: the journal.
+        after: the position.
+        upto: the newest position.
+
+    Returns:
+        rows, with one that stands for each stretch that cannot be read; and these stretches.
+    """
+    uri = f"{source.absolute().as_uri()}?mode=ro"
+    rows: list[Row] = []
+    lost: list[Lost] = []
+    with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+        connection.text_factory = read_text
+
+        def first_after(position: int) -> int | None:
+            found = connection.execute(
+                "SELECT position FROM journal WHERE position > ? ORDER BY position LIMIT 1",
+                (position,),
+            ).fetchone()
+            if found is not None:
+                _check_order(position, found[0])
+            return None if found is None else int(found[0])
+
+        while after < upto and len(rows) < _READ_PAST_ROWS:
+            is_sound = _works(first_after, after)
+            found = first_after(after) if is_sound else reach(first_after, after, upto)
+            row = None if found is None else _read_one(connection, found)
+            if found is None:
+                last_lost = after if is_sound else upto
+            elif row is None:
+                last_lost = found
+            else:
+                last_lost = after if is_sound else found - 1
+            if last_lost > after:
+                at = rows[-1].received_at if rows else None
+                lost.append(Lost(after + 1, last_lost, at, row.received_at if row else None))
+                rows.append(marker(lost[-1], ""))
+            if row is not None:
+                rows.append(row)
+            if row is None and last_lost == after:
+                break
+            after = rows[-1].position
+    return rows, lost
+
+
+def reach(first_after: Callable[[int], int | None], after: int, upto: int) -> int | None:
+    """Find the first row behind damaged pages; None when none can be reached.
+
+    Args:
+        first_after: gives the first position behind another one; raises where a page is damaged.
+        after: where the damage begins.
+        upto: the last position there can be.
+    """
+    works = partial(_works, first_after)
+    low, high, step = after, after, 1
+    while not works(high):
+        if high >= upto:
+            return None
+        low, high, step = high, min(upto, high + step), 2 * step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if works(middle) else (middle, high)
+    return first_after(high)
+
+
+def _works(first_after: Callable[[int], int | None], position: int) -> bool:
+    try:
+        first_after(position)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return False
+    return True
+
+
+def _read_one(connection: sqlite3.Connection, position: int) -> Row | None:
+    try:
+        found = connection.execute(
+            f"SELECT {COLUMNS} FROM journal WHERE position = ?",  # noqa: S608 - a constant list of names
+            (position,),
+        ).fetchone()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return None
+    return None if found is None else read_row(*found)
+
+
+def _check_order(before: int, position: int) -> None:
+    if not before < position or (before and position - before > _LEAP):
+        raise _out_of_order()
+
+
+def _out_of_order() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("positions out of order")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+class _Breath:
+    """Leaves others as much time as it took, every few milliseconds."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    def __call__(self) -> None:
+        taken = time.perf_counter() - self._since
+        if taken > _SCANNED_S:
+            time.sleep(taken)
+            self._since = time.perf_counter()

@@ -1,0 +1,54 @@
+"""Where a journal and a store do not fit together: what it means, and what to do."""
+
+from receiver.domain import times
+
+
+def mismatch(
+    *,
+    known: int | None,
+    others: int,
+    oldest: int | None,
+    oldest_at: int | None,
+    newest: int,
+    is_shared: bool,
+) -> str:
+    """Say what is wrong between a journal and its store; "" when they fit together.
+
+    Args:
+        known: position up to which the store has this journal; None: it never saw it.
+        others: other journals that the store has seen.
+        oldest: the journal's first position; None when it is empty.
+        oldest_at: when that row arrived, microseconds.
+        newest: the journal's last position.
+        is_shared: several receivers may share the store, each with a journal of its own.
+    """
+    if known is None and others and not is_shared:
+        if oldest is None:
+            return (
+                "The journal is empty and new, but the store was filled from another one: the "
+                "journal's file was lost, or the store belongs to another data directory. Pushes "
+                "that were acknowledged and that the store does not have are lost with it. If the "
+                "old journal.sqlite3 is still there, stop, put it back with its -wal file, and "
+                "start again."
+            )
+        return (
+            "The store was filled from another journal than this one: one of the two files is of "
+            "another data directory or of a backup. This journal is read from its start; what the "
+            "store has already counts as a redelivery."
+        )
+    if known is not None and known > newest:
+        return (
+            f"The journal ends at position {newest}, but the store has had {known}: the journal is "
+            "older than the store, as after a restored backup, or its newest rows were lost. It "
+            "is read from its start; what the store has already counts as a redelivery."
+        )
+    behind = known or 0
+    if oldest is not None and oldest > behind + 1:
+        moment = times.to_rfc3339(min(max(oldest_at or 0, 0), times.LAST))
+        what = "is empty" if known is None else f"has the journal up to position {known} only"
+        return (
+            f"The store {what}, and the journal begins at position {oldest} (arrived {moment}): "
+            "what came before is in neither. The store is rebuilt from there on; restore a newer "
+            "backup of the store to have the rest."
+        )
+    return ""

@@ -1,0 +1,198 @@
+"""Damaged, lost and foreign files: every other push is kept, and the operator is told."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.ledger import assert_kept
+from tests.e2e.load import Load
+from tests.e2e.outside import check_integrity
+from tests.faults.injection import journal_writer
+from tests.server import MakeServer, Server, eventually
+
+PAGE = 4096
+_TABLE_LEAF = 13
+
+
+def push_many(server: Server, prefix: str, count: int) -> dict[str, str]:
+    """Push reports; give the status of each id that was acknowledged."""
+    taken = {}
+    for number in range(count):
+        body = f"smsMsgId={prefix}-{number}&status=DELIVRD&more={'x' * (number % 400)}"
+        assert server.push(body.encode()).status_code == 200
+        taken[f"{prefix}-{number}"] = "DELIVRD"
+    return taken
+
+
+def problems(server: Server) -> list[str]:
+    """Give what readiness says is or was wrong."""
+    found: list[str] = server.api.http.get("/readyz").json()["problems"]
+    return found
+
+
+def errors(server: Server) -> list[dict[str, Any]]:
+    """Give what was logged at `error` and above."""
+    lines = [json.loads(x) for x in server.log.read_text().splitlines() if x.startswith("{")]
+    return [line for line in lines if line["level"] in ("error", "critical")]
+
+
+def remove_store(server: Server) -> None:
+    """Take the store away, so that it is built from the journal."""
+    for file in server.directory.glob("store.sqlite3*"):
+        file.unlink()
+
+
+def ruin_leaf(path: Path) -> None:
+    """Overwrite a page of rows in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    leaves = [at for at in range(PAGE, len(data), PAGE) if data[at] == _TABLE_LEAF]
+    at = leaves[len(leaves) // 2]
+    path.write_bytes(data[:at] + os.urandom(PAGE) + data[at + PAGE :])
+
+
+def test_a_damaged_journal_page_stops_nothing(server: Server) -> None:
+    """All behind it is projected; log, readiness, metrics and quarantine name what is lost."""
+    taken = push_many(server, "page", 300)
+    server.caught_up()
+    assert server.stop() == 0
+    ruin_leaf(server.journal_file)
+    remove_store(server)
+    server.start().caught_up()
+    found = server.api.lookup(list(taken))
+    lost = int(server.api.metric("receiver_journal_lost_rows_total"))
+    assert 0 < lost <= 40
+    assert len(found) == 300 - lost
+    (problem,) = problems(server)
+    assert "arrived between" in problem
+    (kept,) = server.directory.glob("journal.sqlite3.damaged-*")
+    assert kept.name in problem
+    assert any(problem == line.get("finding") for line in errors(server))
+    quarantined = server.api.get("/v1/quarantine")["quarantine"]
+    assert any("could not be read" in row["reason"] for row in quarantined)
+    assert server.push(b"smsMsgId=after&status=DELIVRD").status_code == 200
+    server.caught_up()
+    assert server.api.message("after")["state"] == "delivered"
+    kept.unlink()
+    assert problems(server) == []
+    assert server.stop() == 0
+    check_integrity(server)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_flipped_bit_in_the_log_loses_no_acknowledged_push(
+    make_server: MakeServer, seed: int
+) -> None:
+    """After a kill and one wrong bit all but what stood in the page itself is there, and told."""
+    server = make_server().start()
+    taken = push_many(server, "bit", 120)
+    server.kill(all_of_it=True)
+    log = server.directory / "journal.sqlite3-wal"
+    data = bytearray(log.read_bytes())
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    data[chance.randrange(32, len(data) // 3)] ^= 1 << chance.randrange(8)
+    log.write_bytes(data)
+    remove_store(server)
+    server.start().caught_up()
+    assert_kept(server, taken)
+    assert any("log is damaged" in problem for problem in problems(server))
+    assert list(server.directory.glob("journal.sqlite3-wal.damaged-*"))
+
+
+def test_a_stopped_writer_is_replaced(server: Server) -> None:
+    """A writer that a signal has stopped is told of and replaced; nothing acknowledged is lost."""
+    with Load(server, "stopped") as load:
+        time.sleep(0.3)
+        pid = journal_writer(server)
+        os.kill(pid, signal.SIGSTOP)
+        eventually(lambda: not Path(f"/proc/{pid}").exists(), "the stopped writer is gone")
+        gone = time.monotonic()
+        eventually(
+            lambda: any(a.status == 200 and a.sent_at > gone for a in load.attempts),
+            "pushes are accepted again",
+        )
+    assert {attempt.status for attempt in load.attempts} <= {200, 503}
+    (told,) = (line for line in errors(server) if "replacing" in line["event"])
+    assert str(pid) in told["reason"]
+    assert "stopped by a signal" in told["reason"]
+    server.caught_up()
+    assert_kept(server, load.acknowledged)
+
+
+def test_a_killed_server_takes_a_stopped_writer_with_it(make_server: MakeServer) -> None:
+    """After SIGKILL of the main process the next start works, whatever the writer was doing."""
+    server = make_server().start()
+    taken = push_many(server, "killed", 5)
+    pid = journal_writer(server)
+    os.kill(pid, signal.SIGSTOP)
+    server.kill()
+    eventually(lambda: not Path(f"/proc/{pid}").exists(), "the writer is gone")
+    server.start().caught_up()
+    assert_kept(server, taken)
+
+
+def _lose_journal(server: Server) -> None:
+    for file in server.directory.glob("journal.sqlite3*"):
+        file.unlink()
+
+
+def _other_store(server: Server) -> None:
+    for file in server.directory.glob("journal.sqlite3*"):
+        file.unlink()
+    other = Server(server.directory.with_name("other"))
+    other.start()
+    push_many(other, "other", 3)
+    other.caught_up()
+    assert other.stop() == 0
+    (other.directory / "journal.sqlite3").rename(server.journal_file)
+    other.close()
+
+
+def _truncate_store(server: Server) -> None:
+    os.truncate(server.store_file, PAGE * 3)
+
+
+def _empty_journal(server: Server) -> None:
+    server.journal_file.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(_lose_journal, "journal's file was lost", id="no journal"),
+        pytest.param(_empty_journal, "journal's file was lost", id="an empty journal"),
+        pytest.param(_other_store, "filled from another journal", id="of another directory"),
+        pytest.param(_truncate_store, "store's file is damaged", id="a store that is cut off"),
+    ],
+)
+def test_what_does_not_fit_together_is_said(
+    make_server: MakeServer, change: Any, said: str
+) -> None:
+    """The log and readiness say what happened and what to do; pushes are taken all the same."""
+    server = make_server().start()
+    push_many(server, "fit", 20)
+    server.caught_up()
+    assert server.stop() == 0
+    change(server)
+    server.start()
+    assert server.push(b"smsMsgId=after&status=DELIVRD").status_code == 200
+    eventually(lambda: any(said in one for one in problems(server)), said)
+    logged = [f"{line.get('finding', '')} {line.get('reason', '')}" for line in errors(server)]
+    assert any(said in one for one in logged)
+
+
+def test_a_store_that_was_emptied_is_rebuilt(make_server: MakeServer) -> None:
+    """A store file of no bytes is filled from the journal."""
+    server = make_server().start()
+    taken = push_many(server, "rebuilt", 20)
+    server.caught_up()
+    assert server.stop() == 0
+    remove_store(server)
+    server.store_file.write_bytes(b"")
+    server.start().caught_up()
+    assert_kept(server, taken)
