@@ -1,7 +1,7 @@
 """Folding history again, as pure values: what becomes of a message, and how far a run has come."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from receiver.projection import Decided, Message, Policy, refold
@@ -37,6 +37,33 @@ class Refolded:
 
 
 @dataclass(frozen=True, slots=True)
+class Rereading:
+    """How far a run has read again what is stored as it came, and what that changed."""
+
+    uplinks_upto: int = 0  # the highest id when the run began
+    uplinks_position: int = 0
+    quarantine_upto: int = 0
+    quarantine_position: int = 0
+    journal_upto: int = 0
+    journal_position: int = 0
+    messages: int = 0  # that read otherwise now
+    uplinks: int = 0  # likewise
+    opt_outs: int = 0  # of uplinks that were taken for ordinary ones
+    suppressions: int = 0  # whose number was stored otherwise
+    recovered: int = 0  # items that the store did not have
+
+    @property
+    def position(self) -> int:
+        """How much of it is done."""
+        return self.uplinks_position + self.quarantine_position + self.journal_position
+
+    @property
+    def upto(self) -> int:
+        """How much there is."""
+        return self.uplinks_upto + self.quarantine_upto + self.journal_upto
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One walk through history, as far as it has come."""
 
@@ -50,13 +77,32 @@ class Run:
     changed: int = 0
     changes: tuple[Change, ...] = ()
     finished_at: int | None = None
+    rereading: Rereading = field(default_factory=Rereading)
 
     @property
     def share(self) -> float:
         """How much of it is done, 0 to 1."""
-        return 1.0 if self.position >= self.upto else self.position / self.upto
+        done, all_of_it = self.position + self.rereading.position, self.upto + self.rereading.upto
+        return 1.0 if done >= all_of_it else done / all_of_it
 
-    def after(self, position: int, examined: int, changed: Sequence[Refolded], now: int) -> "Run":
+    def reread(self, rereading: Rereading, now: int) -> "Run":
+        """Return the run as it is after one more stretch of stored items was read again."""
+        return replace(
+            self,
+            rereading=rereading,
+            updated_at=now,
+            finished_at=_end(self.position, self.upto, rereading, now),
+        )
+
+    def after(
+        self,
+        position: int,
+        examined: int,
+        changed: Sequence[Refolded],
+        now: int,
+        *,
+        reread: int = 0,
+    ) -> "Run":
         """Give the run as it is after one more stretch of ids.
 
         Args:
@@ -64,28 +110,39 @@ class Run:
             examined: how many messages it had.
             changed: those of them that are stored otherwise now.
             now: microseconds.
+            reread: how many of the messages read otherwise now.
         """
         return replace(
             self,
+            rereading=replace(self.rereading, messages=self.rereading.messages + reread),
             position=position,
             examined=self.examined + examined,
             changed=self.changed + len(changed),
             changes=_joined(self.changes, changed),
             updated_at=now,
-            finished_at=now if position >= self.upto else None,
+            finished_at=_end(position, self.upto, self.rereading, now),
         )
+
+
+def _end(position: int, upto: int, rereading: Rereading, now: int) -> int | None:
+    return now if position >= upto and rereading.position >= rereading.upto else None
 
 
 def reclassify(message: Message, policy: Policy) -> Refolded:
     """Fold a stored message again."""
-    decided = refold(message, policy)
+    return compare(message.stored, refold(message, policy))
+
+
+def compare(stored: Mapping[str, Any], decided: Decided) -> Refolded:
+    """Say where a message stood and where it stands.
+
+    Args:
+        stored: the columns of `messages` before.
+        decided: as it is now.
+    """
     category = decided.verdict.category
     after = Standing(decided.state.value, category.value if category else None)
-    return Refolded(decided, _standing(message.stored), after)
-
-
-def _standing(stored: Mapping[str, Any]) -> Standing:
-    return Standing(stored["state"], stored["category"])
+    return Refolded(decided, Standing(stored["state"], stored["category"]), after)
 
 
 def _joined(changes: Iterable[Change], more: Iterable[Refolded]) -> tuple[Change, ...]:

@@ -10,11 +10,15 @@ from collections.abc import Callable
 from enum import StrEnum
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.errors import ReceiverError, StoreUnavailableError
+from receiver.journal import Journal
 from receiver.pacing import Pacer
 from receiver.projection import Message, Policy
 from receiver.reclassification import Refolded, Run, reclassify
+from receiver.rereader import Rereader, replace_message
+from receiver.rereading import reread_message
 from receiver.store import proving, refolding
 from receiver.store.projecting import take_turn
 from receiver.store.records import outcome_values
@@ -53,16 +57,23 @@ class Reclassifier:
     """Runs one reclassification at a time."""
 
     def __init__(
-        self, store: Store, *, clock: Callable[[], int], give_way: Callable[[], int]
+        self,
+        store: Store,
+        journal: Journal | None,
+        *,
+        clock: Callable[[], int],
+        give_way: Callable[[], int],
     ) -> None:
         """Make one that is at rest.
 
         Args:
             store: whose messages are folded again.
+            journal: in which items are looked for that the store does not have; None: nowhere.
             clock: gives microseconds.
             give_way: how much time is left to others for each unit taken.
         """
         self._store = store
+        self._rereader = Rereader(journal)
         self._clock = clock
         self._give_way = give_way
         self._run: Run | None = None
@@ -106,7 +117,10 @@ class Reclassifier:
                 self._number, self._run = newest
             else:
                 now, last = self._clock(), await refolding.last_message(connection)
-                self._run = Run(policy.name, since, last, started_at=now, updated_at=now)
+                begun = await self._rereader.begin(connection, apply=True)
+                self._run = Run(
+                    policy.name, since, last, started_at=now, updated_at=now, rereading=begun
+                )
                 self._number = await refolding.begin_run(connection, self._run)
         self._stopping = self._giving_up = self._failed = False
         self._task = asyncio.create_task(self._work(self._run, policy), name="reclassifier")
@@ -173,25 +187,47 @@ class Reclassifier:
                 return
 
     async def _slice(self, run: Run, policy: Policy, pacer: Pacer) -> Run:
-        """Fold one stretch of ids again and note how far the run has come, in one transaction."""
-        upto = min(run.position + _SLICE_IDS, run.upto)
+        """Take the next stretch and note how far the run has come, in one transaction."""
         async with self._store.writing() as connection:
             await take_turn(connection)
-            found = await refolding.read_slice(connection, run.position, upto, run.since)
-            changed = []
-            for message in found:
-                refolded = reclassify(message, policy)
-                if _is_changed(refolded):
-                    changed.append(refolded)
-                await pacer.breathe()
-                if self._giving_up:
-                    raise _GivenUpError
-            await refolding.write_outcomes(connection, (one.decided for one in changed))
-            await proving.learn(connection, (one.decided for one in changed), policy)
-            run = run.after(upto, len(found), changed, self._clock())
+            if run.position < run.upto:
+                run = await self._refold(connection, run, policy, pacer)
+            else:
+                so_far = await self._rereader.slice(
+                    connection, run.rereading, policy, pacer.breathe, apply=True
+                )
+                run = run.reread(so_far, self._clock())
+            if self._giving_up:
+                raise _GivenUpError
             if not await refolding.save_run(connection, self._number, run):
                 raise _ForgottenError
         return run
+
+    async def _refold(
+        self, connection: AsyncConnection, run: Run, policy: Policy, pacer: Pacer
+    ) -> Run:
+        """Read one stretch of messages again and fold them by today's rules."""
+        upto = min(run.position + _SLICE_IDS, run.upto)
+        found = await refolding.read_slice(connection, run.position, upto, run.since)
+        reread: dict[int, Refolded] = {}
+        changed: list[Refolded] = []
+        for message in found:
+            again = reread_message(message)
+            if message.id in reread:  # joined by one before it
+                continue
+            if again is not None:
+                one = await replace_message(connection, message, again, policy, pacer.breathe)
+                reread[one.decided.message.id] = one
+            elif _is_changed(one := reclassify(message, policy)):
+                changed.append(one)
+            await pacer.breathe()
+            if self._giving_up:
+                raise _GivenUpError
+        await refolding.write_outcomes(connection, (one.decided for one in changed))
+        moved = [one for one in reread.values() if one.before != one.after]
+        decided = [one.decided for one in (*changed, *reread.values())]
+        await proving.learn(connection, decided, policy)
+        return run.after(upto, len(found), [*changed, *moved], self._clock(), reread=len(reread))
 
 
 async def rehearse(
@@ -208,21 +244,35 @@ async def rehearse(
         StoreUnavailableError: the store cannot be read.
     """
     now = clock()
+    rereader = Rereader(None)
     async with store.reading() as connection:
         last = await refolding.last_message(connection)
-    run = Run(policy.name, since, last, started_at=now, updated_at=now)
+        begun = await rereader.begin(connection, apply=False)
+    run = Run(policy.name, since, last, started_at=now, updated_at=now, rereading=begun)
     while run.finished_at is None:
-        upto = min(run.position + _SLICE_IDS, run.upto)
         async with store.reading() as connection:
-            found = await refolding.read_slice(connection, run.position, upto, since)
-        changed = [one for one in _refolded(found, policy) if _is_changed(one)]
-        run = run.after(upto, len(found), changed, clock())
+            if run.position < run.upto:
+                upto = min(run.position + _SLICE_IDS, run.upto)
+                found = await refolding.read_slice(connection, run.position, upto, since)
+                run = _rehearsed(run, upto, found, policy, clock())
+            else:
+                so_far = await rereader.slice(
+                    connection, run.rereading, policy, _hurry, apply=False
+                )
+                run = run.reread(so_far, clock())
         on_progress(run)
     return run
 
 
-def _refolded(found: list[Message], policy: Policy) -> list[Refolded]:
-    return [reclassify(message, policy) for message in found]
+def _rehearsed(run: Run, upto: int, found: list[Message], policy: Policy, now: int) -> Run:
+    reread = {message.id: again for message in found if (again := reread_message(message))}
+    refolded = [reclassify(reread.get(message.id, message), policy) for message in found]
+    changed = [one for one in refolded if _is_changed(one)]
+    return run.after(upto, len(found), changed, now, reread=len(reread))
+
+
+async def _hurry() -> None:
+    """Wait for nobody."""
 
 
 def _is_changed(refolded: Refolded) -> bool:

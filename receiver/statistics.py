@@ -72,20 +72,21 @@ class Deltas:
     def __init__(self) -> None:
         self._cells: Counter[Cell] = Counter()
 
-    def move(self, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
+    def move(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         """Count a message where it is now, and no longer where it was.
 
         Args:
             before: its columns as stored; None for a new message.
-            after: its columns as they become.
+            after: its columns as they become; None where it goes.
         """
-        new = cell_of(after)
-        if before is not None:
-            old = cell_of(before)
-            if old == new:
-                return
+        old = cell_of(before) if before is not None else None
+        new = cell_of(after) if after is not None else None
+        if old == new:
+            return
+        if old is not None:
             self._cells[old] -= 1
-        self._cells[new] += 1
+        if new is not None:
+            self._cells[new] += 1
 
     def rows(self) -> list[tuple[int, Cell, int]]:
         """Give what changes: 1 or 24 hours, a cell that begins with their start, messages.

@@ -47,6 +47,8 @@ _BELOW_WEB = (
     "receiver.purger",
     "receiver.reclassification",
     "receiver.reclassifier",
+    "receiver.rereader",
+    "receiver.rereading",
     "receiver.retrier",
     "receiver.statistics",
 )
@@ -88,12 +90,38 @@ LAYERS = (
     Layer("receiver.mismatch", ("receiver.domain",)),
     Layer("receiver.projector", (*_BELOW_PROJECTOR, "receiver.mismatch")),
     Layer(
+        "receiver.rereading",
+        (
+            "receiver.decoding",
+            "receiver.domain",
+            "receiver.huawei",
+            "receiver.journal",
+            "receiver.projection",
+        ),
+    ),
+    Layer(
+        "receiver.rereader",
+        (
+            "receiver.decoding",
+            "receiver.domain",
+            "receiver.huawei",
+            "receiver.journal",
+            "receiver.projection",
+            "receiver.reclassification",
+            "receiver.rereading",
+            "receiver.store",
+        ),
+    ),
+    Layer(
         "receiver.reclassifier",
         (
             "receiver.errors",
+            "receiver.journal",
             "receiver.pacing",
             "receiver.projection",
             "receiver.reclassification",
+            "receiver.rereader",
+            "receiver.rereading",
             "receiver.store",
         ),
     ),

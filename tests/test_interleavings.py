@@ -288,7 +288,7 @@ async def _fill(journal: Journal, entries: Iterable[Entry]) -> None:
 
 async def _reclassify(store: Store, rules: Policy) -> None:
     """Fold history again."""
-    reclassifier = Reclassifier(store, clock=lambda: NOW, give_way=lambda: 0)
+    reclassifier = Reclassifier(store, None, clock=lambda: NOW, give_way=lambda: 0)
     await reclassifier.start(rules, None)
     async with asyncio.timeout(PATIENCE_S):
         while (await _phase(reclassifier)) is Phase.RUNNING:  # noqa: ASYNC110 - as a client has to

@@ -70,7 +70,7 @@ def corrected(tmp_path_factory: pytest.TempPathFactory) -> Policy:
 
 def a_reclassifier(store: Store, brake: Brake = FREE) -> Reclassifier:
     """Make a reclassifier."""
-    return Reclassifier(store, clock=lambda: NOW, give_way=brake)
+    return Reclassifier(store, None, clock=lambda: NOW, give_way=brake)
 
 
 async def fill(journal: Journal, store: Store, count: int = MANY, start: int = 0) -> None:

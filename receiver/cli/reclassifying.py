@@ -129,7 +129,7 @@ async def _done_here(settings: Settings, since: int | None, show: Show) -> Json:
     store = Store(settings.effective_store_url)
     try:
         await store.prepare()
-        reclassifier = Reclassifier(store, clock=now, give_way=lambda: 0)
+        reclassifier = Reclassifier(store, None, clock=now, give_way=lambda: 0)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, reclassifier.stop_soon)
         await reclassifier.start(make_policy(settings), since)
@@ -226,6 +226,16 @@ def _print(run: Json, *, dry_run: bool) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    reread = run["reread"]
+    if any(reread.values()):
+        console.print(
+            f"Read again: {reread['messages']:,} messages and {reread['uplinks']:,} uplinks "
+            f"{verb}, {reread['opt_outs']:,} opt-outs found, "
+            f"{reread['suppressions']:,} suppressions renumbered, "
+            f"{reread['recovered']:,} items recovered.",
+            highlight=False,
+            soft_wrap=True,
+        )
     if run["phase"] == Phase.STOPPED:
         console.print("Stopped. The same command goes on from here.")
     elif run["phase"] == Phase.FAILED:

@@ -26,6 +26,9 @@ OUTCOME = (
 )  # fmt: skip
 
 
+UPLINK_KEY = ("application", "sms_msg_id", "digest")  # what makes an uplink itself
+
+
 def outcome_values(decided: Decided) -> Values:
     """Give the columns of `messages` that are named by `OUTCOME`."""
     folded, category = decided.folded, decided.verdict.category

@@ -2,22 +2,20 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from typing import Any
 
 from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.projection import Decided, Message
-from receiver.reclassification import Change, Run, Standing
+from receiver.reclassification import Change, Rereading, Run, Standing
 from receiver.statistics import Deltas
 from receiver.store import bulk, queueing, records
 from receiver.store.schema import messages, reclassifications, reports
 from receiver.store.statistics import write_deltas
 
 _KEY = ("id",)
-# The larger part of a report is `raw`, what it came as; nothing of it is folded.
-_FOLDED = [column for column in reports.c if column.name not in ("id", "raw")]
 
 
 async def newest_run(connection: AsyncConnection) -> tuple[int, Run] | None:
@@ -28,7 +26,9 @@ async def newest_run(connection: AsyncConnection) -> tuple[int, Run] | None:
         return None
     values = dict(row)
     number = values.pop("id")
-    return number, Run(**values | {"changes": _load(values["changes"])})
+    values["changes"] = _load(values["changes"])
+    values["rereading"] = Rereading(**json.loads(values["rereading"]))
+    return number, Run(**values)
 
 
 async def last_message(connection: AsyncConnection) -> int:
@@ -63,7 +63,7 @@ async def forget_runs(connection: AsyncConnection, but_of: str) -> None:
 async def read_slice(
     connection: AsyncConnection, after: int, upto: int, since: int | None
 ) -> list[Message]:
-    """Give the messages of a stretch of ids, with what is folded of their reports."""
+    """Give the messages of a stretch of ids, with their reports."""
     query = select(messages).where(messages.c.id > after, messages.c.id <= upto)
     query = query.order_by(messages.c.id)  # the examples of a change are its first messages
     if since is not None:
@@ -73,7 +73,7 @@ async def read_slice(
         found[row["id"]] = records.read_message(row)
     if found:
         of_these = (reports.c.message_id > after, reports.c.message_id <= upto)
-        for row in await _rows(connection, select(*_FOLDED).where(*of_these)):
+        for row in await _rows(connection, select(reports).where(*of_these)):
             message = found.get(row["message_id"])
             if message is not None:
                 stored = records.read_report(row, message.sms_msg_id)
@@ -111,6 +111,7 @@ def _values(run: Run) -> dict[str, Any]:
         "examined": run.examined,
         "changed": run.changed,
         "changes": _dump(run.changes),
+        "rereading": json.dumps(asdict(run.rereading)),
         "started_at": run.started_at,
         "updated_at": run.updated_at,
         "finished_at": run.finished_at,

@@ -47,7 +47,7 @@ async def hear(connection: AsyncConnection, uplinks: Iterable[UplinkRecord]) -> 
     await _note(
         connection,
         (
-            Said(_party_of(record), _word_of(record, record.intent))
+            Said(party_of(record), _word_of(record, record.intent))
             for record in uplinks
             if record.asks_anew and record.intent
         ),
@@ -196,7 +196,8 @@ async def _note(connection: AsyncConnection, said: Iterable[Said]) -> None:
     await replace_words(connection, before, wanted)
 
 
-def _party_of(record: UplinkRecord) -> Party:
+def party_of(record: UplinkRecord) -> Party:
+    """Return whom an uplink speaks for, and about which channel."""
     uplink = record.uplink
     number = normalise(uplink.sender) or uplink.sender
     return Party(number, normalise_channel(uplink.to), record.arrival.application)

@@ -87,7 +87,9 @@ class Node:
         )
         self._projecting: asyncio.Task[None] | None = None
         self._loop_delay = LoopDelay(metrics.loop_delay.observe)
-        self._reclassifier = Reclassifier(self._store, clock=now, give_way=self._history_gives_way)
+        self._reclassifier = Reclassifier(
+            self._store, opened, clock=now, give_way=self._history_gives_way
+        )
         self._purger = Purger(
             self._store,
             retention_of(settings),

@@ -139,6 +139,13 @@ def run_json(run: Run, phase: Phase) -> Json:
             }
             for change in run.changes
         ],
+        "reread": {
+            "messages": run.rereading.messages,
+            "uplinks": run.rereading.uplinks,
+            "opt_outs": run.rereading.opt_outs,
+            "suppressions": run.rereading.suppressions,
+            "recovered": run.rereading.recovered,
+        },
     }
 
 

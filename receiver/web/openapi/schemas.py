@@ -205,6 +205,7 @@ NAMED: dict[str, Schema] = {
         changes=many(
             always(from_=_OF_CLASS, to=_OF_CLASS, messages=WHOLE, examples=many(TEXT))
         ),
+        reread=counts_of(("messages", "uplinks", "opt_outs", "suppressions", "recovered")),
     ),
     "Purge": always(
         phase=one_of(PurgePhase), dry_run=TRUTH,

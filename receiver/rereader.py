@@ -1,0 +1,244 @@
+"""Reads again what is stored as it came, so that a corrected reading reaches what is there already.
+
+It works in slices, in the transactions of the run that it is part of. A message that reads as
+another one becomes part of that one, an uplink that turns out to be an opt-out suppresses its
+sender, and what could not be used before leaves the quarantine.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from receiver.decoding import decode
+from receiver.domain.merging import merge_reports, merge_sends
+from receiver.domain.optouts import Intent
+from receiver.domain.steps import finish
+from receiver.huawei import wire
+from receiver.journal import Journal, Row
+from receiver.projection import (
+    Changes,
+    Event,
+    Message,
+    Policy,
+    Projection,
+    UplinkArrived,
+    keys_of,
+    refold,
+)
+from receiver.reclassification import Refolded, Rereading, compare
+from receiver.rereading import reread_message, reread_quarantined, reread_uplink
+from receiver.store import projecting, proving, rereading
+from receiver.store.erasing import last_id
+from receiver.store.quarantine import QuarantineLimits
+from receiver.store.records import Values
+from receiver.store.schema import quarantine, uplinks
+
+_SLICE_UPLINKS = 200
+_SLICE_QUARANTINE = 20  # each may have a large body
+_SLICE_JOURNAL = 200
+_SLICE_JOURNAL_BYTES = 4 * 1024 * 1024
+_NO_LIMITS = QuarantineLimits()  # nothing is put into the quarantine here
+
+Breathe = Callable[[], Awaitable[None]]
+
+
+class Rereader:
+    """Reads again what other stores than the messages hold; see `messages_again` for those."""
+
+    def __init__(self, journal: Journal | None) -> None:
+        """Make one.
+
+        Args:
+            journal: whose uplinks are looked for in the store; None: they are left out.
+        """
+        self._journal = journal
+
+    async def begin(self, connection: AsyncConnection, *, apply: bool) -> Rereading:
+        """Return where a run begins and ends; suppressions set manually are renumbered here."""
+        upto = 0
+        if self._journal is not None:
+            upto = (await projecting.read_checkpoints(connection)).get(self._journal.identity, 0)
+        return Rereading(
+            uplinks_upto=await last_id(connection, uplinks),
+            quarantine_upto=await last_id(connection, quarantine),
+            journal_upto=upto,
+            suppressions=await rereading.renumber(connection, apply=apply),
+        )
+
+    async def slice(
+        self,
+        connection: AsyncConnection,
+        so_far: Rereading,
+        policy: Policy,
+        breathe: Breathe,
+        *,
+        apply: bool,
+    ) -> Rereading:
+        """Read the next stretch again.
+
+        Args:
+            connection: in a transaction that no other one writes beside.
+            so_far: how far it has come.
+            policy: the rules in force.
+            breathe: awaited between items.
+            apply: whether to write what is found.
+        """
+        if so_far.uplinks_position < so_far.uplinks_upto:
+            return await _reread_uplinks(connection, so_far, policy, breathe, apply=apply)
+        if so_far.quarantine_position < so_far.quarantine_upto:
+            return await _reread_quarantine(connection, so_far, policy, breathe, apply=apply)
+        return await self._find_hidden(connection, so_far, policy, breathe, apply=apply)
+
+    async def _find_hidden(
+        self,
+        connection: AsyncConnection,
+        so_far: Rereading,
+        policy: Policy,
+        breathe: Breathe,
+        *,
+        apply: bool,
+    ) -> Rereading:
+        """Find uplinks of the journal that the store does not have."""
+        rows: list[Row] = []
+        if self._journal is not None:
+            rows = await self._journal.read_after(
+                so_far.journal_position, rows=_SLICE_JOURNAL, max_bytes=_SLICE_JOURNAL_BYTES
+            )
+        rows = [row for row in rows if row.position <= so_far.journal_upto]
+        if not rows:
+            return replace(so_far, journal_position=so_far.journal_upto)
+        events = [
+            event
+            for row in rows
+            if row.kind == wire.Kind.UPLINK
+            for event in finish(decode(row))
+            if isinstance(event, UplinkArrived)
+        ]
+        known = await projecting.load(connection, *keys_of(events))
+        hidden = [event for event in events if not keys_of([event])[1] & known.uplinks.keys()]
+        if apply:
+            await _project(connection, hidden, policy, breathe)
+        return replace(
+            so_far,
+            journal_position=rows[-1].position,
+            recovered=so_far.recovered + len(hidden),
+        )
+
+
+async def _reread_uplinks(
+    connection: AsyncConnection, so_far: Rereading, policy: Policy, breathe: Breathe, *, apply: bool
+) -> Rereading:
+    position = so_far.uplinks_position
+    found = await rereading.read_uplinks(connection, position, so_far.uplinks_upto, _SLICE_UPLINKS)
+    changed = opt_outs = 0
+    for row_id, record in found:
+        again = reread_uplink(record, policy.words)
+        if again is not None:
+            changed += 1
+            opt_outs += record.intent != Intent.OPT_OUT == again.intent
+            if apply:
+                await rereading.replace_uplink(connection, row_id, record, again)
+        await breathe()
+    return replace(
+        so_far,
+        uplinks_position=found[-1][0] if found else so_far.uplinks_upto,
+        uplinks=so_far.uplinks + changed,
+        opt_outs=so_far.opt_outs + opt_outs,
+    )
+
+
+async def _reread_quarantine(
+    connection: AsyncConnection, so_far: Rereading, policy: Policy, breathe: Breathe, *, apply: bool
+) -> Rereading:
+    position, upto = so_far.quarantine_position, so_far.quarantine_upto
+    found = await rereading.read_quarantine(connection, position, upto, _SLICE_QUARANTINE)
+    usable: dict[int, list[Event]] = {}
+    for row in found:
+        whole = _as_it_came(row)
+        events = reread_quarantined(whole) if whole is not None else []
+        if events:
+            usable[row["id"]] = events
+        await breathe()
+    if apply and usable:
+        events = [event for some in usable.values() for event in some]
+        await _project(connection, events, policy, breathe)
+        await rereading.release(connection, list(usable))
+    return replace(
+        so_far,
+        quarantine_position=found[-1]["id"] if found else upto,
+        recovered=so_far.recovered + sum(map(len, usable.values())),
+    )
+
+
+def _as_it_came(row: Values) -> Row | None:
+    """Return a row of the quarantine as the journal had it; None: its body is cut."""
+    body = bytes(row["body"])
+    if len(body) != row["size"]:
+        return None
+    return Row(
+        position=0,
+        kind=row["kind"],
+        application=row["application"],
+        received_at=row["received_at"],
+        peer=row["peer"],
+        trust=row["trust"],
+        headers=row["headers"],
+        body=body,
+    )
+
+
+async def _project(
+    connection: AsyncConnection, events: Sequence[Event], policy: Policy, breathe: Breathe
+) -> None:
+    """Apply events as the projector does; their rows of the journal are behind its checkpoint."""
+    known = await projecting.load(connection, *keys_of(events))
+    projection = Projection(known, policy.words)
+    for event in events:
+        projection.apply(event)
+    for message in projection.touched():
+        projection.decide(message, policy)
+    changes = projection.finish()
+    await projecting.save(connection, changes, _NO_LIMITS, breathe)
+    await proving.learn(connection, changes.messages, policy)
+
+
+async def replace_message(
+    connection: AsyncConnection, message: Message, again: Message, policy: Policy, breathe: Breathe
+) -> Refolded:
+    """Write a message as it is read now; where it reads as another one, it becomes part of that.
+
+    Args:
+        connection: in a transaction that no other one writes beside.
+        message: as it is stored.
+        again: as it is read now.
+        policy: the rules in force.
+        breathe: awaited while rows are written.
+    """
+    into = again
+    if again.sms_msg_id != message.sms_msg_id:
+        key = (again.application, again.sms_msg_id)
+        other = (await projecting.load(connection, {key}, set())).messages.get(key)
+        if other is not None:
+            await rereading.remove_message(connection, message, other.id)
+            into = _joined(reread_message(other) or other, again)
+    decided = refold(into, policy)
+    await rereading.clear_reports(connection, [into.id])
+    into.new_reports = set(into.reports)
+    await projecting.save(connection, Changes(messages=[decided]), _NO_LIMITS, breathe)
+    return compare(message.stored, decided)
+
+
+def _joined(other: Message, again: Message) -> Message:
+    reports = dict(other.reports)
+    for key, stored in again.reports.items():
+        reports[key] = merge_reports(reports[key], stored) if key in reports else stored
+    sends = [one for one in (again.send, other.send) if one is not None]
+    registrations = [at for at in (again.registered_at, other.registered_at) if at is not None]
+    return replace(
+        other,
+        reports=reports,
+        send=merge_sends(*sends) if len(sends) > 1 else next(iter(sends), None),
+        registered_at=min(registrations, default=None),
+        new_reports=set(again.reports) - set(other.reports),
+    )

@@ -1,0 +1,148 @@
+"""The store's side of reading stored items again: take out what is read otherwise, put it back."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Table, delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from receiver.domain.numbers import without_home_code
+from receiver.domain.suppression import Source
+from receiver.projection import Message, UplinkRecord
+from receiver.statistics import Deltas
+from receiver.store import records
+from receiver.store.erasing import delete_messages
+from receiver.store.records import Values
+from receiver.store.schema import (
+    quarantine,
+    reports,
+    retries,
+    suppression_changes,
+    suppressions,
+    uplinks,
+)
+from receiver.store.statistics import write_deltas
+from receiver.store.suppressing import hear, party_of
+
+
+async def clear_reports(connection: AsyncConnection, message_ids: Sequence[int]) -> None:
+    """Delete the reports of messages, which are then written again as they are read now."""
+    await connection.execute(delete(reports).where(reports.c.message_id.in_(message_ids)))
+
+
+async def remove_message(connection: AsyncConnection, message: Message, into: int) -> None:
+    """Remove a message that turned out to be another one; its retry goes with it.
+
+    Args:
+        connection: in a transaction that no other one writes beside.
+        message: as it is stored.
+        into: the id of the message that it is part of.
+    """
+    has_own = select(retries.c.message_id).where(retries.c.message_id == into)
+    await connection.execute(
+        update(retries)
+        .where(retries.c.message_id == message.id, ~has_own.exists())
+        .values(message_id=into)
+    )
+    await delete_messages(connection, [message.id])
+    deltas = Deltas()
+    deltas.move(message.stored, None)
+    await write_deltas(connection, deltas)
+
+
+async def read_uplinks(
+    connection: AsyncConnection, after: int, upto: int, limit: int
+) -> list[tuple[int, UplinkRecord]]:
+    """Return the next uplinks by their ids."""
+    query = select(uplinks).where(uplinks.c.id > after, uplinks.c.id <= upto)
+    query = query.order_by(uplinks.c.id).limit(limit)
+    rows = (await connection.execute(query)).mappings()
+    return [(row["id"], records.read_uplink(dict(row))) for row in rows]
+
+
+async def replace_uplink(
+    connection: AsyncConnection, row_id: int, before: UplinkRecord, after: UplinkRecord
+) -> None:
+    """Write an uplink as it is read now, and what it asks for.
+
+    One that is the same as another stored one now was a redelivery of it.
+    """
+    this = uplinks.c.id == row_id
+    values = records.uplink_values(after)
+    same = (uplinks.c[name] == values[name] for name in records.UPLINK_KEY)
+    twin = select(uplinks.c.id).where(*same, uplinks.c.id != row_id)
+    twin_id = (await connection.execute(twin)).scalar()
+    if twin_id is None:
+        await connection.execute(update(uplinks).where(this).values(values))
+    else:
+        await connection.execute(delete(uplinks).where(this))
+        again = uplinks.c.redeliveries + after.redeliveries + 1
+        await connection.execute(
+            update(uplinks).where(uplinks.c.id == twin_id).values(redeliveries=again)
+        )
+    if party_of(before) != party_of(after):
+        await _take_back(connection, before)
+    after.asks_anew = True
+    await hear(connection, [after])
+
+
+async def _take_back(connection: AsyncConnection, record: UplinkRecord) -> None:
+    """Delete what an uplink said about somebody who was not its sender."""
+    party = party_of(record)
+    await connection.execute(
+        delete(suppressions).where(
+            suppressions.c.number == party.number,
+            suppressions.c.channel == party.channel,
+            suppressions.c.application == party.application,
+            suppressions.c.source == Source.UPLINK,
+            suppressions.c.source_id == record.uplink.sms_msg_id,
+        )
+    )
+
+
+async def read_quarantine(
+    connection: AsyncConnection, after: int, upto: int, limit: int
+) -> list[Values]:
+    """Return the next rows of the quarantine."""
+    query = select(quarantine).where(quarantine.c.id > after, quarantine.c.id <= upto)
+    query = query.order_by(quarantine.c.id).limit(limit)
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def release(connection: AsyncConnection, row_ids: Sequence[int]) -> None:
+    """Delete rows of the quarantine that can be used now."""
+    await connection.execute(delete(quarantine).where(quarantine.c.id.in_(row_ids)))
+
+
+async def renumber(connection: AsyncConnection, *, apply: bool) -> int:
+    """Store manual suppressions of short codes by the code as written; return how many there are.
+
+    A country code was once put in front of them.
+    """
+    count = 0
+    for table in (suppressions, suppression_changes):
+        numbers = select(table.c.number).where(table.c.number.startswith("+")).distinct()
+        if table is suppressions:
+            numbers = numbers.where(table.c.source == Source.HAND)
+        for number in (await connection.execute(numbers)).scalars().all():
+            written = without_home_code(number)
+            if written == number:
+                continue
+            count += table is suppressions
+            if apply:
+                await _move(connection, table, number, written)
+    return count
+
+
+async def _move(connection: AsyncConnection, table: Table, number: str, written: str) -> None:
+    """Store rows under another number; one that stands there already was set later and stays."""
+    ids = select(table.c.id).where(table.c.number == number)
+    if table is suppressions:
+        ids = ids.where(table.c.source == Source.HAND)
+    for row_id in (await connection.execute(ids)).scalars().all():
+        this = table.c.id == row_id
+        try:
+            async with connection.begin_nested():
+                await connection.execute(update(table).where(this).values(number=written))
+        except IntegrityError:
+            await connection.execute(delete(table).where(this))
