@@ -169,9 +169,9 @@ def test_the_usual_words_are_in_force() -> None:
             id="empty",
         ),
         pytest.param(
-            'opt_in_words = ["stop"]',
+            'opt_out_words = ["Stop"]\nopt_in_words = ["stop"]',
             "uplinks.opt_in_words: 'stop' is an opt-out word too; it can mean only one of the two",
-            id="both, by the usual list",
+            id="both",
         ),
         pytest.param(
             'opt_out_words = ["R"]\nopt_in_words = [""]',
@@ -194,6 +194,16 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path, text: str, prob
         settings.load(config)
 
     assert str(refused.value).splitlines() == [problem]
+
+
+def test_a_word_that_is_set_takes_precedence_over_a_default(tmp_path: Path) -> None:
+    """A default opt-out word that is set as an opt-in word means an opt-in; the others stay."""
+    config = tmp_path / "receiver.toml"
+    config.write_text('[uplinks]\nopt_in_words = ["cancel"]\n')
+
+    words = make_policy(settings.load(config)).words
+
+    assert [words.intent_of(text) for text in ("Cancel", "QUIT", "START")] == [IN, OUT, None]
 
 
 def test_check_shows_the_words(tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
 """The sections of the settings, but for that of retries."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from receiver.domain import optouts, times
 from receiver.settings.fields import A_CENTURY_H, MANY, KeySecret, Secret, Section, check_token
 from receiver.settings.trust import PushKey, check_allowed, check_push_keys, is_gated
 
 Scope = Literal["read", "write", "admin"]
+_DEFAULT_OPT_OUT = list(optouts.USUAL_OPT_OUT)
 
 
 class Application(Section):
@@ -121,7 +122,7 @@ class UplinkSettings(Section):
     """What people's own SMSs answer and ask for."""
 
     answer_within_hours: float = Field(default=168.0, gt=0, le=A_CENTURY_H)
-    opt_out_words: list[str] = Field(default=list(optouts.USUAL_OPT_OUT))
+    opt_out_words: list[str] = Field(default=_DEFAULT_OPT_OUT)
     opt_in_words: list[str] = Field(default=list(optouts.USUAL_OPT_IN))
 
     @field_validator("opt_out_words")
@@ -133,5 +134,15 @@ class UplinkSettings(Section):
     @field_validator("opt_in_words")
     @classmethod
     def _check_opt_in_words(cls, words: list[str], info: ValidationInfo) -> list[str]:
-        optouts.make_words(info.data.get("opt_out_words", ()), words)
+        opt_out = info.data.get("opt_out_words", ())
+        optouts.make_words(() if opt_out == _DEFAULT_OPT_OUT else opt_out, words)
         return words
+
+    @model_validator(mode="after")
+    def _drop_defaults(self) -> Self:
+        """Let a word that is set as an opt-in be none of the default opt-outs."""
+        if self.opt_out_words == _DEFAULT_OPT_OUT:
+            opt_in = optouts.fold_words(self.opt_in_words)
+            others = [word for word in self.opt_out_words if optouts.fold(word) not in opt_in]
+            object.__setattr__(self, "opt_out_words", others)
+        return self
