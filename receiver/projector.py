@@ -191,8 +191,9 @@ class Projector:
             read_up_to = await projecting.read_checkpoints(connection)
             self._observers.on_orphans(await projecting.count_orphans(connection))
         known = read_up_to.get(self._journal.identity)
-        await self._compare(read_up_to)
-        if known is not None and known > self._journal.handed_out:
+        newest = self._journal.handed_out
+        await self._compare(read_up_to, newest)
+        if known is not None and known > newest:
             # The journal is older than the store, as after a restored backup: its positions
             # would be taken for old ones. Reading all of it again is safe, for the same report
             # twice is a redelivery.
@@ -201,15 +202,16 @@ class Projector:
         self._move_to(known or 0)
         self._started = True
 
-    async def _compare(self, read_up_to: Mapping[str, int]) -> None:
+    async def _compare(self, read_up_to: Mapping[str, int], newest: int) -> None:
         """Say where journal and store do not fit together, and what that means."""
+        # Without a newest row it was empty when it was opened, whatever has come since.
         (oldest,) = await self._journal.read_after(0, rows=1, max_bytes=0) or (None,)
         self._misfit = mismatch(
             known=read_up_to.get(self._journal.identity),
             others=len(read_up_to.keys() - {self._journal.identity}),
-            oldest=None if oldest is None else oldest.position,
+            oldest=None if oldest is None or not newest else oldest.position,
             oldest_at=None if oldest is None else oldest.received_at,
-            newest=self._journal.handed_out,
+            newest=newest,
             is_shared=not self._store.files,
         )
         if self._misfit:
