@@ -211,8 +211,10 @@ class Reclassifier:
         found = await refolding.read_slice(connection, run.position, upto, run.since)
         reread: dict[int, Refolded] = {}
         changed: list[Refolded] = []
+        count = 0
         for message in found:
             again = reread_message(message)
+            count += again is not None
             if message.id in reread:  # joined by one before it
                 continue
             if again is not None:
@@ -227,7 +229,7 @@ class Reclassifier:
         moved = [one for one in reread.values() if one.before != one.after]
         decided = [one.decided for one in (*changed, *reread.values())]
         await proving.learn(connection, decided, policy)
-        return run.after(upto, len(found), [*changed, *moved], self._clock(), reread=len(reread))
+        return run.after(upto, len(found), [*changed, *moved], self._clock(), reread=count)
 
 
 async def rehearse(

@@ -132,17 +132,17 @@ async def _reread_uplinks(
     position = so_far.uplinks_position
     found = await rereading.read_uplinks(connection, position, so_far.uplinks_upto, _SLICE_UPLINKS)
     changed = opt_outs = 0
-    for row_id, record in found:
-        again = reread_uplink(record, policy.words)
+    for stored in found:
+        again = reread_uplink(stored.record, stored.number, policy.words)
         if again is not None:
             changed += 1
-            opt_outs += record.intent != Intent.OPT_OUT == again.intent
+            opt_outs += stored.record.intent != Intent.OPT_OUT == again.intent
             if apply:
-                await rereading.replace_uplink(connection, row_id, record, again)
+                await rereading.replace_uplink(connection, stored, again)
         await breathe()
     return replace(
         so_far,
-        uplinks_position=found[-1][0] if found else so_far.uplinks_upto,
+        uplinks_position=found[-1].row_id if found else so_far.uplinks_upto,
         uplinks=so_far.uplinks + changed,
         opt_outs=so_far.opt_outs + opt_outs,
     )

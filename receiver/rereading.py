@@ -49,8 +49,14 @@ def reread_message(message: Message) -> Message | None:
     return None if is_same else again
 
 
-def reread_uplink(record: UplinkRecord, words: Words) -> UplinkRecord | None:
-    """Return a stored uplink as it is read today, by today's words; None where nothing differs."""
+def reread_uplink(record: UplinkRecord, number: str | None, words: Words) -> UplinkRecord | None:
+    """Return a stored uplink as it is read today, by today's words; None where nothing differs.
+
+    Args:
+        record: as it is stored.
+        number: of its sender, as it is stored; None where it is erased.
+        words: in force.
+    """
     uplink = _reread_text(record.uplink) if record.uplink.raw else record.uplink
     uplink = replace(uplink, sender=clean(uplink.sender), to=clean(uplink.to))
     again = replace(
@@ -59,7 +65,8 @@ def reread_uplink(record: UplinkRecord, words: Words) -> UplinkRecord | None:
         digest=uplink.digest if uplink.raw else record.digest,
         intent=words.asked_by(uplink) or record.intent,
     )
-    return None if _seen(again) == _seen(record) else again
+    is_same = _seen(again) == _seen(record) and number in (None, normalise(uplink.sender))
+    return None if is_same else again
 
 
 def _seen(record: UplinkRecord) -> tuple[object, ...]:

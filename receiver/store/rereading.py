@@ -1,13 +1,14 @@
 """The store's side of reading stored items again: take out what is read otherwise, put it back."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.numbers import without_home_code
-from receiver.domain.suppression import Source
+from receiver.domain.suppression import Party, Source
 from receiver.projection import Message, UplinkRecord
 from receiver.statistics import Deltas
 from receiver.store import records
@@ -50,27 +51,44 @@ async def remove_message(connection: AsyncConnection, message: Message, into: in
     await write_deltas(connection, deltas)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredUplink:
+    """An uplink as it is stored."""
+
+    row_id: int
+    record: UplinkRecord
+    number: str | None  # of its sender
+
+    @property
+    def party(self) -> Party:
+        """Whom it speaks for, and about which channel."""
+        party = party_of(self.record)
+        return party if self.number is None else replace(party, number=self.number)
+
+
 async def read_uplinks(
     connection: AsyncConnection, after: int, upto: int, limit: int
-) -> list[tuple[int, UplinkRecord]]:
+) -> list[StoredUplink]:
     """Return the next uplinks by their ids."""
     query = select(uplinks).where(uplinks.c.id > after, uplinks.c.id <= upto)
     query = query.order_by(uplinks.c.id).limit(limit)
     rows = (await connection.execute(query)).mappings()
-    return [(row["id"], records.read_uplink(dict(row))) for row in rows]
+    return [
+        StoredUplink(row["id"], records.read_uplink(dict(row)), row["from_number"]) for row in rows
+    ]
 
 
 async def replace_uplink(
-    connection: AsyncConnection, row_id: int, before: UplinkRecord, after: UplinkRecord
+    connection: AsyncConnection, before: StoredUplink, after: UplinkRecord
 ) -> None:
     """Write an uplink as it is read now, and what it asks for.
 
     One that is the same as another stored one now was a redelivery of it.
     """
-    this = uplinks.c.id == row_id
+    this = uplinks.c.id == before.row_id
     values = records.uplink_values(after)
     same = (uplinks.c[name] == values[name] for name in records.UPLINK_KEY)
-    twin = select(uplinks.c.id).where(*same, uplinks.c.id != row_id)
+    twin = select(uplinks.c.id).where(*same, uplinks.c.id != before.row_id)
     twin_id = (await connection.execute(twin)).scalar()
     if twin_id is None:
         await connection.execute(update(uplinks).where(this).values(values))
@@ -80,22 +98,22 @@ async def replace_uplink(
         await connection.execute(
             update(uplinks).where(uplinks.c.id == twin_id).values(redeliveries=again)
         )
-    if party_of(before) != party_of(after):
+    if before.party != party_of(after):
         await _take_back(connection, before)
     after.asks_anew = True
     await hear(connection, [after])
 
 
-async def _take_back(connection: AsyncConnection, record: UplinkRecord) -> None:
+async def _take_back(connection: AsyncConnection, before: StoredUplink) -> None:
     """Delete what an uplink said about somebody who was not its sender."""
-    party = party_of(record)
+    party = before.party
     await connection.execute(
         delete(suppressions).where(
             suppressions.c.number == party.number,
             suppressions.c.channel == party.channel,
             suppressions.c.application == party.application,
             suppressions.c.source == Source.UPLINK,
-            suppressions.c.source_id == record.uplink.sms_msg_id,
+            suppressions.c.source_id == before.record.uplink.sms_msg_id,
         )
     )
 

@@ -1,0 +1,162 @@
+"""What an older version stored is read again: ids, numbers, parts, texts and opt-outs."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+from receiver.journal import Journal
+from receiver.reclassification import Rereading, Run
+from receiver.reclassifier import Phase, Reclassifier, rehearse
+from receiver.store import statistics
+from receiver.store.schema import messages, quarantine, reports, suppressions, uplinks
+from receiver.store.schema import statistics as counts
+from receiver.store.store import Store
+from receiver.store.urls import FILE_NAME, default_url
+from tests.conftest import (
+    NOW,
+    PATIENCE_S,
+    ROOT,
+    a_journal,
+    a_store,
+    entry,
+    form,
+    policy,
+    project,
+    rows_of,
+)
+
+# The store of version 0.1.0 before its seventh migration, filled through its listeners.
+_OLDER = ROOT / "tests" / "data" / "store_before_0007.sql"
+_FOUND = Rereading(messages=8, uplinks=6, opt_outs=5, suppressions=1, recovered=1)
+
+
+@asynccontextmanager
+async def an_older_store(directory: Path) -> AsyncIterator[Store]:
+    """Open a store as an older version left it."""
+    with closing(sqlite3.connect(directory / FILE_NAME)) as connection:
+        connection.executescript(_OLDER.read_text())
+    async with a_store(default_url(directory)) as store:
+        yield store
+
+
+async def reclassified(store: Store, journal: Journal | None = None) -> Run:
+    """Reclassify to the end."""
+    reclassifier = Reclassifier(store, journal, clock=lambda: NOW, give_way=lambda: 0)
+    await reclassifier.start(policy(), None)
+    async with asyncio.timeout(PATIENCE_S):
+        while (newest := await reclassifier.progress()) and newest[1] is Phase.RUNNING:  # noqa: ASYNC110 - as a client has to
+            await asyncio.sleep(0.002)
+    assert newest is not None
+    assert newest[1] is Phase.FINISHED
+    return newest[0]
+
+
+def found_by(run: Run) -> Rereading:
+    """Return what a run found, without how far it went."""
+    told = run.rereading
+    return Rereading(
+        messages=told.messages,
+        uplinks=told.uplinks,
+        opt_outs=told.opt_outs,
+        suppressions=told.suppressions,
+        recovered=told.recovered,
+    )
+
+
+async def test_what_an_older_version_stored_is_mended(tmp_path: Path) -> None:
+    """Each kind of item that was read wrongly is as if it came today, and the run says how many."""
+    async with an_older_store(tmp_path) as store:
+        run = await reclassified(store)
+        found = {row["sms_msg_id"]: row for row in await rows_of(store, messages)}
+        told = await rows_of(store, reports)
+        people = {row["sms_msg_id"]: row for row in await rows_of(store, uplinks)}
+        words = {row["number"]: row for row in await rows_of(store, suppressions)}
+        left = await rows_of(store, quarantine)
+
+    assert found_by(run) == _FOUND
+    assert {name: found[name]["state"] for name in ("pad-1", "pad-2", "pad-3")} == {
+        "pad-1": "delivered",
+        "pad-2": "failed",
+        "pad-3": "failed",
+    }
+    assert found["pad-1"]["reference"] == "order-1"
+    assert found["pad-2"]["reference"] == "order-2"
+    assert found["pad-2"]["code"] == "UNDELIV"
+    assert found["enc-4"]["extend"] == "订单1"
+    assert (found["flt-1"]["final"], found["flt-1"]["total"]) == (False, 2)
+    assert found["short-1"]["to_number"] == "10086"
+    assert found["gbk-json"]["state"] == "failed"
+    assert {row["updated_at"] for row in told if row["update_time"] == "2026-11-30"} == {None}
+    assert {name: row["intent"] for name, row in people.items()} == {
+        "enc-1": "opt-out",
+        "enc-2": "opt-out",
+        "sc-1": "opt-out",
+        "oo-1": "opt-out",
+        "oo-2": "opt-out",
+        "oo-3": "opt-out",
+        "same-1": None,
+    }
+    assert people["enc-1"]["body"] == "退订"
+    assert people["sc-1"]["from_number"] == "68849"
+    assert sorted(words) == [
+        "+8615500003001",
+        "+8615500003002",
+        "+8615500006001",
+        "+8615500006002",
+        "+8615500006003",
+        "68849",
+        "95588",
+    ]
+    assert left == []
+
+
+async def test_the_statistics_follow(tmp_path: Path) -> None:
+    """What is counted after messages were merged is what a new count gives."""
+    async with an_older_store(tmp_path) as store:
+        await reclassified(store)
+        kept = await rows_of(store, counts)
+        async with store.writing() as connection:
+            await statistics.rebuild(connection)
+        assert sorted(map(repr, await rows_of(store, counts))) == sorted(map(repr, kept))
+
+
+async def test_a_second_run_finds_nothing(tmp_path: Path) -> None:
+    """What was read again reads the same the next time."""
+    async with an_older_store(tmp_path) as store:
+        await reclassified(store)
+        before = [await rows_of(store, table) for table in (messages, reports, uplinks)]
+        again = await reclassified(store)
+        assert (found_by(again), again.changed) == (Rereading(), 0)
+        assert [await rows_of(store, table) for table in (messages, reports, uplinks)] == before
+
+
+async def test_a_rehearsal_tells_the_same_and_changes_nothing(tmp_path: Path) -> None:
+    """`--dry-run` counts what a run would find."""
+    async with an_older_store(tmp_path) as store:
+        before = [await rows_of(store, table) for table in (messages, uplinks, suppressions)]
+        run = await rehearse(
+            store, policy(), None, clock=lambda: NOW, on_progress=lambda _run: None
+        )
+        assert found_by(run) == _FOUND
+        after = [await rows_of(store, table) for table in (messages, uplinks, suppressions)]
+        assert after == before
+
+
+async def test_a_hidden_uplink_is_found_in_the_journal(tmp_path: Path) -> None:
+    """A text that disappeared under the id of another is stored while the journal has it."""
+    person: dict[str, Any] = {"from_": "+8615500004001", "to": "106900000001"}
+    async with a_journal(tmp_path) as journal, a_store(default_url(tmp_path)) as store:
+        for body in ("Hello", "R"):
+            push = form(**person, smsMsgId="same-1", body=body)
+            await journal.append(entry(push, "uplink", trust="token"))
+        await project(journal, store)
+        async with store.writing() as connection:
+            await connection.execute(uplinks.delete().where(uplinks.c.body == "R"))
+            await connection.execute(suppressions.delete())
+        run = await reclassified(store, journal)
+        assert found_by(run) == Rereading(recovered=1)
+        assert [row["body"] for row in await rows_of(store, uplinks)] == ["Hello", "R"]
+        assert [row["number"] for row in await rows_of(store, suppressions)] == ["+8615500004001"]
