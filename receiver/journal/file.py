@@ -12,14 +12,13 @@ import aiosqlite
 
 from receiver.errors import (
     DataDirectoryError,
-    InUseError,
     JournalDamagedError,
     JournalUnavailableError,
 )
 from receiver.journal import opening
 from receiver.journal.damage import Finding, Lost, gaps, marker
 from receiver.journal.entries import Entry, Row, read_row, read_text, read_time
-from receiver.journal.opening import cannot_open
+from receiver.journal.opening import cannot_open, held_by_another
 from receiver.journal.process import WriterError, WriterProcess
 from receiver.journal.rebuild import is_damage
 from receiver.journal.recovery import LogDamage
@@ -69,7 +68,7 @@ class JournalFile:
             process = await WriterProcess.start(path)
         except WriterError as error:
             if error.name == HeldError.__name__:
-                raise _held(path) from error
+                raise held_by_another(path) from error
             if error.is_damage:
                 raise JournalDamagedError(error.name) from error
             raise cannot_open(path, error.name) from error
@@ -291,21 +290,6 @@ async def _connect(path: Path) -> aiosqlite.Connection:
 def _reading_uri(path: Path) -> str:
     """Name a file to SQLite, whatever its name holds."""
     return f"{path.absolute().as_uri()}?mode=ro"
-
-
-def _held(path: Path) -> InUseError:
-    """Say who holds the journal: the writer of a receiver that was killed, most likely."""
-    lock = path.with_name(path.name + ".lock")
-    try:
-        holder = lock.read_text(errors="replace").strip()
-    except OSError:
-        holder = ""
-    who = f"process {holder}" if holder else f"a process that `fuser {lock}` names"
-    return InUseError(
-        f"The journal {path} is held by {who}, by the lock {lock}. It is probably the writer of a "
-        "receiver that was killed, and its disk hangs or it is stopped (`ps -o pid,stat,args`): "
-        f"end it with `kill -9 {holder or 'PID'}` and start again."
-    )
 
 
 def _size(path: Path) -> int:

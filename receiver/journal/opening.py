@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from receiver.errors import DataDirectoryError
+from receiver.errors import DataDirectoryError, InUseError
 from receiver.journal.damage import Finding, Lost, fits, name_aside
 from receiver.journal.rebuild import Rebuild, rebuild_whole
 from receiver.journal.recovery import LogDamage, examine_log
-from receiver.journal.writer import put_in_place, take_lock
+from receiver.journal.writer import HeldError, put_in_place, take_lock
 
 
 def new_file(path: Path) -> Path:
@@ -22,8 +22,8 @@ def examine(path: Path) -> LogDamage | None:
     """Look at the log of a journal that nobody has open, and mend what can be mended of it.
 
     Raises:
-        DataDirectoryError: the writer of an earlier process still has it, or the files cannot be
-            read.
+        InUseError: the writer of an earlier process still has it.
+        DataDirectoryError: the files cannot be read.
     """
     if not path.parent.is_dir():
         raise cannot_open(path, "its directory is not there")
@@ -31,11 +31,8 @@ def examine(path: Path) -> LogDamage | None:
         with _locked(path):
             new_file(path).unlink(missing_ok=True)  # of a process that was killed
             return examine_log(path)
-    except BlockingIOError:
-        raise DataDirectoryError(
-            f"The journal {path} is still held by the writer of an earlier receiver, which the "
-            "disk may hold up. Wait until it has ended, or end it."
-        ) from None
+    except HeldError:
+        raise held_by_another(path) from None
     except OSError as error:
         raise cannot_open(path, error.strerror or type(error).__name__) from error
 
@@ -101,4 +98,19 @@ def cannot_open(path: Path, cause: str) -> DataDirectoryError:
     return DataDirectoryError(
         f"The journal {path} cannot be opened: {cause}. Check that the disk has space, that the "
         "file belongs to this user, and that it is a SQLite file."
+    )
+
+
+def held_by_another(path: Path) -> InUseError:
+    """Say who holds the journal: the writer of a receiver that was killed, most likely."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        holder = lock.read_text(errors="replace").strip()
+    except OSError:
+        holder = ""
+    who = f"process {holder}" if holder else f"a process that `fuser {lock}` names"
+    return InUseError(
+        f"The journal {path} is held by {who}, by the lock {lock}. It is probably the writer of a "
+        "receiver that was killed, and its disk hangs or it is stopped (`ps -o pid,stat,args`): "
+        f"end it with `kill -9 {holder or 'PID'}` and start again."
     )
