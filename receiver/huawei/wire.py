@@ -85,7 +85,10 @@ def sift(body: bytes, headers: str = "") -> Push:
     Raises:
         UnusableError: nothing in the push can be used.
     """
-    return finish(sift_in_steps(body, headers))
+    body = _as_utf_8(body)
+    if _begins_json(body):
+        return finish(_sift_json(body, headers, MOST_BAD))
+    return _sift_form(body)
 
 
 def is_long_work(body: bytes) -> bool:
@@ -96,7 +99,11 @@ def is_long_work(body: bytes) -> bool:
 
 def is_json(body: bytes) -> bool:
     """Tell whether a push is read as JSON, not as a form."""
-    return _as_utf_8(body).lstrip()[:1] in (b"{", b"[")
+    return _begins_json(_as_utf_8(body))
+
+
+def _begins_json(body: bytes) -> bool:
+    return body.lstrip()[:1] in (b"{", b"[")
 
 
 def _as_utf_8(body: bytes) -> bytes:
@@ -114,13 +121,13 @@ def sift_in_steps(body: bytes, headers: str = "", most_bad: int = MOST_BAD) -> S
         most_bad: how many of the bad items are kept one by one.
     """
     body = _as_utf_8(body)
-    if is_json(body):
+    if _begins_json(body):
         return (yield from _sift_json(body, headers, most_bad))
-    # A line end is never part of a form, but tools like to add one.
-    return _sift_form(body.strip(b"\r\n"))
+    return _sift_form(body)
 
 
 def _sift_form(body: bytes) -> Push:
+    body = body.strip(b"\r\n")  # never part of a form, but tools like to add one
     if not body.strip():
         raise UnusableError("The body is empty; a form or a JSON object was expected.")
     item = _read_form(body.decode(errors="surrogateescape"))

@@ -39,6 +39,10 @@ class Bodies:
         self.held += more
         if size > SMALL_BYTES:
             self._held_by_large += more if size - more > SMALL_BYTES else size
+        if self.held > self._room or self._held_by_large > self._room_of_large:
+            self._make_room()
+
+    def _make_room(self) -> None:
         while self._growing and self._is_too_much():
             largest = max(self._growing, key=self._growing.__getitem__)
             largest.lose_body()

@@ -13,7 +13,7 @@ from functools import cache, partial
 import structlog
 
 from receiver.domain.events import Trust
-from receiver.domain.steps import finish, walk
+from receiver.domain.steps import walk
 from receiver.domain.strength import is_hard_to_guess
 from receiver.errors import ReceiverError
 from receiver.huawei import wire
@@ -23,7 +23,7 @@ from receiver.pacing import Pacer
 from receiver.web.answers import Answer, Header, make_answer, refusal
 from receiver.web.exchanges import Exchange, Limits, Trouble
 from receiver.web.gates import Gates
-from receiver.web.judging import Verdict, carries_fields, judge, query_of
+from receiver.web.judging import Verdict, carries_fields, judge, judge_in_steps, query_of
 from receiver.web.peers import group_of
 from receiver.web.problems import Problem
 from receiver.web.slowing import Guesses
@@ -38,6 +38,8 @@ RETRY_AFTER_S = 1
 _SLICE_S = 0.002
 _LARGEST_SIZE = 2**31 - 1  # that the store can hold
 
+_NOTE_EVERY_US = 60_000_000
+_MOST_NOTED = 10_000  # addresses
 _ANY_TOKEN = b""  # who pushes by one token is no guesser of another
 
 _ALLOW_POST = (b"allow", b"POST")
@@ -178,6 +180,8 @@ class Callbacks:
         self._traces = Traces(limits.cut_off_traces_per_minute, clock)
         self._judging: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
+        self._noted: set[str] = set()  # whose pushes were accepted since then
+        self._noted_at = 0
 
     def take_addresses(self, addresses: Iterable[Address]) -> None:
         """Put these callback addresses in the place of those before."""
@@ -218,7 +222,6 @@ class Callbacks:
         if not self._gates.admits(exchange):
             self._count("unknown", "wrong_address")
             return _WRONG_ADDRESS
-        self._guesses.note_right(group_of(exchange.peer), _ANY_TOKEN, self._clock())
         return None
 
     def _wait_s(self, peer: str) -> int:
@@ -245,7 +248,7 @@ class Callbacks:
             self._judging.add(task)
             task.add_done_callback(self._judging.discard)
         else:
-            self._keep(exchange, finish(judge(body)))
+            self._keep(exchange, judge(body))
 
     def _take_misplaced(self, exchange: Exchange) -> None:
         """Keep what came where no push belongs, for it is lost otherwise."""
@@ -258,7 +261,7 @@ class Callbacks:
             answer = refusal(Problem.UNUSABLE_PUSH, reason)
             verdict = Verdict("unknown", "unusable", refusal=answer)
         else:
-            self._keep(exchange, finish(judge(exchange.body)))
+            self._keep(exchange, judge(exchange.body))
             return
         exchange.body = exchange.body or query
         self._keep(exchange, verdict, reason)
@@ -267,7 +270,7 @@ class Callbacks:
         try:
             async with self._one_at_a_time:
                 pacer = Pacer(_SLICE_S, lambda: 1)
-                verdict = await walk(judge(exchange.body), pacer.breathe)
+                verdict = await walk(judge_in_steps(exchange.body), pacer.breathe)
             self._keep(exchange, verdict)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client must hear of it
             _log.error("a request failed", exc_info=error)
@@ -340,6 +343,18 @@ class Callbacks:
             self._count(verdict.kind, verdict.outcome)
             self._last_push[entry.application].set(entry.received_at / 1e6)
             self.used[exchange.address] = entry.received_at
+            self._note_pusher(exchange.peer, entry.received_at)
+
+    def _note_pusher(self, peer: str, now: int) -> None:
+        """Note that a push was accepted from an address; once a minute is enough."""
+        if not 0 <= now - self._noted_at < _NOTE_EVERY_US:
+            self._noted_at = now
+            self._noted.clear()
+        if peer in self._noted:
+            return
+        if len(self._noted) < _MOST_NOTED:
+            self._noted.add(peer)
+        self._guesses.note_right(group_of(peer), _ANY_TOKEN, now)
 
     def give_up(self, trouble: Trouble) -> Answer:
         """Count a request that did not become whole, and say why."""

@@ -37,12 +37,9 @@ def read_framing(version: str, headers: Sequence[Header]) -> Framing | None:
     """
     if version not in _VERSIONS:
         return None
-    told: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name in _FRAMING:
-            if name in told:
-                return None
-            told[name] = value
+    told = dict(headers)
+    if len(told) != len(headers) and _is_ambiguous(headers):
+        return None
     if not _is_host(told.get(b"host"), version):
         return None
     coding, length = told.get(b"transfer-encoding"), told.get(b"content-length")
@@ -50,7 +47,14 @@ def read_framing(version: str, headers: Sequence[Header]) -> Framing | None:
         coding.lower() != b"chunked" or length is not None or version == "1.0"
     ):
         return None
-    return Framing(int(length or 0), told.get(b"expect", b"").lower() == b"100-continue")
+    expected = told.get(b"expect")
+    asks_first = expected is not None and expected.lower() == b"100-continue"
+    return Framing(int(length or 0), asks_first)
+
+
+def _is_ambiguous(headers: Sequence[Header]) -> bool:
+    names = [name for name, _ in headers if name in _FRAMING]
+    return len(names) != len(set(names))
 
 
 def _is_host(host: bytes | None, version: str) -> bool:

@@ -104,6 +104,7 @@ class Connection(asyncio.BufferedProtocol):
         "_held_back_bytes",
         "_is_deaf",
         "_left_bytes",
+        "_limits",
         "_loop",
         "_parser",
         "_peer",
@@ -118,6 +119,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, edge: Edge) -> None:
         self.deadline = edge.now + edge.limits.request_s
         self._edge = edge
+        self._limits = edge.limits
         self._parser = httptools.HttpRequestParser(self)
         self._exchanges: list[Exchange] = []  # whole or given up, not yet answered, in order
         self._exchange: Exchange | None = None  # that is being read
@@ -224,24 +226,31 @@ class Connection(asyncio.BufferedProtocol):
         self._body = b""
         self._head_bytes = 0
         self._held_back_bytes = 0
-        self.deadline = self._edge.now + self._edge.limits.request_s
+        self.deadline = self._edge.now + self._limits.request_s
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request target."""
         if self._exchange is not None:
             self._url += url
-            self._count_head(len(url))
+            self._head_bytes += len(url)
+            self._held_back_bytes = 0
+            self._check_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; one behind the body is only counted."""
         exchange = self._exchange
         if exchange is None:
             return
+        limits = self._limits
         if not exchange.path:
             exchange.headers.append((name.lower(), value.rstrip(b" \t")))
-            if len(exchange.headers) > self._edge.limits.max_headers:
+            if len(exchange.headers) > limits.max_headers:
                 self._give_up(Trouble.HEAD_TOO_LARGE)
-        self._count_head(len(name) + len(value) + _AROUND_A_HEADER)
+        # Counted here and not by a call, because every push has several of them.
+        self._held_back_bytes = 0
+        self._head_bytes += len(name) + len(value) + _AROUND_A_HEADER
+        if self._head_bytes > limits.max_head_bytes:
+            self._give_up(Trouble.HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """Judge the request by its head."""
@@ -273,7 +282,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _await_body(self, exchange: Exchange, length: int, *, asks_first: bool) -> None:
         """Do what the headers ask for before the body comes."""
-        if length > self._edge.limits.max_body_bytes:
+        if length > self._limits.max_body_bytes:
             if exchange.answered is not None:
                 self._give_up(Trouble.BODY_TOO_LARGE)
                 return
@@ -303,7 +312,7 @@ class Connection(asyncio.BufferedProtocol):
             self._body += body
         if self._left_bytes:
             self._left_bytes -= len(body)
-        limits = self._edge.limits
+        limits = self._limits
         most = limits.cut_off_body_bytes if exchange.claimed else limits.max_body_bytes
         self._edge.bodies.grow(self, len(body))
         if len(self._body) > most and self._exchange is exchange:
@@ -378,7 +387,7 @@ class Connection(asyncio.BufferedProtocol):
             if self._is_deaf:
                 self._close()
                 return
-            self.deadline = self._edge.now + self._edge.limits.idle_s
+            self.deadline = self._edge.now + self._limits.idle_s
             self._edge.crowd.wait(self, self._group)
             self._tap.release(Hold.UNANSWERED)
 
@@ -423,19 +432,13 @@ class Connection(asyncio.BufferedProtocol):
 
     # --- limits -----------------------------------------------------------------------------
 
-    def _count_head(self, more_bytes: int) -> None:
-        """Count what the parser has handed over of a head."""
-        self._head_bytes += more_bytes
-        self._held_back_bytes = 0
-        self._check_head()
-
     def _count_held_back(self, more_bytes: int) -> None:
         """Count what the parser keeps: a header that never ends is handed over at its end only."""
         self._held_back_bytes += more_bytes
         self._check_head()
 
     def _check_head(self) -> None:
-        if self._head_bytes + self._held_back_bytes > self._edge.limits.max_head_bytes:
+        if self._head_bytes + self._held_back_bytes > self._limits.max_head_bytes:
             self._give_up(Trouble.HEAD_TOO_LARGE)
 
     def make_room(self) -> None:

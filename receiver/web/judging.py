@@ -20,13 +20,28 @@ class Verdict(NamedTuple):
     refusal: Answer | None = None  # None: it is accepted
 
 
-def judge(body: bytes) -> Steps[Verdict]:
-    """Tell whether anything in a push can be used, item by item."""
+def judge(body: bytes) -> Verdict:
+    """Tell whether anything in a push can be used."""
     try:
-        push = yield from wire.sift_in_steps(body, most_bad=1)
+        return _accept(wire.sift(body))
     except wire.UnusableError as error:
-        return Verdict(UNKNOWN, "unusable", refusal=refusal(Problem.UNUSABLE_PUSH, str(error)))
+        return _refuse(error)
+
+
+def judge_in_steps(body: bytes) -> Steps[Verdict]:
+    """Do as `judge`, item by item."""
+    try:
+        return _accept((yield from wire.sift_in_steps(body, most_bad=1)))
+    except wire.UnusableError as error:
+        return _refuse(error)
+
+
+def _accept(push: wire.Push) -> Verdict:
     return Verdict(push.kind.value, "accepted", len(push.items))
+
+
+def _refuse(error: wire.UnusableError) -> Verdict:
+    return Verdict(UNKNOWN, "unusable", refusal=refusal(Problem.UNUSABLE_PUSH, str(error)))
 
 
 def carries_fields(exchange: Exchange) -> bool:

@@ -6,7 +6,6 @@ served. What it has sent meanwhile stays with the operating system, which slows 
 """
 
 import asyncio
-from enum import Enum, auto
 from typing import Protocol
 
 _MOST_IN_A_TURN = 4  # connections that read on in one turn of the event loop
@@ -63,12 +62,12 @@ class Turns:
             self._make_due()
 
 
-class Hold(Enum):
-    """Why a connection is not read on."""
+class Hold:
+    """Why a connection is not read on: bits, for they are looked at for every request."""
 
-    TURN = auto()  # others are served first
-    UNREAD = auto()  # the client does not read its answers
-    UNANSWERED = auto()  # enough of its requests are in hand
+    TURN = 1  # others are served first
+    UNREAD = 2  # the client does not read its answers
+    UNANSWERED = 4  # enough of its requests are in hand
 
 
 class Tap:
@@ -79,21 +78,21 @@ class Tap:
     def __init__(self, transport: asyncio.ReadTransport) -> None:
         """Begin open."""
         self._transport = transport
-        self._holds: set[Hold] = set()
+        self._holds = 0
 
-    def is_held(self, why: Hold) -> bool:
+    def is_held(self, why: int) -> bool:
         """Tell whether this is one of the reasons for which it is not read on."""
-        return why in self._holds
+        return bool(self._holds & why)
 
-    def hold(self, why: Hold) -> None:
+    def hold(self, why: int) -> None:
         """Read no further for now."""
         if not self._holds and not self._transport.is_closing():
             self._transport.pause_reading()
-        self._holds.add(why)
+        self._holds |= why
 
-    def release(self, why: Hold) -> None:
+    def release(self, why: int) -> None:
         """Take back one reason; read on if it was the last."""
-        if why in self._holds:
-            self._holds.discard(why)
+        if self._holds & why:
+            self._holds &= ~why
             if not self._holds and not self._transport.is_closing():
                 self._transport.resume_reading()
