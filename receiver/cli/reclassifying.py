@@ -22,6 +22,7 @@ from receiver.cli.output import make_console, plain
 from receiver.datadir import DataDirectory, held
 from receiver.domain.times import to_rfc3339
 from receiver.errors import InUseError, StoreUnavailableError
+from receiver.journal import FILE_NAME, Journal
 from receiver.policies import make_policy
 from receiver.reclassification import MOST_EXAMPLES
 from receiver.reclassifier import Phase, Reclassifier, rehearse
@@ -127,9 +128,12 @@ def _by_ourselves(work: Coroutine[Any, Any, Json]) -> Json:
 async def _done_here(settings: Settings, since: int | None, show: Show) -> Json:
     """Do it on a store that no receiver has open; Ctrl-C stops it where it is."""
     store = Store(settings.effective_store_url)
+    journal: Journal | None = None
     try:
         await store.prepare()
-        reclassifier = Reclassifier(store, None, clock=now, give_way=lambda: 0)
+        file = Path(settings.data_dir) / FILE_NAME
+        journal = await Journal.open(file) if file.exists() else None
+        reclassifier = Reclassifier(store, journal, clock=now, give_way=lambda: 0)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, reclassifier.stop_soon)
         await reclassifier.start(make_policy(settings), since)
@@ -140,6 +144,8 @@ async def _done_here(settings: Settings, since: int | None, show: Show) -> Json:
             raise StoreUnavailableError("The store was made anew meanwhile; run this again.")
         return run_json(*newest)
     finally:
+        if journal is not None:
+            await journal.close()
         await store.close()
 
 
