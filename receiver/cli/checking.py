@@ -15,6 +15,7 @@ from rich.text import Text
 
 from receiver import settings
 from receiver.cli.options import AsJson, Config
+from receiver.domain import times
 from receiver.domain.strength import is_hard_to_guess
 from receiver.errors import DataDirectoryError, SettingsError, StoreUnavailableError
 from receiver.exposure import find_exposed, find_readable
@@ -112,7 +113,13 @@ def _warnings(loaded: Settings, config: Path | None) -> list[str]:
         f"{name} is weak enough to be guessed; {remedy}"
         for name, remedy in settings.weak_secrets(loaded)
     ]
-    return weak + _open(loaded) + _readable(loaded, config) + _unknown()
+    zoneless = [
+        f"api_keys: {key.name!r} expires at a time without a zone, which is taken for UTC; add Z or "
+        "an offset such as +08:00"
+        for key in loaded.api_keys
+        if key.expires is not None and not times.names_zone(key.expires)
+    ]
+    return weak + zoneless + _open(loaded) + _readable(loaded, config) + _unknown()
 
 
 def _open(loaded: Settings) -> list[str]:

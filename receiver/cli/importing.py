@@ -94,9 +94,19 @@ def _read_zone(text: str) -> tzinfo:
         ) from None
 
 
+def _no_directory(file: Path) -> Path:
+    """Refuse a directory, which is also what an empty name stands for."""
+    if file.is_dir():
+        raise typer.BadParameter("Name a file, or - for standard input; this is a directory.")
+    return file
+
+
 @app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="NDJSON, CSV or XLSX; - is standard input.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="NDJSON, CSV or XLSX; - is standard input.", callback=_no_directory),
+    ],
     columns: Annotated[
         list[str] | None,
         typer.Option(

@@ -12,9 +12,11 @@ LONGEST_WORD = 64  # characters of a word, as it is set
 _LONGEST = 200  # documented: 160; a longer text is no single word, however it is spaced
 
 # "R" is documented (FAQ opt-out); the others are common in the trade.
+FIRM_OPT_OUT = ("R", "T", "TD", "N", "STOP", "UNSUBSCRIBE", "退订", "退訂")
+# One of the others may be set as an opt-in word, and is no opt-out word then.
 USUAL_OPT_OUT = (
-    "R", "T", "TD", "N", "STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "QUIT", "END", "REVOKE",
-    "OPTOUT", "OPT-OUT", "退订", "退訂", "拒收", "取消订阅", "取消訂閱", "我要退订", "我要退訂",
+    *FIRM_OPT_OUT, "STOPALL", "CANCEL", "QUIT", "END", "REVOKE", "OPTOUT", "OPT-OUT", "拒收",
+    "取消订阅", "取消訂閱", "我要退订", "我要退訂",
     "TD退订", "TD退訂", "R退订", "R退訂", "T退订", "T退訂", "回复R", "回覆R", "回復R", "回复TD",
     "回覆TD", "回復TD", "回复T", "回覆T", "回復T",
 )  # fmt: skip

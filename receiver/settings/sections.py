@@ -135,12 +135,13 @@ class UplinkSettings(Section):
     @classmethod
     def _check_opt_in_words(cls, words: list[str], info: ValidationInfo) -> list[str]:
         opt_out = info.data.get("opt_out_words", ())
-        optouts.make_words(() if opt_out == _DEFAULT_OPT_OUT else opt_out, words)
+        firm = optouts.FIRM_OPT_OUT if opt_out == _DEFAULT_OPT_OUT else opt_out
+        optouts.make_words(firm, words)
         return words
 
     @model_validator(mode="after")
     def _drop_defaults(self) -> Self:
-        """Let a word that is set as an opt-in be none of the default opt-outs."""
+        """Let a word that is set as an opt-in be none of the less common default opt-outs."""
         if self.opt_out_words == _DEFAULT_OPT_OUT:
             opt_in = optouts.fold_words(self.opt_in_words)
             others = [word for word in self.opt_out_words if optouts.fold(word) not in opt_in]

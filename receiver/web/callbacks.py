@@ -86,7 +86,7 @@ _TROUBLES: Mapping[Trouble, tuple[str, Problem, str]] = {
     Trouble.HEAD_TOO_LARGE: (
         "too_large",
         Problem.HEAD_TOO_LARGE,
-        "A request may have up to {0.max_head_bytes} bytes of headers.",
+        "A request may have up to {0.max_headers} headers of {0.max_head_bytes} bytes together.",
     ),
     Trouble.BODY_TOO_LARGE: (
         "too_large",
