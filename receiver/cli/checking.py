@@ -114,8 +114,8 @@ def _warnings(loaded: Settings, config: Path | None) -> list[str]:
         for name, remedy in settings.weak_secrets(loaded)
     ]
     zoneless = [
-        f"api_keys: {key.name!r} expires at a time without a zone, which is taken for UTC; add Z or "
-        "an offset such as +08:00"
+        f"api_keys: {key.name!r} expires at a time without a zone, which is taken for UTC; "
+        "add Z or an offset such as +08:00"
         for key in loaded.api_keys
         if key.expires is not None and not times.names_zone(key.expires)
     ]
