@@ -11,6 +11,7 @@ def mismatch(
     oldest_at: int | None,
     newest: int,
     is_shared: bool,
+    was_mended: bool,
 ) -> str:
     """Say what is wrong between a journal and its store; "" when they fit together.
 
@@ -21,6 +22,7 @@ def mismatch(
         oldest_at: when that row arrived, microseconds.
         newest: the journal's last position.
         is_shared: several receivers may share the store, each with a journal of its own.
+        was_mended: the journal was found damaged and written anew, perhaps without its identity.
     """
     if known is None and others and not is_shared:
         if oldest is None:
@@ -30,6 +32,11 @@ def mismatch(
                 "that were acknowledged and that the store does not have are lost with it. If the "
                 "old journal.sqlite3 is still there, stop, put it back with its -wal file, and "
                 "start again."
+            )
+        if was_mended:
+            return (
+                "The journal was damaged and has a new identity, so it is read from its start; "
+                "what the store has already counts as a redelivery."
             )
         return (
             "The store was filled from another journal than this one: one of the two files is of "

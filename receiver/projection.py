@@ -93,6 +93,11 @@ class Message:
     changed_reports: set[ReportKey] = field(default_factory=set)
 
     @property
+    def key(self) -> Key:
+        """What it is found by."""
+        return self.application, self.sms_msg_id
+
+    @property
     def is_new(self) -> bool:
         """Whether the store has not seen it yet."""
         return self.state_before is None

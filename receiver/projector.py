@@ -213,6 +213,7 @@ class Projector:
             oldest_at=None if oldest is None else oldest.received_at,
             newest=newest,
             is_shared=not self._store.files,
+            was_mended=bool(self._journal.problems),
         )
         if self._misfit:
             _log.error("journal and store do not fit together", finding=self._misfit)

@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from receiver.errors import ReceiverError, StoreUnavailableError
 from receiver.journal import Journal
 from receiver.pacing import Pacer
-from receiver.projection import Message, Policy
+from receiver.projection import Policy
 from receiver.reclassification import Refolded, Run, reclassify
-from receiver.rereader import Rereader, replace_message
+from receiver.rereader import Breathe, Rereader, replace_messages
 from receiver.rereading import reread_message
 from receiver.store import proving, refolding
 from receiver.store.projecting import take_turn
@@ -188,48 +188,52 @@ class Reclassifier:
 
     async def _slice(self, run: Run, policy: Policy, pacer: Pacer) -> Run:
         """Take the next stretch and note how far the run has come, in one transaction."""
+
+        async def breathe() -> None:
+            await pacer.breathe()
+            if self._giving_up:
+                raise _GivenUpError
+
         async with self._store.writing() as connection:
             await take_turn(connection)
             if run.position < run.upto:
-                run = await self._refold(connection, run, policy, pacer)
+                run = await _refold(connection, run, policy, breathe, self._clock(), apply=True)
             else:
                 so_far = await self._rereader.slice(
-                    connection, run.rereading, policy, pacer.breathe, apply=True
+                    connection, run.rereading, policy, breathe, apply=True
                 )
                 run = run.reread(so_far, self._clock())
-            if self._giving_up:
-                raise _GivenUpError
             if not await refolding.save_run(connection, self._number, run):
                 raise _ForgottenError
         return run
 
-    async def _refold(
-        self, connection: AsyncConnection, run: Run, policy: Policy, pacer: Pacer
-    ) -> Run:
-        """Read one stretch of messages again and fold them by today's rules."""
-        upto = min(run.position + _SLICE_IDS, run.upto)
-        found = await refolding.read_slice(connection, run.position, upto, run.since)
-        reread: dict[int, Refolded] = {}
-        changed: list[Refolded] = []
-        count = 0
-        for message in found:
-            again = reread_message(message)
-            count += again is not None
-            if message.id in reread:  # joined by one before it
-                continue
-            if again is not None:
-                one = await replace_message(connection, message, again, policy, pacer.breathe)
-                reread[one.decided.message.id] = one
-            elif _is_changed(one := reclassify(message, policy)):
-                changed.append(one)
-            await pacer.breathe()
-            if self._giving_up:
-                raise _GivenUpError
+
+async def _refold(
+    connection: AsyncConnection,
+    run: Run,
+    policy: Policy,
+    breathe: Breathe,
+    now: int,
+    *,
+    apply: bool,
+) -> Run:
+    """Read one stretch of messages again and fold them by today's rules."""
+    upto = min(run.position + _SLICE_IDS, run.upto)
+    found = await refolding.read_slice(connection, run.position, upto, run.since)
+    pairs = [(message, again) for message in found if (again := reread_message(message))]
+    reread = await replace_messages(connection, pairs, policy, breathe, apply=apply)
+    done = {message.id for message, _ in pairs} | {one.decided.message.id for one in reread}
+    changed: list[Refolded] = []
+    for message in found:
+        if message.id not in done and _is_changed(one := reclassify(message, policy)):
+            changed.append(one)
+        await breathe()
+    if apply:
         await refolding.write_outcomes(connection, (one.decided for one in changed))
-        moved = [one for one in reread.values() if one.before != one.after]
-        decided = [one.decided for one in (*changed, *reread.values())]
+        decided = [one.decided for one in (*changed, *reread)]
         await proving.learn(connection, decided, policy)
-        return run.after(upto, len(found), [*changed, *moved], self._clock(), reread=count)
+    moved = [one for one in reread if one.before != one.after]
+    return run.after(upto, len(found), [*changed, *moved], now, reread=len(pairs))
 
 
 async def rehearse(
@@ -254,9 +258,7 @@ async def rehearse(
     while run.finished_at is None:
         async with store.reading() as connection:
             if run.position < run.upto:
-                upto = min(run.position + _SLICE_IDS, run.upto)
-                found = await refolding.read_slice(connection, run.position, upto, since)
-                run = _rehearsed(run, upto, found, policy, clock())
+                run = await _refold(connection, run, policy, _hurry, clock(), apply=False)
             else:
                 so_far = await rereader.slice(
                     connection, run.rereading, policy, _hurry, apply=False
@@ -264,13 +266,6 @@ async def rehearse(
                 run = run.reread(so_far, clock())
         on_progress(run)
     return run
-
-
-def _rehearsed(run: Run, upto: int, found: list[Message], policy: Policy, now: int) -> Run:
-    reread = {message.id: again for message in found if (again := reread_message(message))}
-    refolded = [reclassify(reread.get(message.id, message), policy) for message in found]
-    changed = [one for one in refolded if _is_changed(one)]
-    return run.after(upto, len(found), changed, now, reread=len(reread))
 
 
 async def _hurry() -> None:

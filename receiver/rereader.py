@@ -203,30 +203,51 @@ async def _project(
     await proving.learn(connection, changes.messages, policy)
 
 
-async def replace_message(
-    connection: AsyncConnection, message: Message, again: Message, policy: Policy, breathe: Breathe
-) -> Refolded:
-    """Write a message as it is read now; where it reads as another one, it becomes part of that.
+async def replace_messages(
+    connection: AsyncConnection,
+    pairs: Sequence[tuple[Message, Message]],
+    policy: Policy,
+    breathe: Breathe,
+    *,
+    apply: bool,
+) -> list[Refolded]:
+    """Write messages as they are read now; one that reads as another becomes part of that.
 
     Args:
         connection: in a transaction that no other one writes beside.
-        message: as it is stored.
-        again: as it is read now.
+        pairs: messages as they are stored, and as they are read now.
         policy: the rules in force.
-        breathe: awaited while rows are written.
+        breathe: awaited between messages.
+        apply: whether to write; otherwise what would be written is only told.
+
+    Returns:
+        What becomes of them, by the messages that stay.
     """
-    into = again
-    if again.sms_msg_id != message.sms_msg_id:
-        key = (again.application, again.sms_msg_id)
-        other = (await projecting.load(connection, {key}, set())).messages.get(key)
-        if other is not None:
-            await rereading.remove_message(connection, message, other.id)
-            into = _joined(reread_message(other) or other, again)
-    decided = refold(into, policy)
-    await rereading.clear_reports(connection, [into.id])
-    into.new_reports = set(into.reports)
-    await projecting.save(connection, Changes(messages=[decided]), _NO_LIMITS, breathe)
-    return compare(message.stored, decided)
+    moved = {again.key for message, again in pairs if again.key != message.key}
+    known = await projecting.load(connection, moved, set()) if moved else None
+    staying = dict(known.messages) if known else {}
+    stored = {message.id: message for message in staying.values()}
+    joined = set()
+    gone: list[tuple[Message, int]] = []
+    for message, again in pairs:
+        stored.setdefault(message.id, message)
+        other = staying.get(again.key)
+        if other is None or (other.id == message.id and again.key not in joined):
+            staying[again.key] = again
+        elif other.id != message.id:
+            gone.append((message, other.id))
+            first = other if again.key in joined else reread_message(other) or other
+            staying[again.key] = _joined(first, again)
+        joined.add(again.key)
+        await breathe()
+    decided = [refold(message, policy) for key, message in staying.items() if key in joined]
+    if apply:
+        await rereading.remove_messages(connection, gone)
+        await rereading.clear_reports(connection, [one.message.id for one in decided])
+        for one in decided:
+            one.message.new_reports = set(one.message.reports)
+        await projecting.save(connection, Changes(messages=decided), _NO_LIMITS, breathe)
+    return [compare(stored[one.message.id].stored, one) for one in decided]
 
 
 def _joined(other: Message, again: Message) -> Message:

@@ -17,6 +17,7 @@ from receiver.domain.numbers import normalise
 from receiver.domain.optouts import Words
 from receiver.domain.steps import finish
 from receiver.huawei import wire
+from receiver.huawei.garbled import repair
 from receiver.journal import Row
 from receiver.projection import Event, Message, Quarantined, UplinkRecord
 
@@ -58,7 +59,12 @@ def reread_uplink(record: UplinkRecord, number: str | None, words: Words) -> Upl
         words: in force.
     """
     uplink = _reread_text(record.uplink) if record.uplink.raw else record.uplink
-    uplink = replace(uplink, sender=clean(uplink.sender), to=clean(uplink.to))
+    uplink = replace(
+        uplink,
+        sms_msg_id=clean(uplink.sms_msg_id),
+        sender=clean(uplink.sender),
+        to=clean(uplink.to),
+    )
     again = replace(
         record,
         uplink=uplink,
@@ -71,7 +77,7 @@ def reread_uplink(record: UplinkRecord, number: str | None, words: Words) -> Upl
 
 def _seen(record: UplinkRecord) -> tuple[object, ...]:
     uplink = record.uplink
-    texts = (uplink.sender, uplink.to, uplink.body, uplink.original_body)
+    texts = (uplink.sms_msg_id, uplink.sender, uplink.to, uplink.body, uplink.original_body)
     return *texts, uplink.created_at, record.digest, record.intent
 
 
@@ -82,7 +88,7 @@ def _reread_text(uplink: Uplink) -> Uplink:
     """
     read = wire.read_uplink(uplink.raw)
     if _REPLACED in uplink.body:
-        return replace(read, sender=uplink.sender, to=uplink.to)
+        return replace(read, sms_msg_id=uplink.sms_msg_id, sender=uplink.sender, to=uplink.to)
     return replace(
         uplink,
         created_at=read.created_at,
@@ -138,7 +144,7 @@ def _reread_fields(kept: StatusReport) -> StatusReport:
         total=_greater(read.total, kept.total),
         source=_greater(read.source, kept.source),
         updated_at=read.updated_at,
-        status_desc=_whole(kept.status_desc, read.status_desc),
+        status_desc=repair(_whole(kept.status_desc, read.status_desc) or "") or None,
         org_code=_whole(kept.org_code, read.org_code),
         extend=_whole(kept.extend, read.extend),
         to=_whole(kept.to, read.to),
@@ -154,7 +160,7 @@ def _greater(read: int | None, kept: int | None) -> int | None:
 
 
 def _cleaned(text: str | None) -> str | None:
-    return None if text is None else clean(text) or None
+    return None if text is None else clean(repair(text)) or None
 
 
 def _reread_send(send: Send) -> Send:

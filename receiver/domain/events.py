@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from receiver.domain.wholes import is_given
+
 
 class Trust(StrEnum):
     """How sure we are that the platform itself sent a push."""
@@ -54,6 +56,11 @@ class StatusReport:
     extend: str | None = None
     to: str | None = None
     raw: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tells_sequence(self) -> bool:
+        """Whether it says which part it is about, as far as it is known how it came."""
+        return not self.raw or is_given(self.raw.get("sequence"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def count_parts(send: Send | None, reports: Sequence[StoredReport]) -> int:
     told = _told(send, reports)
     if not told:
         first = first_sequence(reports)
-        told = [1, *(stored.report.sequence - first + 1 for stored in reports)]
+        told = [1, *(_place(stored, first) for stored in reports)]
     return min(max(told), MOST_PARTS)
 
 
@@ -158,6 +158,12 @@ def first_sequence(reports: Sequence[StoredReport]) -> int:
     return 0 if any(stored.report.sequence == 0 for stored in reports) else 1
 
 
+def _place(stored: StoredReport, first: int) -> int:
+    """Return the part that a report counts for, from 1; one that tells none counts for part 1."""
+    report = stored.report
+    return report.sequence - first + 1 if first or report.tells_sequence else 1
+
+
 def by_part(reports: Sequence[StoredReport], total: int) -> Mapping[int, Sequence[StoredReport]]:
     """Group reports by the part that they speak of, from 1, given how many parts are expected.
 
@@ -174,7 +180,7 @@ def by_part(reports: Sequence[StoredReport], total: int) -> Mapping[int, Sequenc
         if stored.report.sequence == UNREADABLE_SEQUENCE:
             unplaced.append(stored)
         else:
-            grouped.setdefault(stored.report.sequence - first + 1, []).append(stored)
+            grouped.setdefault(_place(stored, first), []).append(stored)
     unplaced.sort(key=lambda stored: stored.key)
     return grouped | {-place: [stored] for place, stored in enumerate(unplaced, 1)}
 

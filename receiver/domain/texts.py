@@ -4,6 +4,7 @@ U+DC80 to U+DCFF stand for the bytes 80 to FF that are no UTF-8, as `surrogatees
 """
 
 import re
+from typing import Any
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ESCAPED = re.compile("[\\\\\x00\ud800-\udfff]")
@@ -25,6 +26,15 @@ def storable(text: str) -> str:
     backslashes beside them are doubled: nothing is lost.
     """
     return text if is_storable(text) else _ESCAPED.sub(_escape, text)
+
+
+def storable_value(value: Any) -> Any:
+    """Write all texts of a JSON value so."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(name): storable_value(one) for name, one in value.items()}
+    return [storable_value(one) for one in value] if isinstance(value, list) else value
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -95,7 +95,7 @@ class Beside:
         self._index = index
         found = read_later(send, entry, self._read)
         written = first_of(entry, _SENT_AT)
-        if isinstance(written, str) and not names_zone(written.strip()):
+        if isinstance(written, str) and not names_zone(clean(written)):
             self._note("`sent_at` names no zone and is taken for UTC: write Z or its offset.")
         if lacks_time(send, entry) and "sent_at" not in found:
             self._note(f"{NO_TIME_OF_DAY} It was left out.")

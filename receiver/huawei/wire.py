@@ -328,7 +328,7 @@ def read_report(item: Mapping[str, Any], writing: Writing | None = None) -> Stat
     sequence = read_number(item.get("sequence"), 0, MOST_PARTS, UNREADABLE_SEQUENCE)
     return StatusReport(
         sms_msg_id=id_of(item),
-        status=_needed(item, "status"),
+        status=_status(item),
         sequence=1 if sequence is None else sequence,
         total=read_number(item.get("total"), 1, MOST_PARTS, UNREADABLE_TOTAL),
         source=read_number(item.get("source"), 1, _MOST_SOURCES, None),
@@ -364,13 +364,27 @@ def read_uplink(item: Mapping[str, Any], writing: Writing | None = None) -> Upli
         create_time=create_time,
         text=None if is_storable(text) else text,
         is_guess=reading.is_guess,
-        guesses=(text, *guesses) if reading.is_guess else tuple(guesses),
+        guesses=(*([text] if reading.is_guess else []), *guesses, *_unescaped(text)),
         raw=raw,
     )
 
 
+def _unescaped(text: str) -> list[str]:
+    """Return what a text says if it was escaped for a form more often than needed."""
+    if "%" not in text:
+        return []
+    once = unquote(text.replace("+", " "))
+    return [once, unquote(once.replace("+", " "))]
+
+
 def _readable(item: Mapping[str, Any], writing: Writing | None) -> Mapping[str, Any]:
     return charsets.readable(item, writing or charsets.writing_of([item]))
+
+
+def _status(item: Mapping[str, Any]) -> str:
+    """Read the code, which has no percent sign of its own: one was escaped more than needed."""
+    status = _needed(item, "status")
+    return clean(unquote(status)) or status if "%" in status else status
 
 
 def id_of(item: Mapping[str, Any]) -> str:
@@ -379,7 +393,7 @@ def id_of(item: Mapping[str, Any]) -> str:
 
 
 def _needed(item: Mapping[str, Any], name: str) -> str:
-    return charsets.written(clean(str(item[name])))
+    return charsets.written(clean(repair(str(item[name]))))
 
 
 def read_time(text: str) -> int | None:
@@ -396,7 +410,8 @@ def read_time(text: str) -> int | None:
 def _identifier(value: Any) -> str | None:
     """Read an optional field that is compared with others: surrounded by nothing invisible."""
     if isinstance(value, str):
-        value = clean(value)
+        # Repaired first: what cleaning takes away may be half of a character then.
+        value = clean(repair(value))
     return _text(value)
 
 
@@ -428,6 +443,8 @@ def read_number(value: Any, lowest: int, highest: int, unreadable: int | None) -
     """
     if value is None:
         return None
+    if isinstance(value, str):
+        value = repair(value)
     number = wholes.read(value, lowest, highest)
     if number is not None:
         return number

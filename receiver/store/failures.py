@@ -17,6 +17,7 @@ _LONGEST_REASON = 400  # characters of what a server says
 _TELLING = frozenset({"08", "25", "28", "3D", "3F", "42", "53", "55", "57", "58"})
 _HINT = "Is the server running"  # what the address says already
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"})
 _PROGRAM_LIMIT = "54"  # a value that is too large for an index
 
 
@@ -83,7 +84,8 @@ def _unavailable(error: object, reason: str) -> StoreUnavailableError:
             "-wal and -shm aside, and start again: it is rebuilt from what the journal still has "
             "(`retention.journal_hours`). Restore a backup first to have what is older."
         )
-    return StoreUnavailableError(f"The store does not answer: {reason}.")
+    hint = " The disk is probably full." if reason in _FULL else ""
+    return StoreUnavailableError(f"The store does not answer: {reason}.{hint}")
 
 
 def _name(url: URL) -> str:

@@ -31,23 +31,26 @@ async def clear_reports(connection: AsyncConnection, message_ids: Sequence[int])
     await connection.execute(delete(reports).where(reports.c.message_id.in_(message_ids)))
 
 
-async def remove_message(connection: AsyncConnection, message: Message, into: int) -> None:
-    """Remove a message that turned out to be another one; its retry goes with it.
+async def remove_messages(connection: AsyncConnection, gone: Sequence[tuple[Message, int]]) -> None:
+    """Remove messages that turned out to be other ones; their retries go with them.
 
     Args:
         connection: in a transaction that no other one writes beside.
-        message: as it is stored.
-        into: the id of the message that it is part of.
+        gone: messages as they are stored, each with the id of the one that it is part of.
     """
-    has_own = select(retries.c.message_id).where(retries.c.message_id == into)
-    await connection.execute(
-        update(retries)
-        .where(retries.c.message_id == message.id, ~has_own.exists())
-        .values(message_id=into)
-    )
-    await delete_messages(connection, [message.id])
+    into = {message.id: other for message, other in gone}
+    queued = select(retries.c.message_id).where(retries.c.message_id.in_([*into, *into.values()]))
+    taken = set((await connection.execute(queued)).scalars())
+    for message_id in sorted(taken & into.keys()):
+        if into[message_id] not in taken:
+            taken.add(into[message_id])
+            this = retries.c.message_id == message_id
+            values = {"message_id": into[message_id]}
+            await connection.execute(update(retries).where(this).values(values))
+    await delete_messages(connection, list(into))
     deltas = Deltas()
-    deltas.move(message.stored, None)
+    for message, _ in gone:
+        deltas.move(message.stored, None)
     await write_deltas(connection, deltas)
 
 
@@ -98,7 +101,8 @@ async def replace_uplink(
         await connection.execute(
             update(uplinks).where(uplinks.c.id == twin_id).values(redeliveries=again)
         )
-    if before.party != party_of(after):
+    is_same_id = before.record.uplink.sms_msg_id == after.uplink.sms_msg_id
+    if before.party != party_of(after) or not is_same_id:
         await _take_back(connection, before)
     after.asks_anew = True
     await hear(connection, [after])

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -23,7 +24,14 @@ from receiver.pacing import Pacer
 from receiver.web.answers import Answer, Header, make_answer, refusal
 from receiver.web.exchanges import Exchange, Limits, Trouble
 from receiver.web.gates import Gates
-from receiver.web.judging import Verdict, carries_fields, judge, judge_in_steps, query_of
+from receiver.web.judging import (
+    Verdict,
+    carries_fields,
+    judge,
+    judge_in_steps,
+    loses_fields,
+    query_of,
+)
 from receiver.web.peers import group_of
 from receiver.web.problems import Problem
 from receiver.web.slowing import Guesses
@@ -66,6 +74,10 @@ _NOT_SIGNED = refusal(
     (b"www-authenticate", b"SDK-HMAC-SHA256"),
 )
 _NOT_A_POST = refusal(Problem.METHOD_NOT_ALLOWED, "Pushes come by POST.", _ALLOW_POST)
+_FIELDS_BESIDE_A_BODY = (
+    "The fields in the query of this push were not read, because it has a body: send all fields "
+    "in the body."
+)
 _MISPLACED_BY_POST = "The body is empty; send the fields in it, as a form, not in the query."
 _MISPLACED_ELSEWHERE = "Pushes come by POST; send the fields in its body, as a form."
 _NOT_A_POST_WITH_FIELDS = refusal(Problem.METHOD_NOT_ALLOWED, _MISPLACED_ELSEWHERE, _ALLOW_POST)
@@ -239,7 +251,10 @@ class Callbacks:
         if not self._gates.believes(exchange):
             self._count("unknown", "unsigned")
             exchange.dismiss(_NOT_SIGNED)
-        elif exchange.method != b"POST" or not body:
+            return
+        if body and loses_fields(exchange):
+            self._keep_query(exchange)
+        if exchange.method != b"POST" or not body:
             self._take_misplaced(exchange)
         elif len(body) > self._limits.max_form_bytes and not wire.is_json(body):
             self.cut_off(exchange)
@@ -249,6 +264,26 @@ class Callbacks:
             task.add_done_callback(self._judging.discard)
         else:
             self._keep(exchange, judge(body))
+
+    def _keep_query(self, exchange: Exchange) -> None:
+        """Keep the query of a push whose body is taken: nothing else tells of it."""
+        if self._traces.leave(exchange.application) is None:
+            return
+        headers = note_refusal(_kept_headers(exchange.headers), _FIELDS_BESIDE_A_BODY, None)
+        entry = self._entry(exchange, Kind.UNUSABLE, headers, query_of(exchange))
+        with suppress(ReceiverError):  # the push that follows fares alike, and says so
+            self._submit(entry, lambda _: None)
+
+    def _entry(self, exchange: Exchange, kind: str, headers: str, body: bytes) -> Entry:
+        return Entry(
+            kind=kind,
+            application=exchange.application,
+            received_at=self._clock(),
+            peer=exchange.peer,
+            trust=exchange.trust,
+            headers=headers,
+            body=body,
+        )
 
     def _take_misplaced(self, exchange: Exchange) -> None:
         """Keep what came where no push belongs, for it is lost otherwise."""
@@ -312,15 +347,8 @@ class Callbacks:
         headers = _kept_headers(exchange.headers)
         if reason is not None:
             headers = note_refusal(headers, reason, whole_bytes)
-        entry = Entry(
-            kind=Kind.UNUSABLE if verdict.refusal else verdict.kind,
-            application=exchange.application,
-            received_at=self._clock(),
-            peer=exchange.peer,
-            trust=exchange.trust,
-            headers=headers,
-            body=exchange.body,
-        )
+        kind = Kind.UNUSABLE if verdict.refusal else verdict.kind
+        entry = self._entry(exchange, kind, headers, exchange.body)
         settle = partial(self._settle, exchange, verdict, entry)
         try:
             self._submit(entry, settle)

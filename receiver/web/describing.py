@@ -1,10 +1,12 @@
 """The endpoints that describe the API."""
 
+from functools import cache
+
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from receiver.web import docs
-from receiver.web.endpoints import Endpoints, json_answer
+from receiver.web.endpoints import Endpoints, write_json
 from receiver.web.openapi import make_document
 from receiver.web.requests import Query
 
@@ -15,9 +17,20 @@ class Describing(Endpoints):
     async def document(self, request: Request) -> Response:
         """Give the OpenAPI document."""
         Query(request).done()
-        return json_answer(make_document())
+        return Response(_document(), media_type="application/json")
 
     async def page(self, request: Request) -> Response:
         """Show the routes to people."""
         Query(request).done()
-        return HTMLResponse(docs.routes_page(make_document()), headers=docs.HEADERS)
+        return HTMLResponse(_page(), headers=docs.HEADERS)
+
+
+# Both are always the same, and anybody may ask for them: they are written once.
+@cache
+def _document() -> bytes:
+    return write_json(make_document())
+
+
+@cache
+def _page() -> bytes:
+    return docs.routes_page(make_document())

@@ -32,6 +32,21 @@ from receiver.web.slowing import Guesses
 _WRONG_KEY = "Send the header `Authorization: Bearer KEY` with a key of this receiver."
 
 
+_NO_JOURNAL = (
+    "The journal cannot be written, so pushes are answered 503: see that the disk has space and "
+    "works. The log names the error."
+)
+_NO_PROJECTOR = (
+    "The store has not been brought up to date yet, or the last try failed: look-ups may be "
+    "behind. It is tried again and again; the log names the error."
+)
+_NO_STORE = "The store does not answer: look-ups fail, pushes are taken. The log names the error."
+_LATE_LOOP = (
+    "The event loop was late by more than `max_loop_delay_seconds` within the last ten seconds: "
+    "something keeps the processor or the process busy."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """What readiness is made of."""
@@ -40,7 +55,22 @@ class Health:
     projector: bool
     store: bool
     event_loop: bool  # whether it was in time lately
-    problems: Sequence[str] = ()  # what is or was wrong, and what to do
+    found: Sequence[str] = ()  # what journal and projector say is or was wrong
+
+    @property
+    def problems(self) -> list[str]:
+        """What is or was wrong, and what to do."""
+        bad = [
+            text
+            for is_well, text in (
+                (self.journal, _NO_JOURNAL),
+                (self.projector or not self.store, _NO_PROJECTOR),
+                (self.store, _NO_STORE),
+                (self.event_loop, _LATE_LOOP),
+            )
+            if not is_well
+        ]
+        return [*self.found, *bad]
 
     @property
     def ready(self) -> bool:

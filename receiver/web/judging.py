@@ -1,5 +1,6 @@
 """What the edge says of a push by its bytes alone: whether anything in it can be used."""
 
+import re
 from typing import NamedTuple
 
 from receiver.domain.steps import Steps
@@ -8,6 +9,10 @@ from receiver.web.answers import Answer, refusal
 from receiver.web.exchanges import Exchange
 from receiver.web.problems import Problem
 
+_FIELDS = re.compile(
+    rb"(?:^|&)(?:smsMsgId|status|statusDesc|sequence|total|source|updateTime|orgCode|extend|from|to"
+    rb"|body|createTime)="
+)
 UNKNOWN = "unknown"  # the kind of what cannot be used
 
 
@@ -50,6 +55,11 @@ def carries_fields(exchange: Exchange) -> bool:
         name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
         for name, value in exchange.headers
     )
+
+
+def loses_fields(exchange: Exchange) -> bool:
+    """Tell whether a query beside a body has fields of a push, which nobody reads there."""
+    return _FIELDS.search(query_of(exchange)) is not None
 
 
 def query_of(exchange: Exchange) -> bytes:

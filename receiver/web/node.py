@@ -274,7 +274,7 @@ class Node:
             projector=running and self._projector.healthy,
             store=store,
             event_loop=self._loop_delay.longest_s <= self._settings.max_loop_delay_seconds,
-            problems=(*self._journal.problems, *self._projector.problems),
+            found=(*self._journal.problems, *self._projector.problems),
         )
 
     async def _refresh_metrics(self) -> None:

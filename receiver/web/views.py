@@ -10,6 +10,7 @@ from receiver.domain.languages import Language
 from receiver.domain.messages import Folded, Part, State, StoredReport, by_part, fold
 from receiver.domain.numbers import normalise
 from receiver.domain.sentences import Reason
+from receiver.domain.texts import storable_value
 from receiver.domain.times import SECOND, to_rfc3339
 from receiver.domain.verdict import Verdict, decide, subject_of
 from receiver.projection import Policy
@@ -203,7 +204,7 @@ def _report_json(stored: StoredReport) -> Json:
         "received_at": _time(stored.received_at),
         "last_received_at": _time(stored.last_received_at),
         "redeliveries": stored.redeliveries,
-        "raw": report.raw,
+        "raw": storable_value(report.raw),
     }
 
 
