@@ -178,6 +178,23 @@ async def test_a_request_gets_its_answer(
         assert answer.headers["content-length"] == "43"
 
 
+async def test_fields_in_the_query_beside_a_body_are_kept(tmp_path: Path) -> None:
+    """The push in the body is taken, and what its query told is in the quarantine."""
+    async with an_edge(tmp_path) as edge:
+        for query in ("extend=abc", "app=shop"):
+            answer = await edge.client.post(f"{PATH}?{query}", content=REPORT)
+            assert answer.status_code == 200
+        rows = await edge.rows()
+    assert [(row.kind, row.body) for row in rows] == [
+        ("unusable", b"extend=abc"),
+        ("status", REPORT),
+        ("status", REPORT),
+    ]
+    (event,) = finish(decode(rows[0]))
+    assert isinstance(event, Quarantined)
+    assert "were not read" in event.reason
+
+
 MISPLACED = [
     pytest.param("POST", b"", 400, id="POST"),
     pytest.param("GET", b"", 405, id="GET"),

@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import quote_from_bytes, urlencode
+from urllib.parse import quote, quote_from_bytes, urlencode
 
 import pytest
 from hypothesis import given
@@ -199,6 +199,13 @@ def test_a_form_in_utf_16_is_read(codec: str) -> None:
         uplink = event.uplink
         read = (uplink.sms_msg_id, uplink.sender, uplink.to, uplink.body)
         assert read == tuple(fields.values())
+
+
+@pytest.mark.parametrize("text", [b"%E9%80%80%E8%AE%A2", b"STOP%2520%F0%9F%99%8F"])
+def test_an_opt_out_that_was_escaped_twice_counts(text: bytes) -> None:
+    """What a text says when it is unescaped once more may add an opt-out, and nothing else."""
+    assert USUAL_WORDS.asked_by(uplink_of(text)) is OUT
+    assert USUAL_WORDS.asked_by(uplink_of(quote("订阅").encode())) is None
 
 
 def test_lone_surrogates_of_json_are_shown() -> None:

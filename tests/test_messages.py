@@ -380,6 +380,12 @@ def part(sequence: int, status: str = "DELIVRD", total: int | None = None) -> St
     return heard(status, part=sequence, total=total)
 
 
+def untold() -> StoredReport:
+    """Give a report that does not say which part it is about."""
+    stored = heard("DELIVRD", part=1)
+    return replace(stored, report=replace(stored.report, update_time="later", raw={"status": "x"}))
+
+
 ODD, ODD_TOTAL = UNREADABLE_SEQUENCE, UNREADABLE_TOTAL
 ONE, LONG = Send("m", total=1), Send("m", total=2)
 UNREADABLE: list[Any] = [
@@ -434,6 +440,7 @@ UNREADABLE: list[Any] = [
     ),
     pytest.param(None, [part(0), part(1)], 2, State.DELIVERED, id="from 0 without a total"),
     pytest.param(LONG, [part(0), part(2)], 2, State.ACCEPTED, id="from 0 and beyond"),
+    pytest.param(LONG, [part(0), untold()], 2, State.ACCEPTED, id="from 0, one tells no part"),
     pytest.param(ONE, [part(0)], 1, State.DELIVERED, id="part 0 of one"),
     pytest.param(None, [part(0)], 1, State.DELIVERED, id="part 0 and nothing else"),
 ]  # fmt: skip

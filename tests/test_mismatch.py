@@ -13,6 +13,7 @@ FITTING: dict[str, Any] = {
     "oldest_at": 1_700_000_000_000_000,
     "newest": 90,
     "is_shared": False,
+    "was_mended": False,
 }
 
 
@@ -36,6 +37,9 @@ FITTING: dict[str, Any] = {
             id="a new journal, an old store",
         ),
         pytest.param({"known": None, "others": 1}, "another journal than this", id="strangers"),
+        pytest.param(
+            {"known": None, "others": 1, "was_mended": True}, "was damaged", id="a mended journal"
+        ),
         pytest.param({"known": 91}, "journal is older", id="an older journal"),
         pytest.param({"known": 5}, "up to position 5 only", id="a gap between them"),
         pytest.param({"known": None}, "The store is empty", id="a new store, a pruned journal"),

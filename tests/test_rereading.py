@@ -30,7 +30,7 @@ from tests.conftest import (
 
 # The store of version 0.1.0 before its seventh migration, filled through its listeners.
 _OLDER = ROOT / "tests" / "data" / "store_before_0007.sql"
-_FOUND = Rereading(messages=8, uplinks=6, opt_outs=5, suppressions=1, recovered=1)
+_FOUND = Rereading(messages=9, uplinks=7, opt_outs=6, suppressions=1, recovered=1)
 
 
 @asynccontextmanager
@@ -86,6 +86,7 @@ async def test_what_an_older_version_stored_is_mended(tmp_path: Path) -> None:
     assert found["pad-2"]["reference"] == "order-2"
     assert found["pad-2"]["code"] == "UNDELIV"
     assert found["enc-4"]["extend"] == "订单1"
+    assert found["moj-1"]["extend"] == "订单"
     assert (found["flt-1"]["final"], found["flt-1"]["total"]) == (False, 2)
     assert found["short-1"]["to_number"] == "10086"
     assert found["gbk-json"]["state"] == "failed"
@@ -97,16 +98,19 @@ async def test_what_an_older_version_stored_is_mended(tmp_path: Path) -> None:
         "oo-1": "opt-out",
         "oo-2": "opt-out",
         "oo-3": "opt-out",
+        "pad-up": "opt-out",
         "same-1": None,
     }
     assert people["enc-1"]["body"] == "退订"
     assert people["sc-1"]["from_number"] == "68849"
+    assert "pad-up" in {row["source_id"] for row in words.values()}
     assert sorted(words) == [
         "+8615500003001",
         "+8615500003002",
         "+8615500006001",
         "+8615500006002",
         "+8615500006003",
+        "+8615500006004",
         "68849",
         "95588",
     ]

@@ -528,6 +528,25 @@ def test_a_trivial_push_key_is_refused(config: Config, secret: str) -> None:
         load(config(f'[[push_keys]]\naccess_key = "ak"\nsecret_key = "{secret}"\n'))
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "password12345678",
+        "letmein123456789",
+        "qwertyuiopasdfgh",
+        "1qaz2wsx3edc4rfv",
+        "your-api-key-here",
+        "replace-me-please",
+        "thisismysecretkey",
+        "huaweicloud-sms1",
+        "Company2026Secret!",
+    ],
+)
+def test_a_key_of_words_is_weak(key: str) -> None:
+    """What is made of words and rows of keys that guessers know protects nothing."""
+    assert is_weak_key(key)
+
+
 @pytest.mark.parametrize("seed", range(50))
 def test_a_random_key_is_taken(seed: int) -> None:
     """Keys that a generator makes are never taken for a pattern."""

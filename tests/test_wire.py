@@ -501,6 +501,19 @@ def test_mangled_uplink_is_repaired(text: str) -> None:
     assert uplink.raw["body"] == mangled
 
 
+@pytest.mark.parametrize("text", ["订单", "单", "验证码", "中文", "🙏"])
+def test_a_mangled_field_is_repaired_whole(text: str) -> None:
+    """What looks like a blank or control character behind a field may be part of a character."""
+    mangled = text.encode().decode("latin-1")
+    report = report_of(sift(form(smsMsgId="m", status="UNDELIV", extend=f" {mangled}", to=mangled)))
+    assert (report.extend, report.to) == (text, text)
+
+
+def test_a_code_that_was_escaped_twice_is_read() -> None:
+    """A code has no percent sign of its own."""
+    assert report_of(sift(form(smsMsgId="m", status="UNDELIV%20"))).status == "UNDELIV"
+
+
 @pytest.mark.parametrize("text", ["Café à Genève", "Ångström", "niño", "£5 \u2013 Ãnd", "退订 Ã©"])
 def test_ordinary_accented_text_is_left_alone(text: str) -> None:
     """Text that is not mangled UTF-8 as a whole is never touched."""

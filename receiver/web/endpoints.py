@@ -64,8 +64,8 @@ class Health:
             text
             for is_well, text in (
                 (self.journal, _NO_JOURNAL),
-                (self.projector or not self.store, _NO_PROJECTOR),
-                (self.store, _NO_STORE),
+                (self.store or bool(self.found), _NO_STORE),
+                (self.projector or not self.store or bool(self.found), _NO_PROJECTOR),
                 (self.event_loop, _LATE_LOOP),
             )
             if not is_well

@@ -20,7 +20,7 @@ CREATE TABLE checkpoints (
 	updated_at BIGINT NOT NULL, 
 	CONSTRAINT pk_checkpoints PRIMARY KEY (journal)
 );
-INSERT INTO "checkpoints" VALUES('745eba11-b0c6-481e-bbc1-ee5d64764de8',21,1796057623604293);
+INSERT INTO "checkpoints" VALUES('eaea33c5-ccff-4833-9f48-3cd0fc7c7b1a',23,1796060404329451);
 CREATE TABLE idempotency (
 	owner TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -61,16 +61,17 @@ CREATE TABLE messages (
 	trust TEXT NOT NULL, retry_of TEXT, 
 	CONSTRAINT pk_messages PRIMARY KEY (id)
 );
-INSERT INTO "messages" VALUES(1,'default','pad-1','{"sms_msg_id": "pad-1", "status": "000000", "to": "15500005171", "sender": "106900000001", "sent_at": 1795161600000000, "total": null, "country": null, "extend": null, "reference": "order-1", "template_id": null, "text_length": null, "retry_of": null}',1,1796057620734877,'pending',0,0,NULL,NULL,NULL,NULL,'15500005171','+8615500005171','106900000001','CN',NULL,'order-1',NULL,1,1795161600000000,1795161600000000,NULL,NULL,NULL,NULL,'open',NULL);
-INSERT INTO "messages" VALUES(2,'default','pad-1 ',NULL,0,NULL,'delivered',1,0,'DELIVRD',NULL,2,'delivered',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796057620923653,1796057620923653,1796057620923653,1795161660000000,NULL,'token',NULL);
-INSERT INTO "messages" VALUES(3,'default','pad-2 ','{"sms_msg_id": "pad-2 ", "status": "000000", "to": "15500005172", "sender": null, "sent_at": null, "total": null, "country": null, "extend": null, "reference": " order-2 ", "template_id": null, "text_length": null, "retry_of": null}',1,1796057620985407,'pending',0,0,NULL,NULL,NULL,NULL,'15500005172','+8615500005172',NULL,'CN',NULL,' order-2 ',NULL,1,NULL,1796057620985407,NULL,NULL,NULL,NULL,'open',NULL);
-INSERT INTO "messages" VALUES(4,'default','pad-2',NULL,0,NULL,'failed',1,0,'UNDELIV ',NULL,NULL,'handset-unreachable',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796057621297392,1796057621297392,1796057621297392,NULL,1796057621297392,'token',NULL);
-INSERT INTO "messages" VALUES(5,'default','	pad-3',NULL,0,NULL,'failed',1,0,'UNDELIV',NULL,NULL,'handset-unreachable',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796057621554866,1796057621554866,1796057621554866,NULL,1796057621554866,'token',NULL);
-INSERT INTO "messages" VALUES(6,'default','enc-4',NULL,0,NULL,'failed',1,0,'UNDELIV',NULL,NULL,'handset-unreachable',NULL,NULL,NULL,NULL,'����1',NULL,NULL,1,NULL,1796057621875547,1796057621875547,1796057621875547,NULL,1796057621875547,'token',NULL);
-INSERT INTO "messages" VALUES(7,'default','flt-1',NULL,0,NULL,'delivered',1,0,'DELIVRD',NULL,NULL,'delivered',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796057622607992,1796057622607992,1796057622607992,NULL,NULL,'token',NULL);
-INSERT INTO "messages" VALUES(8,'default','dt-1',NULL,0,NULL,'delivered',1,0,'DELIVRD',NULL,NULL,'delivered',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796057622866455,1796057622866455,1796057622866455,1795996800000000,NULL,'token',NULL);
-INSERT INTO "messages" VALUES(9,'default','short-1','{"sms_msg_id": "short-1", "status": "000000", "to": "10086", "sender": null, "sent_at": null, "total": null, "country": null, "extend": null, "reference": null, "template_id": null, "text_length": null, "retry_of": null}',1,1796057622888395,'delivered',1,0,'DELIVRD',NULL,NULL,'delivered','10086','+8610086',NULL,'CN',NULL,NULL,NULL,1,NULL,1796057622888395,1796057623035414,1796057623035414,NULL,NULL,'token',NULL);
-INSERT INTO "messages" VALUES(10,'default','plain-1',NULL,0,NULL,'delivered',1,0,'DELIVRD',NULL,2,'delivered',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796057623592337,1796057623592337,1796057623592337,1795161660000000,NULL,'token',NULL);
+INSERT INTO "messages" VALUES(1,'default','pad-1','{"sms_msg_id": "pad-1", "status": "000000", "to": "15500005171", "sender": "106900000001", "sent_at": 1795161600000000, "total": null, "country": null, "extend": null, "reference": "order-1", "template_id": null, "text_length": null, "retry_of": null}',1,1796060401642916,'pending',0,0,NULL,NULL,NULL,NULL,'15500005171','+8615500005171','106900000001','CN',NULL,'order-1',NULL,1,1795161600000000,1795161600000000,NULL,NULL,NULL,NULL,'open',NULL);
+INSERT INTO "messages" VALUES(2,'default','pad-1 ',NULL,0,NULL,'delivered',1,0,'DELIVRD',NULL,2,'delivered',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796060401942992,1796060401942992,1796060401942992,1795161660000000,NULL,'token',NULL);
+INSERT INTO "messages" VALUES(3,'default','pad-2 ','{"sms_msg_id": "pad-2 ", "status": "000000", "to": "15500005172", "sender": null, "sent_at": null, "total": null, "country": null, "extend": null, "reference": " order-2 ", "template_id": null, "text_length": null, "retry_of": null}',1,1796060401955683,'pending',0,0,NULL,NULL,NULL,NULL,'15500005172','+8615500005172',NULL,'CN',NULL,' order-2 ',NULL,1,NULL,1796060401955683,NULL,NULL,NULL,NULL,'open',NULL);
+INSERT INTO "messages" VALUES(4,'default','pad-2',NULL,0,NULL,'failed',1,0,'UNDELIV ',NULL,NULL,'handset-unreachable',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796060402186743,1796060402186743,1796060402186743,NULL,1796060402186743,'token',NULL);
+INSERT INTO "messages" VALUES(5,'default','	pad-3',NULL,0,NULL,'failed',1,0,'UNDELIV',NULL,NULL,'handset-unreachable',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796060402383474,1796060402383474,1796060402383474,NULL,1796060402383474,'token',NULL);
+INSERT INTO "messages" VALUES(6,'default','enc-4',NULL,0,NULL,'failed',1,0,'UNDELIV',NULL,NULL,'handset-unreachable',NULL,NULL,NULL,NULL,'����1',NULL,NULL,1,NULL,1796060402798475,1796060402798475,1796060402798475,NULL,1796060402798475,'token',NULL);
+INSERT INTO "messages" VALUES(7,'default','flt-1',NULL,0,NULL,'delivered',1,0,'DELIVRD',NULL,NULL,'delivered',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796060403470263,1796060403470263,1796060403470263,NULL,NULL,'token',NULL);
+INSERT INTO "messages" VALUES(8,'default','dt-1',NULL,0,NULL,'delivered',1,0,'DELIVRD',NULL,NULL,'delivered',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796060403634963,1796060403634963,1796060403634963,1795996800000000,NULL,'token',NULL);
+INSERT INTO "messages" VALUES(9,'default','short-1','{"sms_msg_id": "short-1", "status": "000000", "to": "10086", "sender": null, "sent_at": null, "total": null, "country": null, "extend": null, "reference": null, "template_id": null, "text_length": null, "retry_of": null}',1,1796060403650696,'delivered',1,0,'DELIVRD',NULL,NULL,'delivered','10086','+8610086',NULL,'CN',NULL,NULL,NULL,1,NULL,1796060403650696,1796060403736829,1796060403736829,NULL,NULL,'token',NULL);
+INSERT INTO "messages" VALUES(10,'default','moj-1',NULL,0,NULL,'failed',1,0,'UNDELIV',NULL,NULL,'handset-unreachable',NULL,NULL,NULL,NULL,'è®¢å',NULL,NULL,1,NULL,1796060404210420,1796060404210420,1796060404210420,NULL,1796060404210420,'token',NULL);
+INSERT INTO "messages" VALUES(11,'default','plain-1',NULL,0,NULL,'delivered',1,0,'DELIVRD',NULL,2,'delivered',NULL,NULL,NULL,NULL,NULL,NULL,NULL,1,NULL,1796060404316886,1796060404316886,1796060404316886,1795161660000000,NULL,'token',NULL);
 CREATE TABLE quarantine (
 	id INTEGER NOT NULL, 
 	application TEXT NOT NULL, 
@@ -84,7 +85,7 @@ CREATE TABLE quarantine (
 	size INTEGER NOT NULL, 
 	CONSTRAINT pk_quarantine PRIMARY KEY (id)
 );
-INSERT INTO "quarantine" VALUES(1,'default','unusable','The JSON is not UTF-8.','127.0.0.1','open',1796057623167722,'content-type: application/json',X'7B227374617475735265706F72744C697374223A5B7B22736D734D73674964223A2267626B2D6A736F6E222C22737461747573223A22554E44454C4956222C2273746174757344657363223A22BAC5C2EBB4EDCEF3227D5D7D',89);
+INSERT INTO "quarantine" VALUES(1,'default','unusable','The JSON is not UTF-8.','127.0.0.1','open',1796060403819014,'content-type: application/json',X'7B227374617475735265706F72744C697374223A5B7B22736D734D73674964223A2267626B2D6A736F6E222C22737461747573223A22554E44454C4956222C2273746174757344657363223A22BAC5C2EBB4EDCEF3227D5D7D',89);
 CREATE TABLE reclassifications (
 	id INTEGER NOT NULL, 
 	policy TEXT NOT NULL, 
@@ -120,14 +121,15 @@ CREATE TABLE reports (
 	CONSTRAINT pk_reports PRIMARY KEY (id), 
 	CONSTRAINT fk_reports_message_id FOREIGN KEY(message_id) REFERENCES messages (id)
 );
-INSERT INTO "reports" VALUES(1,2,1,'DELIVRD','2026-11-20T08:01:00Z',1795161660000000,1,2,NULL,NULL,NULL,NULL,'token',1796057620923653,1796057620923653,0,'{"smsMsgId": "pad-1 ", "status": "DELIVRD", "total": "1", "sequence": "1", "updateTime": "2026-11-20T08:01:00Z", "source": "2"}');
-INSERT INTO "reports" VALUES(2,4,1,'UNDELIV ','',NULL,1,NULL,NULL,NULL,NULL,NULL,'token',1796057621297392,1796057621297392,0,'{"smsMsgId": "pad-2", "status": "UNDELIV ", "total": "1", "sequence": "1"}');
-INSERT INTO "reports" VALUES(3,5,1,'UNDELIV','',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'token',1796057621554866,1796057621554866,0,'{"smsMsgId": "\tpad-3", "status": "UNDELIV"}');
-INSERT INTO "reports" VALUES(4,6,1,'UNDELIV','',NULL,NULL,NULL,'��������',NULL,'����1',NULL,'token',1796057621875547,1796057621875547,0,'{"smsMsgId": "enc-4", "status": "UNDELIV", "statusDesc": "\udcba\udcc5\udcc2\udceb\udcb4\udced\udcce\udcf3", "extend": "\udcb6\udca9\udcb5\udca51"}');
-INSERT INTO "reports" VALUES(5,7,1,'DELIVRD','',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'token',1796057622607992,1796057622607992,0,'{"smsMsgId": "flt-1", "status": "DELIVRD", "total": 2.0, "sequence": 1.0}');
-INSERT INTO "reports" VALUES(6,8,1,'DELIVRD','2026-11-30',1795996800000000,1,NULL,NULL,NULL,NULL,NULL,'token',1796057622866455,1796057622866455,0,'{"smsMsgId": "dt-1", "status": "DELIVRD", "total": "1", "sequence": "1", "updateTime": "2026-11-30"}');
-INSERT INTO "reports" VALUES(7,9,1,'DELIVRD','',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'token',1796057623035414,1796057623035414,0,'{"smsMsgId": "short-1", "status": "DELIVRD"}');
-INSERT INTO "reports" VALUES(8,10,1,'DELIVRD','2026-11-20T08:01:00Z',1795161660000000,NULL,2,NULL,NULL,NULL,NULL,'token',1796057623592337,1796057623592337,0,'{"smsMsgId": "plain-1", "status": "DELIVRD", "updateTime": "2026-11-20T08:01:00Z", "source": "2"}');
+INSERT INTO "reports" VALUES(1,2,1,'DELIVRD','2026-11-20T08:01:00Z',1795161660000000,1,2,NULL,NULL,NULL,NULL,'token',1796060401942992,1796060401942992,0,'{"smsMsgId": "pad-1 ", "status": "DELIVRD", "total": "1", "sequence": "1", "updateTime": "2026-11-20T08:01:00Z", "source": "2"}');
+INSERT INTO "reports" VALUES(2,4,1,'UNDELIV ','',NULL,1,NULL,NULL,NULL,NULL,NULL,'token',1796060402186743,1796060402186743,0,'{"smsMsgId": "pad-2", "status": "UNDELIV ", "total": "1", "sequence": "1"}');
+INSERT INTO "reports" VALUES(3,5,1,'UNDELIV','',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'token',1796060402383474,1796060402383474,0,'{"smsMsgId": "\tpad-3", "status": "UNDELIV"}');
+INSERT INTO "reports" VALUES(4,6,1,'UNDELIV','',NULL,NULL,NULL,'��������',NULL,'����1',NULL,'token',1796060402798475,1796060402798475,0,'{"smsMsgId": "enc-4", "status": "UNDELIV", "statusDesc": "\udcba\udcc5\udcc2\udceb\udcb4\udced\udcce\udcf3", "extend": "\udcb6\udca9\udcb5\udca51"}');
+INSERT INTO "reports" VALUES(5,7,1,'DELIVRD','',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'token',1796060403470263,1796060403470263,0,'{"smsMsgId": "flt-1", "status": "DELIVRD", "total": 2.0, "sequence": 1.0}');
+INSERT INTO "reports" VALUES(6,8,1,'DELIVRD','2026-11-30',1795996800000000,1,NULL,NULL,NULL,NULL,NULL,'token',1796060403634963,1796060403634963,0,'{"smsMsgId": "dt-1", "status": "DELIVRD", "total": "1", "sequence": "1", "updateTime": "2026-11-30"}');
+INSERT INTO "reports" VALUES(7,9,1,'DELIVRD','',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'token',1796060403736829,1796060403736829,0,'{"smsMsgId": "short-1", "status": "DELIVRD"}');
+INSERT INTO "reports" VALUES(8,10,1,'UNDELIV','',NULL,NULL,NULL,NULL,NULL,'è®¢å',NULL,'token',1796060404210420,1796060404210420,0,'{"smsMsgId": "moj-1", "status": "UNDELIV", "extend": "\u00e8\u00ae\u00a2\u00e5\u008d\u0095"}');
+INSERT INTO "reports" VALUES(9,11,1,'DELIVRD','2026-11-20T08:01:00Z',1795161660000000,NULL,2,NULL,NULL,NULL,NULL,'token',1796060404316886,1796060404316886,0,'{"smsMsgId": "plain-1", "status": "DELIVRD", "updateTime": "2026-11-20T08:01:00Z", "source": "2"}');
 CREATE TABLE retries (
 	message_id BIGINT NOT NULL, 
 	application TEXT NOT NULL, 
@@ -150,7 +152,7 @@ CREATE TABLE rhythms (
 	gaps TEXT NOT NULL, 
 	CONSTRAINT pk_rhythms PRIMARY KEY (application)
 );
-INSERT INTO "rhythms" VALUES('default',8,1796057623592337,'{"20787": 732445}');
+INSERT INTO "rhythms" VALUES('default',9,1796060404316886,'{"20787": 671788}');
 CREATE TABLE statistics (
 	hours SMALLINT NOT NULL, 
 	start BIGINT NOT NULL, 
@@ -170,14 +172,14 @@ CREATE TABLE statistics (
 
 ;
 INSERT INTO "statistics" VALUES(1,1795161600000000,'default',1,'pending','','','CN','','106900000001',-1,1);
-INSERT INTO "statistics" VALUES(1,1796054400000000,'default',0,'delivered','delivered','DELIVRD','','','',-1,4);
-INSERT INTO "statistics" VALUES(1,1796054400000000,'default',0,'failed','handset-unreachable','UNDELIV','','','',-1,2);
-INSERT INTO "statistics" VALUES(1,1796054400000000,'default',0,'failed','handset-unreachable','UNDELIV ','','','',-1,1);
-INSERT INTO "statistics" VALUES(1,1796054400000000,'default',1,'delivered','delivered','DELIVRD','CN','','',-1,1);
-INSERT INTO "statistics" VALUES(1,1796054400000000,'default',1,'pending','','','CN','','',-1,1);
+INSERT INTO "statistics" VALUES(1,1796058000000000,'default',0,'delivered','delivered','DELIVRD','','','',-1,4);
+INSERT INTO "statistics" VALUES(1,1796058000000000,'default',0,'failed','handset-unreachable','UNDELIV','','','',-1,3);
+INSERT INTO "statistics" VALUES(1,1796058000000000,'default',0,'failed','handset-unreachable','UNDELIV ','','','',-1,1);
+INSERT INTO "statistics" VALUES(1,1796058000000000,'default',1,'delivered','delivered','DELIVRD','CN','','',-1,1);
+INSERT INTO "statistics" VALUES(1,1796058000000000,'default',1,'pending','','','CN','','',-1,1);
 INSERT INTO "statistics" VALUES(24,1795132800000000,'default',1,'pending','','','CN','','106900000001',-1,1);
 INSERT INTO "statistics" VALUES(24,1795996800000000,'default',0,'delivered','delivered','DELIVRD','','','',-1,4);
-INSERT INTO "statistics" VALUES(24,1795996800000000,'default',0,'failed','handset-unreachable','UNDELIV','','','',-1,2);
+INSERT INTO "statistics" VALUES(24,1795996800000000,'default',0,'failed','handset-unreachable','UNDELIV','','','',-1,3);
 INSERT INTO "statistics" VALUES(24,1795996800000000,'default',0,'failed','handset-unreachable','UNDELIV ','','','',-1,1);
 INSERT INTO "statistics" VALUES(24,1795996800000000,'default',1,'delivered','delivered','DELIVRD','CN','','',-1,1);
 INSERT INTO "statistics" VALUES(24,1795996800000000,'default',1,'pending','','','CN','','',-1,1);
@@ -194,7 +196,7 @@ CREATE TABLE suppression_changes (
 	overrides BOOLEAN NOT NULL, 
 	CONSTRAINT pk_suppression_changes PRIMARY KEY (id)
 );
-INSERT INTO "suppression_changes" VALUES(1,'+8695588','','',1796057623478621,1,'default','hot line',NULL,0);
+INSERT INTO "suppression_changes" VALUES(1,'+8695588','','',1796060403981086,1,'default','hot line',NULL,0);
 CREATE TABLE suppressions (
 	id INTEGER NOT NULL, 
 	application TEXT NOT NULL, 
@@ -206,8 +208,8 @@ CREATE TABLE suppressions (
 	decided_at BIGINT NOT NULL, reason TEXT, until BIGINT, overrides BOOLEAN DEFAULT false NOT NULL, 
 	CONSTRAINT pk_suppressions PRIMARY KEY (id)
 );
-INSERT INTO "suppressions" VALUES(1,'default','+8668849','106900000001',1,'uplink','sc-1',1796057622101730,NULL,NULL,0);
-INSERT INTO "suppressions" VALUES(2,'','+8695588','',1,'hand','default',1796057623478621,'hot line',NULL,0);
+INSERT INTO "suppressions" VALUES(1,'default','+8668849','106900000001',1,'uplink','sc-1',1796060402943187,NULL,NULL,0);
+INSERT INTO "suppressions" VALUES(2,'','+8695588','',1,'hand','default',1796060403981086,'hot line',NULL,0);
 CREATE TABLE uplinks (
 	id INTEGER NOT NULL, 
 	application TEXT NOT NULL, 
@@ -225,13 +227,14 @@ CREATE TABLE uplinks (
 	raw TEXT NOT NULL, intent TEXT, 
 	CONSTRAINT pk_uplinks PRIMARY KEY (id)
 );
-INSERT INTO "uplinks" VALUES(1,'default','enc-1','+8615500003001','+8615500003001','106900000001','�˶�',NULL,NULL,'token',1796057621683577,1796057621683577,0,'{"from": "+8615500003001", "to": "106900000001", "smsMsgId": "enc-1", "body": "\udccd\u02f6\udca9"}',NULL);
-INSERT INTO "uplinks" VALUES(2,'default','enc-2','+8615500003002','+8615500003002','106900000001','�R',NULL,NULL,'token',1796057621805409,1796057621805409,0,'{"from": "+8615500003002", "to": "106900000001", "smsMsgId": "enc-2", "body": "\u0000R"}',NULL);
-INSERT INTO "uplinks" VALUES(3,'default','sc-1','68849','+8668849','106900000001','R',NULL,NULL,'token',1796057622101730,1796057622101730,0,'{"from": "68849", "to": "106900000001", "smsMsgId": "sc-1", "body": "R"}','opt-out');
-INSERT INTO "uplinks" VALUES(4,'default','oo-1','+8615500006001','+8615500006001','106900000001','STOP 🙏',NULL,NULL,'token',1796057622222771,1796057622222771,0,'{"from": "+8615500006001", "to": "106900000001", "smsMsgId": "oo-1", "body": "STOP \ud83d\ude4f"}',NULL);
-INSERT INTO "uplinks" VALUES(5,'default','oo-2','+8615500006002','+8615500006002','106900000001','STOP�',NULL,NULL,'token',1796057622336121,1796057622336121,0,'{"from": "+8615500006002", "to": "106900000001", "smsMsgId": "oo-2", "body": "STOP\u0000"}',NULL);
-INSERT INTO "uplinks" VALUES(6,'default','oo-3','+8615500006003','+8615500006003','106900000001','拒收',NULL,NULL,'token',1796057622532546,1796057622532546,0,'{"from": "+8615500006003", "to": "106900000001", "smsMsgId": "oo-3", "body": "\u62d2\u6536"}',NULL);
-INSERT INTO "uplinks" VALUES(7,'default','same-1','+8615500004001','+8615500004001','106900000001','Hello',NULL,NULL,'token',1796057623288124,1796057623466275,1,'{"from": "+8615500004001", "to": "106900000001", "smsMsgId": "same-1", "body": "Hello"}',NULL);
+INSERT INTO "uplinks" VALUES(1,'default','enc-1','+8615500003001','+8615500003001','106900000001','�˶�',NULL,NULL,'token',1796060402570518,1796060402570518,0,'{"from": "+8615500003001", "to": "106900000001", "smsMsgId": "enc-1", "body": "\udccd\u02f6\udca9"}',NULL);
+INSERT INTO "uplinks" VALUES(2,'default','enc-2','+8615500003002','+8615500003002','106900000001','�R',NULL,NULL,'token',1796060402687110,1796060402687110,0,'{"from": "+8615500003002", "to": "106900000001", "smsMsgId": "enc-2", "body": "\u0000R"}',NULL);
+INSERT INTO "uplinks" VALUES(3,'default','sc-1','68849','+8668849','106900000001','R',NULL,NULL,'token',1796060402943187,1796060402943187,0,'{"from": "68849", "to": "106900000001", "smsMsgId": "sc-1", "body": "R"}','opt-out');
+INSERT INTO "uplinks" VALUES(4,'default','oo-1','+8615500006001','+8615500006001','106900000001','STOP 🙏',NULL,NULL,'token',1796060403073870,1796060403073870,0,'{"from": "+8615500006001", "to": "106900000001", "smsMsgId": "oo-1", "body": "STOP \ud83d\ude4f"}',NULL);
+INSERT INTO "uplinks" VALUES(5,'default','oo-2','+8615500006002','+8615500006002','106900000001','STOP�',NULL,NULL,'token',1796060403251386,1796060403251386,0,'{"from": "+8615500006002", "to": "106900000001", "smsMsgId": "oo-2", "body": "STOP\u0000"}',NULL);
+INSERT INTO "uplinks" VALUES(6,'default','oo-3','+8615500006003','+8615500006003','106900000001','拒收',NULL,NULL,'token',1796060403368936,1796060403368936,0,'{"from": "+8615500006003", "to": "106900000001", "smsMsgId": "oo-3", "body": "\u62d2\u6536"}',NULL);
+INSERT INTO "uplinks" VALUES(7,'default','same-1','+8615500004001','+8615500004001','106900000001','Hello',NULL,NULL,'token',1796060403898207,1796060403970244,1,'{"from": "+8615500004001", "to": "106900000001", "smsMsgId": "same-1", "body": "Hello"}',NULL);
+INSERT INTO "uplinks" VALUES(8,'default',' pad-up ','+8615500006004','+8615500006004','106900000001','STOP !❤️',NULL,NULL,'token',1796060404087920,1796060404087920,0,'{"smsMsgId": " pad-up ", "from": "+8615500006004", "to": "106900000001", "body": "STOP !\u2764\ufe0f"}',NULL);
 CREATE UNIQUE INDEX uq_messages_sms_msg_id_application ON messages (sms_msg_id, application);
 CREATE INDEX ix_uplinks_from_number ON uplinks (from_number, id);
 CREATE INDEX ix_uplinks_to_number ON uplinks (to_number, id);
