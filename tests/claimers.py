@@ -135,7 +135,7 @@ def _work(
     began = time.monotonic()
     server_kills = [plan.seconds / 3, 2 * plan.seconds / 3]
     try:
-        while (passed := time.monotonic() - began) < plan.seconds:
+        while (passed := time.monotonic() - began) < plan.seconds or server_kills:
             time.sleep(min(1.0, plan.seconds / 10))
             place = draw.randrange(plan.claimers)
             os.kill(running[place].pid, signal.SIGKILL)
