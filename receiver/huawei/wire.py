@@ -7,6 +7,7 @@ projector later turns the sifted items into events; an item that passed `sift` n
 import contextlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -292,11 +293,18 @@ def _why_no_uplink(item: Mapping[str, Any]) -> str | None:
     return None
 
 
+_VISIBLE = re.compile("[!-~]+")
+
+
 def _why_not(item: Mapping[str, Any], name: str, longest: int) -> str | None:
     """Say why a needed field cannot be used; None when it can."""
     value = item.get(name)
-    if value is None:
-        return f"`{name}` is missing."
+    if type(value) is str and len(value) <= longest and _VISIBLE.fullmatch(value):
+        return None  # nearly always
+    return f"`{name}` is missing." if value is None else _why_not_value(value, name, longest)
+
+
+def _why_not_value(value: Any, name: str, longest: int) -> str | None:
     if type(value) is int:
         value = str(value)
     if not isinstance(value, str):
