@@ -59,9 +59,10 @@ async def _measure(bench: Bench, path: Path, megabytes: int, shown: Shown) -> No
             shown.figures[f"{name}_s"] = round(time.monotonic() - began, 1)
             shown.figures[f"{name}_longest_ms"] = round(waited * 1000, 1)
             usual = waited if name == "nothing" else usual
-            shown.require(
-                waited < _LONGEST_S + usual, f"beside {name} an append waited {waited:.2f} s"
-            )
+            if not bench.quick:  # a machine that does something else would judge itself
+                shown.require(
+                    waited < _LONGEST_S + usual, f"beside {name} an append waited {waited:.2f} s"
+                )
     finally:
         await journal.close()
 
@@ -102,7 +103,7 @@ EXPERIMENTS = (
     Experiment(
         name="journal-upkeep",
         how="100 appends/s beside redaction, rewriting, pruning of a journal of 400 MB",
-        must_hold="no append waits 200 ms longer than without it",
+        must_hold="no append waits 200 ms longer than without it (not with --quick)",
         run=keep_up,
     ),
 )
