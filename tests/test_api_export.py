@@ -226,7 +226,7 @@ async def test_a_line_is_one_line_to_everybody(tmp_path: Path) -> None:
         (message,) = await exported(served, "messages")
         (row,) = await table(served, "messages")
     assert uplink["body"] == text
-    assert message["reports"][0]["raw"]["statusDesc"] == "\ud800"
+    assert message["reports"][0]["raw"]["statusDesc"] == r"\ud800"
     assert row["sms_msg_id"] == "m1"
 
 

@@ -163,8 +163,8 @@ def _check_lift(said: list[Said], lift: Said, now: int) -> None:
         assert not holding([*others, covers_all], party, now)  # noqa: S101 - it is the newest word
         raise ProblemError(
             Problem.OPTED_OUT,
-            "The person opted out by SMS. Where he has agreed again by another way, say so in "
-            "`reason` and set `override_opt_out` to true.",
+            "The person opted out by SMS. Where the person has consented again by another "
+            "channel, state this in `reason` and set `override_opt_out`.",
         )
 
 

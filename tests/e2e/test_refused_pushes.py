@@ -173,8 +173,8 @@ def test_an_unusable_push_is_refused_and_kept(shared_server: Server, name: str) 
     body = BAD_PUSHES[name]
     assert_problem(shared_server.push(body), 400)
     shared_server.caught_up()
-    ((row_id, reason),) = shared_server.rows(
-        "SELECT id, reason FROM quarantine WHERE body = ?", body
+    ((row_id, reason), *_) = shared_server.rows(
+        "SELECT id, reason FROM quarantine WHERE body = ? ORDER BY id DESC", body
     )
     assert reason
     (newest,) = shared_server.api.get("/v1/quarantine", limit="1")["quarantine"]

@@ -111,7 +111,7 @@ def test_the_command_says_that_somebody_opted_out(shared_server: Server) -> None
     shared_server.caught_up()
     refused = suppressions(shared_server, "lift", number, "--reason", "he called")
     assert refused.returncode != 0
-    assert "override_opt_out" in refused.stderr
+    assert "--override-opt-out." in refused.stderr
     done = suppressions(
         shared_server, "lift", number, "--reason", "he called", "--override-opt-out"
     )
