@@ -132,6 +132,8 @@ class Known:
     messages: dict[Key, Message]
     uplinks: dict[UplinkKey, UplinkRecord]
     next_message_id: int
+    # Whose content is erased: what comes under such an id counts as a redelivery of it.
+    erased_uplinks: dict[Key, UplinkRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +279,7 @@ class Projection:
         key = (arrival.application, uplink.sms_msg_id, uplink.digest)
         came = arrival.received_at
         intent = self._words.asked_by(uplink)
-        record = self._known.uplinks.get(key)
+        record = self._known.uplinks.get(key) or self._known.erased_uplinks.get(key[:2])
         if record is None:
             record = UplinkRecord(
                 uplink, key[2], arrival, came, 0, is_new=True, intent=intent, asks_anew=True

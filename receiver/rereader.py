@@ -19,6 +19,7 @@ from receiver.journal import Journal, Row
 from receiver.projection import (
     Changes,
     Event,
+    Known,
     Message,
     Policy,
     Projection,
@@ -116,7 +117,7 @@ class Rereader:
             if isinstance(event, UplinkArrived)
         ]
         known = await projecting.load(connection, *keys_of(events))
-        hidden = [event for event in events if not keys_of([event])[1] & known.uplinks.keys()]
+        hidden = [event for event in events if not _is_known(event, known)]
         if apply:
             await _project(connection, hidden, policy, breathe)
         return replace(
@@ -124,6 +125,11 @@ class Rereader:
             journal_position=rows[-1].position,
             recovered=so_far.recovered + len(hidden),
         )
+
+
+def _is_known(event: Event, known: Known) -> bool:
+    (key,) = keys_of([event])[1]
+    return key in known.uplinks or key[:2] in known.erased_uplinks
 
 
 async def _reread_uplinks(

@@ -783,7 +783,7 @@ async def test_an_answer_holds_what_no_encoding_holds(tmp_path: Path) -> None:
     async with a_node(tmp_path) as served:
         assert (await served.push(body)).status_code == 200
         message = await served.get("/v1/messages/m1")
-    assert message["reports"][0]["raw"]["extra"] == "\ud800 😀"
+    assert message["reports"][0]["raw"]["extra"] == r"\ud800 😀"
 
 
 def mark_overdue(file: Path) -> None:

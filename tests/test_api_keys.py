@@ -54,7 +54,7 @@ async def a_small_shop(served: Served) -> None:
             {"sms_msg_id": "m2", "reference": "order 2", "extend": "spring"},
             {"sms_msg_id": "m3", "reference": "order 1"},
             {"sms_msg_id": "m4", "reference": "Order 1", "extend": "order 1"},
-            {"sms_msg_id": "m5", "reference": "order 1 "},
+            {"sms_msg_id": "m5", "reference": "order  1"},
         ]
     )
     await served.push(report("orphan", extend="spring", to="+8615500005175"))
@@ -80,7 +80,7 @@ LOOKUPS: list[tuple[Json, Json]] = [
         {"messages": ["elsewhere"], "missing": [], "missing_extends": [], "cut_extends": []},
     ),
     (
-        {"references": ["none", "order", "order 1 ", "none"]},
+        {"references": ["none", "order", "order  1", "none"]},
         {
             "messages": ["m5"],
             "missing": [],

@@ -149,7 +149,10 @@ async def test_a_request_that_makes_no_sense_is_refused(
 
 async def test_only_an_administrator_folds_history_again(tmp_path: Path) -> None:
     """To begin and to stop needs the scope `admin`, to watch `read`."""
-    keys = [ApiKey(name=s, key=f"key-of-{s}", scopes=[s]) for s in ("read", "write", "admin")]
+    names = ("read", "write", "admin")
+    keys = [ApiKey(name=s, key=f"{s}-1f9c27e0b6a84d35", scopes=[s]) for s in names]
+        ApiKey(name=s, key=f"{s}-1f9c27e0b6a84d35", scopes=[s]) for s in ("read", "write", "admin")
+    ]
     allowed = {"POST": ["admin"], "GET": ["read", "admin"], "DELETE": ["admin"]}
     async with a_node(tmp_path, api_keys=keys) as served:
         assert served.api.headers["authorization"] == f"Bearer {KEY}"
@@ -157,7 +160,7 @@ async def test_only_an_administrator_folds_history_again(tmp_path: Path) -> None
         await done(served)
         for method, scopes in allowed.items():
             for scope in ("read", "write", "admin"):
-                headers = {"authorization": f"Bearer key-of-{scope}"}
+                headers = {"authorization": f"Bearer {scope}-1f9c27e0b6a84d35"}
                 answer = await served.api.request(method, "/v1/reclassify", headers=headers)
                 assert answer.is_success == (scope in scopes), (method, scope)
                 if scope not in scopes:

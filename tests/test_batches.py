@@ -91,7 +91,7 @@ def test_of_one_push_so_many_items_are_taken() -> None:
     """One push cannot hold the projector for long; what is beyond the bound is told, not lost."""
     push = sifted(*[GOOD] * (wire.MOST_ITEMS + 10))
     assert (len(push.items), len(push.bad), push.more_bad) == (wire.MOST_ITEMS, 3, 7)
-    assert {bad.reason for bad in push.bad} == {"Up to 1000 items of one push are taken."}
+    assert {bad.reason for bad in push.bad} == {"Up to 5000 items of one push are taken."}
 
 
 def test_an_item_that_is_too_long_ends_the_reading() -> None:

@@ -30,7 +30,7 @@ LONGEST_ID = 255  # documented: 50
 LONGEST_TEXT = 255  # characters that are kept of other fields; documented: up to 128
 LONGEST_DESCRIPTION = 2000  # documented: 500
 LONGEST_STATUS = 64  # documented: 7; the longest known code has 11
-MOST_ITEMS = 1000  # of a push that are taken; documented: 50
+MOST_ITEMS = 5000  # of a push that are taken; documented: 50
 MOST_BAD = 50  # items of a push that are kept one by one; documented: 50 items in all
 MANY_VALUES = 4096  # of a JSON; a documented batch has up to 502
 

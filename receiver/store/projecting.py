@@ -21,6 +21,7 @@ from receiver.statistics import SOURCES, Deltas
 from receiver.store import bulk, quarantine, queueing, records, suppressing
 from receiver.store.quarantine import QuarantineLimits
 from receiver.store.schema import (
+    ERASED_DIGEST,
     NOT_DELIVERED,
     ORPHANED,
     checkpoints,
@@ -63,9 +64,11 @@ async def load(
     """Read everything that is stored under the keys."""
     await take_turn(connection)
     last = (await connection.execute(select(func.max(messages.c.id)))).scalar()
+    known, erased = await _load_uplinks(connection, uplink_keys)
     return Known(
         messages=await _load_messages(connection, message_keys),
-        uplinks=await _load_uplinks(connection, uplink_keys),
+        uplinks=known,
+        erased_uplinks=erased,
         next_message_id=(last or 0) + 1,
     )
 
@@ -91,15 +94,19 @@ async def _load_messages(connection: AsyncConnection, keys: set[Key]) -> dict[Ke
 
 async def _load_uplinks(
     connection: AsyncConnection, keys: set[UplinkKey]
-) -> dict[UplinkKey, UplinkRecord]:
+) -> tuple[dict[UplinkKey, UplinkRecord], dict[Key, UplinkRecord]]:
+    """Read the uplinks of some keys, and those under the same ids whose content is erased."""
     known: dict[UplinkKey, UplinkRecord] = {}
+    erased: dict[Key, UplinkRecord] = {}
     for some in _chunks({identifier for _, identifier, _ in keys}):
         found = await connection.execute(select(uplinks).where(uplinks.c.sms_msg_id.in_(some)))
         for row in found.mappings():
             key = (row["application"], row["sms_msg_id"], row["digest"])
             if key in keys:
                 known[key] = records.read_uplink(dict(row))
-    return known
+            elif row["digest"].startswith(ERASED_DIGEST):
+                erased[key[:2]] = records.read_uplink(dict(row))
+    return known, erased
 
 
 async def save(

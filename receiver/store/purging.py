@@ -29,7 +29,7 @@ from receiver.domain.messages import Key, State
 from receiver.store import erasing
 from receiver.store.chains import find_chains
 from receiver.store.queueing import ItemState
-from receiver.store.schema import messages, quarantine, reports, retries, uplinks
+from receiver.store.schema import ERASED_DIGEST, messages, quarantine, reports, retries, uplinks
 
 ERASED = "{}"  # in place of what an item came as
 _STRETCH_MESSAGES = 300
@@ -209,7 +209,7 @@ async def walk_uplinks(
     """Take uplinks, their texts and their numbers; as for messages."""
     heard = uplinks.c.last_received_at
     # The digest of a short text tells it to whoever tries all of them.
-    erased = {"raw": ERASED, "digest": "erased " + cast(uplinks.c.id, Text)}
+    erased = {"raw": ERASED, "digest": ERASED_DIGEST + cast(uplinks.c.id, Text)}
     nothing = {"body": "", "original_body": None, **erased}
     nobody = {"from_text": "", "from_number": None, **erased}
     return await _walk(

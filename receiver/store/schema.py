@@ -149,6 +149,8 @@ Index("uq_uplinks_key", uplinks.c.sms_msg_id, uplinks.c.application, uplinks.c.d
 Index("ix_uplinks_from_number", uplinks.c.from_number, uplinks.c.id)
 Index("ix_uplinks_to_number", uplinks.c.to_number, uplinks.c.id)
 
+ERASED_DIGEST = "erased "  # before the id of an uplink, in the place of its digest
+
 quarantine = Table(
     "quarantine",
     metadata,
