@@ -256,7 +256,7 @@ class Asked:
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
-            "headers": [(b"authorization", f"Bearer {KEY}".encode())],
+            "headers": [(b"host", b"127.0.0.1"), (b"authorization", f"Bearer {KEY}".encode())],
             "server": ("receiver.test", 80),
             "client": ("192.0.2.7", 40_000),
         }

@@ -151,8 +151,6 @@ async def test_only_an_administrator_folds_history_again(tmp_path: Path) -> None
     """To begin and to stop needs the scope `admin`, to watch `read`."""
     names = ("read", "write", "admin")
     keys = [ApiKey(name=s, key=f"{s}-1f9c27e0b6a84d35", scopes=[s]) for s in names]
-        ApiKey(name=s, key=f"{s}-1f9c27e0b6a84d35", scopes=[s]) for s in ("read", "write", "admin")
-    ]
     allowed = {"POST": ["admin"], "GET": ["read", "admin"], "DELETE": ["admin"]}
     async with a_node(tmp_path, api_keys=keys) as served:
         assert served.api.headers["authorization"] == f"Bearer {KEY}"
