@@ -309,7 +309,7 @@ async def test_a_journal_held_by_an_earlier_writer_is_named(
     monkeypatch.setattr("receiver.journal.writer._LOCK_PATIENCE_S", 0.1)
     path = tmp_path / FILE_NAME
     writer = Writer(str(path))
-    with pytest.raises(DataDirectoryError, match="held by the writer of an earlier"):
+    with pytest.raises(DataDirectoryError, match="is held by process"):
         await Journal.open(path)
     writer.close()
     os.close(writer._lock)  # noqa: SLF001 - it ends with its process otherwise

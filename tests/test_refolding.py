@@ -58,7 +58,7 @@ def names(found: Sequence[Message]) -> list[str]:
 
 
 async def test_a_slice_has_what_the_projector_would_fold(store_url: str, tmp_path: Path) -> None:
-    """A message of a slice is the one that the projector reads, but for what nothing looks at."""
+    """A message of a slice is the one that the projector reads."""
     async with a_store(store_url) as store:
         await fill(tmp_path, store)
         found = await slice_of(store, 0, 100)
@@ -67,10 +67,7 @@ async def test_a_slice_has_what_the_projector_would_fold(store_url: str, tmp_pat
             known = await projecting.load(connection, keys, set())
     assert names(found) == ["a", "b", "c", "d"]
     for message in found:
-        expected = known.messages["default", message.sms_msg_id]
-        for key, stored in expected.reports.items():
-            expected.reports[key] = replace(stored, report=replace(stored.report, raw={}))
-        assert message == expected
+        assert message == known.messages["default", message.sms_msg_id]
     assert found[0].reports[1, "EXPIRED", UPDATED].trust is Trust.SIGNED
 
 

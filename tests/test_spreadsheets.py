@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from receiver.domain.identifiers import clean
 from receiver.domain.spreadsheets import defused, restored
 from receiver.huawei.exports.cells import text_of
 
@@ -166,8 +167,7 @@ def test_every_text_can_be_read_back(text: str) -> None:
 @example(" '000")
 def test_the_import_reads_what_was_meant(text: str) -> None:
     """`receiver import` takes the same apostrophes away; it ignores blanks at both ends."""
-    margin = " \t\r\n\f\v\u00a0\u3000\u200b\ufeff"
-    assert text_of(defused(text), "reference") == (text.strip(margin) or None)
+    assert text_of(defused(text), "reference") == (clean(text) or None)
 
 
 @pytest.mark.parametrize(

@@ -177,10 +177,10 @@ reclassifications = Table(
     Column("examined", BigInteger, nullable=False),
     Column("changed", BigInteger, nullable=False),
     Column("changes", Text, nullable=False),  # JSON: what became what, how often, examples
-    Column("rereading", Text, nullable=False, server_default=text("'{}'")),  # JSON
     Column("started_at", _Instant, nullable=False),
     Column("updated_at", _Instant, nullable=False),
     Column("finished_at", _Instant),
+    Column("rereading", Text, nullable=False, server_default=text("'{}'")),  # JSON
 )
 
 # Who is not to be sent to: the newest word of each person to each channel.
