@@ -7,7 +7,7 @@ proxy never saw. So what is not framed plainly is refused, as nginx refuses it.
 from dataclasses import dataclass
 
 BODY = b"smsMsgId=framed_1&status=DELIVRD"
-MAX_BODY_BYTES = 64 * 1024  # of the servers that are asked
+MAX_BODY_BYTES = 1024 * 1024  # the default
 _LENGTH = b"Content-Length: %d" % len(BODY)
 _CHUNKED = b"Transfer-Encoding: chunked"
 _CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
