@@ -33,7 +33,7 @@ from receiver.statistics import AGES, DAY, HOUR, Deltas, Summary, cell_of
 from receiver.store import counting, projecting, refolding, rhythms
 from receiver.store.bulk import add_rows, insert_rows
 from receiver.store.counting import Interval, Question
-from receiver.store.engines import upgrade
+from receiver.store.migrating import upgrade
 from receiver.store.quarantine import QuarantineLimits
 from receiver.store.schema import messages, metadata, statistics
 from receiver.store.statistics import rebuild

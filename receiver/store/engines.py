@@ -1,26 +1,21 @@
-"""Making engines, and bringing a database to this version's schema."""
+"""Making the engines of a store."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from receiver.errors import StoreUnavailableError
 from receiver.store.driver import Connection
 
 BUSY_TIMEOUT_S = 2.0
 READERS = 4
 CONNECT_TIMEOUT_S = 5  # where the URL says no other
 
-_MIGRATIONS = Path(__file__).with_name("migrations")
 _SYNC_DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 # A quiet moment copies the WAL into the file. Where none comes, the commit that fills this many
 # pages (16 MB) does, four times as rarely as by default. The WAL is then written from its start
@@ -83,34 +78,14 @@ def connect_arguments(url: URL) -> dict[str, Any]:
     return {"connect_timeout": CONNECT_TIMEOUT_S}
 
 
-def migrate(url: URL) -> None:
-    """Bring the schema to this version's (blocking)."""
-    backend = url.get_backend_name()
+def migrating_engine(url: URL) -> Engine:
+    """Make a blocking engine with which the schema is changed: all of it or nothing."""
     engine = create_engine(
-        url.set(drivername=_SYNC_DRIVERS[backend]),
+        url.set(drivername=_SYNC_DRIVERS[url.get_backend_name()]),
         poolclass=NullPool,
         hide_parameters=True,
         connect_args=connect_arguments(url),
     )
-    if backend == "sqlite":
-        # So that tables come all or not at all.
+    if url.get_backend_name() == "sqlite":
         _begin_by_ourselves(engine, "BEGIN IMMEDIATE", [_SECURE_DELETE])
-    try:
-        upgrade(engine)
-    except CommandError as error:
-        raise StoreUnavailableError(
-            "The store was written by a newer version of receiver, or is not a receiver's store; "
-            "install that version or set store_url to another database."
-        ) from error
-    finally:
-        engine.dispose()
-
-
-def upgrade(engine: Engine) -> None:
-    """Run the migrations that the database has not seen."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    return engine

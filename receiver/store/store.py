@@ -15,10 +15,10 @@ from receiver.store.engines import (
     BUSY_TIMEOUT_S,
     READERS,
     connect_arguments,
-    migrate,
     sqlite_engine,
 )
 from receiver.store.failures import Failures
+from receiver.store.migrating import migrate
 from receiver.store.schema import checkpoints
 from receiver.store.urls import ASYNC_DRIVERS, check_url
 
