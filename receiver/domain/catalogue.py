@@ -1,8 +1,7 @@
 """The catalogue: what a status code means, and which row decides for one report."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 
@@ -249,6 +248,4 @@ def _says(match: Match) -> int:
 
 
 def _digest(entries: tuple[Entry, ...], siblings: Siblings) -> str:
-    rows = [astuple(entry) for entry in entries]
-    shared = {family: [astuple(one) for one in others] for family, others in siblings.items()}
-    return sha256(json.dumps([rows, shared], sort_keys=True).encode()).hexdigest()[:12]
+    return sha256(repr((entries, sorted(siblings.items()))).encode()).hexdigest()[:12]

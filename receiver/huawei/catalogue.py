@@ -9,6 +9,7 @@ of the protocols and what is publicly known of the carriers, `families.csv` patt
 import csv
 import io
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -54,10 +55,10 @@ def load_catalogue(file: Path | None = None) -> Catalogue:
         ValueError: a row cannot be used; the text names file, line, field and reason, a line for
             each problem.
     """
-    entries = list(_shipped())
-    if file is not None:
-        entries = overrides.correct(entries, file)
-    return Catalogue(entries, _SIBLINGS)
+    shipped = _shipped()
+    if file is None:
+        return shipped
+    return Catalogue(overrides.correct(shipped.entries, file), _SIBLINGS)
 
 
 def read_entries(text: str, rank: Rank, file: str) -> Iterator[Entry]:
@@ -82,10 +83,16 @@ def read_entries(text: str, rank: Rank, file: str) -> Iterator[Entry]:
         raise ValueError(f"{file}, line {reader.line_num}, {error}") from error
 
 
-def _shipped() -> Iterator[Entry]:
+@cache
+def _shipped() -> Catalogue:
+    """Read the rows that come with the package, which stay the same while a process lives."""
     folder = files("receiver.huawei")
-    for name, rank in _FILES:
-        yield from read_entries(folder.joinpath(name).read_text(encoding="utf-8"), rank, name)
+    entries = (
+        entry
+        for name, rank in _FILES
+        for entry in read_entries(folder.joinpath(name).read_text(encoding="utf-8"), rank, name)
+    )
+    return Catalogue(entries, _SIBLINGS)
 
 
 def _check_header(columns: Collection[str]) -> None:
