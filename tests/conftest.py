@@ -59,6 +59,10 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("receiver")
 
+# What the tests start is to load compiled modules, as an installation does: without them each of
+# several hundred processes takes a second longer.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A shell starts what it runs in the background deaf to Ctrl-C, and so would be the processes that
 # the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -40,6 +40,14 @@ NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _T = TypeVar("_T")
 
 
+def at_length(usually: _T, at_length: _T) -> _T:
+    """Give how long a test goes on: usually, or where `RECEIVER_TEST_AT_LENGTH` is set.
+
+    `.ci/run` repeats the tests that ask for this at their full length.
+    """
+    return at_length if "RECEIVER_TEST_AT_LENGTH" in os.environ else usually
+
+
 def eventually(
     look: Callable[[], _T], what: str, *, timeout_s: float = 20.0, every_s: float = 0.05
 ) -> _T:

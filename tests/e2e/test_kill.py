@@ -1,15 +1,14 @@
 """A receiver that is killed at any moment has lost nothing that it acknowledged."""
 
-import os
 import random
 import time
 
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
 from tests.e2e.outside import check_integrity
-from tests.server import MakeServer
+from tests.server import MakeServer, at_length
 
-ROUNDS = int(os.environ.get("RECEIVER_TEST_ROUNDS", "20"))
+ROUNDS = at_length(6, 20)
 
 
 def test_killed_under_load_again_and_again(make_server: MakeServer) -> None:

@@ -1,15 +1,14 @@
 """A store that cannot be written for a while harms neither the pushes nor the look-ups."""
 
-import os
 import threading
 import time
 
 from tests.conftest import write_lock
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
-from tests.server import Server
+from tests.server import Server, at_length
 
-LOCKED_S = float(os.environ.get("RECEIVER_TEST_LOCKED_SECONDS", "30"))
+LOCKED_S = at_length(6.0, 30.0)
 # Each connection pauses between two pushes: together about 100 pushes per second.
 CONNECTIONS, PAUSE_S = 10, 0.1
 SLOWEST_S = 1.0

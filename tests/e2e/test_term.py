@@ -1,6 +1,5 @@
 """A receiver that is asked to end does so soon, and breaks no promise and no answer."""
 
-import os
 import random
 import signal
 import socket
@@ -12,9 +11,9 @@ from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load, post, read_answer
 from tests.e2e.outside import check_integrity, is_running
 from tests.e2e.pushes import FORM, form
-from tests.server import MakeServer, Server
+from tests.server import MakeServer, Server, at_length
 
-ROUNDS = int(os.environ.get("RECEIVER_TEST_ROUNDS", "20"))
+ROUNDS = at_length(6, 20)
 END_WITHIN_S = 10.0
 LOCKED_S = 2.0
 
