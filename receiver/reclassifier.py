@@ -164,7 +164,9 @@ class Reclassifier:
         return run, Phase.FAILED if self._failed else Phase.STOPPED
 
     def _is_running(self) -> bool:
-        return self._task is not None and not self._task.done()
+        # A run that has come to its end is over, though its task may still take its last rest.
+        is_over = self._run is not None and self._run.finished_at is not None
+        return self._task is not None and not self._task.done() and not is_over
 
     @staticmethod
     def _is_same(run: Run | None, policy: Policy, since: int | None) -> bool:

@@ -51,10 +51,11 @@ class Brake:
     """Holds a run up, in proportion to the machine's speed, so that tests meet it on its way."""
 
     on: bool = True
+    share: int = 4
 
     def __call__(self) -> int:
         """Say how much time is left to others for each unit taken."""
-        return 4 if self.on else 0
+        return self.share if self.on else 0
 
 
 FREE = Brake(on=False)
@@ -310,6 +311,19 @@ async def test_a_run_over_other_messages_is_refused(
         assert (await now_of(reclassifier))[0].since == NOW + 2 * HOUR
         await reclassifier.stop()
         assert (await counts_of(store))["reclassifications"] == 2
+
+
+async def test_a_run_that_is_over_is_in_nobodys_way(
+    store_url: str, tmp_path: Path, corrected: Policy
+) -> None:
+    """As soon as a run is told to be finished, one over other messages can begin."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(journal, store, count=10)
+        reclassifier = a_reclassifier(store, Brake(share=10**9))
+        await reclassifier.start(corrected, None)
+        await finished(reclassifier)
+        await reclassifier.start(corrected, NOW + 2 * HOUR)
+        assert (await finished(reclassifier)).since == NOW + 2 * HOUR
 
 
 async def test_other_rules_begin_anew(store_url: str, tmp_path: Path, corrected: Policy) -> None:
