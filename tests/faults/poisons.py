@@ -265,7 +265,7 @@ RECIPES: dict[str, Recipe] = {
     "no form": _one_of(*_NO_FORM, kind="status"),
     "no list": _one_of(*_NO_REPORT_LIST, kind="batch"),
     "no sends": _one_of(*_NO_SENDS, kind="sends"),
-    "UTF-16 push": lambda _, name: _lost(_report(name).decode().encode("utf-16")),
+    "UTF-16 push": lambda _, name: _good(name, _report(name).decode().encode("utf-16")),
     "broken UTF-8 in id": _broken_utf8_in_id,
     "broken UTF-8 elsewhere": _broken_utf8_elsewhere,
     "broken UTF-8 in JSON": _broken_utf8_in_json,
