@@ -23,8 +23,8 @@ LONGEST_REMEMBERED = 64  # characters; no listed code comes near
 
 
 _STATES = frozenset({"DELIVRD", "ACCEPTD", "UNKNOWN"})  # say a state, not a reason for failure
-# SMPP's other states (SMPP 3.4, 5.2.28): that a message failed, but hardly why.
-_SUMMARIES = frozenset({"EXPIRED", "DELETED", "UNDELIV", "REJECTD"})
+# SMPP's other states (SMPP 3.4, 5.2.28), and a failure to route: that it failed, but hardly why.
+_SUMMARIES = frozenset({"EXPIRED", "DELETED", "UNDELIV", "REJECTD", "RTE_ERR"})
 _LISTED_SAYS = 5  # how much a row says that is listed with a reason; see `_says`
 _NO_ORG_CODE = frozenset({"", "000"})  # the network had nothing to add
 
