@@ -273,6 +273,7 @@ GOOD = {
     "cause_zh": "原因。",
     "suggestion_zh": "建议。",
     "source": "sms_05_0051",
+    "reason": "Unlike MK:2.",
 }
 HEADER = ",".join(GOOD)
 ROW = ",".join(GOOD.values())
@@ -289,6 +290,7 @@ def test_a_good_row_is_read() -> None:
         billable=False,
         source="sms_05_0051",
         rank=Rank.OVERRIDE,
+        reason="Unlike MK:2.",
     )
 
 
@@ -334,9 +336,16 @@ def test_a_bad_row_is_refused(field: str, text: str, complaint: str) -> None:
         list(read_entries(f"{HEADER}\n{ROW}\n{bad}\n", Rank.OVERRIDE, "own.csv"))
 
 
-@pytest.mark.parametrize("column", FIELDS)
+def test_a_file_may_lack_the_reasons() -> None:
+    """Where no row decides otherwise than its siblings, the column is not needed."""
+    header, line = (text.rsplit(",", 1)[0] for text in (HEADER, ROW))
+    (read,) = read_entries(f"{header}\n{line}\n", Rank.OVERRIDE, "own.csv")
+    assert read.reason == ""
+
+
+@pytest.mark.parametrize("column", [name for name in FIELDS if name != "reason"])
 def test_a_missing_column_is_refused(column: str) -> None:
-    """A file without one of the columns is refused as a whole."""
+    """A file without one of the columns is refused as a whole, but for the reasons."""
     text = ",".join(name for name in FIELDS if name != column)
     with pytest.raises(ValueError, match=f"^own\\.csv, line 1, {column}: the column is missing$"):
         list(read_entries(f"{text}\n{ROW}\n", Rank.OVERRIDE, "own.csv"))

@@ -62,6 +62,11 @@ class Catalogue:
         self._memo = lru_cache(maxsize=MEMO_SIZE)(self._find)
 
     @property
+    def siblings(self) -> Siblings:
+        """The families in which the same number says the same."""
+        return self._siblings
+
+    @property
     def remembered(self) -> int:
         """How many look-ups are kept for the next time; at most `MEMO_SIZE`."""
         return self._memo.cache_info().currsize

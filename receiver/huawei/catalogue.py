@@ -16,7 +16,7 @@ from pathlib import Path
 from receiver.domain.catalogue import Catalogue, Sibling
 from receiver.domain.entries import Entry, Rank
 from receiver.huawei import overrides
-from receiver.huawei.rows import FIELDS, FieldError, make_entry, read_field
+from receiver.huawei.rows import FIELDS, OPTIONAL, FieldError, make_entry, read_field
 
 _FILES = (
     ("codes.csv", Rank.OFFICIAL),
@@ -97,11 +97,11 @@ def _shipped() -> Catalogue:
 
 def _check_header(columns: Collection[str]) -> None:
     for column in FIELDS:
-        if column not in columns:
+        if column not in columns and column not in OPTIONAL:
             raise FieldError(column, "the column is missing")
 
 
 def _read_entry(row: _Row, rank: Rank) -> Entry:
     if None in row:
         raise FieldError("row", "more fields than columns")
-    return make_entry({name: read_field(name, row[name] or "") for name in FIELDS}, rank)
+    return make_entry({name: read_field(name, row.get(name) or "") for name in FIELDS}, rank)

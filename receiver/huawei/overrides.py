@@ -223,7 +223,12 @@ def _of_another_class(entry: Entry, values: Values) -> Values:
     if retry is entry.retry:
         return {}
     suggestion, suggestion_zh = _SUGGESTIONS[retry]
-    return {"retry_after_s": None, "suggestion": suggestion, "suggestion_zh": suggestion_zh}
+    return {
+        "retry_after_s": None,
+        "suggestion": suggestion,
+        "suggestion_zh": suggestion_zh,
+        "reason": "",  # was one for the old class
+    }
 
 
 def _new_entry(values: Values, name: str) -> Entry:
@@ -244,5 +249,6 @@ def _new_entry(values: Values, name: str) -> Entry:
         "suggestion": suggestion,
         "suggestion_zh": suggestion_zh,
         "source": name,
+        "reason": "",
     }
     return make_entry(usual | values, Rank.OVERRIDE)
