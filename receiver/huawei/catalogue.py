@@ -14,7 +14,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from receiver.domain.catalogue import Catalogue, Sibling
+from receiver.domain.codes import fold
 from receiver.domain.entries import Entry, Rank
+from receiver.domain.lint import lint_catalogue
 from receiver.huawei import overrides
 from receiver.huawei.rows import FIELDS, OPTIONAL, FieldError, make_entry, read_field
 
@@ -58,7 +60,26 @@ def load_catalogue(file: Path | None = None) -> Catalogue:
     shipped = _shipped()
     if file is None:
         return shipped
-    return Catalogue(overrides.correct(shipped.entries, file), _SIBLINGS)
+    return Catalogue(overrides.correct(shipped.entries, file).entries, _SIBLINGS)
+
+
+def lint_overrides(file: Path) -> list[str]:
+    """Find what is doubtful about the rows of a file of the user's own that can be used.
+
+    Returns:
+        a text for each problem, which names file, line, code, field and what to do.
+
+    Raises:
+        ValueError: as `load_catalogue`.
+    """
+    corrected = overrides.correct(_shipped().entries, file)
+    return [
+        f"{file}, line {corrected.lines[fold(row.code), row.origin]}, {row.code}, "
+        f"{problem.field}: {problem.text}"
+        for problem in lint_catalogue(Catalogue(corrected.entries, _SIBLINGS))
+        for row in [problem.entry]
+        if row.rank is Rank.OVERRIDE
+    ]
 
 
 def read_entries(text: str, rank: Rank, file: str) -> Iterator[Entry]:
