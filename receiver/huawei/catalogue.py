@@ -17,6 +17,7 @@ from receiver.domain.catalogue import Catalogue, Sibling
 from receiver.domain.codes import fold
 from receiver.domain.entries import Entry, Rank
 from receiver.domain.lint import lint_catalogue
+from receiver.domain.spreadsheets import restored
 from receiver.huawei import overrides
 from receiver.huawei.rows import FIELDS, OPTIONAL, FieldError, make_entry, read_field
 
@@ -82,13 +83,14 @@ def lint_overrides(file: Path) -> list[str]:
     ]
 
 
-def read_entries(text: str, rank: Rank, file: str) -> Iterator[Entry]:
+def read_entries(text: str, rank: Rank, file: str, *, exported: bool = False) -> Iterator[Entry]:
     """Read whole rows from CSV with a header; columns that are not needed are ignored.
 
     Args:
         text: the whole file.
         rank: the rank that the rows get.
         file: its name, for complaints.
+        exported: whether its cells are written for spreadsheets, as `receiver codes --csv` does.
 
     Raises:
         ValueError: a row cannot be used; the text names file, line, field and reason.
@@ -97,7 +99,7 @@ def read_entries(text: str, rank: Rank, file: str) -> Iterator[Entry]:
     try:
         _check_header(reader.fieldnames or ())
         for row in reader:
-            yield _read_entry(row, rank)
+            yield _read_entry(_restored(row) if exported else row, rank)
     except csv.Error as error:  # raised before the line is counted
         raise ValueError(f"{file}, line {reader.line_num + 1}, row: {error}") from error
     except ValueError as error:
@@ -120,6 +122,10 @@ def _check_header(columns: Collection[str]) -> None:
     for column in FIELDS:
         if column not in columns and column not in OPTIONAL:
             raise FieldError(column, "the column is missing")
+
+
+def _restored(row: _Row) -> _Row:
+    return {name: restored(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
 
 
 def _read_entry(row: _Row, rank: Rank) -> Entry:

@@ -89,7 +89,7 @@ def correct(entries: Iterable[Entry], file: Path) -> Corrected:
 
 
 def _read(file: Path) -> list[_Given]:
-    text = _text_of(file)
+    text = read_text(file)
     try:
         if file.suffix.lower() == ".toml":
             return list(_read_toml(text, file))
@@ -98,7 +98,12 @@ def _read(file: Path) -> list[_Given]:
         raise ValueError(f"{file}: nested too deeply") from None
 
 
-def _text_of(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Read a catalogue file as text.
+
+    Raises:
+        ValueError: it cannot be read, is too large or no UTF-8; the text names the file.
+    """
     try:
         with file.open("rb") as opened:
             content = opened.read(LARGEST_FILE + 1)
