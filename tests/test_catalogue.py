@@ -65,6 +65,8 @@ CORRECTED = {
     ("related_codes.csv", "MI:0145", "carrier-mobile"): ("carrier-failure", "retry-later", ""),
     ("related_codes.csv", "MI:0175", "carrier-mobile"): ("carrier-failure", "retry-later", ""),
     ("related_codes.csv", "MI:0176", "carrier-mobile"): ("carrier-failure", "retry-later", ""),
+    ("related_codes.csv", "MI:0193", "carrier-mobile"): ("carrier-failure", "retry-later", ""),
+    ("related_codes.csv", "MK:0193", "carrier-mobile"): ("carrier-failure", "retry-later", ""),
     ("related_codes.csv", "MI:0195", "carrier-mobile"): ("invalid-number", "never", ""),
     ("related_codes.csv", "MK:0195", "carrier-mobile"): ("invalid-number", "never", ""),
     ("related_codes.csv", "CB:0001", "carrier-mobile"): ("invalid-number", "never", ""),
