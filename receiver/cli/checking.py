@@ -86,7 +86,7 @@ def _check(config: Path | None) -> _Findings:
         *_warnings(loaded, config),
         *_exposed(loaded.data_dir),
         *_check_server(loaded),
-        *([] if findings.problems else _doubtful_rows(loaded)),
+        *_doubtful_rows(loaded),
     ]
     return findings
 
@@ -212,7 +212,10 @@ def _doubtful_rows(loaded: Settings) -> list[str]:
     """Name the rows of the user's own catalogue file that can be used but contradict others."""
     if loaded.catalogue_file is None:
         return []
-    return [f"catalogue_file: {text}" for text in lint_overrides(loaded.catalogue_file)]
+    try:
+        return [f"catalogue_file: {text}" for text in lint_overrides(loaded.catalogue_file)]
+    except ValueError:
+        return []  # a file that cannot be used is a problem, and is told as one
 
 
 def _check_certificate(loaded: Settings) -> list[str]:

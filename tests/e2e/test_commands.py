@@ -120,6 +120,20 @@ def test_check_warns_of_rows_that_contradict_themselves(tmp_path: Path) -> None:
     assert warning.startswith(f"catalogue_file: {file}, line 3, -8437, retry_after_s: ")
 
 
+def test_check_warns_of_rows_beside_other_problems(tmp_path: Path) -> None:
+    """A bad directory hides no doubtful row; a file that cannot be used is a problem alone."""
+    file = tmp_path / "own.csv"
+    env = {"RECEIVER_CATALOGUE_FILE": str(file), "RECEIVER_DATA_DIR": str(file)}
+    for row, problems, warnings in (("-8437,60", 0, 1), ("-8437,soon", 1, 0)):
+        file.write_text(f"code,retry_after_s\n{row}\n")
+        done = run("check", "--json", env=env)
+        assert done.returncode == 1, done.stderr
+        found = json.loads(done.stdout)
+        assert any("data_dir" in p for p in found["problems"]), found
+        assert len([p for p in found["problems"] if "catalogue_file" in p]) == problems, found
+        assert len([w for w in found["warnings"] if "catalogue_file" in w]) == warnings, found
+
+
 def test_bad_settings_keep_serve_from_starting() -> None:
     """`serve` with a bad setting ends with status 1, plain words and no trace."""
     done = run("serve", env={"RECEIVER_LISTEN": "nowhere"})
