@@ -78,11 +78,15 @@ BROKEN = [
     ),
     pytest.param(
         row("X", "carrier-failure", **words("Character coding not supported", "不支持该编码")),
-        "retry", "comes again with the same message", id="unchanged fault",
+        "retry", "holds for the next attempt", id="unchanged fault",
     ),
     pytest.param(
         row("X", "carrier-failure", **words("Message is badly formed", "短信异常")),
-        "retry", "comes again with the same message", id="unchanged fault in one language",
+        "retry", "holds for the next attempt", id="unchanged fault in one language",
+    ),
+    pytest.param(
+        row("X", "handset-unreachable", **words("Number is barred", "号码异常")),
+        "retry", "holds for the next attempt", id="unchanged account",
     ),
     pytest.param(
         row("640", "invalid-number", "never", rank=Rank.PROTOCOL), "retry", "bare number",
@@ -176,6 +180,26 @@ SOUND = [
 def test_what_keeps_the_invariants_is_left_alone(sound: Entry) -> None:
     """A row that looks like a broken one but is right is not complained about."""
     assert problems_of(sound) == []
+
+
+SGIP = row("SGIP:16", "invalid-number", "never")
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param([SGIP], [("SGIP:16", "code")], id="found by 16"),
+        pytest.param([SGIP, row("16", "invalid-number", "after-fix")], [], id="16 has a row"),
+        pytest.param([replace(SGIP, code="SMGP:16")], [], id="no other writing"),
+        pytest.param([replace(SGIP, code="SGIP:256")], [], id="more than an octet"),
+        pytest.param([row("SGIP:16")], [], id="suppresses nobody"),
+    ],
+)
+def test_a_bare_number_leads_to_no_suppression(
+    rows: list[Entry], expected: list[tuple[str, str]]
+) -> None:
+    """A row that suppresses is not reached by its number alone, which is of any network."""
+    assert [(code, field) for code, field, _ in problems_of(*rows)] == expected
 
 
 LATER, FIX = row("MI:0128"), row("MK:0128", "carrier-failure", "after-fix", rank=Rank.PROTOCOL)

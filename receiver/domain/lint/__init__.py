@@ -1,7 +1,7 @@
 """Invariants that every row of a catalogue keeps, those that come with the package and others."""
 
 from receiver.domain.catalogue import Catalogue
-from receiver.domain.lint.decisions import lint_decision
+from receiver.domain.lint.decisions import lint_bare_numbers, lint_decision
 from receiver.domain.lint.languages import lint_texts
 from receiver.domain.lint.periods import lint_period
 from receiver.domain.lint.problem import RowProblem
@@ -17,4 +17,6 @@ def lint_catalogue(catalogue: Catalogue) -> list[RowProblem]:
         problems += lint_decision(entry)
         problems += lint_period(entry)
         problems += lint_texts(entry)
-    return problems + list(lint_siblings(catalogue.entries, catalogue.siblings))
+    problems += lint_bare_numbers(catalogue)
+    problems += lint_siblings(catalogue.entries, catalogue.siblings)
+    return problems

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from receiver.domain.catalogue import Catalogue
+from receiver.domain.codes import numbered, twin
 from receiver.domain.entries import PLATFORM, SEND_API, Category, Entry, Rank, RetryClass
 from receiver.domain.lint.problem import RETRIED, RowProblem, is_retried
 from receiver.domain.verdict import DEFAULT_WAITS, HOPELESS, wait_s
@@ -29,8 +31,8 @@ _CLASSES: Mapping[Category, frozenset[RetryClass]] = {
 
 _UNCHANGED_FAULT = re.compile(
     r"\b(?:not|un)\s?(?:supported|accepted|allowed|permitted)\b|\bbadly formed\b"
-    r"|(?<!waited )\btoo long\b"
-    r"|不支持|不被接受|未获允许|格式错误|格式有误|过长",
+    r"|(?<!waited )\btoo long\b|\bis barred\b"
+    r"|不支持|不被接受|未获允许|格式错误|格式有误|过长|被限制",
     re.IGNORECASE,
 )
 # What is no fault of the number: the phone's state, the text, its place, who pays for it.
@@ -41,6 +43,9 @@ _OTHER_CAUSE = re.compile(
     re.IGNORECASE,
 )
 _BARE_NUMBER = re.compile("[0-9]+", re.ASCII)
+_NO_PROOF = (
+    "a bare number means something else in every network, so it proves nothing about the recipient"
+)
 
 
 def lint_decision(entry: Entry) -> Iterator[RowProblem]:
@@ -50,6 +55,17 @@ def lint_decision(entry: Entry) -> Iterator[RowProblem]:
     yield from _lint_unchanged(entry)
     yield from _lint_suppression(entry)
     yield from _lint_billing(entry)
+
+
+def lint_bare_numbers(catalogue: Catalogue) -> Iterator[RowProblem]:
+    """Find rows that suppress and are found by their bare number too, as `SGIP:16` by `16`."""
+    for entry in catalogue.entries:
+        taken = numbered(entry.code)
+        other = None if taken is None else twin(taken)
+        if other is None or other.family or not suppresses(entry):
+            continue
+        if catalogue.lookup(str(other.number)).entry is entry:
+            yield RowProblem(entry, "code", f"{_NO_PROOF}; add a row {other.number} with after-fix")
 
 
 def suppresses(entry: Entry) -> bool:
@@ -90,7 +106,7 @@ def _lint_unchanged(entry: Entry) -> Iterator[RowProblem]:
         yield RowProblem(
             entry,
             "retry",
-            f"a fault of the message ({found[0]!r}) comes again with the same message; use "
+            f"{found[0]!r} holds for the next attempt too when nothing is changed; use "
             "after-fix, or write in `reason` why the next attempt differs",
         )
 
@@ -102,8 +118,7 @@ def _lint_suppression(entry: Entry) -> Iterator[RowProblem]:
         yield RowProblem(
             entry,
             "retry",
-            "a bare number means something else in every network, so it proves nothing about the "
-            "recipient; use after-fix",
+            f"{_NO_PROOF}; use after-fix",
         )
     texts = (entry.en.meaning, entry.en.cause, entry.zh.meaning, entry.zh.cause)
     found = _OTHER_CAUSE.search("\n".join(texts))
