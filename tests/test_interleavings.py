@@ -117,7 +117,7 @@ def _items(total: str | None) -> st.SearchStrategy[Item]:
                     "MK:0012",
                     "?!",
                     "MK:0001",
-                    "REJECTD",
+                    "BLACK",
                 )
             ),
             "source": st.sampled_from(("1", "2", "3")),

@@ -216,6 +216,9 @@ def test_how_a_code_is_found(code: str, expected: tuple[str, str, Rule]) -> None
         pytest.param("sc3", None, ("SC:0003", "platform", Rule.VARIANT), id="other-writing"),
         pytest.param("REJECTD*704", None, ("REJECTD*704", "supplier", Rule.EXACT), id="inner-star"),
         pytest.param("ID:9999", None, ("ID:*", "supplier", Rule.FAMILY), id="family"),
+        pytest.param("SA:0007", None, ("SA:*", "supplier", Rule.FAMILY), id="supplier-is-silent"),
+        pytest.param("SB:0007", None, ("SB:*", "supplier", Rule.FAMILY), id="supplier-fails"),
+        pytest.param("RTE_ERR", 3, ("RTE_ERR", "generic", Rule.EXACT_SOURCE), id="no-route"),
     ],
 )
 def test_shipped_rows_decide(
@@ -223,6 +226,12 @@ def test_shipped_rows_decide(
 ) -> None:
     """The rows that come with the package are found in the same ways."""
     assert found(SHIPPED.lookup(code, source=source)) == expected
+
+
+@pytest.mark.parametrize(("org_code", "code"), [("E200027", "E200027"), ("000", "RTE_ERR")])
+def test_the_network_says_why_there_was_no_route(org_code: str, code: str) -> None:
+    """RTE_ERR only sums up: a listed code of the network says more, none says nothing."""
+    assert SHIPPED.lookup("RTE_ERR", source=3, org_code=org_code).entry.code == code
 
 
 def test_every_listed_code_finds_a_row_of_its_own() -> None:

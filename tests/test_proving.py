@@ -47,7 +47,9 @@ async def suppressed(store: Store) -> dict[str, str]:
 
 STORIES: list[Any] = [
     pytest.param([sent("a", 3), came("a", "MK:0001", 2)], {"": "a"}, id="no such number"),
-    pytest.param([sent("a", 3), came("a", "REJECTD", 2)], {"1069": "a"}, id="blocked"),
+    pytest.param([sent("a", 3), came("a", "BLACK", 2)], {"1069": "a"}, id="blocked"),
+    pytest.param([sent("a", 3), came("a", "REJECTD", 2)], {}, id="blocked or off"),
+    pytest.param([sent("a", 3), came("a", "640", 2)], {}, id="a bare number of any list"),
     pytest.param([sent("a", 3), came("a", "UNDELIV", 2)], {}, id="a failure that proves nothing"),
     pytest.param([sent("a", 3), came("a", "MY:9999", 2)], {}, id="a family's guess"),
     pytest.param([sent("a", 3), came("a", "MK:0001", 2), sent("b", 1), came("b", "DELIVRD", 1)],
@@ -56,7 +58,7 @@ STORIES: list[Any] = [
                  {"": "a"}, id="an earlier message was delivered, late"),
     pytest.param([sent("a", 3), came("a", "MK:0001", 2), came("a", "DELIVRD", 1)], {},
                  id="it was delivered after all"),
-    pytest.param([sent("a", 3), came("a", "MK:0001", 2), sent("b", 1), came("b", "REJECTD", 1)],
+    pytest.param([sent("a", 3), came("a", "MK:0001", 2), sent("b", 1), came("b", "BLACK", 1)],
                  {"": "a", "1069": "b"}, id="two reasons"),
     pytest.param([came("a", "MK:0001", 2)], {}, id="an orphan without a number"),
     pytest.param([sent("a", 3, to="csms12345678"), came("a", "MK:0001", 2)], {},
@@ -125,7 +127,7 @@ async def test_settings_decide(
 async def test_a_row_says_what_it_rests_on(store_url: str, tmp_path: Path) -> None:
     """It has the code, the time of the failure and the end; a future time is that of hearing."""
     rules = replace(policy(), suppressed_us=30 * DAY)
-    ahead = [sent("f", 1, channel="1070"), came("f", "REJECTD", -5)]
+    ahead = [sent("f", 1, channel="1070"), came("f", "BLACK", -5)]
     async with a_store(store_url) as store:
         await _project(store, tmp_path, [sent("a", 3), came("a", "MK:0001", 2), *ahead], rules)
         rows = {row["channel"]: row for row in await rows_of(store, suppressions)}

@@ -19,6 +19,7 @@ from receiver.domain import times
 from receiver.domain.strength import is_hard_to_guess
 from receiver.errors import DataDirectoryError, SettingsError, StoreUnavailableError
 from receiver.exposure import find_exposed, find_readable
+from receiver.huawei.catalogue import lint_overrides
 from receiver.policies import make_catalogue
 from receiver.settings import DEFAULT_APPLICATION, Settings
 from receiver.store.store import Store
@@ -85,6 +86,7 @@ def _check(config: Path | None) -> _Findings:
         *_warnings(loaded, config),
         *_exposed(loaded.data_dir),
         *_check_server(loaded),
+        *_doubtful_rows(loaded),
     ]
     return findings
 
@@ -204,6 +206,16 @@ def _check_catalogue(loaded: Settings) -> list[str]:
     except SettingsError as error:
         return str(error).splitlines()
     return []
+
+
+def _doubtful_rows(loaded: Settings) -> list[str]:
+    """Name the rows of the user's own catalogue file that can be used but contradict others."""
+    if loaded.catalogue_file is None:
+        return []
+    try:
+        return [f"catalogue_file: {text}" for text in lint_overrides(loaded.catalogue_file)]
+    except ValueError:
+        return []  # a file that cannot be used is a problem, and is told as one
 
 
 def _check_certificate(loaded: Settings) -> list[str]:

@@ -5,12 +5,14 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from receiver import settings
+from receiver.cli import changes
 from receiver.cli.client import Client, Json
 from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang, language, not_empty
 from receiver.cli.output import facts_table, make_console, plain
@@ -19,6 +21,7 @@ from receiver.domain.codes import fold
 from receiver.domain.entries import Category, Entry, RetryClass
 from receiver.domain.languages import Language
 from receiver.domain.spreadsheets import defused
+from receiver.huawei.changes import Changes, Version, compare, read_version
 from receiver.huawei.rows import FIELDS, values_of, write_field
 from receiver.policies import make_catalogue
 from receiver.web.code_views import entry_json, match_json
@@ -83,20 +86,36 @@ def codes(
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print all fields as CSV, as `catalogue_file` takes it.")
     ] = False,
+    diff: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Show what changed since another version: a file that `--csv` wrote. "
+            "Several files make one version.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
 ) -> None:
-    """List the catalogue in force, or the codes that it lacks."""
+    """List the catalogue in force, what changed in it, or the codes that it lacks."""
     loaded = settings.load(config)
     if seen is not None and (category or retry or as_csv):
         raise typer.BadParameter("--seen goes with --json alone: these codes have no row.")
     if as_csv and as_json:
         raise typer.BadParameter("Choose one of --csv and --json.")
+    if diff and (seen is not None or as_csv):
+        raise typer.BadParameter("--diff goes with neither --seen nor --csv.")
     if seen is not None:
         _show_seen(Client.of(loaded, api_url, api_key), seen, as_json=as_json)
         return
     catalogue, spoken = make_catalogue(loaded), language(lang, loaded)
+    if diff:
+        found = _changes_since(diff, catalogue, category, retry)
+        if as_json:
+            changes.write_json(found, catalogue.version)
+        else:
+            changes.show(found, spoken)
+        return
     entries = _select(catalogue, category, retry)
     if as_csv:
         _write_csv(entries)
@@ -110,11 +129,38 @@ def _select(
     catalogue: Catalogue, category: Category | None, retry: RetryClass | None
 ) -> list[Entry]:
     """Give the rows of a category and a retry class; None stands for all."""
-    return [
-        entry
-        for entry in catalogue.entries
-        if category in (None, entry.category) and retry in (None, entry.retry)
-    ]
+    return [entry for entry in catalogue.entries if _is_of(entry, category, retry)]
+
+
+def _is_of(entry: Entry, category: Category | None, retry: RetryClass | None) -> bool:
+    return category in (None, entry.category) and retry in (None, entry.retry)
+
+
+def _changes_since(
+    files: Iterable[Path],
+    catalogue: Catalogue,
+    category: Category | None,
+    retry: RetryClass | None,
+) -> Changes:
+    """Compare with another version; a row counts that is of the category and class in either.
+
+    Raises:
+        typer.BadParameter: a file cannot be used.
+    """
+    try:
+        old = read_version(files)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--diff") from None
+    found = compare(old, Version(catalogue.entries))
+    return Changes(
+        added=[entry for entry in found.added if _is_of(entry, category, retry)],
+        removed=[entry for entry in found.removed if _is_of(entry, category, retry)],
+        changed=[
+            row
+            for row in found.changed
+            if _is_of(row.old, category, retry) or _is_of(row.new, category, retry)
+        ],
+    )
 
 
 def _show(entries: Sequence[Entry], spoken: Language) -> None:

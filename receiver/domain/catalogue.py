@@ -23,8 +23,8 @@ LONGEST_REMEMBERED = 64  # characters; no listed code comes near
 
 
 _STATES = frozenset({"DELIVRD", "ACCEPTD", "UNKNOWN"})  # say a state, not a reason for failure
-# SMPP's other states (SMPP 3.4, 5.2.28): that a message failed, but hardly why.
-_SUMMARIES = frozenset({"EXPIRED", "DELETED", "UNDELIV", "REJECTD"})
+# SMPP's other states (SMPP 3.4, 5.2.28), and a failure to route: that it failed, but hardly why.
+_SUMMARIES = frozenset({"EXPIRED", "DELETED", "UNDELIV", "REJECTD", "RTE_ERR"})
 _LISTED_SAYS = 5  # how much a row says that is listed with a reason; see `_says`
 _NO_ORG_CODE = frozenset({"", "000"})  # the network had nothing to add
 
@@ -60,6 +60,11 @@ class Catalogue:
         self._reports = _Index(entry for entry in self.entries if entry.origin != SEND_API)
         self._sends = _Index(entry for entry in self.entries if entry.origin == SEND_API)
         self._memo = lru_cache(maxsize=MEMO_SIZE)(self._find)
+
+    @property
+    def siblings(self) -> Siblings:
+        """The families in which the same number says the same."""
+        return self._siblings
 
     @property
     def remembered(self) -> int:

@@ -76,6 +76,8 @@ class Entry:
     zh: Words
     source: str  # the list that the row was taken from
     rank: Rank
+    # Why it decides otherwise than a row that is like it, which it names; empty: it does not.
+    reason: str = ""
 
     @property
     def is_family(self) -> bool:

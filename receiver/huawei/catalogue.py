@@ -14,9 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from receiver.domain.catalogue import Catalogue, Sibling
+from receiver.domain.codes import fold
 from receiver.domain.entries import Entry, Rank
+from receiver.domain.lint import lint_catalogue
+from receiver.domain.spreadsheets import restored
 from receiver.huawei import overrides
-from receiver.huawei.rows import FIELDS, FieldError, make_entry, read_field
+from receiver.huawei.rows import FIELDS, OPTIONAL, FieldError, make_entry, read_field
 
 _FILES = (
     ("codes.csv", Rank.OFFICIAL),
@@ -58,16 +61,36 @@ def load_catalogue(file: Path | None = None) -> Catalogue:
     shipped = _shipped()
     if file is None:
         return shipped
-    return Catalogue(overrides.correct(shipped.entries, file), _SIBLINGS)
+    return Catalogue(overrides.correct(shipped.entries, file).entries, _SIBLINGS)
 
 
-def read_entries(text: str, rank: Rank, file: str) -> Iterator[Entry]:
+def lint_overrides(file: Path) -> list[str]:
+    """Find what is doubtful about the rows of a file of the user's own that can be used.
+
+    Returns:
+        a text for each problem, which names file, line, code, field and what to do.
+
+    Raises:
+        ValueError: as `load_catalogue`.
+    """
+    corrected = overrides.correct(_shipped().entries, file)
+    return [
+        f"{file}, line {corrected.lines[fold(row.code), row.origin]}, {row.code}, "
+        f"{problem.field}: {problem.text}"
+        for problem in lint_catalogue(Catalogue(corrected.entries, _SIBLINGS))
+        for row in [problem.entry]
+        if row.rank is Rank.OVERRIDE
+    ]
+
+
+def read_entries(text: str, rank: Rank, file: str, *, exported: bool = False) -> Iterator[Entry]:
     """Read whole rows from CSV with a header; columns that are not needed are ignored.
 
     Args:
         text: the whole file.
         rank: the rank that the rows get.
         file: its name, for complaints.
+        exported: whether its cells are written for spreadsheets, as `receiver codes --csv` does.
 
     Raises:
         ValueError: a row cannot be used; the text names file, line, field and reason.
@@ -76,7 +99,7 @@ def read_entries(text: str, rank: Rank, file: str) -> Iterator[Entry]:
     try:
         _check_header(reader.fieldnames or ())
         for row in reader:
-            yield _read_entry(row, rank)
+            yield _read_entry(_restored(row) if exported else row, rank)
     except csv.Error as error:  # raised before the line is counted
         raise ValueError(f"{file}, line {reader.line_num + 1}, row: {error}") from error
     except ValueError as error:
@@ -97,11 +120,15 @@ def _shipped() -> Catalogue:
 
 def _check_header(columns: Collection[str]) -> None:
     for column in FIELDS:
-        if column not in columns:
+        if column not in columns and column not in OPTIONAL:
             raise FieldError(column, "the column is missing")
+
+
+def _restored(row: _Row) -> _Row:
+    return {name: restored(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
 
 
 def _read_entry(row: _Row, rank: Rank) -> Entry:
     if None in row:
         raise FieldError("row", "more fields than columns")
-    return make_entry({name: read_field(name, row[name] or "") for name in FIELDS}, rank)
+    return make_entry({name: read_field(name, row.get(name) or "") for name in FIELDS}, rank)

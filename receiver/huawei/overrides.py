@@ -56,7 +56,15 @@ class _Given:
         return self.lines.get(name, self.line)
 
 
-def correct(entries: Iterable[Entry], file: Path) -> list[Entry]:
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """The rows of a catalogue as a file of the user's own corrects them."""
+
+    entries: list[Entry]
+    lines: Mapping[tuple[str, str], int]  # of the file's rows, by folded code and origin
+
+
+def correct(entries: Iterable[Entry], file: Path) -> Corrected:
     """Give the rows as a file of the user's own adds to and corrects them.
 
     Raises:
@@ -70,18 +78,18 @@ def correct(entries: Iterable[Entry], file: Path) -> list[Entry]:
         try:
             values = _values(given)
             _refuse_twin(seen, values, given.line)
-            corrected.apply(values, file.name)
+            corrected.apply(values, file.name, given.line)
         except FieldError as error:
             problems.append(f"{file}, line {given.line_of(error.field)}, {error}")
     if problems:
         more = len(problems) - _MOST_PROBLEMS
         rest = [f"{file}: and {more} more problems"] if more > 0 else []
         raise ValueError("\n".join(problems[:_MOST_PROBLEMS] + rest))
-    return corrected.entries
+    return Corrected(corrected.entries, corrected.lines)
 
 
 def _read(file: Path) -> list[_Given]:
-    text = _text_of(file)
+    text = read_text(file)
     try:
         if file.suffix.lower() == ".toml":
             return list(_read_toml(text, file))
@@ -90,7 +98,12 @@ def _read(file: Path) -> list[_Given]:
         raise ValueError(f"{file}: nested too deeply") from None
 
 
-def _text_of(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Read a catalogue file as text.
+
+    Raises:
+        ValueError: it cannot be read, is too large or no UTF-8; the text names the file.
+    """
     try:
         with file.open("rb") as opened:
             content = opened.read(LARGEST_FILE + 1)
@@ -187,19 +200,23 @@ class _Rows:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.entries = list(entries)
+        self.lines: dict[tuple[str, str], int] = {}
         self._places: dict[str, list[int]] = {}
         for place, entry in enumerate(self.entries):
             self._places.setdefault(fold(entry.code), []).append(place)
 
-    def apply(self, values: Values, name: str) -> None:
+    def apply(self, values: Values, name: str, line: int) -> None:
         """Correct the rows that are meant, or add one."""
         places = self._places.setdefault(fold(values["code"]), [])
         meant = [p for p in places if values.get("origin") in (None, self.entries[p].origin)]
         for place in meant:
             self.entries[place] = _corrected(self.entries[place], values, name)
         if not meant:
-            places.append(len(self.entries))
+            meant = [len(self.entries)]
+            places += meant
             self.entries.append(_new_entry(values, name))
+        for place in meant:
+            self.lines[fold(self.entries[place].code), self.entries[place].origin] = line
 
 
 def _corrected(entry: Entry, values: Values, name: str) -> Entry:
@@ -223,7 +240,12 @@ def _of_another_class(entry: Entry, values: Values) -> Values:
     if retry is entry.retry:
         return {}
     suggestion, suggestion_zh = _SUGGESTIONS[retry]
-    return {"retry_after_s": None, "suggestion": suggestion, "suggestion_zh": suggestion_zh}
+    return {
+        "retry_after_s": None,
+        "suggestion": suggestion,
+        "suggestion_zh": suggestion_zh,
+        "reason": "",  # was one for the old class
+    }
 
 
 def _new_entry(values: Values, name: str) -> Entry:
@@ -244,5 +266,6 @@ def _new_entry(values: Values, name: str) -> Entry:
         "suggestion": suggestion,
         "suggestion_zh": suggestion_zh,
         "source": name,
+        "reason": "",
     }
     return make_entry(usual | values, Rank.OVERRIDE)

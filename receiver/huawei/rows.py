@@ -20,7 +20,9 @@ FIELDS = (
     *TEXTS,
     *(f"{name}_zh" for name in TEXTS),
     "source",
+    "reason",
 )
+OPTIONAL = ("reason",)  # a file of whole rows may lack the column
 _LONGEST_CODE = 64  # characters
 _LONGEST_WAIT_S = 31_536_000  # a year
 _MOST_DIGITS = 9  # of a number of seconds
@@ -76,6 +78,7 @@ def make_entry(values: Mapping[str, Any], rank: Rank) -> Entry:
         zh=Words(*(values[f"{name}_zh"] for name in TEXTS)),
         source=values["source"],
         rank=rank,
+        reason=values["reason"],
     )
 
 
@@ -118,6 +121,10 @@ def _sentence(text: str) -> str:
     if len(_text(text)) > LONGEST_TEXT:
         raise ValueError(f"longer than {LONGEST_TEXT} characters")
     return text
+
+
+def _reason(text: str) -> str:
+    return _sentence(text) if text else ""
 
 
 def _one_of(allowed: tuple[str, ...]) -> Callable[[str], str]:
@@ -163,4 +170,5 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(TEXTS, _sentence),
     **dict.fromkeys((f"{name}_zh" for name in TEXTS), _sentence),
     "source": _text,
+    "reason": _reason,
 }

@@ -89,6 +89,84 @@ def texts_of(document: Json) -> list[str]:
     return [document[name] for name in ("meaning", "cause", "suggestion")]
 
 
+# --- commands: what changed ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an export of the catalogue as it comes with the package."""
+    done = run("codes", "--csv")
+    assert done.returncode == 0, done.stderr
+    file = tmp_path_factory.mktemp("before") / "before.csv"
+    file.write_text(done.stdout)
+    return file
+
+
+@pytest.fixture
+def corrected(tmp_path: Path) -> dict[str, str]:
+    """Give the environment of a catalogue with one row more and one that decides otherwise."""
+    file = tmp_path / "own.csv"
+    file.write_text("code,category,retry,meaning\nMK:0012,,never,\nZQ:1,routing,never,No way\n")
+    return {"RECEIVER_CATALOGUE_FILE": str(file)}
+
+
+def test_diff_tells_programs_what_changed(before: Path, corrected: dict[str, str]) -> None:
+    """Added rows come whole, changed ones with the old and new value of each field."""
+    done = run("codes", "--diff", str(before), "--json", env=corrected)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found) == {"version", "added", "removed", "changed"}
+    assert [row["code"] for row in found["added"]] == ["ZQ:1"]
+    assert found["added"][0]["retry"] == "never"
+    assert found["removed"] == []
+    (changed,) = found["changed"]
+    assert changed["code"] == "MK:0012"
+    assert changed["fields"]["retry"] == {"old": "retry-later", "new": "never"}
+
+
+def test_diff_shows_people_what_changed(before: Path, corrected: dict[str, str]) -> None:
+    """A table has a line for each field that changed, and the last line counts the rows."""
+    done = run("codes", "--diff", str(before), env=corrected)
+    assert done.returncode == 0, done.stderr
+    (line,) = [text for text in done.stdout.splitlines() if " retry " in text]
+    assert line.index("MK:0012") < line.index("retry-later") < line.index("never")
+    assert done.stdout.splitlines()[-1] == "Rows added: 1, removed: 0, changed: 1."
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        pytest.param(
+            ("--retry", "never"), "Rows added: 1, removed: 0, changed: 1.", id="new class"
+        ),
+        pytest.param(
+            ("--retry", "retry-later"), "Rows added: 0, removed: 0, changed: 1.", id="old class"
+        ),
+        pytest.param(
+            ("--category", "account"), "Rows added: 0, removed: 0, changed: 0.", id="category"
+        ),
+    ],
+)
+def test_diff_can_be_narrowed(
+    before: Path, corrected: dict[str, str], more: tuple[str, ...], said: str
+) -> None:
+    """A row counts that is of the class or category before or after."""
+    done = run("codes", "--diff", str(before), *more, env=corrected)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(said)
+
+
+@pytest.mark.parametrize(
+    "more", [("--csv",), ("--seen", "unknown"), ("--diff", "/no/such/file")], ids=lambda m: m[0]
+)
+def test_diff_refuses_what_it_cannot_do(before: Path, more: tuple[str, ...]) -> None:
+    """Another output, codes without rows and a file that is not there end with plain words."""
+    done = run("codes", "--diff", str(before), *more)
+    assert done.returncode == 2
+    assert "--diff" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 # --- commands -----------------------------------------------------------------------------------
 
 

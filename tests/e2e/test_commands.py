@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,30 @@ def test_check_shows_the_settings_in_force(shared_server: Server) -> None:
     assert f"127.0.0.1:{shared_server.port}" in done.stdout
     assert KEY not in done.stdout + done.stderr
     assert "RECEIVER_LISTN" in done.stderr
+
+
+def test_check_warns_of_rows_that_contradict_themselves(tmp_path: Path) -> None:
+    """A row that can be used but resends too early is a warning with file, line and code."""
+    file = tmp_path / "own.csv"
+    file.write_text("code,retry,retry_after_s\nMK:0001,never,\n-8437,retry-later,60\n")
+    done = run("check", "--json", env={"RECEIVER_CATALOGUE_FILE": str(file)})
+    assert done.returncode == 0, done.stderr
+    (warning,) = [w for w in json.loads(done.stdout)["warnings"] if "catalogue_file" in w]
+    assert warning.startswith(f"catalogue_file: {file}, line 3, -8437, retry_after_s: ")
+
+
+def test_check_warns_of_rows_beside_other_problems(tmp_path: Path) -> None:
+    """A bad directory hides no doubtful row; a file that cannot be used is a problem alone."""
+    file = tmp_path / "own.csv"
+    env = {"RECEIVER_CATALOGUE_FILE": str(file), "RECEIVER_DATA_DIR": str(file)}
+    for row, problems, warnings in (("-8437,60", 0, 1), ("-8437,soon", 1, 0)):
+        file.write_text(f"code,retry_after_s\n{row}\n")
+        done = run("check", "--json", env=env)
+        assert done.returncode == 1, done.stderr
+        found = json.loads(done.stdout)
+        assert any("data_dir" in p for p in found["problems"]), found
+        assert len([p for p in found["problems"] if "catalogue_file" in p]) == problems, found
+        assert len([w for w in found["warnings"] if "catalogue_file" in w]) == warnings, found
 
 
 def test_bad_settings_keep_serve_from_starting() -> None:

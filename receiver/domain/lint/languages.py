@@ -1,0 +1,72 @@
+"""Whether a row says the same in both languages, and advises what its retry class does."""
+
+import re
+from collections.abc import Iterator
+
+from receiver.domain.entries import Category, Entry, RetryClass
+from receiver.domain.languages import Language
+from receiver.domain.lint.periods import period_s, speaks_of_limit
+from receiver.domain.lint.problem import RowProblem, is_retried
+
+_NUMBER = re.compile(r"(?<![A-Za-z0-9.])[0-9]+(?![A-Za-z0-9])", re.ASCII)
+_QUOTED = re.compile("`([^`]+)`")
+_AGAIN = {Language.EN: "send again", Language.ZH: "重新发送"}
+_STOP = {Language.EN: "stop sending", Language.ZH: "停止"}
+# Written as a word in one language and as a digit in the other.
+_SMALL = frozenset({"0", "1", "2", "3"})
+
+
+def lint_texts(entry: Entry) -> Iterator[RowProblem]:
+    """Find texts that contradict the row or each other."""
+    yield from _lint_advice(entry)
+    if entry.en != entry.zh:  # a file of the user's own may say it in one language for both
+        yield from _lint_translation(entry)
+
+
+def _lint_advice(entry: Entry) -> Iterator[RowProblem]:
+    for language, name in ((Language.EN, "suggestion"), (Language.ZH, "suggestion_zh")):
+        text = entry.words(language).suggestion.lower()
+        again, stop = _AGAIN[language], _STOP[language]
+        if again in text and entry.retry in (RetryClass.NEVER, RetryClass.NONE):
+            yield RowProblem(
+                entry, name, f"says {again!r}, but {entry.retry} never does; correct one of them"
+            )
+        if text.startswith(again) and entry.retry is RetryClass.AFTER_FIX:
+            yield RowProblem(
+                entry, name, f"begins with {again!r}; say first what is to be corrected"
+            )
+        if text.startswith(stop) and is_retried(entry) and entry.category is not Category.UNKNOWN:
+            yield RowProblem(
+                entry, name, f"begins with {stop!r}, but {entry.retry} sends again; correct one"
+            )
+
+
+def _lint_translation(entry: Entry) -> Iterator[RowProblem]:
+    for name in ("meaning", "cause", "suggestion"):
+        en, zh = getattr(entry.en, name), getattr(entry.zh, name)
+        for text in _differences(en, zh):
+            yield RowProblem(entry, f"{name}_zh", f"{text}; say the same in both languages")
+    if (_AGAIN[Language.EN] in entry.en.suggestion.lower()) != (
+        _AGAIN[Language.ZH] in entry.zh.suggestion
+    ):
+        yield RowProblem(
+            entry, "suggestion_zh", "only one language speaks of sending again; let both do it"
+        )
+    if not speaks_of_limit(entry):
+        return
+    periods = {period_s(entry.en, Language.EN), period_s(entry.zh, Language.ZH)}
+    if len(periods) > 1:
+        yield RowProblem(
+            entry, "cause_zh", "the two languages name different periods of the limit; correct one"
+        )
+
+
+def _differences(en: str, zh: str) -> Iterator[str]:
+    """Say which numbers and which quoted names stand in one language only."""
+    only = (set(_NUMBER.findall(en)) ^ set(_NUMBER.findall(zh))) - _SMALL
+    if only:
+        yield f"the number {', '.join(sorted(only))} stands in one language only"
+    missing = [name for name in _QUOTED.findall(en) if name not in zh]
+    missing += [name for name in _QUOTED.findall(zh) if name not in en]
+    if missing:
+        yield f"{', '.join(missing)} stands in one language only"

@@ -1,0 +1,21 @@
+"""What is wrong with a row of the catalogue."""
+
+from dataclasses import dataclass
+
+from receiver.domain.entries import Entry, RetryClass
+
+RETRIED = frozenset({RetryClass.RETRY_SOON, RetryClass.RETRY_LATER, RetryClass.NEXT_DAY})
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """A row that contradicts itself or a row that is like it."""
+
+    entry: Entry
+    field: str  # of the row's file; where to correct it
+    text: str  # what is wrong and what to do about it
+
+
+def is_retried(entry: Entry) -> bool:
+    """Tell whether a message that fails with this row is sent again as it is."""
+    return entry.retry in RETRIED

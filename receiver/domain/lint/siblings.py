@@ -1,0 +1,101 @@
+"""Rows that are alike: the same code, the same number in a sibling family, the same words."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+from itertools import combinations
+
+from receiver.domain.catalogue import Siblings
+from receiver.domain.codes import fold, numbered
+from receiver.domain.entries import Category, Entry, Rank
+from receiver.domain.lint.problem import RowProblem
+
+_MOST_NAMED = 3  # codes in one text
+
+
+def lint_siblings(entries: Iterable[Entry], siblings: Siblings) -> Iterator[RowProblem]:
+    """Find rows that are alike, decide otherwise and do not say why.
+
+    The reason may stand in either row, and names the other's code.
+    """
+    deciding = _deciding(entries)
+    contradicted: dict[Entry, list[Entry]] = defaultdict(list)
+    for group in (*_of_number(deciding, siblings), *_of_words(deciding)):
+        for first, second in combinations(group, 2):
+            if _contradict(first, second):
+                # The row of less rank explains itself, one of the user's own before all.
+                other, one = sorted((first, second), key=_duty)
+                if other not in contradicted[one]:
+                    contradicted[one].append(other)
+    for one, others in contradicted.items():
+        yield RowProblem(one, "reason", _text(one, others))
+
+
+def _deciding(entries: Iterable[Entry]) -> list[Entry]:
+    """Give the rows that decide: of several for one code and origin, the first."""
+    rows: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        rows.setdefault((fold(entry.code), entry.origin), entry)
+    return list(rows.values())
+
+
+def _of_number(entries: Iterable[Entry], siblings: Siblings) -> Iterator[list[Entry]]:
+    groups: dict[Hashable, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        taken = None if entry.is_family else numbered(entry.code)
+        if taken is None:
+            groups[fold(entry.code)].append(entry)
+            continue
+        others = [
+            sibling.family
+            for sibling in siblings.get(taken.family, ())
+            if sibling.lowest <= taken.number <= sibling.highest
+        ]
+        groups[frozenset((taken.family, *others)), taken.number].append(entry)
+    return iter(groups.values())
+
+
+def _of_words(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    groups: dict[Hashable, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        # A row that the user corrected has words that were written for another decision.
+        is_own = entry.rank is Rank.OVERRIDE
+        groups[entry.en.meaning, entry.en.cause, is_own].append(entry)
+    return iter(groups.values())
+
+
+def _contradict(first: Entry, second: Entry) -> bool:
+    if Category.UNKNOWN in (first.category, second.category):
+        return False  # says nothing that another row could contradict
+    return (
+        _decision(first) != _decision(second)
+        and not _explains(first, second)
+        and not _explains(second, first)
+    )
+
+
+def _explains(one: Entry, other: Entry) -> bool:
+    """Tell whether a row's reason names another row's code, or is the user's own."""
+    if one.rank is Rank.OVERRIDE:
+        return bool(one.reason)
+    return other.code in (word.strip(".,;()") for word in one.reason.split())
+
+
+def _text(one: Entry, others: list[Entry]) -> str:
+    named = ", ".join(
+        f"{other.code} ({other.origin}: {_decision(other)})" for other in others[:_MOST_NAMED]
+    )
+    more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+    return (
+        f"{_decision(one)}, otherwise than {named}{more}, which it is like; decide alike, or say "
+        "why in `reason` and name the codes"
+    )
+
+
+def _decision(entry: Entry) -> str:
+    wait = "" if entry.retry_after_s is None else f" after {entry.retry_after_s} s"
+    return f"{entry.category}, {entry.retry}{wait}"
+
+
+def _duty(entry: Entry) -> tuple[bool, Rank]:
+    """Order two rows by which has to explain itself, the one that has to last."""
+    return entry.rank is Rank.OVERRIDE, entry.rank
