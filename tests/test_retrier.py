@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain import times
+from receiver.domain.retrying.items import ItemState
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.projection import Policy
 from receiver.retrier.claims import Claimed, Order, claim, digest
@@ -18,7 +19,6 @@ from receiver.store.chains import find_chains, find_next
 from receiver.store.idempotency import AnswerLimits, Asked, Given
 from receiver.store.leasing import ItemFilter
 from receiver.store.queries import Page
-from receiver.store.queueing import ItemState
 from receiver.store.schema import breakers, retries
 from receiver.store.schema import idempotency as answers
 from receiver.store.store import Store

@@ -12,11 +12,11 @@ from receiver.domain.retrying.breaker import (
     observe,
     probe_ended,
 )
+from receiver.domain.retrying.items import ItemState
 from receiver.domain.times import SECOND
 from receiver.store import leasing, moments
 from receiver.store.chains import find_chains
 from receiver.store.moments import BreakerKey, StoredBreaker
-from receiver.store.queueing import ItemState
 
 _OPEN = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
 

@@ -10,6 +10,8 @@ from receiver.domain.numbers import country_of, normalise
 from receiver.domain.retrying.planning import Candidate
 from receiver.domain.verdict import Verdict, match_for, subject_of
 
+_OPEN = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -33,6 +35,18 @@ class Chain:
     def delivered(self) -> bool:
         """Whether one of them arrived."""
         return any(one.state is State.DELIVERED for one in self.attempts)
+
+    @property
+    def outcome(self) -> State:
+        """What became of it: delivered if one attempt was, else what is open, else the last one's.
+
+        Raises:
+            IndexError: it has no attempt.
+        """
+        states = [one.state for one in self.attempts]
+        if State.DELIVERED in states:
+            return State.DELIVERED
+        return next((state for state in reversed(states) if state in _OPEN), states[-1])
 
     def follows(self, before: str, after: str) -> bool:
         """Tell whether one attempt is known to have followed another."""

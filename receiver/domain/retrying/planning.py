@@ -22,7 +22,7 @@ from receiver.domain.sentences import Reason
 from receiver.domain.times import SECOND, to_rfc3339
 from receiver.domain.verdict import Action
 
-_FAILED = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
+FAILED = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
 _BITS = 53  # of a float's fraction
 
 
@@ -112,7 +112,7 @@ def _refusal(candidate: Candidate, policy: RetryPolicy, resolved: Resolved) -> R
         (candidate.chain_delivered, NoRetry.CHAIN_DELIVERED, {}),
         (candidate.superseded, NoRetry.SUPERSEDED, {}),
         (
-            candidate.state not in _FAILED or candidate.failed_at is None,
+            candidate.state not in FAILED or candidate.failed_at is None,
             NoRetry.NO_FAILURE,
             {"state": candidate.state.value},
         ),

@@ -23,6 +23,8 @@ class NoRetry(StrEnum):
     TOO_OLD = "too-old"
     WINDOW_OVER = "window-over"
     NO_HOUR = "no-hour"
+    ABANDONED = "abandoned"
+    ENDED = "ended"
 
 
 class RetryStep(StrEnum):
@@ -116,6 +118,12 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "nothing is sent at {hours} by the clock of {zone}, and no other hour is left before "
         "{deadline}",
         "{zone}时间{hours}不发送，{deadline}之前没有其他可发送的时间",
+    ),
+    NoRetry.ABANDONED: Spoken(
+        "whoever was to send it again has given it up", "领取重发任务的一方已放弃重发"
+    ),
+    NoRetry.ENDED: Spoken(
+        "when it was due it could not go (`{reason}`)", "到期时无法重发（`{reason}`）"
     ),
     RetryStep.RULE: Spoken(
         "it counts as `{kind}`; its rule is put together from `{rules}`, the last that says "
