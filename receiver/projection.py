@@ -327,6 +327,7 @@ def _retry_at(message: Message, folded: Folded, verdict: Verdict, policy: Policy
         message.application,
         message.sms_msg_id,
         message.send,
+        list(message.reports.values()),
         folded,
         verdict,
         message.first_heard_at,

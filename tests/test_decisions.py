@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from receiver.domain import times
 from receiver.domain.entries import Category, RetryClass
 from receiver.domain.events import Trust
 from receiver.domain.messages import State
@@ -18,11 +19,13 @@ from receiver.domain.retrying.deciding import Decision, Facts, decide_retry, set
 from receiver.domain.retrying.items import ItemState
 from receiver.domain.times import SECOND
 from receiver.domain.verdict import Action, Subject, decide
+from receiver.web.secrets import now
 from tests.conftest import NOW, Served, a_node, policy
 from tests.retries import a_failure
 from tests.test_api_retries import (
     NUMBER,
     a_failed_message,
+    ago,
     claim,
     complete,
     report,
@@ -259,3 +262,32 @@ def test_a_verdict_never_contradicts_its_decision(
     assert (verdict.action is Action.RETRY) is retry.may_help is verdict.retryable
     assert verdict.not_before == retry.not_before
     assert (verdict.meaning, verdict.category) == (meaning.meaning, meaning.category)
+
+
+# --- age ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "failed_s_ago", "reason"),
+    [
+        pytest.param(None, 7200, "deadline", id="no time of sending: the failure's counts"),
+        pytest.param(-8 * 3600, 7200, "deadline", id="sent in the future, failed long ago"),
+        pytest.param(-8 * 3600, -8 * 3600, None, id="both in the future: the arrival counts"),
+        pytest.param(7200, 60, "too-old", id="sent long ago"),
+        pytest.param(60, 30, None, id="fresh"),
+    ],
+)
+async def test_the_age_of_a_code_counts_from_what_is_known_to_be_true(
+    tmp_path: Path, sent_at: float | None, failed_s_ago: float, reason: str | None
+) -> None:
+    """A missing or impossible time of sending makes no verification code young again."""
+    async with a_node(tmp_path, retry=CODES) as served:
+        sent = send("m1", template_id="otp", sent_at=None if sent_at is None else ago(sent_at))
+        await served.register(sends=[sent])
+        await served.push(report("m1", "UNDELIV", seconds_ago=failed_s_ago))
+        told = await the_decision(served, "m1")
+    assert told["retry"]["reason"] == reason
+    if reason is None:
+        not_before = times.parse(told["retry"]["not_before"])
+        assert not_before is not None
+        assert not_before < now() + 600 * SECOND

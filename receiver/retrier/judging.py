@@ -118,6 +118,7 @@ def case_of(stored: StoredMessage, policy: Policy, language: Language = Language
         message.application,
         message.sms_msg_id,
         message.send,
+        reports,
         folded,
         decide(subject, policy.catalogue, language),
         message.first_heard_at,
@@ -130,7 +131,7 @@ def decide_refused(
     """Decide about a send that the platform refused, by itself: it may be in no store yet."""
     folded = fold(send, [], late_delivered=policy.late_delivered)
     verdict = decide(subject_of(folded), policy.catalogue, language)
-    case = Case(application, send.sms_msg_id, send, folded, verdict, now)
+    case = Case(application, send.sms_msg_id, send, [], folded, verdict, now)
     candidate = candidate_of(case, policy.catalogue)
     retry, _ = decide_retry(candidate, policy.retry, Facts(now))
     return settle(verdict, candidate, retry), retry

@@ -41,7 +41,7 @@ class Candidate:
     retry: RetryClass | None  # of the row that decided
     code: str | None
     failed_at: int | None
-    first_sent_at: int | None  # of the chain; None: the failure's time counts
+    first_sent_at: int | None  # of the chain, or what is known earlier; None: the failure's counts
     attempts: int  # sends so far in the chain, at least 1
     retry_after_s: int | None  # the row's own
     action: Action
