@@ -17,6 +17,7 @@ from receiver.domain.retrying.items import ItemState
 from receiver.projection import Policy
 from receiver.retrier.judging import Judged
 from receiver.retrier.moment import look
+from receiver.retrier.probing import close_after_probes
 from receiver.store import leasing
 from receiver.store.leasing import Item, Lease
 
@@ -57,6 +58,7 @@ async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: 
         policy: the rules in force.
         now: microseconds.
     """
+    await close_after_probes(connection, policy.retry.breaker, now)
     secret = secrets.token_urlsafe(24)
     until = now + order.lease_us
     lease = Lease(digest(secret), until)

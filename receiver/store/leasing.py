@@ -128,6 +128,32 @@ async def put_back(
     )
 
 
+async def release_held(
+    connection: AsyncConnection, application: str, code: str, reason: str
+) -> None:
+    """Let the items that were put back for a reason be due when they were due before.
+
+    Args:
+        connection: in a transaction that no other one writes beside.
+        application: whose items.
+        code: with which their messages failed.
+        reason: why they were put back.
+    """
+    of_code = select(messages.c.id).where(
+        messages.c.id == retries.c.message_id, messages.c.code == code
+    )
+    await connection.execute(
+        update(retries)
+        .where(
+            retries.c.application == application,
+            retries.c.state == ItemState.WAITING,
+            retries.c.reason == reason,
+            of_code.exists(),
+        )
+        .values(due_at=retries.c.planned_for, reason=None)
+    )
+
+
 async def end(
     connection: AsyncConnection,
     message_id: int,
