@@ -157,6 +157,20 @@ async def test_a_code_that_may_have_arrived_is_not_said_to_be_retried(tmp_path: 
     assert (told["retry"]["decision"], told["retry"]["reason"]) == ("no", "duplicate-risk")
 
 
+async def test_what_one_report_says_arrived_is_not_sent_again(tmp_path: Path) -> None:
+    """With late deliveries left out a message stays failed, and yet nobody is handed it."""
+    async with a_node(tmp_path, late_delivered="ignored") as served:
+        await served.register(sends=[send("m1")])
+        await served.push(report("m1"))
+        assert (await the_decision(served, "m1"))["retry"]["decision"] == "retry"
+        await served.push(report("m1", "DELIVRD", seconds_ago=60))
+        assert (await served.get("/v1/messages/m1"))["state"] == "failed"
+        told = await the_decision(served, "m1")
+        assert await claim(served) == []
+    assert (told["retry"]["decision"], told["retry"]["reason"]) == ("no", "arrived")
+    assert told["verdict"]["action"] == "none"
+
+
 async def test_a_refused_send_is_judged_alike_at_once_and_later(tmp_path: Path) -> None:
     """The answer to the registration says what the message itself says."""
     async with a_node(tmp_path) as served:

@@ -105,6 +105,7 @@ def candidate_of(case: Case, catalogue: Catalogue, chain: Chain | None = None) -
         duplicate_risk=verdict.duplicate_risk,
         registered=send is not None,
         trust=Trust.SIGNED if refused else folded.trust,  # a refusal is what we were told ourselves
+        arrived=any(part.conflict and part.state is State.FAILED for part in folded.parts),
         chain_delivered=bool(chain and chain.delivered),
         superseded=bool(chain and not chain.is_last(case.sms_msg_id)),
     )

@@ -54,7 +54,7 @@ class Retry:
         return self.decision is not Decision.NO
 
 
-_SETTLED_BY_ANOTHER = frozenset({NoRetry.CHAIN_DELIVERED, NoRetry.SUPERSEDED})
+_SETTLED = frozenset({NoRetry.CHAIN_DELIVERED, NoRetry.SUPERSEDED, NoRetry.ARRIVED})
 
 
 def decide_retry(candidate: Candidate, policy: RetryPolicy, facts: Facts) -> tuple[Retry, Plan]:
@@ -119,7 +119,7 @@ def _action(verdict: Verdict, candidate: Candidate, retry: Retry) -> Action:
     if candidate.state not in FAILED:
         return verdict.action
     rule = None if retry.reason is None else retry.reason.rule
-    if rule in _SETTLED_BY_ANOTHER:
+    if rule in _SETTLED:
         return Action.NONE
     if verdict.action is not Action.RETRY:
         return verdict.action

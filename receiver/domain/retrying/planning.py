@@ -1,8 +1,8 @@
 """When a failed message may be sent again, or why not: planned as soon as its failure is known.
 
 The checks, the first that says no decides: delivered, chain delivered, sent again already, no
-failure, no retry by the catalogue, orphan, open trust, no number, duplicate risk, attempts used up,
-too old, window over, no allowed hour before the deadline.
+failure, reported as delivered too, no retry by the catalogue, orphan, open trust, no number,
+duplicate risk, attempts used up, too old, window over, no allowed hour before the deadline.
 """
 
 from collections.abc import Iterator
@@ -48,6 +48,7 @@ class Candidate:
     duplicate_risk: bool
     registered: bool
     trust: Trust  # of what decided: its report, or the registration of a refused send
+    arrived: bool = False  # as some report says; others say that it failed
     chain_delivered: bool = False
     superseded: bool = False  # the chain has a later send than this
 
@@ -116,6 +117,7 @@ def _refusal(candidate: Candidate, policy: RetryPolicy, resolved: Resolved) -> R
             NoRetry.NO_FAILURE,
             {"state": candidate.state.value},
         ),
+        (candidate.arrived, NoRetry.ARRIVED, {}),
         (
             candidate.action is not Action.RETRY,
             NoRetry.NOT_RETRYABLE,

@@ -14,6 +14,7 @@ class NoRetry(StrEnum):
     CHAIN_DELIVERED = "chain-delivered"
     SUPERSEDED = "superseded"
     NO_FAILURE = "no-failure"
+    ARRIVED = "arrived"
     NOT_RETRYABLE = "not-retryable"
     ORPHAN = "orphan"
     OPEN_TRUST = "open-trust"
@@ -82,6 +83,9 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "该短信已重发，以后一次发送的结果为准",
     ),
     NoRetry.NO_FAILURE: Spoken("it is `{state}`, which is no failure", "状态为`{state}`，不是失败"),
+    NoRetry.ARRIVED: Spoken(
+        "one of its reports says that it arrived", "有状态报告表明该短信已送达"
+    ),
     NoRetry.NOT_RETRYABLE: Spoken(
         "the action is `{action}`, not `retry`", "处理动作为`{action}`，不是`retry`"
     ),
