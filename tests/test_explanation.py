@@ -261,7 +261,11 @@ def test_the_fallback_stands_in_the_list_when_it_decides() -> None:
 
 HORIZONS: list[Any] = [
     pytest.param(
-        SEND, [], PolicyRule.OVERDUE_AT, "2026-02-03T09:00:05Z", id="from the registration"
+        SEND, [], PolicyRule.OVERDUE_AT, "2026-02-03T09:00:00Z", id="from the sending"
+    ),
+    pytest.param(
+        replace(SEND, sent_at=None), [], PolicyRule.OVERDUE_AT, "2026-02-03T09:00:05Z",
+        id="from the registration, where no time of sending is told",
     ),
     pytest.param(
         SEND, [came("ACCEPTD", arrived=7)], PolicyRule.OVERDUE_AT, "2026-02-03T09:07:00Z",

@@ -72,7 +72,9 @@ def _action_reason(subject: Subject, match: Match | None, verdict: Verdict) -> R
 def _overdue_reason(case: Case, folded: Folded, overdue_after_us: int) -> Reason:
     if case.send is None:
         return reason(PolicyRule.NEVER_OVERDUE)
-    known = (case.registered_at, case.send.sent_at, folded.last_report_at)
+    # A send that is registered late has not waited less for its reports.
+    begun = case.registered_at if case.send.sent_at is None else case.send.sent_at
+    known = (begun, folded.last_report_at)
     heard_at = max(moment for moment in known if moment is not None)
     facts: dict[str, str | int] = {
         "heard_at": to_rfc3339(heard_at),

@@ -26,7 +26,8 @@ _REPORTED = "2018-04-13T06:31:46Z"
 
 @contextmanager
 def _server(bench: Bench, **settings: str) -> Iterator[FakedServer]:
-    with closing(FakedServer(bench.directory / "data", settings)) as server:
+    usual = {"RECEIVER_PROJECTOR__OVERDUE_AFTER_HOURS": ""}  # as it is by default
+    with closing(FakedServer(bench.directory / "data", usual | settings)) as server:
         server.start()
         server.ready()
         yield server
