@@ -20,7 +20,6 @@ from receiver.domain.retrying.policy import (
     Values,
 )
 from receiver.domain.times import SECOND
-from receiver.domain.verdict import RetryWaits
 from receiver.errors import SettingsError
 from receiver.huawei.catalogue import load_catalogue
 from receiver.projection import Policy
@@ -57,11 +56,6 @@ def make_policy(settings: Settings) -> Policy:
     return Policy(
         catalogue=make_catalogue(settings),
         late_delivered=settings.late_delivered,
-        waits=RetryWaits(
-            soon_s=settings.retry.soon_seconds,
-            later_s=settings.retry.later_seconds,
-            next_day_s=settings.retry.next_day_seconds,
-        ),
         words=make_words(settings.uplinks.opt_out_words, settings.uplinks.opt_in_words),
         retry=make_retry_policy(settings.retry),
         suppressed_us=round(settings.suppressions.code_days * DAY_S * SECOND),

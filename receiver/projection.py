@@ -22,7 +22,7 @@ from receiver.domain.retrying.planning import fraction_of, plan
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.suppression import Said
 from receiver.domain.times import SECOND
-from receiver.domain.verdict import RetryWaits, Verdict, decide, subject_of
+from receiver.domain.verdict import Verdict, decide, subject_of
 
 ReportKey = tuple[int, str, str]
 UplinkKey = tuple[str, str, str]  # application, smsMsgId, digest of the content
@@ -174,7 +174,6 @@ class Policy:
 
     catalogue: Catalogue
     late_delivered: LateDelivered = "wins"
-    waits: RetryWaits = field(default_factory=RetryWaits)
     words: Words = USUAL_WORDS
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     suppressed_us: int = 90 * 86_400 * SECOND  # for how long by a code; 0: not at all
@@ -317,7 +316,7 @@ def refold(message: Message, policy: Policy) -> Decided:
         and not message.new_reports
         and folded.state in _NOTHING_FINAL
     )
-    verdict = decide(subject_of(folded, overdue=overdue), policy.catalogue, policy.waits)
+    verdict = decide(subject_of(folded, overdue=overdue), policy.catalogue)
     retry_at = _retry_at(message, folded, verdict, policy) if verdict.retryable else None
     return Decided(message, folded, verdict, overdue, retry_at)
 
@@ -328,6 +327,7 @@ def _retry_at(message: Message, folded: Folded, verdict: Verdict, policy: Policy
         message.application,
         message.sms_msg_id,
         message.send,
+        list(message.reports.values()),
         folded,
         verdict,
         message.first_heard_at,

@@ -39,7 +39,7 @@ from receiver.web import exchanges, http1
 from receiver.web.node import Node
 from receiver.web.problems import MEDIA_TYPE
 from receiver.web.secrets import make_secrets
-from tests.server import NO_CERTIFICATES
+from tests.server import NO_CERTIFICATES, OVERDUE_AFTER_HOURS
 
 ROOT = Path(__file__).parents[1]
 POSTGRESQL = "RECEIVER_TEST_POSTGRESQL_URL"
@@ -379,6 +379,7 @@ async def a_node(directory: Path, *, ready: bool = True, **changes: Any) -> Asyn
             "callback_token": TOKEN,
             "api_key": KEY,
             "ack": "store",
+            "projector": {"overdue_after_hours": OVERDUE_AFTER_HOURS},
             **changes,
         }
     )

@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TOKEN = "token-of-the-tests-0123456789abcdef"  # noqa: S105 - of no service
 KEY = "key-of-the-tests-0123456789abcdef"
 READER = "reader-of-the-tests-0123456789abcdef"
+# Tests register sends of years ago, which are not to become overdue while they are looked at.
+OVERDUE_AFTER_HOURS = "800000"
 READER_KEYS = json.dumps([{"name": "reader", "key": READER, "scopes": ["read"]}])
 
 _START_S = 30.0
@@ -196,6 +198,7 @@ class Server:
             "RECEIVER_API_LISTEN": f"127.0.0.1:{self.api_port}",
             "RECEIVER_CALLBACK_TOKEN": TOKEN,
             "RECEIVER_API_KEY": KEY,
+            "RECEIVER_PROJECTOR__OVERDUE_AFTER_HOURS": OVERDUE_AFTER_HOURS,
         }
         return {name: value for name, value in {**usual, **self.settings}.items() if value}
 

@@ -136,7 +136,8 @@ async def test_a_failed_send_request_registers_nothing(tmp_path: Path) -> None:
 MESSAGE_FIELDS = """
     sms_msg_id application state final conflict code org_code status_desc to from country extend
     reference template_id text_length registered sent_at delivered_at delivery_seconds
-    first_report_at last_report_at total parts anomalies reports timeline verdict attempts trust
+    first_report_at last_report_at total parts anomalies reports timeline verdict retry attempts
+    trust
 """
 
 
@@ -190,7 +191,7 @@ async def test_a_message_shows_all_that_is_known(tmp_path: Path) -> None:
         ("pending", "pending", None, "wait"),
         ("failed", "failed", "E200027", "fix"),
         ("refused", "refused", "E200033", "fix"),
-        ("orphan", "failed", "EXPIRED", "retry"),
+        ("orphan", "failed", "EXPIRED", "investigate"),
     ],
 )
 async def test_a_message_says_what_to_do(

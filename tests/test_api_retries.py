@@ -106,8 +106,12 @@ async def test_a_failed_message_is_claimed_sent_again_and_completed(tmp_path: Pa
     )
     assert answer.status_code == 200
     assert answer.json()["state"] == "completed"
-    assert first["attempts"] == {"previous": None, "next": "m2"}
-    assert second["attempts"] == {"previous": "m1", "next": None}
+    assert first["attempts"] == {
+        "previous": None, "next": "m2", "count": 2, "outcome": "pending",
+    }  # fmt: skip
+    assert second["attempts"] == {
+        "previous": "m1", "next": None, "count": 2, "outcome": "pending",
+    }  # fmt: skip
     assert (second["reference"], second["template_id"]) == ("order-1", "t1")
     assert chain["outcome"] == "delivered"
     assert [(one["sms_msg_id"], one["state"]) for one in chain["attempts"]] == [

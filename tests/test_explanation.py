@@ -24,10 +24,9 @@ from receiver.domain.sentences import (
     PolicyRule,
     Reason,
     ReportRule,
-    Since,
     StateRule,
 )
-from receiver.domain.verdict import RetryWaits, decide, subject_of
+from receiver.domain.verdict import decide, subject_of
 from tests.catalogues import is_chinese, is_english, row
 
 SENT = times.parse("2026-01-31T08:00:00Z") or 0
@@ -47,7 +46,7 @@ CATALOGUE = Catalogue(
         row("DELIVRD", "delivered", "none", origin="generic"),
     ]
 )
-RULES = Rules(CATALOGUE, "wins", RetryWaits(60, 1800, 86_400), 73 * HOUR)
+RULES = Rules(CATALOGUE, "wins", 73 * HOUR)
 
 
 def came(
@@ -260,61 +259,13 @@ def test_the_fallback_stands_in_the_list_when_it_decides() -> None:
     assert explanation.policy[0].rule is PolicyRule.ACTION_OF_NO_ROW
 
 
-WAITS: list[Any] = [
-    pytest.param(
-        SEND, came("UNDELIV", 3), "08:03:00", Since.PLATFORM, 60, "retry.soon_seconds", "08:04:00",
-        id="soon",
-    ),
-    pytest.param(
-        SEND, came("MK:0099", 3), "08:03:00", Since.PLATFORM, 86_400, "retry.next_day_seconds",
-        "08:03:00", id="next day",
-    ),
-    pytest.param(
-        SEND, came("ZZ:0001", 3), "08:03:00", Since.PLATFORM, 1800, "retry.later_seconds",
-        "08:33:00", id="later",
-    ),
-    pytest.param(
-        SEND, came("XY:0001", None), "08:00:00", Since.SENDING, 90, "retry_after_s", "08:01:30",
-        id="the row's own wait, from the sending",
-    ),
-    pytest.param(
-        None, came("XY:0001", None, arrived=9), "08:09:00", Since.ARRIVAL, 90, "retry_after_s",
-        "08:10:30", id="from the arrival",
-    ),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("send", "report", "failed_at", "since", "wait_s", "wait_from", "not_before"), WAITS
-)
-def test_the_arithmetic_of_a_retry(
-    send: Send | None,
-    report: StoredReport,
-    failed_at: str,
-    since: Since,
-    wait_s: int,
-    wait_from: str,
-    not_before: str,
-) -> None:
-    """`not_before` is shown as a sum: from when, what it is, how long, and who says so."""
-    explanation = told(send, report)
-    step = explanation.policy[1]
-    days = 1 if wait_s == 86_400 else 0
-
-    assert explanation.policy[0].rule is PolicyRule.ACTION_OF_ROW
-    assert step.rule is PolicyRule.NOT_BEFORE
-    assert step.facts == {
-        "failed_at": f"2026-01-31T{failed_at}Z",
-        "since": since,
-        "wait_s": wait_s,
-        "wait_from": wait_from,
-        "not_before": f"2026-0{1 + days}-{31 - 30 * days:02}T{not_before}Z",
-    }
-
-
 HORIZONS: list[Any] = [
     pytest.param(
-        SEND, [], PolicyRule.OVERDUE_AT, "2026-02-03T09:00:05Z", id="from the registration"
+        SEND, [], PolicyRule.OVERDUE_AT, "2026-02-03T09:00:00Z", id="from the sending"
+    ),
+    pytest.param(
+        replace(SEND, sent_at=None), [], PolicyRule.OVERDUE_AT, "2026-02-03T09:00:05Z",
+        id="from the registration, where no time of sending is told",
     ),
     pytest.param(
         SEND, [came("ACCEPTD", arrived=7)], PolicyRule.OVERDUE_AT, "2026-02-03T09:07:00Z",
@@ -369,7 +320,7 @@ def test_every_rule_has_its_words(rule: Any) -> None:
 
 def test_all_rules_have_words() -> None:
     """The table of sentences lacks no rule."""
-    kinds = (Rule, ReportRule, PartsRule, StateRule, CodeRule, PolicyRule, Since)
+    kinds = (Rule, ReportRule, PartsRule, StateRule, CodeRule, PolicyRule)
     assert set(SENTENCES) == {rule for kind in kinds for rule in kind}
 
 
@@ -422,7 +373,7 @@ def test_the_explained_winner_is_the_folds_winner(
     folded = fold(send, reports, late_delivered=late_delivered)
     overdue = overdue and send is not None and not folded.final
     explanation = told(send, *reports, late_delivered=late_delivered, overdue=overdue)
-    verdict = decide(subject_of(folded, overdue=overdue), CATALOGUE, RULES.waits)
+    verdict = decide(subject_of(folded, overdue=overdue), CATALOGUE)
 
     winners = {
         one.part: one.stored.report for one in explanation.reports if one.outcome is Outcome.WINS
@@ -437,10 +388,6 @@ def test_the_explained_winner_is_the_folds_winner(
     if decided:
         assert verdict.why["code"] == decided[0].code
         assert verdict.meaning == decided[0].en.meaning
-    sums = [step for step in explanation.policy if step.rule is PolicyRule.NOT_BEFORE]
-    assert [step.facts["not_before"] for step in sums] == (
-        [] if verdict.not_before is None else [times.to_rfc3339(verdict.not_before)]
-    )
     for reason in reasons_of(explanation):
         assert is_english(reason.words.en), reason
         assert is_chinese(reason.words.zh), reason

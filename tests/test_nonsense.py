@@ -129,7 +129,7 @@ def test_nonsense_is_investigated(code: str, state: str) -> None:
     """A message that failed with a nonsense string is looked into, whatever else is known."""
     for org_code in (None, "", code, "DELIVRD"):
         for language in Language:
-            subject = Subject(state, code, 2, org_code, failed_at=1, conflict=True)
+            subject = Subject(state, code, 2, org_code, conflict=True)
             verdict = decide(subject, CATALOGUE, language=language)
             assert (verdict.action, verdict.category) == (Action.INVESTIGATE, Category.UNKNOWN)
             assert (verdict.retryable, verdict.not_before) == (False, None)
@@ -200,7 +200,7 @@ def test_no_stranger_can_cause_a_retry_without_a_row(
     code: str | None, org_code: str | None, state: str, language: Language
 ) -> None:
     """Whatever is written as a code gets a verdict; without a row it is never a retry."""
-    subject = Subject(state, code, None, org_code, failed_at=0)
+    subject = Subject(state, code, None, org_code)
     verdict = decide(subject, CATALOGUE, language=language)
     assert verdict.category is not Category.DELIVERED or (code or "").strip().upper() == "DELIVRD"
     if verdict.why["rule"] == "fallback" or verdict.category is Category.UNKNOWN:

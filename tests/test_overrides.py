@@ -85,7 +85,7 @@ def test_a_new_row_decides(
 ) -> None:
     """A message that failed with the new code gets its action and a fitting suggestion."""
     catalogue = load(tmp_path, f"code,category,retry,meaning\nXQ1,routing,{retry},Own words\n")
-    verdict = decide(Subject("failed", "XQ1", 1, None, failed_at=0), catalogue)
+    verdict = decide(Subject("failed", "XQ1", 1, None), catalogue)
     assert verdict.action is action
     assert verdict.why["rank"] == "override"
     assert "your own catalogue file" in verdict.why["text"]
@@ -200,9 +200,9 @@ def test_send_codes_can_be_corrected_and_added(tmp_path: Path) -> None:
         ("E000503", SEND_API),
         ("E000999", SEND_API),
     ]
-    refused = decide(Subject("refused", "E000999", None, None, None), catalogue)
+    refused = decide(Subject("refused", "E000999", None, None), catalogue)
     assert (refused.category, refused.action) == ("account", Action.STOP)
-    failed = decide(Subject("failed", "E000999", None, None, None), catalogue)
+    failed = decide(Subject("failed", "E000999", None, None), catalogue)
     assert failed.action is Action.INVESTIGATE
     assert catalogue.lookup("E000503").entry == SHIPPED.lookup("E000503").entry
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from receiver.domain.retrying.planning import plan
 from receiver.domain.times import SECOND
-from receiver.domain.verdict import Subject, decide
 from receiver.errors import SettingsError
 from receiver.huawei.catalogue import load_catalogue
 from receiver.policies import make_catalogue, make_policy
 from receiver.settings import RetrySettings, Settings
+from tests.retries import a_failure
 
 ROW = "ZQ:0001,account,never,Closed"
 
@@ -74,6 +75,8 @@ def test_waits_are_settings(tmp_path: Path, retry: str, wait_s: int) -> None:
             retry=RetrySettings(soon_seconds=7, later_seconds=8, next_day_seconds=9),
         )
     )
-    subject = Subject("failed", "ZQ:1", source=None, org_code=None, failed_at=0)
-    assert decide(subject, policy.catalogue, policy.waits).not_before == wait_s * SECOND
+    entry = policy.catalogue.lookup("ZQ:1").entry
+    candidate = a_failure(category=entry.category, retry=entry.retry)
+    planned = plan(candidate, policy.retry, fraction=0)
+    assert planned.due_at == (candidate.failed_at or 0) + wait_s * SECOND
     assert policy.late_delivered == "ignored"

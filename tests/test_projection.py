@@ -414,7 +414,7 @@ def test_subject_of_a_message() -> None:
     subject = subject_of(folded)
 
     assert (subject.state, subject.code, subject.source) == (State.FAILED, "UNDELIV", 2)
-    assert (subject.org_code, subject.failed_at) == ("E200027", NOW - 1)
+    assert subject.org_code == "E200027"
     assert not subject.conflict
     assert subject_of(folded, overdue=True).state == State.OVERDUE
 

@@ -739,6 +739,18 @@ async def mark(journal: Journal, store: Store, now: int) -> int:
             "accepted",
             id="heard of meanwhile",
         ),
+        pytest.param(
+            [entry(sends(a_send()).body, "sends", received_at=NOW + 50 * HOUR)],
+            74,
+            "overdue",
+            id="registered late",
+        ),
+        pytest.param(
+            [entry(sends(a_send(sent_at=None)).body, "sends", received_at=NOW + 50 * HOUR)],
+            74,
+            "pending",
+            id="registered late, sent at nobody knows when",
+        ),
     ],
 )
 async def test_silent_messages_become_overdue(

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import insert, select
 
 from receiver.domain import times
+from receiver.domain.retrying.items import ItemState
 from receiver.domain.times import to_rfc3339
 from receiver.journal import Entry, Kind
 from receiver.purger import AnotherPurgeError, Phase, Purge, Purger, Retention
 from receiver.store import projecting
-from receiver.store.queueing import ItemState
 from receiver.store.schema import messages, quarantine, reports, retries, statistics, uplinks
 from receiver.store.store import Store
 from tests.conftest import (

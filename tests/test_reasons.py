@@ -34,7 +34,7 @@ def judge(
 ) -> Verdict:
     """Decide about a message of which only the codes matter."""
     given = {"source": None, "org_code": None} | others
-    subject = Subject(state, code, failed_at=None, **given)  # type: ignore[arg-type]  # as named
+    subject = Subject(state, code, **given)  # type: ignore[arg-type]  # as named
     return decide(subject, catalogue, language=language)
 
 

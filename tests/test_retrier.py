@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain import times
+from receiver.domain.retrying.items import ItemState
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.projection import Policy
 from receiver.retrier.claims import Claimed, Order, claim, digest
@@ -18,7 +19,6 @@ from receiver.store.chains import find_chains, find_next
 from receiver.store.idempotency import AnswerLimits, Asked, Given
 from receiver.store.leasing import ItemFilter
 from receiver.store.queries import Page
-from receiver.store.queueing import ItemState
 from receiver.store.schema import breakers, retries
 from receiver.store.schema import idempotency as answers
 from receiver.store.store import Store
@@ -126,11 +126,16 @@ async def test_chains_are_walked_both_ways(store_url: str, tmp_path: Path) -> No
     assert rows == {None, "superseded"}
 
 
+@pytest.mark.parametrize("minutes", [0, 5, 40])
 async def test_a_code_that_has_become_frequent_waits_for_a_probe(
-    store_url: str, tmp_path: Path
+    store_url: str, tmp_path: Path, minutes: int
 ) -> None:
-    """With its breaker open nothing goes; after the pause one message does, then none."""
-    recent = times.to_rfc3339(NOW - 5 * MINUTE)
+    """With its breaker open nothing goes, then one message; when that arrives, all others.
+
+    However much of an hour is over, what fails in it is not what was usual before.
+    """
+    at = NOW + minutes * MINUTE
+    recent = times.to_rfc3339(at - 5 * MINUTE)
     async with a_store(store_url) as store:
         await fill(
             tmp_path,
@@ -146,7 +151,7 @@ async def test_a_code_that_has_become_frequent_waits_for_a_probe(
                 for n in range(25)
             ),
         )  # fmt: skip
-        assert ids(await claimed(store)) == []
+        assert ids(await claimed(store, now=at)) == []
         (breaker, *_) = await rows_of(store, breakers)
         assert breaker["position"] == "open"
         later = breaker["until"]
@@ -155,7 +160,17 @@ async def test_a_code_that_has_become_frequent_waits_for_a_probe(
         assert ids(await claimed(store, 3, now=later)) == []
         async with store.reading() as connection:
             rows = (await connection.execute(select(breakers.c.position))).scalars().all()
-    assert set(rows) == {"half-open"}
+        assert set(rows) == {"half-open"}
+        (sent,) = probe.items
+        async with store.writing() as connection:
+            state = ItemState.COMPLETED
+            await leasing.end(connection, sent.stored.row_id, state, later, next_id="probe")
+        again = {"sms_msg_id": "probe", "retry_of": sent.candidate.sms_msg_id, "from": "1069"}
+        await fill(tmp_path, store, {**again, "reported": "DELIVRD", "to": "+8613800999999"})
+        assert len((await claimed(store, 5, now=later + MINUTE)).items) == 5
+        assert {row["position"] for row in await rows_of(store, breakers)} == {"closed"}
+        assert len((await claimed(store, 5, now=later + 2 * HOUR)).items) == 5
+        assert await rows_of(store, breakers) == []
 
 
 async def remember(

@@ -67,14 +67,14 @@ def test_one_probe_goes_and_the_others_wait_for_it() -> None:
 
 END_ROWS = [
     # state, result, position, pause, seconds until
-    pytest.param(PROBING, Result.DELIVERED, Position.CLOSED, 0, 0, id="delivered: closed"),
+    pytest.param(PROBING, Result.DELIVERED, Position.CLOSED, 0, 4500, id="delivered: closed"),
     pytest.param(PROBING, Result.FAILED, Position.OPEN, 600, 600, id="failed so again: 300 x 2"),
     pytest.param(
         Breaker(Position.HALF_OPEN, 600, NOW), Result.FAILED, Position.OPEN, 1000, 1000,
         id="600 x 2 = 1200 is capped to 1000",
     ),
     pytest.param(PROBING, Result.OTHER, Position.HALF_OPEN, 300, 0, id="otherwise: the next probe"),
-    pytest.param(OPEN, Result.DELIVERED, Position.CLOSED, 0, 0, id="a late delivery closes too"),
+    pytest.param(OPEN, Result.DELIVERED, Position.CLOSED, 0, 4500, id="a late delivery closes too"),
     pytest.param(CLOSED, Result.FAILED, Position.CLOSED, 0, 0, id="closed stays closed"),
 ]  # fmt: skip
 
@@ -123,4 +123,6 @@ def test_an_outage_from_its_beginning_to_its_end() -> None:
         state = probe_ended(probe_sent(state, OPTIONS, now), result, OPTIONS, now)
 
     assert probes == [300, 300 + 600, 300 + 600 + 1000]
-    assert state == CLOSED
+    assert state.position is Position.CLOSED
+    assert observe(state, bad, usual, OPTIONS, state.until - 1) == state
+    assert observe(state, bad, usual, OPTIONS, state.until).position is Position.OPEN

@@ -9,15 +9,13 @@ from receiver.domain.catalogue import Catalogue
 from receiver.domain.entries import PLATFORM, SEND_API, Category
 from receiver.domain.languages import Language
 from receiver.domain.messages import State
-from receiver.domain.verdict import Action, RetryWaits, Subject, Verdict, action_of, decide
+from receiver.domain.verdict import Action, Subject, Verdict, action_of, decide
 from receiver.huawei.catalogue import load_catalogue
 from tests.catalogues import row, shared
 
 SHIPPED = load_catalogue()
 FAILED_AT = 1_523_601_106_000_000  # 2018-04-13T06:31:46Z
 SECOND = 1_000_000
-WAITS = RetryWaits(soon_s=10, later_s=200, next_day_s=3000)
-
 
 MADE = Catalogue(
     [
@@ -51,57 +49,43 @@ MADE = Catalogue(
 
 def subject(state: str, code: str | None = None, **other: object) -> Subject:
     """Make a message's part of the decision."""
-    made = Subject(state=state, code=code, source=None, org_code=None, failed_at=FAILED_AT)
+    made = Subject(state=state, code=code, source=None, org_code=None)
     return replace(made, **other)  # type: ignore[arg-type]  # a test names the fields it varies
 
 
 def judge(state: str, code: str | None = None, **other: object) -> Verdict:
-    """Decide by the made catalogue and waits."""
-    return decide(subject(state, code, **other), MADE, WAITS)
+    """Decide by the made catalogue."""
+    return decide(subject(state, code, **other), MADE)
 
 
 FAILURES = [
-    # code, action, category, seconds from the failure to the earliest retry
-    pytest.param("NONE", "none", "configuration", None, id="none"),
-    pytest.param("SOON", "retry", "rate-limited", 10, id="retry-soon: soon_s = 10"),
-    pytest.param("SOON7", "retry", "rate-limited", 7, id="retry-soon: the row's own 7"),
-    pytest.param("LATER", "retry", "carrier-failure", 200, id="retry-later: later_s = 200"),
-    pytest.param("DAY", "retry", "rate-limited", 3000, id="next-day: next_day_s = 3000"),
-    pytest.param("FIX", "fix", "routing", None, id="after-fix"),
-    pytest.param("FIX600", "fix", "routing", None, id="after-fix: a wait is no retry"),
-    pytest.param("NEVER", "stop", "routing", None, id="never"),
-    pytest.param("RIDDLE", "investigate", "unknown", None, id="unknown: never retried"),
-    pytest.param("RIDDLE9", "investigate", "unknown", None, id="unknown family"),
-    pytest.param("nonsense", "investigate", "unknown", None, id="not listed"),
-    pytest.param("", "investigate", "unknown", None, id="empty code"),
-    pytest.param(None, "investigate", "unknown", None, id="no code"),
+    # code, action, category
+    pytest.param("NONE", "none", "configuration", id="none"),
+    pytest.param("SOON", "retry", "rate-limited", id="retry-soon"),
+    pytest.param("SOON7", "retry", "rate-limited", id="retry-soon with a wait of its own"),
+    pytest.param("LATER", "retry", "carrier-failure", id="retry-later"),
+    pytest.param("DAY", "retry", "rate-limited", id="next-day"),
+    pytest.param("FIX", "fix", "routing", id="after-fix"),
+    pytest.param("FIX600", "fix", "routing", id="after-fix: a wait is no retry"),
+    pytest.param("NEVER", "stop", "routing", id="never"),
+    pytest.param("RIDDLE", "investigate", "unknown", id="unknown: never retried"),
+    pytest.param("RIDDLE9", "investigate", "unknown", id="unknown family"),
+    pytest.param("nonsense", "investigate", "unknown", id="not listed"),
+    pytest.param("", "investigate", "unknown", id="empty code"),
+    pytest.param(None, "investigate", "unknown", id="no code"),
 ]
 
 
 @pytest.mark.parametrize("state", ["failed", "partial"])
-@pytest.mark.parametrize(("code", "action", "category", "wait_s"), FAILURES)
+@pytest.mark.parametrize(("code", "action", "category"), FAILURES)
 def test_a_failure_is_judged_by_its_retry_class(
-    state: str, code: str | None, action: str, category: str, wait_s: int | None
+    state: str, code: str | None, action: str, category: str
 ) -> None:
-    """A message that failed gets the action of its row's class; a retry waits from failed_at."""
+    """A message that failed gets the action of its row's class; when, the policy says."""
     verdict = judge(state, code)
     assert (verdict.action, verdict.category) == (action, category)
     assert verdict.retryable == (action == "retry")
-    assert verdict.not_before == (None if wait_s is None else FAILED_AT + wait_s * SECOND)
-
-
-@pytest.mark.parametrize("code", ["SOON", "SOON7", "LATER", "DAY"])
-def test_a_failure_at_an_unknown_time_has_no_earliest_retry(code: str) -> None:
-    """Without the time of the failure a retry is advised, but no time is invented."""
-    verdict = judge("failed", code, failed_at=None)
-    assert (verdict.retryable, verdict.not_before) == (True, None)
-
-
-def test_the_default_waits() -> None:
-    """A minute, half an hour and a day are waited when nothing else is said."""
-    expected = {"SOON": 60, "LATER": 30 * 60, "DAY": 24 * 3600}
-    for code, seconds in expected.items():
-        assert decide(subject("failed", code), MADE).not_before == FAILED_AT + seconds * SECOND
+    assert verdict.not_before is None
 
 
 OTHER_STATES = [
@@ -244,13 +228,13 @@ def test_a_verdict_can_be_written_as_json() -> None:
     """A verdict holds nothing but what JSON can say."""
     for code in ("LIMIT", "ID:9999", "nonsense"):
         for language in Language:
-            verdict = asdict(decide(subject("failed", code, source=2), SHIPPED, WAITS, language))
+            verdict = asdict(decide(subject("failed", code, source=2), SHIPPED, language))
             assert json.loads(json.dumps(verdict)) == verdict
 
 
 @pytest.mark.parametrize("state", ["failed", "refused"])
 def test_every_shipped_row_gives_a_sound_verdict(state: str) -> None:
-    """No listed code is retried without a time, and none of unknown meaning is retried at all."""
+    """Each listed code is explained by a row, and none of unknown meaning is retried."""
     for entry in SHIPPED.entries:
         code = entry.code.replace("*", "9").replace("?", "7") if entry.is_family else entry.code
         verdict = decide(subject(state, code), SHIPPED)
@@ -258,7 +242,6 @@ def test_every_shipped_row_gives_a_sound_verdict(state: str) -> None:
         if state == "refused" or entry.origin != SEND_API:
             assert (verdict.why["rule"] != "fallback") == (of_the_platform or state == "failed")
         assert verdict.retryable == (verdict.action is Action.RETRY)
-        assert verdict.retryable == (verdict.not_before is not None)
         if verdict.category is Category.UNKNOWN:
             assert verdict.action is Action.INVESTIGATE
 
@@ -269,7 +252,7 @@ def test_the_language_changes_nothing_but_the_texts() -> None:
     for code in ("LIMIT", "MK:0015", "XY:nonsense", None):
         for state in State:
             spoken = [
-                decide(subject(state, code, source=2), SHIPPED, WAITS, language)
+                decide(subject(state, code, source=2), SHIPPED, language)
                 for language in (*Language, Language.EN)
             ]
             assert len({(verdict.suggestion, verdict.why["text"]) for verdict in spoken}) == 2

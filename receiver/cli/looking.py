@@ -168,7 +168,8 @@ def _show_message(message: Json) -> None:
             "delivered after": _seconds(message["delivery_seconds"]),
             "odd": ", ".join(message["anomalies"]),
             "action": verdict["action"],
-            "not before": verdict["not_before"],
+            **_retry_facts(message["retry"]),
+            "attempts": _attempts_of(message["attempts"]),
             "meaning": verdict["meaning"],
             "cause": verdict["cause"],
             "suggestion": verdict["suggestion"],
@@ -187,6 +188,20 @@ def _show_message(message: Json) -> None:
     console = make_console()
     console.print(facts)
     console.print(timeline)
+
+
+def _retry_facts(retry: Json) -> Json:
+    """Say whether a message is sent again, and why not."""
+    said = retry["decision"] if retry["text"] is None else f"{retry['decision']}: {retry['text']}"
+    return {"retry": said, "not before": retry["not_before"], "not after": retry["deadline"]}
+
+
+def _attempts_of(attempts: Json) -> str | None:
+    """Name the attempts before and after a message, and what became of all."""
+    if attempts["previous"] is None and attempts["next"] is None:
+        return None
+    named = [f"{name} {attempts[name]}" for name in ("previous", "next") if attempts[name]]
+    return ", ".join([*named, f"{attempts['count']} in all: {attempts['outcome']}"])
 
 
 def _part_of(event: Json) -> str | int:
@@ -261,6 +276,8 @@ def _show_explanation(explanation: Json) -> None:
                 "beyond them": ", ".join(map(str, parts["extra"])),
                 "code": f"{code['code']}: {code['text']}" if code else None,
                 "catalogue": catalogue["why"]["text"],
+                "action": explanation["verdict"]["action"],
+                **_retry_facts(explanation["retry"]),
             }
         )
     )
@@ -269,6 +286,7 @@ def _show_explanation(explanation: Json) -> None:
     if catalogue["rows"]:
         console.print(_rows_table(catalogue["rows"]))
     said = [("policy", step["text"]) for step in explanation["policy"]]
+    said += [("retry", step["text"]) for step in explanation["retry"]["steps"]]
     said += [("odd", anomaly["text"]) for anomaly in explanation["anomalies"]]
     told = Table(box=None, show_header=False)
     for name, text in said:

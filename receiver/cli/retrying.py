@@ -11,7 +11,7 @@ from receiver.cli.client import Client, Json
 from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal
 from receiver.cli.output import make_console, plain
 from receiver.domain.privacy import hidden
-from receiver.store.queueing import ItemState
+from receiver.domain.retrying.items import ItemState
 
 app = typer.Typer()
 

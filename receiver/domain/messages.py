@@ -1,8 +1,7 @@
 """A message's state: a pure function of its send and the set of its reports.
 
 Nothing here depends on the order in which reports came, how often they came or how pushes were
-cut into batches. Ties that the platform's own times leave open are settled by content. The one
-exception: with `late_delivered = "ignored"`, a report without a time counts from its arrival.
+cut into batches. Ties that the platform's own times leave open are settled by content.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -238,19 +237,21 @@ def contradict(reports: Sequence[StoredReport]) -> bool:
 
 
 def _without_late_delivered(reports: Sequence[StoredReport]) -> Sequence[StoredReport]:
-    """Drop deliveries that came after the first failure, by the platform's time where known."""
-    failures = (_heard_at(stored) for stored in reports if weigh(stored.report) in FAILURES)
-    first_failure = min(failures)
+    """Drop deliveries that came after the first failure, by the platform's times.
+
+    Where either tells no time, nothing shows that the delivery was late.
+    """
+    failures = (stored.report.updated_at for stored in reports if weigh(stored.report) in FAILURES)
+    first_failure = min((at for at in failures if at is not None), default=None)
+    if first_failure is None:
+        return reports
     return [
         stored
         for stored in reports
-        if weigh(stored.report) is not Weight.DELIVERED or _heard_at(stored) < first_failure
+        if weigh(stored.report) is not Weight.DELIVERED
+        or (at := stored.report.updated_at) is None
+        or at < first_failure
     ]
-
-
-def _heard_at(stored: StoredReport) -> int:
-    known = stored.report.updated_at
-    return stored.received_at if known is None else known
 
 
 def _state_of(parts: Sequence[Part], *, refused: bool, guessed: bool) -> State:

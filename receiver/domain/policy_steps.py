@@ -1,33 +1,24 @@
-"""The steps of the policy, explained: late deliveries, the action, its time, the horizon."""
+"""The steps of the policy, explained: late deliveries, the action, the horizon."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from receiver.domain.catalogue import Catalogue
-from receiver.domain.entries import Category, Entry, Match, RetryClass
+from receiver.domain.entries import Category, Match
 from receiver.domain.events import Send
 from receiver.domain.languages import Spoken
 from receiver.domain.messages import FINAL_STATES, Folded, LateDelivered, State, StoredReport
 from receiver.domain.sentences import (
     SENTENCES,
-    SETTING_WORDS,
-    WAIT_OF_ROW,
-    WAIT_WORDS,
     PolicyRule,
     Reason,
-    Since,
     reason,
 )
 from receiver.domain.times import SECOND, to_rfc3339
-from receiver.domain.verdict import RetryWaits, Subject, Verdict, action_of, decide, wait_s
+from receiver.domain.verdict import Subject, Verdict, action_of, decide
 from receiver.domain.vocabulary import RETRY_WORDS
 
 _HOUR = 3600 * SECOND
-_SETTINGS: Mapping[RetryClass, str] = {
-    RetryClass.RETRY_SOON: "retry.soon_seconds",
-    RetryClass.RETRY_LATER: "retry.later_seconds",
-    RetryClass.NEXT_DAY: "retry.next_day_seconds",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +37,17 @@ class Rules:
 
     catalogue: Catalogue
     late_delivered: LateDelivered
-    waits: RetryWaits
     overdue_after_us: int
 
 
 def policy_steps(
     case: Case, folded: Folded, subject: Subject, match: Match | None, rules: Rules
 ) -> Iterator[Reason]:
-    """Give the steps that led from state and row to action and times, in their order."""
+    """Give the steps that led from state and row to the action and the horizon, in their order."""
     if any(part.conflict for part in folded.parts):
         wins = rules.late_delivered == "wins"
         yield reason(PolicyRule.LATE_DELIVERED_WINS if wins else PolicyRule.LATE_DELIVERED_IGNORED)
-    verdict = decide(subject, rules.catalogue, rules.waits)
-    yield _action_reason(subject, match, verdict)
-    if verdict.not_before is not None and match is not None:
-        yield _not_before(case, folded, match.entry, verdict.not_before, rules.waits)
+    yield _action_reason(subject, match, decide(subject, rules.catalogue))
     if not folded.final:
         yield _overdue_reason(case, folded, rules.overdue_after_us)
 
@@ -82,40 +69,12 @@ def _action_reason(subject: Subject, match: Match | None, verdict: Verdict) -> R
     return Reason(PolicyRule.ACTION_OF_ROW, words, facts)
 
 
-def _not_before(
-    case: Case, folded: Folded, entry: Entry, not_before: int, waits: RetryWaits
-) -> Reason:
-    own = entry.retry_after_s is not None
-    name = WAIT_OF_ROW if own else _SETTINGS[entry.retry]
-    since = _since(case, folded)
-    facts: dict[str, str | int] = {
-        "failed_at": to_rfc3339(folded.failed_at or 0),
-        "wait_s": wait_s(entry, waits),
-        "not_before": to_rfc3339(not_before),
-    }
-    taken = (WAIT_WORDS if own else SETTING_WORDS).filled(name=name)
-    said, of = SENTENCES[PolicyRule.NOT_BEFORE], SENTENCES[since]
-    words = Spoken(
-        said.en.format(**facts, since=of.en, wait_from=taken.en),
-        said.zh.format(**facts, since=of.zh, wait_from=taken.zh),
-    )
-    return Reason(PolicyRule.NOT_BEFORE, words, {**facts, "since": since.value, "wait_from": name})
-
-
-def _since(case: Case, folded: Folded) -> Since:
-    """Tell what the time of the failure is, by where it is found."""
-    deciding = folded.deciding
-    if deciding is not None and deciding.updated_at == folded.failed_at:
-        return Since.PLATFORM
-    if case.send is not None and case.send.sent_at == folded.failed_at:
-        return Since.SENDING
-    return Since.ARRIVAL
-
-
 def _overdue_reason(case: Case, folded: Folded, overdue_after_us: int) -> Reason:
     if case.send is None:
         return reason(PolicyRule.NEVER_OVERDUE)
-    known = (case.registered_at, case.send.sent_at, folded.last_report_at)
+    # A send that is registered late has not waited less for its reports.
+    begun = case.registered_at if case.send.sent_at is None else case.send.sent_at
+    known = (begun, folded.last_report_at)
     heard_at = max(moment for moment in known if moment is not None)
     facts: dict[str, str | int] = {
         "heard_at": to_rfc3339(heard_at),

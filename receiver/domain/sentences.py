@@ -56,21 +56,12 @@ class PolicyRule(StrEnum):
     ACTION_OF_STATE = "action-of-state"
     ACTION_OF_ROW = "action-of-row"
     ACTION_OF_NO_ROW = "action-of-no-row"
-    NOT_BEFORE = "not-before"
     OVERDUE_MARKED = "overdue-marked"
     OVERDUE_AT = "overdue-at"
     NEVER_OVERDUE = "never-overdue"
 
 
-class Since(StrEnum):
-    """What the time of a failure is."""
-
-    PLATFORM = "platform"
-    SENDING = "sending"
-    ARRIVAL = "arrival"
-
-
-AnyRule = Rule | ReportRule | PartsRule | StateRule | CodeRule | PolicyRule | Since
+AnyRule = Rule | ReportRule | PartsRule | StateRule | CodeRule | PolicyRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +194,12 @@ SENTENCES: Mapping[AnyRule, Spoken] = {
         "状态为`{state}`的短信，处理动作为`{action}`",
     ),
     PolicyRule.ACTION_OF_ROW: Spoken(
-        "the row's retry class is `{retry}` ({meaning}), so the action is `{action}`",
-        "该行的重发类别为`{retry}`（{meaning}），因此处理动作为`{action}`",
+        "the row's retry class is `{retry}` ({meaning}), which by itself means `{action}`",
+        "该行的重发类别为`{retry}`（{meaning}），仅就状态码而言处理动作为`{action}`",
     ),
     PolicyRule.ACTION_OF_NO_ROW: Spoken(
         "nothing explains the code, so it is never a retry: the action is `{action}`",
         "没有任何条目能解释该状态码，因此不建议重发：处理动作为`{action}`",
-    ),
-    PolicyRule.NOT_BEFORE: Spoken(
-        "{failed_at} ({since}) and a wait of {wait_s} s ({wait_from}) give {not_before}",
-        "{failed_at}（{since}）加上等待{wait_s}秒（{wait_from}），得到{not_before}",
     ),
     PolicyRule.OVERDUE_MARKED: Spoken(
         "it was last heard of at {heard_at}, and nothing final came for {hours} hours; the next "
@@ -227,17 +214,7 @@ SENTENCES: Mapping[AnyRule, Spoken] = {
     PolicyRule.NEVER_OVERDUE: Spoken(
         "its send is not registered, so it never becomes overdue", "发送未登记，因此不会视为逾期"
     ),
-    Since.PLATFORM: Spoken("the failure's time by the platform", "平台记录的失败时间"),
-    Since.SENDING: Spoken(
-        "the time of sending, for the failure has none", "失败无时间，取发送时间"
-    ),
-    Since.ARRIVAL: Spoken(
-        "the first arrival of a report, for nothing else has a time",
-        "没有其他时间，取首个报告到达时间",
-    ),
 }
 
-# What a wait is taken from: the row of the catalogue, or a setting by its name.
+# The field of a row that holds its own wait.
 WAIT_OF_ROW = "retry_after_s"
-WAIT_WORDS = Spoken("`{name}` of the row", "目录行的`{name}`")
-SETTING_WORDS = Spoken("setting `{name}`", "设置`{name}`")

@@ -1,7 +1,7 @@
 """The verdict: what one message's state and code mean for those who sent it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,6 @@ from receiver.domain.entries import Category, Entry, Match, RetryClass, Rule
 from receiver.domain.languages import Language
 from receiver.domain.messages import Folded, State
 from receiver.domain.reasons import explain_match, explain_state, words_of
-from receiver.domain.times import SECOND
 
 
 class Action(StrEnum):
@@ -27,15 +26,6 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RetryWaits:
-    """How long to wait before a retry where the row names no time of its own, in seconds."""
-
-    soon_s: int = 60
-    later_s: int = 1800
-    next_day_s: int = 86_400
-
-
-@dataclass(frozen=True, slots=True)
 class Subject:
     """What a verdict needs to know of a message."""
 
@@ -43,7 +33,6 @@ class Subject:
     code: str | None
     source: int | None
     org_code: str | None
-    failed_at: int | None  # microseconds
     conflict: bool = False
 
 
@@ -57,7 +46,7 @@ class Verdict:
     cause: str
     suggestion: str
     retryable: bool
-    not_before: int | None  # microseconds; the earliest time for a retry
+    not_before: int | None  # microseconds; when it is sent again, if the retry policy says so
     suppress_recipient: bool  # sending to this number again cannot help or is not wanted
     billable: bool | None  # None: it cannot be told
     duplicate_risk: bool  # the message may have arrived, so a second copy may be one too many
@@ -87,8 +76,6 @@ HOPELESS = frozenset({Category.BLOCKED_RECIPIENT, Category.INVALID_NUMBER})
 _MAY_HAVE_ARRIVED = frozenset({State.PARTIAL, State.UNKNOWN, State.OVERDUE})
 _CASES_REMEMBERED = 1024  # a day's messages share a few hundred
 
-DEFAULT_WAITS = RetryWaits()
-
 
 def subject_of(folded: Folded, *, overdue: bool = False) -> Subject:
     """Give what a verdict needs to know of a message."""
@@ -98,7 +85,6 @@ def subject_of(folded: Folded, *, overdue: bool = False) -> Subject:
         code=folded.code,
         source=deciding.source if deciding else None,
         org_code=deciding.org_code if deciding else None,
-        failed_at=folded.failed_at,
         conflict=folded.conflict,
     )
 
@@ -106,16 +92,17 @@ def subject_of(folded: Folded, *, overdue: bool = False) -> Subject:
 def decide(
     subject: Subject,
     catalogue: Catalogue,
-    waits: RetryWaits = DEFAULT_WAITS,
     language: Language = Language.EN,
 ) -> Verdict:
     """Say what a message's state and code mean and what to do, in one language.
+
+    Whether and when this very message is sent again, the retry policy says.
 
     Raises:
         ValueError: the subject's state is none of `State`.
     """
     short = len(subject.code or "") + len(subject.org_code or "") <= LONGEST_REMEMBERED
-    verdict, retried = (_judge_remembered if short else _judge)(
+    return (_judge_remembered if short else _judge)(
         subject.state,
         subject.code,
         subject.source,
@@ -124,9 +111,6 @@ def decide(
         catalogue,
         language,
     )
-    if retried is None or subject.failed_at is None:
-        return verdict
-    return replace(verdict, not_before=subject.failed_at + wait_s(retried, waits) * SECOND)
 
 
 def action_of(entry: Entry) -> Action:
@@ -148,17 +132,6 @@ def match_for(subject: Subject, catalogue: Catalogue) -> Match | None:
     return _match(state, subject, catalogue)
 
 
-def wait_s(entry: Entry, waits: RetryWaits) -> int:
-    """Give the wait before a retry, in seconds: the row's own, else that of its retry class."""
-    if entry.retry_after_s is not None:
-        return entry.retry_after_s
-    return {
-        RetryClass.RETRY_SOON: waits.soon_s,
-        RetryClass.RETRY_LATER: waits.later_s,
-        RetryClass.NEXT_DAY: waits.next_day_s,
-    }[entry.retry]
-
-
 def _judge(
     state: str,
     code: str | None,
@@ -167,15 +140,13 @@ def _judge(
     conflict: bool,
     catalogue: Catalogue,
     language: Language,
-) -> tuple[Verdict, Entry | None]:
-    """Give the verdict but for its time, and the row whose wait counts if a retry may help."""
+) -> Verdict:
     known = State(state)
-    subject = Subject(known, code, source, org_code, failed_at=None, conflict=conflict)
+    subject = Subject(known, code, source, org_code, conflict)
     match = match_for(subject, catalogue)
     if known in _OUTCOMES or match is None:
-        return _of_state(known, subject, match, catalogue, language), None
-    verdict = _of_failure(known, subject, match, catalogue, language)
-    return verdict, match.entry if verdict.retryable else None
+        return _of_state(known, subject, match, catalogue, language)
+    return _of_failure(known, subject, match, catalogue, language)
 
 
 _judge_remembered = lru_cache(maxsize=_CASES_REMEMBERED)(_judge)

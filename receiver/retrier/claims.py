@@ -7,20 +7,19 @@ sent again by another way, opted out of or grown too old since it was planned is
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.retrying.claiming import Decision
-from receiver.domain.retrying.planning import Plan
+from receiver.domain.retrying.deciding import Facts, decide_retry, settle
+from receiver.domain.retrying.items import ItemState
 from receiver.projection import Policy
-from receiver.retrier.judging import Judged, candidate_for, plan_for
+from receiver.retrier.judging import Judged
 from receiver.retrier.moment import look
+from receiver.retrier.probing import close_after_probes
 from receiver.store import leasing
-from receiver.store.chains import find_chains
 from receiver.store.leasing import Item, Lease
-from receiver.store.queries import StoredMessage
-from receiver.store.queueing import ItemState
 
 _ROUNDS = 5  # of looking for more where items turned out not to go
 _LOOKED_AT = 100  # in each round at least: some of what is due may not go
@@ -59,6 +58,7 @@ async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: 
         policy: the rules in force.
         now: microseconds.
     """
+    await close_after_probes(connection, policy.retry.breaker, now)
     secret = secrets.token_urlsafe(24)
     until = now + order.lease_us
     lease = Lease(digest(secret), until)
@@ -79,7 +79,7 @@ async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: 
             moment.went(judged)
             going.append(item.message_id)
             expired += item.state is ItemState.CLAIMED
-            given.append(judged)
+            given.append(_given(judged, item, policy, now))
         await leasing.claim(connection, going, lease, now)
         await moment.save_breakers()
         if len(given) == order.limit or len(due) < looked_at:
@@ -87,12 +87,11 @@ async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: 
     return Claimed(secret, until, given, expired)
 
 
-async def plan_of(connection: AsyncConnection, stored: StoredMessage, policy: Policy) -> Plan:
-    """Plan one message by its chain as it is now."""
-    key = (stored.message.application, stored.message.sms_msg_id)
-    chain = (await find_chains(connection, [key])).get(key)
-    candidate, _ = candidate_for(stored, policy, chain)
-    return plan_for(candidate, policy)
+def _given(judged: Judged, item: Item, policy: Policy, now: int) -> Judged:
+    """Let the verdict of what is handed out say what the message itself says from now on."""
+    moment = Facts(now, ItemState.CLAIMED, item.due_at)
+    retry, _ = decide_retry(judged.candidate, policy.retry, moment)
+    return replace(judged, verdict=settle(judged.verdict, judged.candidate, retry))
 
 
 async def _set_aside(connection: AsyncConnection, item: Item, judged: Judged, now: int) -> None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import Key
-from receiver.domain.numbers import normalise_channel
 from receiver.domain.retrying.breaker import Position, probe_sent
-from receiver.domain.retrying.candidates import Chain
+from receiver.domain.retrying.candidates import Chain, candidate_of
 from receiver.domain.retrying.claiming import Context, Watched, admit
 from receiver.domain.retrying.holding import Sent
 from receiver.domain.retrying.planning import Candidate
@@ -16,7 +15,7 @@ from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.suppression import Party
 from receiver.domain.times import SECOND
 from receiver.projection import Policy
-from receiver.retrier.judging import Judged, candidate_for, plan_for
+from receiver.retrier.judging import Judged, case_of, party_of, plan_for
 from receiver.retrier.probing import watch
 from receiver.store import chains, leasing, moments, suppressing
 from receiver.store.leasing import Item
@@ -47,7 +46,8 @@ class Moment:
         stored = self.messages[message_id]
         message = stored.message
         chain = self.chains.get((message.application, message.sms_msg_id))
-        candidate, verdict = candidate_for(stored, self.policy, chain)
+        case = case_of(stored, self.policy)
+        candidate, verdict = candidate_of(case, self.policy.catalogue, chain), case.verdict
         planned = plan_for(candidate, self.policy)
         if planned.due_at is None or planned.due_at > self.now:
             return Judged(stored, candidate, verdict, planned)
@@ -83,7 +83,7 @@ class Moment:
 
     def _context(self, stored: StoredMessage, candidate: Candidate, chain: Chain | None) -> Context:
         return Context(
-            suppressed=self.suppressed.get(_party(stored, candidate)),
+            suppressed=self.suppressed.get(party_of(stored, candidate)),
             recent=tuple(self.recent.get(candidate.number or "", ())),
             chain=tuple(one.sent_at for one in chain.attempts) if chain else (),
             sends_today=self.sends_today.get(candidate.application, 0),
@@ -98,13 +98,13 @@ async def look(
     """Read what the judgement of some items needs."""
     stored = await load_messages(connection, [item.message_id for item in due])
     found = list(stored.values())
-    alone = {one.row_id: candidate_for(one, policy, None)[0] for one in found}
+    alone = {one.row_id: candidate_of(case_of(one, policy), policy.catalogue) for one in found}
     numbers = {one.number for one in alone.values() if one.number is not None}
     keys = [(one.message.application, one.message.sms_msg_id) for one in found]
     applications = sorted({item.application for item in due})
     midnight = now // _DAY * _DAY
     suppressed = await suppressing.suppressed_among(
-        connection, [_party(one, alone[one.row_id]) for one in found], now
+        connection, [party_of(one, alone[one.row_id]) for one in found], now
     )
     moment = Moment(
         connection=connection,
@@ -151,10 +151,3 @@ def breaker_keys(stored: StoredMessage, candidate: Candidate) -> list[BreakerKey
     scopes = moments.scopes_of(send.sender if send else None, candidate.country)
     code = candidate.code or ""
     return [BreakerKey(candidate.application, code, scope) for scope in scopes]
-
-
-def _party(stored: StoredMessage, candidate: Candidate) -> Party:
-    send = stored.message.send
-    sender = send.sender if send else None
-    channel = normalise_channel(sender) if sender else ""
-    return Party(candidate.number or "", channel, candidate.application)

@@ -6,17 +6,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import State
 from receiver.domain.retrying.breaker import (
-    CLOSED,
     BreakerOptions,
+    Position,
     Result,
     observe,
     probe_ended,
 )
+from receiver.domain.retrying.items import ItemState
+from receiver.domain.retrying.sentences import Hold
 from receiver.domain.times import SECOND
+from receiver.statistics import HOUR
 from receiver.store import leasing, moments
 from receiver.store.chains import find_chains
 from receiver.store.moments import BreakerKey, StoredBreaker
-from receiver.store.queueing import ItemState
 
 _OPEN = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
 
@@ -30,7 +32,8 @@ async def watch(
 ) -> dict[BreakerKey, StoredBreaker]:
     """Give the breakers as they stand now.
 
-    The statistics count by hours, so what is recent begins at the start of an hour.
+    The statistics count by hours, so what is recent begins at the start of an hour; what is usual
+    ends there.
 
     Args:
         connection: to the store.
@@ -41,6 +44,7 @@ async def watch(
     """
     wanted = set(keys)
     recent_since = now - options.recent_s * SECOND
+    recent_since -= recent_since % HOUR
     baseline_since = recent_since - options.baseline_s * SECOND
     found: dict[BreakerKey, StoredBreaker] = {}
     for application in sorted({key.application for key in wanted}):
@@ -56,8 +60,27 @@ async def watch(
                 state, probe = probe_ended(state, result, options, now), None
             counts = moments.counts_of(recent, key), moments.counts_of(usual, key)
             state = observe(state, *counts, options, now)
-            found[key] = StoredBreaker(state, None if state == CLOSED else probe)
+            found[key] = StoredBreaker(state, None if state.position is Position.CLOSED else probe)
     return found
+
+
+async def close_after_probes(
+    connection: AsyncConnection, options: BreakerOptions, now: int
+) -> None:
+    """Close the breakers whose probes arrived, and let what waits for them be due.
+
+    Args:
+        connection: in a transaction that no other one writes beside.
+        options: when breakers open.
+        now: microseconds.
+    """
+    before = await moments.read_breakers(connection)
+    for key, stored in (await watch(connection, before, before, options, now)).items():
+        if stored == before[key]:
+            continue
+        await moments.save_breaker(connection, key, stored)
+        if stored.state.position is Position.CLOSED:
+            await leasing.release_held(connection, key.application, key.code, Hold.BREAKER.value)
 
 
 async def _result(connection: AsyncConnection, probe: int, code: str) -> Result | None:

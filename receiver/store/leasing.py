@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.retrying.items import ItemState
 from receiver.store.queries import Page, Row
-from receiver.store.queueing import ItemState
 from receiver.store.schema import messages, retries
+
+_IN_ONE_LOOKUP = 500  # ids; each is one statement parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,17 @@ async def find_item(connection: AsyncConnection, message_id: int) -> Item | None
     return _read(row) if row else None
 
 
+async def find_items(connection: AsyncConnection, message_ids: Iterable[int]) -> dict[int, Item]:
+    """Give the items of messages, by the ids of the messages' rows."""
+    found: dict[int, Item] = {}
+    ids = list(message_ids)
+    for start in range(0, len(ids), _IN_ONE_LOOKUP):
+        query = select(retries).where(retries.c.message_id.in_(ids[start : start + _IN_ONE_LOOKUP]))
+        for row in (await connection.execute(query)).mappings():
+            found[row["message_id"]] = _read(row)
+    return found
+
+
 async def claim(connection: AsyncConnection, ids: Sequence[int], lease: Lease, now: int) -> None:
     """Hand items out."""
     await _change(
@@ -112,6 +125,32 @@ async def put_back(
             "lease": None,
             "lease_until": None,
         },
+    )
+
+
+async def release_held(
+    connection: AsyncConnection, application: str, code: str, reason: str
+) -> None:
+    """Let the items that were put back for a reason be due when they were due before.
+
+    Args:
+        connection: in a transaction that no other one writes beside.
+        application: whose items.
+        code: with which their messages failed.
+        reason: why they were put back.
+    """
+    of_code = select(messages.c.id).where(
+        messages.c.id == retries.c.message_id, messages.c.code == code
+    )
+    await connection.execute(
+        update(retries)
+        .where(
+            retries.c.application == application,
+            retries.c.state == ItemState.WAITING,
+            retries.c.reason == reason,
+            of_code.exists(),
+        )
+        .values(due_at=retries.c.planned_for, reason=None)
     )
 
 

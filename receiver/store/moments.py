@@ -120,7 +120,7 @@ def counts_of(ended: Iterable[Ended], key: BreakerKey) -> Counts:
 async def read_breakers(
     connection: AsyncConnection, application: str | None = None
 ) -> dict[BreakerKey, StoredBreaker]:
-    """Give the breakers that are not closed; there are few."""
+    """Give the breakers that are not closed for good; there are few."""
     query = select(breakers)
     if application is not None:
         query = query.where(breakers.c.application == application)
@@ -133,14 +133,14 @@ async def read_breakers(
 
 
 async def save_breaker(connection: AsyncConnection, key: BreakerKey, stored: StoredBreaker) -> None:
-    """Write one breaker; a closed one is forgotten."""
+    """Write one breaker; one that is closed for good is forgotten."""
     here = (
         breakers.c.application == key.application,
         breakers.c.code == key.code,
         breakers.c.scope == key.scope,
     )
     state = stored.state
-    if state.position is Position.CLOSED:
+    if state == CLOSED:
         await connection.execute(delete(breakers).where(*here))
         return
     values = {

@@ -201,11 +201,9 @@ async def mark_overdue(connection: AsyncConnection, *, heard_before: int, limit:
         .where(
             NOT_DELIVERED,
             messages.c.state.in_((State.PENDING, State.ACCEPTED, State.UNKNOWN)),
-            # Follows from the others: it is the sending, else the first that was heard. It makes
-            # this a range of an index.
+            # The sending, where its time is known. It makes this a range of an index.
             messages.c.occurred_at < heard_before,
-            messages.c.registered_at < heard_before,
-            or_(messages.c.sent_at.is_(None), messages.c.sent_at < heard_before),
+            or_(messages.c.sent_at.is_not(None), messages.c.registered_at < heard_before),
             or_(messages.c.last_report_at.is_(None), messages.c.last_report_at < heard_before),
         )
         .limit(limit)

@@ -134,10 +134,8 @@ def _read(row: RowMapping, policy: Policy) -> Ended | None:
     """Read what a message proves; None: nothing."""
     hopeless = None
     if row["state"] != State.DELIVERED:
-        subject = Subject(
-            row["state"], row["code"], row["source"], row["org_code"], row["failed_at"]
-        )
-        verdict = decide(subject, policy.catalogue, policy.waits)
+        subject = Subject(row["state"], row["code"], row["source"], row["org_code"])
+        verdict = decide(subject, policy.catalogue)
         if not verdict.suppress_recipient:
             return None
         hopeless = verdict.category

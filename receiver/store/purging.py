@@ -26,9 +26,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import Key, State
+from receiver.domain.retrying.items import ItemState
 from receiver.store import erasing
 from receiver.store.chains import find_chains
-from receiver.store.queueing import ItemState
 from receiver.store.schema import ERASED_DIGEST, messages, quarantine, reports, retries, uplinks
 
 ERASED = "{}"  # in place of what an item came as

@@ -5,28 +5,16 @@ been claimed is left to whoever claimed it, but for the word that it is not to b
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from enum import StrEnum
 from itertools import islice
 
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import State
+from receiver.domain.retrying.items import ItemState
 from receiver.projection import Decided
 from receiver.store import bulk
 from receiver.store.schema import retries
-
-
-class ItemState(StrEnum):
-    """Where an item of the queue stands."""
-
-    WAITING = "waiting"
-    CLAIMED = "claimed"  # somebody is sending it
-    COMPLETED = "completed"  # it was sent again
-    ABANDONED = "abandoned"  # whoever claimed it gave it up
-    CANCELLED = "cancelled"  # it was settled while somebody had claimed it
-    ENDED = "ended"  # it was due and may not be sent any more
-
 
 _FAILED = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
 _IN_ONE_STATEMENT = 500  # ids; each is one statement parameter

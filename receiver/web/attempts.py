@@ -5,7 +5,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.domain.messages import State
 from receiver.domain.retrying.candidates import Chain
 from receiver.domain.times import to_rfc3339
 from receiver.store.chains import find_chains
@@ -15,8 +14,6 @@ from receiver.web.lookups import find_one
 from receiver.web.requests import Query
 
 Json = dict[str, Any]
-
-_OPEN = (State.PENDING, State.ACCEPTED, State.UNKNOWN)
 
 
 class Attempts(Endpoints):
@@ -35,7 +32,7 @@ class Attempts(Endpoints):
         return json_answer(
             {
                 "application": stored.message.application,
-                "outcome": outcome_of(chain).value,
+                "outcome": chain.outcome.value,
                 "attempts": [
                     {
                         "attempt": number,
@@ -49,11 +46,3 @@ class Attempts(Endpoints):
                 ],
             }
         )
-
-
-def outcome_of(chain: Chain) -> State:
-    """Give the state of a chain: delivered if one is, else what is open, else the last one's."""
-    states = [one.state for one in chain.attempts]
-    if State.DELIVERED in states:
-        return State.DELIVERED
-    return next((state for state in reversed(states) if state in _OPEN), states[-1])

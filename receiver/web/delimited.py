@@ -78,9 +78,14 @@ MESSAGES: Columns = {
             *("duplicate_risk", "meaning", "cause", "suggestion"),
         )
     },
+    "retry_decision": _at("retry", "decision"),
+    "retry_reason": _at("retry", "reason"),
+    "retry_deadline": _at("retry", "deadline"),
     "anomalies": _at("anomalies"),
     "previous_attempt": _at("attempts", "previous"),
     "next_attempt": _at("attempts", "next"),
+    "attempts": _at("attempts", "count"),
+    "attempts_outcome": _at("attempts", "outcome"),
     "trust": _at("trust"),
 }
 

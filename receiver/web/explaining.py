@@ -8,20 +8,19 @@ from receiver.domain.explanation import Candidate, Explanation, Judged, explain
 from receiver.domain.languages import Language
 from receiver.domain.messages import State
 from receiver.domain.policy_steps import Case, Rules
-from receiver.domain.retrying.planning import Plan
+from receiver.domain.sentences import Reason
 from receiver.domain.times import to_rfc3339
-from receiver.domain.verdict import decide, subject_of
-from receiver.retrier.claims import plan_of
-from receiver.store.queries import StoredMessage
+from receiver.retrier.judging import Decided
 from receiver.web import views
 from receiver.web.auth import Scope
 from receiver.web.code_views import entry_json
-from receiver.web.endpoints import Endpoints, json_answer, needs, text_in_path
+from receiver.web.endpoints import json_answer, needs, text_in_path
 from receiver.web.lookups import find_one
 from receiver.web.requests import Query
+from receiver.web.telling import Telling
 
 
-class Explaining(Endpoints):
+class Explaining(Telling):
     """Explains messages."""
 
     @needs(Scope.READ)
@@ -33,23 +32,21 @@ class Explaining(Endpoints):
         query.done()
         stored = await find_one(self._parts.store, text_in_path(request), application)
         async with self._parts.store.reading() as connection:
-            planned = await plan_of(connection, stored, self._parts.policy)
-        return json_answer(self._explained(stored, planned, language), language=language)
+            (decided,) = await self.decide(connection, [stored], language)
+        return json_answer(self._explained(decided, language), language=language)
 
-    def _explained(self, stored: StoredMessage, planned: Plan, language: Language) -> views.Json:
+    def _explained(self, decided: Decided, language: Language) -> views.Json:
+        stored = decided.stored
         policy, message = self._parts.policy, stored.message
         rules = Rules(
             catalogue=policy.catalogue,
             late_delivered=policy.late_delivered,
-            waits=policy.waits,
             overdue_after_us=self._parts.overdue_after_us,
         )
         overdue = stored.state is State.OVERDUE
         case = Case(message.send, list(message.reports.values()), message.registered_at, overdue)
         explanation = explain(case, rules)
         folded = explanation.folded
-        subject = subject_of(folded, overdue=overdue)
-        verdict = decide(subject, policy.catalogue, policy.waits, language)
         return {
             "sms_msg_id": message.sms_msg_id,
             "application": message.application,
@@ -69,22 +66,26 @@ class Explaining(Endpoints):
             "code": _code_json(explanation, language),
             "catalogue": {
                 "version": policy.catalogue.version,
-                "why": verdict.why,
+                "why": decided.verdict.why,
                 "rows": [_row_json(row, language) for row in explanation.candidates],
             },
             "policy": [views.reason_json(reason, language) for reason in explanation.policy],
             "retry": {
-                "due_at": None if planned.due_at is None else to_rfc3339(planned.due_at),
-                "deadline": None if planned.deadline is None else to_rfc3339(planned.deadline),
-                "attempt": planned.attempt,
-                "steps": [views.reason_json(reason, language) for reason in planned.steps],
+                **views.retry_json(decided.retry, language),
+                "steps": [views.reason_json(reason, language) for reason in _steps(decided)],
             },
-            "verdict": views.verdict_json(verdict),
+            "verdict": views.verdict_json(decided.verdict),
             "anomalies": [
                 {"name": anomaly.value, "text": WORDS[anomaly].in_(language)}
                 for anomaly in explanation.anomalies
             ],
         }
+
+
+def _steps(decided: Decided) -> list[Reason]:
+    """Give the arithmetic of the plan, and last what overruled it."""
+    steps, last = list(decided.planned.steps), decided.retry.reason
+    return steps if last is None or last in steps else [*steps, last]
 
 
 def _judged_json(judged: Judged, language: Language) -> views.Json:

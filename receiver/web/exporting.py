@@ -21,8 +21,9 @@ from receiver.store import queries
 from receiver.store.walking import Place
 from receiver.web import delimited, lookups, uplinks, views
 from receiver.web.auth import Scope
-from receiver.web.endpoints import Endpoints, headers_of, needs, write_json
+from receiver.web.endpoints import headers_of, needs, write_json
 from receiver.web.requests import Query
+from receiver.web.telling import Telling
 
 _log = structlog.get_logger(__name__)
 
@@ -67,7 +68,7 @@ class _Export(NamedTuple):
     language: Language | None = None
 
 
-class Exporting(Endpoints):
+class Exporting(Telling):
     """Gives all that matches, in the order of the lists."""
 
     @needs(Scope.READ)
@@ -78,12 +79,11 @@ class Exporting(Endpoints):
         language = query.language(self._parts.language)
         query.done()
 
-        def item(stored: queries.StoredMessage) -> _Item:
-            return lambda: views.message_json(stored, self._parts.policy, language)
-
         async def read(connection: AsyncConnection, page: queries.Page) -> _Stretch:
             found = await queries.list_messages(connection, wanted, page)
-            return _Stretch([item(one) for one in found.messages], found.next)
+            decided = await self.decide(connection, found.messages, language)
+            items = [partial(views.message_json, one, language) for one in decided]
+            return _Stretch(items, found.next)
 
         export = _Export("messages", form, delimited.MESSAGES, read, language)
         return await self._answer(request, export)

@@ -12,8 +12,9 @@ from receiver.domain.identifiers import clean
 from receiver.store import queries
 from receiver.web import views
 from receiver.web.auth import Scope
-from receiver.web.endpoints import Endpoints, check_storable, json_answer, needs
+from receiver.web.endpoints import check_storable, json_answer, needs
 from receiver.web.requests import Query, bad, read_body, read_json_object, within
+from receiver.web.telling import Telling
 
 MOST_KEYS = 1000  # of all kinds together
 MOST_OF_A_KEY = 100  # messages under one reference or extend
@@ -46,7 +47,7 @@ class _Found:
         return [value for value, rows in self.rows.items() if not given.issuperset(rows)]
 
 
-class Finding(Endpoints):
+class Finding(Telling):
     """Finds messages by their ids, references and extends."""
 
     @needs(Scope.READ)
@@ -65,14 +66,12 @@ class Finding(Endpoints):
             }
             wanted = _share(found.values())
             by_key = await queries.load_messages(connection, wanted) if wanted else {}
-        order = {sms_msg_id: place for place, sms_msg_id in enumerate(asked.ids or ())}
-        by_id.sort(key=lambda stored: order[stored.message.sms_msg_id])
+            order = {sms_msg_id: place for place, sms_msg_id in enumerate(asked.ids or ())}
+            by_id.sort(key=lambda stored: order[stored.message.sms_msg_id])
+            told = await self.tell(connection, _once(by_id, found.values(), by_key), language)
         known = {stored.message.sms_msg_id for stored in by_id}
         answer: views.Json = {
-            "messages": [
-                views.message_json(stored, self._parts.policy, language)
-                for stored in _once(by_id, found.values(), by_key)
-            ],
+            "messages": told,
             "missing": [sms_msg_id for sms_msg_id in order if sms_msg_id not in known],
         }
         for kind, rows in found.items():

@@ -9,12 +9,13 @@ from receiver.store import queries
 from receiver.store.store import Store
 from receiver.web import views
 from receiver.web.auth import Scope
-from receiver.web.endpoints import Endpoints, json_answer, needs, page_answer, text_in_path
+from receiver.web.endpoints import json_answer, needs, page_answer, text_in_path
 from receiver.web.problems import Problem
 from receiver.web.requests import ProblemError, Query
+from receiver.web.telling import Telling
 
 
-class Lookups(Endpoints):
+class Lookups(Telling):
     """Tells what the store has."""
 
     @needs(Scope.READ)
@@ -25,9 +26,9 @@ class Lookups(Endpoints):
         language = query.language(self._parts.language)
         query.done()
         stored = await find_one(self._parts.store, text_in_path(request), application)
-        return json_answer(
-            views.message_json(stored, self._parts.policy, language), language=language
-        )
+        async with self._parts.store.reading() as connection:
+            (told,) = await self.tell(connection, [stored], language)
+        return json_answer(told, language=language)
 
     @needs(Scope.READ)
     async def messages(self, request: Request) -> Response:
@@ -39,13 +40,8 @@ class Lookups(Endpoints):
         query.done()
         async with self._parts.store.reading() as connection:
             found = await queries.list_messages(connection, wanted, page)
-        policy = self._parts.policy
-        return page_answer(
-            "messages",
-            [views.message_json(stored, policy, language) for stored in found.messages],
-            found.next,
-            language,
-        )
+            told = await self.tell(connection, found.messages, language)
+        return page_answer("messages", told, found.next, language)
 
     @needs(Scope.READ)
     async def quarantine(self, request: Request) -> Response:

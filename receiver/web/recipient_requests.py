@@ -140,7 +140,9 @@ def recipient_json(recipient: Recipient, inquiry: Inquiry, language: Language) -
     if not recipient.is_number:
         why.append(reason_json(retry_reason(NoRetry.NO_NUMBER), language))
     for one in recipient.holds:
-        said = retry_reason(_SUPPRESSED_BY[one.word.source], code=one.word.reason or "")
+        # The reason of a person or of somebody here is free text, which stands in `reason` alone.
+        code = {"code": one.word.reason or ""} if one.word.source is Source.CODE else {}
+        said = retry_reason(_SUPPRESSED_BY[one.word.source], **code)
         why.append({**reason_json(said, language), **word_json(one, holds=True)})
     why += [
         {**reason_json(held.said, language), "until": to_rfc3339(held.until)}

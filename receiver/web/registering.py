@@ -3,12 +3,13 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.domain.events import Trust
+from receiver.domain.events import Send, Trust
 from receiver.domain.languages import Language
 from receiver.domain.messages import State
 from receiver.domain.verdict import Subject, decide
 from receiver.huawei.registration import RegistrationError, read_registration
 from receiver.journal import Entry, Kind
+from receiver.retrier.judging import decide_refused
 from receiver.web import views
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, json_answer, needs
@@ -50,24 +51,32 @@ class Registering(Endpoints):
                     for note in registration.ignored[:MOST_SHOWN]
                 ],
                 "refused": [
-                    {"sms_msg_id": s.sms_msg_id, **self._refusal(s.status, s.sent_at, language)}
-                    for s in refused[:MOST_SHOWN]
+                    self._refused(send, application, language) for send in refused[:MOST_SHOWN]
                 ],
                 "request": (
-                    self._refusal(registration.refusal, None, language)
-                    if registration.refusal
-                    else None
+                    self._refusal(registration.refusal, language) if registration.refusal else None
                 ),
             },
             status=202,
             language=language,
         )
 
-    def _refusal(self, code: str, sent_at: int | None, language: Language) -> views.Json:
-        """Say at once what a code of the send API means: no report will come for it."""
+    def _refused(self, send: Send, application: str, language: Language) -> views.Json:
+        """Say at once what becomes of a send that was refused: no report will come for it."""
+        parts = self._parts
+        verdict, retry = decide_refused(send, application, parts.policy, parts.clock(), language)
+        return {
+            "sms_msg_id": send.sms_msg_id,
+            "code": send.status,
+            "verdict": views.verdict_json(verdict),
+            "retry": views.retry_json(retry, language),
+        }
+
+    def _refusal(self, code: str, language: Language) -> views.Json:
+        """Say what the code means with which a whole request was refused."""
         policy = self._parts.policy
-        subject = Subject(State.REFUSED, code, source=None, org_code=None, failed_at=sent_at)
-        verdict = decide(subject, policy.catalogue, policy.waits, language)
+        subject = Subject(State.REFUSED, code, source=None, org_code=None)
+        verdict = decide(subject, policy.catalogue, language)
         return {"code": code, "verdict": views.verdict_json(verdict)}
 
     def _entry(self, application: str, request: Request, body: bytes) -> Entry:

@@ -12,13 +12,13 @@ from receiver.domain.events import Send
 from receiver.domain.identifiers import clean
 from receiver.domain.languages import Language
 from receiver.domain.numbers import normalise
+from receiver.domain.retrying.items import ItemState
 from receiver.domain.times import SECOND, to_rfc3339
 from receiver.huawei.registration import RegistrationError, read_registration
 from receiver.retrier.claims import Claimed, Order, digest
 from receiver.retrier.judging import Judged
 from receiver.store import leasing, queries
 from receiver.store.leasing import Item
-from receiver.store.queueing import ItemState
 from receiver.web import views
 from receiver.web.endpoints import check_storable, json_answer
 from receiver.web.problems import MEDIA_TYPE, Problem, document

@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from receiver.domain.events import Send, Trust
 from receiver.domain.messages import State
+from receiver.domain.retrying.items import ItemState
 from receiver.domain.times import SECOND, to_rfc3339
 from receiver.journal import Entry, Kind
 from receiver.retrier.claims import claim, digest
 from receiver.store import leasing, queries
 from receiver.store.chains import find_chains
-from receiver.store.queueing import ItemState
 from receiver.web.auth import Scope
 from receiver.web.endpoints import json_answer, needs
 from receiver.web.repeating import Repeatable, Reply

@@ -7,32 +7,27 @@ from typing import Any
 from receiver.domain.anomalies import anomalies
 from receiver.domain.durations import delivery_time_us
 from receiver.domain.languages import Language
-from receiver.domain.messages import Folded, Part, State, StoredReport, by_part, fold
+from receiver.domain.messages import Folded, Part, StoredReport, by_part
 from receiver.domain.numbers import normalise
+from receiver.domain.retrying.deciding import Retry
 from receiver.domain.sentences import Reason
 from receiver.domain.texts import storable_value
 from receiver.domain.times import SECOND, to_rfc3339
-from receiver.domain.verdict import Verdict, decide, subject_of
-from receiver.projection import Policy
+from receiver.domain.verdict import Verdict
 from receiver.reclassification import Run
 from receiver.reclassifier import Phase
+from receiver.retrier.judging import Decided
 from receiver.store.queries import Row, StoredMessage
 from receiver.store.seen import SeenCode
 
 Json = dict[str, Any]
 
 
-def message_json(stored: StoredMessage, policy: Policy, language: Language) -> Json:
-    """Write one message with its parts, reports, timeline and verdict."""
+def message_json(decided: Decided, language: Language) -> Json:
+    """Write one message with its parts, reports, timeline and what is decided about it."""
+    stored, folded = decided.stored, decided.case.folded
     message, send = stored.message, stored.message.send
     reports = sorted(message.reports.values(), key=_report_order)
-    folded = fold(send, reports, late_delivered=policy.late_delivered)
-    verdict = decide(
-        subject_of(folded, overdue=stored.state is State.OVERDUE),
-        policy.catalogue,
-        policy.waits,
-        language,
-    )
     deciding = folded.deciding
     return {
         "sms_msg_id": message.sms_msg_id,
@@ -61,8 +56,9 @@ def message_json(stored: StoredMessage, policy: Policy, language: Language) -> J
         "anomalies": [anomaly.value for anomaly in anomalies(send, reports)],
         "reports": [_report_json(report) for report in reports],
         "timeline": _timeline(stored, folded, reports),
-        "verdict": verdict_json(verdict),
-        "attempts": {"previous": send.retry_of if send else None, "next": stored.next_id},
+        "verdict": verdict_json(decided.verdict),
+        "retry": retry_json(decided.retry, language),
+        "attempts": _attempts_json(decided),
         "trust": folded.trust.value,
     }
 
@@ -82,6 +78,29 @@ def verdict_json(verdict: Verdict) -> Json:
         "duplicate_risk": verdict.duplicate_risk,
         "why": verdict.why,
         "catalogue": verdict.catalogue,
+    }
+
+
+def retry_json(retry: Retry, language: Language) -> Json:
+    """Write whether a message is sent again."""
+    why = retry.reason
+    return {
+        "decision": retry.decision.value,
+        "reason": None if why is None else why.rule.value,
+        "text": None if why is None else why.words.in_(language),
+        "not_before": _time(retry.not_before),
+        "deadline": _time(retry.deadline),
+        "next_attempt": retry.next_attempt,
+    }
+
+
+def _attempts_json(decided: Decided) -> Json:
+    send, chain = decided.stored.message.send, decided.chain
+    return {
+        "previous": send.retry_of if send else None,
+        "next": decided.stored.next_id,
+        "count": len(chain.attempts) if chain else 1,
+        "outcome": (chain.outcome if chain else decided.stored.state).value,
     }
 
 

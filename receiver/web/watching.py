@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from receiver.domain import times
+from receiver.domain.retrying.breaker import Position
 from receiver.domain.rhythm import Options, Rhythm
 from receiver.errors import StoreUnavailableError
 from receiver.metrics import Metrics
@@ -62,7 +63,9 @@ class Watch:
             self._show_ages(silent)
             self._metrics.retries_due.set(queue.due)
             self._metrics.retries_claimed.set(queue.claimed)
-            self._metrics.breakers_open.set(len(breakers))
+            self._metrics.breakers_open.set(
+                sum(one.state.position is not Position.CLOSED for one in breakers.values())
+            )
             for source, number in suppressed.items():
                 self._metrics.suppressed.labels(source.value).set(number)
         self._show_gaps(await self._heard_until())

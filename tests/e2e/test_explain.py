@@ -1,16 +1,23 @@
 """Why a message is what it is: over the API and on the command line, in two languages."""
 
 import json
+import time
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+from receiver.domain import times
 from tests.catalogues import is_chinese, is_english
 from tests.e2e.pushes import batch
 from tests.server import KEY, READER, MakeServer, Server, http_client, run
 
 Json = dict[str, Any]
 SENT = "2026-01-31T08:00:00Z"
+
+
+def ago(seconds: float) -> str:
+    """Write a time that lies so far back."""
+    return times.to_rfc3339(round((time.time() - seconds) * times.SECOND))
 
 
 def a_contradictory_message(server: Server) -> str:
@@ -81,17 +88,19 @@ def test_every_step_is_told(shared_server: Server) -> None:
 
 
 def test_the_arithmetic_of_a_retry_is_told(shared_server: Server) -> None:
-    """`not_before` of the verdict is the sum that the policy shows."""
+    """`not_before` of the verdict is the sum that the steps of the retry show."""
     sms_msg_id = f"{uuid4()}_1"
-    report = {"smsMsgId": sms_msg_id, "status": "EXPIRED", "updateTime": "2026-01-31T08:01:00Z"}
+    sent = {"sms_msg_id": sms_msg_id, "to": "+8615500005172", "sent_at": ago(3600)}
+    shared_server.api.register({"sends": [sent]})
+    report = {"smsMsgId": sms_msg_id, "status": "EXPIRED", "updateTime": ago(3590), "source": "2"}
     assert shared_server.push(batch([report])).status_code == 200
     shared_server.caught_up()
     message = shared_server.api.message(sms_msg_id)
-    steps = {step["rule"]: step for step in explanation_of(shared_server, sms_msg_id)["policy"]}
-    step = steps["not-before"]
-    assert (step["failed_at"], step["since"]) == ("2026-01-31T08:01:00Z", "platform")
-    assert step["not_before"] == message["verdict"]["not_before"]
-    assert str(step["wait_s"]) in step["text"]
+    explained = explanation_of(shared_server, sms_msg_id)
+    steps = {step["rule"]: step for step in explained["retry"].pop("steps")}
+    assert (explained["verdict"], explained["retry"]) == (message["verdict"], message["retry"])
+    assert steps["retry-due"]["due_at"] == message["verdict"]["not_before"]
+    assert str(steps["retry-due"]["wait_s"]) in steps["retry-due"]["text"]
 
 
 def test_what_is_waited_for_is_told(shared_server: Server) -> None:

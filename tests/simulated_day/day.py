@@ -55,7 +55,7 @@ class Figures:
 
 def subject_of(end: End) -> Subject:
     """Give what a verdict needs to know of an end."""
-    return Subject(end.state, end.code, end.source, org_code=None, failed_at=end.heard_at)
+    return Subject(end.state, end.code, end.source, org_code=None)
 
 
 def verdict_of(end: End) -> Verdict:

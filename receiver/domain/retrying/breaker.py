@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from receiver.domain.times import SECOND
 
+HOUR = 3600 * SECOND
+
 
 @dataclass(frozen=True, slots=True)
 class BreakerOptions:
@@ -42,7 +44,9 @@ class Breaker:
 
     position: Position = Position.CLOSED
     pause_s: int = 0  # of the present opening
-    until: int = 0  # microseconds: open until then; half-open: a probe is out until then
+    # Microseconds. Open until then; half-open: a probe is out until then; closed: a probe has
+    # arrived, and what failed before it opens nothing until then.
+    until: int = 0
 
 
 CLOSED = Breaker()
@@ -76,6 +80,8 @@ def observe(
     is left: what else is sent tells as much as a probe.
     """
     if state.position is Position.CLOSED:
+        if now < state.until:
+            return state
         if not jumped(recent, baseline, options):
             return CLOSED
         return _open(options.pause_s, now)
@@ -110,7 +116,9 @@ def probe_ended(state: Breaker, result: Result, options: BreakerOptions, now: in
         return state
     match result:
         case Result.DELIVERED:
-            return CLOSED
+            # As long as the failures before it may be among the recent ones, which are counted by
+            # hours.
+            return Breaker(until=now + options.recent_s * SECOND + HOUR)
         case Result.FAILED:
             return _open(min(2 * state.pause_s, options.cap_s), now)
         case Result.OTHER:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.events import Send, Trust
-from receiver.domain.messages import Folded, State
+from receiver.domain.messages import Folded, State, StoredReport
 from receiver.domain.numbers import country_of, normalise
 from receiver.domain.retrying.planning import Candidate
 from receiver.domain.verdict import Verdict, match_for, subject_of
+
+_OPEN = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,18 @@ class Chain:
         """Whether one of them arrived."""
         return any(one.state is State.DELIVERED for one in self.attempts)
 
+    @property
+    def outcome(self) -> State:
+        """What became of it: delivered if one attempt was, else what is open, else the last one's.
+
+        Raises:
+            IndexError: it has no attempt.
+        """
+        states = [one.state for one in self.attempts]
+        if State.DELIVERED in states:
+            return State.DELIVERED
+        return next((state for state in reversed(states) if state in _OPEN), states[-1])
+
     def follows(self, before: str, after: str) -> bool:
         """Tell whether one attempt is known to have followed another."""
         return any((one.retry_of, one.sms_msg_id) == (before, after) for one in self.attempts)
@@ -50,6 +64,7 @@ class Case:
     application: str
     sms_msg_id: str
     send: Send | None
+    reports: Sequence[StoredReport]
     folded: Folded
     verdict: Verdict
     heard_at: int  # microseconds: when it was first heard of
@@ -66,8 +81,9 @@ def candidate_of(case: Case, catalogue: Catalogue, chain: Chain | None = None) -
     send, folded, verdict = case.send, case.folded, case.verdict
     match = match_for(subject_of(folded), catalogue)
     refused = folded.state is State.REFUSED
-    sent_at = case.heard_at if send is None or send.sent_at is None else send.sent_at
     attempts = chain.attempts if chain else ()
+    failed_at = _failed_at(case)
+    known = (case.heard_at, failed_at, send.sent_at if send else None)
     return Candidate(
         application=case.application,
         sms_msg_id=case.sms_msg_id,
@@ -79,14 +95,30 @@ def candidate_of(case: Case, catalogue: Catalogue, chain: Chain | None = None) -
         category=verdict.category,
         retry=match.entry.retry if match else None,
         code=folded.code,
-        failed_at=folded.failed_at,
-        first_sent_at=min([sent_at, *(one.sent_at for one in attempts)]),
+        failed_at=failed_at,
+        first_sent_at=min(
+            [*(at for at in known if at is not None), *(one.sent_at for one in attempts)]
+        ),
         attempts=max(1, len(attempts)),
         retry_after_s=match.entry.retry_after_s if match else None,
         action=verdict.action,
         duplicate_risk=verdict.duplicate_risk,
         registered=send is not None,
         trust=Trust.SIGNED if refused else folded.trust,  # a refusal is what we were told ourselves
+        arrived=any(part.conflict and part.state is State.FAILED for part in folded.parts),
         chain_delivered=bool(chain and chain.delivered),
         superseded=bool(chain and not chain.is_last(case.sms_msg_id)),
     )
+
+
+def _failed_at(case: Case) -> int | None:
+    """Give when a message failed, but not later than we heard of it.
+
+    What is told may be a local time written as UTC.
+    """
+    told = case.folded.failed_at
+    if told is None:
+        return None
+    deciding = case.folded.deciding
+    heard = [one.received_at for one in case.reports if one.report is deciding]
+    return min(told, *(heard or [case.heard_at]))

@@ -1,8 +1,8 @@
 """When a failed message may be sent again, or why not: planned as soon as its failure is known.
 
 The checks, the first that says no decides: delivered, chain delivered, sent again already, no
-failure, no retry by the catalogue, orphan, open trust, no number, duplicate risk, attempts used up,
-too old, window over, no allowed hour before the deadline.
+failure, reported as delivered too, no retry by the catalogue, orphan, open trust, no number,
+duplicate risk, attempts used up, too old, window over, no allowed hour before the deadline.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from receiver.domain.sentences import Reason
 from receiver.domain.times import SECOND, to_rfc3339
 from receiver.domain.verdict import Action
 
-_FAILED = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
+FAILED = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
 _BITS = 53  # of a float's fraction
 
 
@@ -41,13 +41,14 @@ class Candidate:
     retry: RetryClass | None  # of the row that decided
     code: str | None
     failed_at: int | None
-    first_sent_at: int | None  # of the chain; None: the failure's time counts
+    first_sent_at: int | None  # of the chain, or what is known earlier; None: the failure's counts
     attempts: int  # sends so far in the chain, at least 1
     retry_after_s: int | None  # the row's own
     action: Action
     duplicate_risk: bool
     registered: bool
     trust: Trust  # of what decided: its report, or the registration of a refused send
+    arrived: bool = False  # as some report says; others say that it failed
     chain_delivered: bool = False
     superseded: bool = False  # the chain has a later send than this
 
@@ -112,10 +113,11 @@ def _refusal(candidate: Candidate, policy: RetryPolicy, resolved: Resolved) -> R
         (candidate.chain_delivered, NoRetry.CHAIN_DELIVERED, {}),
         (candidate.superseded, NoRetry.SUPERSEDED, {}),
         (
-            candidate.state not in _FAILED or candidate.failed_at is None,
+            candidate.state not in FAILED or candidate.failed_at is None,
             NoRetry.NO_FAILURE,
             {"state": candidate.state.value},
         ),
+        (candidate.arrived, NoRetry.ARRIVED, {}),
         (
             candidate.action is not Action.RETRY,
             NoRetry.NOT_RETRYABLE,

@@ -14,7 +14,6 @@ from receiver.domain.entries import Category, RetryClass
 from receiver.domain.retrying.breaker import BreakerOptions
 from receiver.domain.retrying.limits import Limit
 from receiver.domain.retrying.windows import Hours
-from receiver.domain.verdict import DEFAULT_WAITS
 
 TrustOpen = Literal["advise", "queue"]
 HOUR_S = 3600
@@ -114,16 +113,15 @@ class Budget:
         return max(self.floor, int(self.share * sends))
 
 
-_BASE = Rule(DEFAULT_WAITS.later_s)
+_SOON_S, _LATER_S = 60, 1800
+_BASE = Rule(_LATER_S)
 
 # What a policy says of retry classes, categories and kinds where the settings say nothing else.
 CLASSES: Mapping[RetryClass, Values] = {
-    RetryClass.RETRY_SOON: Values(delay_s=DEFAULT_WAITS.soon_s),
-    RetryClass.RETRY_LATER: Values(delay_s=DEFAULT_WAITS.later_s),
+    RetryClass.RETRY_SOON: Values(delay_s=_SOON_S),
+    RetryClass.RETRY_LATER: Values(delay_s=_LATER_S),
     # The limits of a day lift after a day, when a window of a day is over.
-    RetryClass.NEXT_DAY: Values(
-        delay_s=DEFAULT_WAITS.next_day_s, factor=1.0, cap_s=2 * DAY_S, window_s=3 * DAY_S
-    ),
+    RetryClass.NEXT_DAY: Values(delay_s=DAY_S, factor=1.0, cap_s=2 * DAY_S, window_s=3 * DAY_S),
 }
 CATEGORIES: Mapping[Category, Values] = {
     # A phone comes back within minutes, hours or the night: after 0.5, 2 and 6.5 hours by these.

@@ -14,6 +14,7 @@ class NoRetry(StrEnum):
     CHAIN_DELIVERED = "chain-delivered"
     SUPERSEDED = "superseded"
     NO_FAILURE = "no-failure"
+    ARRIVED = "arrived"
     NOT_RETRYABLE = "not-retryable"
     ORPHAN = "orphan"
     OPEN_TRUST = "open-trust"
@@ -23,6 +24,8 @@ class NoRetry(StrEnum):
     TOO_OLD = "too-old"
     WINDOW_OVER = "window-over"
     NO_HOUR = "no-hour"
+    ABANDONED = "abandoned"
+    ENDED = "ended"
 
 
 class RetryStep(StrEnum):
@@ -80,6 +83,9 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "该短信已重发，以后一次发送的结果为准",
     ),
     NoRetry.NO_FAILURE: Spoken("it is `{state}`, which is no failure", "状态为`{state}`，不是失败"),
+    NoRetry.ARRIVED: Spoken(
+        "one of its reports says that it arrived", "有状态报告表明该短信已送达"
+    ),
     NoRetry.NOT_RETRYABLE: Spoken(
         "the action is `{action}`, not `retry`", "处理动作为`{action}`，不是`retry`"
     ),
@@ -116,6 +122,12 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "nothing is sent at {hours} by the clock of {zone}, and no other hour is left before "
         "{deadline}",
         "{zone}时间{hours}不发送，{deadline}之前没有其他可发送的时间",
+    ),
+    NoRetry.ABANDONED: Spoken(
+        "whoever was to send it again has given it up", "领取重发任务的一方已放弃重发"
+    ),
+    NoRetry.ENDED: Spoken(
+        "when it was due it could not go (`{reason}`)", "到期时无法重发（`{reason}`）"
     ),
     RetryStep.RULE: Spoken(
         "it counts as `{kind}`; its rule is put together from `{rules}`, the last that says "

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from receiver.domain.entries import Category, RetryClass
 from receiver.domain.messages import State
+from receiver.domain.retrying.items import ItemState
 from receiver.domain.retrying.policy import Kind
 from receiver.domain.suppression import Source
 from receiver.store.counting import Interval
-from receiver.store.queueing import ItemState
 from receiver.web.auth import Scope
 from receiver.web.openapi.building import (
     ANYTHING,

@@ -7,13 +7,14 @@ from receiver.domain.events import Trust
 from receiver.domain.explanation import Outcome
 from receiver.domain.messages import State
 from receiver.domain.optouts import Intent
+from receiver.domain.retrying.deciding import Decision
+from receiver.domain.retrying.items import ItemState
 from receiver.domain.retrying.policy import Kind
 from receiver.domain.suppression import Source
 from receiver.domain.verdict import Action
 from receiver.purger import Phase as PurgePhase
 from receiver.reclassifier import Phase as RunPhase
 from receiver.statistics import AGES
-from receiver.store.queueing import ItemState
 from receiver.web.openapi.building import (
     ANYTHING,
     NUMBER,
@@ -62,6 +63,10 @@ _WORD = {
     "source": one_of(Source), "source_id": TEXT, "reason": maybe(TEXT), "since": TIME,
     "until": maybe(TIME),
 }  # fmt: skip
+_RETRY = {
+    "decision": one_of(Decision), "reason": maybe(TEXT), "text": maybe(TEXT),
+    "not_before": maybe(TIME), "deadline": maybe(TIME), "next_attempt": maybe(WHOLE),
+}  # fmt: skip
 _OF_CLASS = always(state=one_of(State), category=maybe(one_of(Category)))
 
 NAMED: dict[str, Schema] = {
@@ -81,11 +86,14 @@ NAMED: dict[str, Schema] = {
         suggestion=TEXT, retryable=TRUTH, not_before=maybe(TIME), suppress_recipient=TRUTH,
         billable=maybe(TRUTH), duplicate_risk=TRUTH, why=_REASON, catalogue=TEXT,
     ),
+    "Retry": always(**_RETRY),
     "Refusal": always(code=TEXT, verdict=ref("Verdict")),
     "Registered": always(
         application=TEXT, registered=WHOLE, rejected=many(ref("Rejected")),
         ignored=many(ref("Ignored")),
-        refused=many(always(sms_msg_id=TEXT, code=TEXT, verdict=ref("Verdict"))),
+        refused=many(
+            always(sms_msg_id=TEXT, code=TEXT, verdict=ref("Verdict"), retry=ref("Retry"))
+        ),
         request=maybe(ref("Refusal")),
     ),
     "Report": always(
@@ -109,7 +117,10 @@ NAMED: dict[str, Schema] = {
         delivered_at=maybe(TIME), delivery_seconds=maybe(NUMBER), first_report_at=maybe(TIME),
         last_report_at=maybe(TIME), total=WHOLE, parts=many(ref("Part")),
         anomalies=many(one_of(Anomaly)), reports=many(ref("Report")), timeline=many(ref("Event")),
-        verdict=ref("Verdict"), attempts=always(previous=maybe(TEXT), next=maybe(TEXT)),
+        verdict=ref("Verdict"), retry=ref("Retry"),
+        attempts=always(
+            previous=maybe(TEXT), next=maybe(TEXT), count=WHOLE, outcome=one_of(State)
+        ),
         trust=one_of(Trust),
     ),
     "Uplink": always(
@@ -140,9 +151,7 @@ NAMED: dict[str, Schema] = {
             version=TEXT, why=_REASON, rows=many(always(decides=TRUTH, looked_up=TEXT, **_ENTRY))
         ),
         policy=many(_REASON),
-        retry=always(
-            due_at=maybe(TIME), deadline=maybe(TIME), attempt=WHOLE, steps=many(_REASON)
-        ),
+        retry=always(**_RETRY, steps=many(_REASON)),
         verdict=ref("Verdict"), anomalies=many(always(name=one_of(Anomaly), text=TEXT)),
     ),
     "Attempts": always(

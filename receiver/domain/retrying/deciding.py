@@ -1,0 +1,126 @@
+"""The one decision about a message: whether it is sent again, and what is to be done instead.
+
+What the code means stays with the catalogue's verdict. What becomes of this message follows from
+the plan, the chain of attempts, the queue and the suppression list, and is laid over the verdict
+here, so that every answer says the same.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from receiver.domain.events import Trust
+from receiver.domain.retrying.items import ItemState
+from receiver.domain.retrying.planning import FAILED, Candidate, Plan, fraction_of, plan
+from receiver.domain.retrying.policy import RetryPolicy
+from receiver.domain.retrying.sentences import Hold, NoRetry, retry_reason
+from receiver.domain.sentences import Reason
+from receiver.domain.times import to_rfc3339
+from receiver.domain.verdict import Action, Verdict
+
+
+class Decision(StrEnum):
+    """What becomes of a message."""
+
+    RETRY = "retry"  # it is handed out when it is due
+    CLAIMED = "claimed"  # somebody is sending it again
+    ADVISE = "advise"  # it would be handed out if its reports were trusted
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known besides the message and its chain. Times are microseconds."""
+
+    now: int
+    item: ItemState | None = None  # None: it is not in the queue
+    put_off_to: int = 0  # when the item is due
+    item_reason: str | None = None  # why the item came to its end
+    suppressed: str | None = None  # why the number is not to be sent to; None: it is not
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Whether a message is sent again. Times are microseconds."""
+
+    decision: Decision
+    reason: Reason | None  # why not, or why it is advice only; None: it is
+    not_before: int | None = None
+    deadline: int | None = None
+    next_attempt: int | None = None  # the number of the send that would follow; 2: the first retry
+
+    @property
+    def may_help(self) -> bool:
+        """Whether another send is called for."""
+        return self.decision is not Decision.NO
+
+
+_SETTLED = frozenset({NoRetry.CHAIN_DELIVERED, NoRetry.SUPERSEDED, NoRetry.ARRIVED})
+
+
+def decide_retry(candidate: Candidate, policy: RetryPolicy, facts: Facts) -> tuple[Retry, Plan]:
+    """Decide whether a message is sent again; give the plan with its arithmetic too."""
+    planned = _plan(candidate, policy)
+    if planned.reason is not NoRetry.OPEN_TRUST:
+        return _decide(planned, facts), planned
+    trusted = _plan(replace(candidate, trust=Trust.SIGNED), policy)
+    advice = _decide(trusted, replace(facts, item=None, put_off_to=0))
+    if advice.decision is Decision.NO:
+        return advice, planned
+    return replace(advice, decision=Decision.ADVISE, reason=planned.steps[-1]), planned
+
+
+def settle(verdict: Verdict, candidate: Candidate, retry: Retry) -> Verdict:
+    """Lay the decision over what the code means."""
+    return replace(
+        verdict,
+        action=_action(verdict, candidate, retry),
+        retryable=retry.may_help,
+        not_before=retry.not_before,
+    )
+
+
+def _plan(candidate: Candidate, policy: RetryPolicy) -> Plan:
+    fraction = fraction_of(candidate.application, candidate.sms_msg_id, candidate.attempts)
+    return plan(candidate, policy, fraction)
+
+
+def _decide(planned: Plan, facts: Facts) -> Retry:
+    if planned.due_at is None or planned.deadline is None:
+        return Retry(Decision.NO, planned.steps[-1])
+    refused = _refusal(planned.deadline, facts)
+    if refused is not None:
+        return Retry(Decision.NO, refused)
+    return Retry(
+        decision=Decision.CLAIMED if facts.item is ItemState.CLAIMED else Decision.RETRY,
+        reason=None,
+        not_before=max(planned.due_at, facts.put_off_to),
+        deadline=planned.deadline,
+        next_attempt=planned.attempt,
+    )
+
+
+def _refusal(deadline: int, facts: Facts) -> Reason | None:
+    """Give why what is planned does not come about."""
+    if facts.item is ItemState.CLAIMED:
+        return None
+    checks: tuple[tuple[bool, NoRetry | Hold, dict[str, str | int]], ...] = (
+        (facts.item is ItemState.COMPLETED, NoRetry.SUPERSEDED, {}),
+        (facts.item is ItemState.ABANDONED, NoRetry.ABANDONED, {}),
+        (facts.suppressed is not None, Hold.SUPPRESSED, {"why": facts.suppressed or ""}),
+        (facts.now > deadline, Hold.DEADLINE, {"deadline": to_rfc3339(deadline)}),
+        (facts.item is ItemState.ENDED, NoRetry.ENDED, {"reason": facts.item_reason or ""}),
+    )
+    return next((retry_reason(rule, **said) for fails, rule, said in checks if fails), None)
+
+
+def _action(verdict: Verdict, candidate: Candidate, retry: Retry) -> Action:
+    if retry.may_help:
+        return Action.RETRY
+    if candidate.state not in FAILED:
+        return verdict.action
+    rule = None if retry.reason is None else retry.reason.rule
+    if rule in _SETTLED:
+        return Action.NONE
+    if verdict.action is not Action.RETRY:
+        return verdict.action
+    return Action.INVESTIGATE if rule is NoRetry.ORPHAN else Action.STOP

@@ -1,0 +1,14 @@
+"""Where the retry of a message stands in the queue."""
+
+from enum import StrEnum
+
+
+class ItemState(StrEnum):
+    """Where an item of the queue stands."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"  # somebody is sending it
+    COMPLETED = "completed"  # it was sent again
+    ABANDONED = "abandoned"  # whoever claimed it gave it up
+    CANCELLED = "cancelled"  # it was settled while somebody had claimed it
+    ENDED = "ended"  # it was due and may not be sent any more

@@ -1,0 +1,29 @@
+"""Telling of messages: each with the one decision about it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from receiver.domain.languages import Language
+from receiver.retrier.judging import Decided, decide_messages
+from receiver.store.queries import StoredMessage
+from receiver.web import views
+from receiver.web.endpoints import Endpoints
+
+
+class Telling(Endpoints):
+    """Endpoints that tell of messages."""
+
+    async def decide(
+        self, connection: AsyncConnection, found: Sequence[StoredMessage], language: Language
+    ) -> list[Decided]:
+        """Decide about messages as they stand now."""
+        parts = self._parts
+        return await decide_messages(connection, found, parts.policy, parts.clock(), language)
+
+    async def tell(
+        self, connection: AsyncConnection, found: Sequence[StoredMessage], language: Language
+    ) -> list[views.Json]:
+        """Write messages as they stand now."""
+        decided = await self.decide(connection, found, language)
+        return [views.message_json(one, language) for one in decided]
