@@ -168,7 +168,7 @@ SUPPRESSED = [
     pytest.param("TYPO", False, id="invalid-after-fix"),
     pytest.param("NEVER", False, id="routing-never"),
     pytest.param("MK:1", True, id="in-another-writing"),
-    pytest.param("MN:0001", True, id="of-a-sibling"),
+    pytest.param("MN:0001", False, id="of-a-sibling"),
     pytest.param("LOST:1", False, id="by-a-guess-of-its-family"),
 ]
 

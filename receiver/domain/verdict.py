@@ -72,6 +72,7 @@ _ACTIONS = {
     RetryClass.NEVER: Action.STOP,
     RetryClass.INVESTIGATE: Action.INVESTIGATE,
 }
+_PROVING = frozenset({Rule.EXACT_SOURCE, Rule.EXACT, Rule.VARIANT})
 HOPELESS = frozenset({Category.BLOCKED_RECIPIENT, Category.INVALID_NUMBER})
 _MAY_HAVE_ARRIVED = frozenset({State.PARTIAL, State.UNKNOWN, State.OVERDUE})
 _CASES_REMEMBERED = 1024  # a day's messages share a few hundred
@@ -207,10 +208,9 @@ def _of_failure(
 
 
 def _is_hopeless(match: Match) -> bool:
-    """Tell whether the number is lost for good; a family's guess is not enough for that."""
+    """Tell whether the number is lost for good; what a family or a sibling says is a guess."""
     entry = match.entry
-    hopeless = entry.category in HOPELESS and entry.retry is RetryClass.NEVER
-    return hopeless and match.rule is not Rule.FAMILY
+    return entry.category in HOPELESS and entry.retry is RetryClass.NEVER and match.rule in _PROVING
 
 
 def _match(state: State, subject: Subject, catalogue: Catalogue) -> Match:

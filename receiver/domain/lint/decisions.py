@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.codes import numbered, twin
 from receiver.domain.entries import PLATFORM, SEND_API, Category, Entry, Rank, RetryClass
+from receiver.domain.lint.periods import wait_s
 from receiver.domain.lint.problem import RETRIED, RowProblem, is_retried
-from receiver.domain.verdict import DEFAULT_WAITS, HOPELESS, wait_s
+from receiver.domain.verdict import HOPELESS
 
 _SOON_S = 900  # seconds; a wait as long as this is none of `retry-soon`
 _NEXT_DAY_S = 43_200  # seconds; half a day at least lies before the next
@@ -93,7 +94,7 @@ def _lint_wait(entry: Entry) -> Iterator[RowProblem]:
                 entry, "retry_after_s", f"{entry.retry} is never sent again; leave the wait empty"
             )
         return
-    wait = wait_s(entry, DEFAULT_WAITS)
+    wait = wait_s(entry)
     if entry.retry is RetryClass.RETRY_SOON and wait >= _SOON_S:
         yield RowProblem(entry, "retry", f"{wait} s is not soon; use retry-later")
     if entry.retry is RetryClass.NEXT_DAY and wait < _NEXT_DAY_S:

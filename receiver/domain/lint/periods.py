@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from receiver.domain.entries import Category, Entry, Words
 from receiver.domain.languages import Language
 from receiver.domain.lint.problem import RowProblem, is_retried
-from receiver.domain.verdict import DEFAULT_WAITS, wait_s
+from receiver.domain.retrying.policy import CLASSES
 
 _HOUR_S, _DAY_S = 3600, 86_400
 _WEEK_S, _MONTH_S = 7 * _DAY_S, 30 * _DAY_S
@@ -64,7 +64,7 @@ def lint_period(entry: Entry) -> Iterator[RowProblem]:
         return
     periods = (period_s(entry.en, Language.EN), period_s(entry.zh, Language.ZH))
     period = max((one for one in periods if one is not None), default=0)
-    wait = wait_s(entry, DEFAULT_WAITS)
+    wait = wait_s(entry)
     if wait < period:
         yield RowProblem(
             entry,
@@ -72,6 +72,13 @@ def lint_period(entry: Entry) -> Iterator[RowProblem]:
             f"the limit lasts {period} s, but the message is sent again after {wait} s; "
             f"use {'next-day' if period == _DAY_S else f'retry-later with {period}'}",
         )
+
+
+def wait_s(entry: Entry) -> int:
+    """Give the wait before a retry, in seconds: the row's own, else that of its retry class."""
+    if entry.retry_after_s is not None:
+        return entry.retry_after_s
+    return CLASSES[entry.retry].delay_s or 0
 
 
 def _count(match: re.Match[str]) -> int:
