@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from receiver.domain.channels import extends, may_be_same
 from receiver.domain.entries import Category
 
 
@@ -121,9 +122,8 @@ def by_codes(ended: Iterable[Ended], kept_us: int) -> dict[str, Word]:
 def holding(said: Iterable[Said], party: Party, now: int) -> tuple[Said, ...]:
     """Give the words that keep a party from being sent to, what binds most first.
 
-    A word counts when it is about the party's channel, an extension of it or every channel, and
-    about its application or every one. Where the party leaves channel or application open, any
-    counts.
+    A word counts when it is about every channel or about one that may be the party's, and about its
+    application or every one. Where the party leaves channel or application open, any counts.
 
     Args:
         said: words about any numbers, the lifts included.
@@ -162,11 +162,11 @@ _BINDING: Mapping[Source, int] = {source: place for place, source in enumerate(S
 
 
 def _concerns(of_word: Party, asked: Party) -> bool:
-    """Tell whether a word is about somebody; a lift of one channel says nothing of the others."""
+    """Tell whether a word is about somebody, or may be."""
     return (
         of_word.number == asked.number
         and _same_or_open(of_word.application, asked.application)
-        and (of_word.channel == "" or of_word.channel.startswith(asked.channel))
+        and may_be_same(of_word.channel, asked.channel)
     )
 
 
@@ -180,15 +180,23 @@ def _lifts(lift: Said, said: Said, asked: Party) -> bool:
         return False
     if said.word.source is Source.UPLINK and not lift.word.overrides:
         return False
-    return _reaches(lift.party.application, said.party.application, asked.application) and (
-        _reaches(lift.party.channel, said.party.channel, asked.channel)
-        or (lift.party.channel != "" and said.party.channel.startswith(lift.party.channel))
-    )
+    return _lifts_application(
+        lift.party.application, said.party.application, asked.application
+    ) and _lifts_channel(lift.party.channel, said.party.channel, asked.channel)
 
 
-def _reaches(of_lift: str, of_word: str, asked: str) -> bool:
-    """Tell whether a lift covers a word in one respect: where it is as wide, or all that is asked.
+def _lifts_application(of_lift: str, of_word: str, asked: str) -> bool:
+    """Tell whether a lift reaches a word: where it is as wide, or all that is asked.
 
-    A word about every channel, lifted for one, still stands for whoever asks about any.
+    A word about every application, lifted for one, still stands for whoever asks about any.
     """
     return of_lift in ("", of_word) or (of_word == "" and of_lift == asked)
+
+
+def _lifts_channel(of_lift: str, of_word: str, asked: str) -> bool:
+    """Tell whether a lift reaches a word: where it is as wide, or names the channel that is asked.
+
+    It reaches extensions of its channel. A word that may be about several channels, lifted for one,
+    still stands for the others.
+    """
+    return of_lift in ("", of_word, asked) or extends(of_word, of_lift)
