@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from receiver.domain.believing import believed, is_trusted
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.events import Arrival, Send, StatusReport, Uplink
 from receiver.domain.merging import greater_trust, merge_reports, merge_sends
@@ -145,6 +146,8 @@ class Decided:
     verdict: Verdict
     overdue: bool = False  # stays so, whatever the fold says
     retry_at: int | None = None  # microseconds: not to be sent again before; None: not at all
+    suppresses: bool = False  # it proves that sending to the number is no use
+    is_doubted: bool = False  # some of its reports do not count
 
     @property
     def state(self) -> State:
@@ -318,8 +321,41 @@ def refold(message: Message, policy: Policy) -> Decided:
         and folded.state in _NOTHING_FINAL
     )
     verdict = decide(subject_of(folded, overdue=overdue), policy.catalogue, policy.waits)
-    retry_at = _retry_at(message, folded, verdict, policy) if verdict.retryable else None
-    return Decided(message, folded, verdict, overdue, retry_at)
+    counting = believe(message, policy)
+    basis, advice = counting or (folded, verdict)
+    return Decided(
+        message,
+        folded,
+        verdict,
+        overdue,
+        retry_at=_retry_at(message, basis, advice, policy) if advice.retryable else None,
+        suppresses=proves_lost(basis, advice, policy),
+        is_doubted=counting is not None,
+    )
+
+
+def believe(message: Message, policy: Policy) -> tuple[Folded, Verdict] | None:
+    """Fold the reports by which something may be done; None where those are all that there are."""
+    reports = list(message.reports.values())
+    counting = believed(message.send, reports, policy.retry.trust_open)
+    if counting is reports:
+        return None
+    folded = fold(message.send, counting, late_delivered=policy.late_delivered)
+    return folded, decide(subject_of(folded), policy.catalogue, policy.waits)
+
+
+def proves_lost(folded: Folded, verdict: Verdict, policy: Policy) -> bool:
+    """Tell whether a message proves that sending to its number is no use.
+
+    Args:
+        folded: by the reports that count.
+        verdict: of that.
+        policy: the rules.
+    """
+    # Where a part of a long SMS arrived, so will another message.
+    if not verdict.suppress_recipient or folded.state is State.PARTIAL:
+        return False
+    return is_trusted(folded, policy.retry.trust_open)
 
 
 def _retry_at(message: Message, folded: Folded, verdict: Verdict, policy: Policy) -> int | None:

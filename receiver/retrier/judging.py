@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from receiver.domain.messages import State, fold
+from receiver.domain.messages import Folded, State, fold
 from receiver.domain.retrying.candidates import Case, Chain, candidate_of
 from receiver.domain.retrying.claiming import Admission
 from receiver.domain.retrying.planning import Candidate, Plan, fraction_of, plan
 from receiver.domain.verdict import Verdict, decide, subject_of
-from receiver.projection import Policy
+from receiver.projection import Policy, believe
 from receiver.store.queries import StoredMessage
 
 
@@ -25,12 +25,9 @@ class Judged:
 def candidate_for(
     stored: StoredMessage, policy: Policy, chain: Chain | None
 ) -> tuple[Candidate, Verdict]:
-    """Put together what the policy asks of a stored message, and its verdict."""
+    """Put together what the policy asks of a stored message, and the verdict by which it goes."""
     message = stored.message
-    reports = list(message.reports.values())
-    folded = fold(message.send, reports, late_delivered=policy.late_delivered)
-    overdue = stored.state is State.OVERDUE
-    verdict = decide(subject_of(folded, overdue=overdue), policy.catalogue, policy.waits)
+    folded, verdict = believe(message, policy) or _shown(stored, policy)
     case = Case(
         message.application,
         message.sms_msg_id,
@@ -39,7 +36,15 @@ def candidate_for(
         verdict,
         message.first_heard_at,
     )
-    return candidate_of(case, policy.catalogue, chain), verdict
+    return candidate_of(case, policy.catalogue, chain, policy.retry.trust_open), verdict
+
+
+def _shown(stored: StoredMessage, policy: Policy) -> tuple[Folded, Verdict]:
+    message = stored.message
+    reports = list(message.reports.values())
+    folded = fold(message.send, reports, late_delivered=policy.late_delivered)
+    overdue = stored.state is State.OVERDUE
+    return folded, decide(subject_of(folded, overdue=overdue), policy.catalogue, policy.waits)
 
 
 def plan_for(candidate: Candidate, policy: Policy) -> Plan:
