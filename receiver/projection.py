@@ -335,11 +335,16 @@ def refold(message: Message, policy: Policy) -> Decided:
 
 
 def believe(message: Message, policy: Policy) -> tuple[Folded, Verdict] | None:
-    """Fold the reports by which something may be done; None where those are all that there are."""
+    """Do as `reckon`; None where all reports count, so that what is shown is what counts."""
     reports = list(message.reports.values())
-    counting = believed(message.send, reports, policy.retry.trust_open)
-    if counting is reports:
+    if believed(message.send, reports, policy.retry.trust_open) is reports:
         return None
+    return reckon(message, policy)
+
+
+def reckon(message: Message, policy: Policy) -> tuple[Folded, Verdict]:
+    """Fold the reports by which something may be done, and judge the result."""
+    counting = believed(message.send, list(message.reports.values()), policy.retry.trust_open)
     folded = fold(message.send, counting, late_delivered=policy.late_delivered)
     return folded, decide(subject_of(folded), policy.catalogue, policy.waits)
 

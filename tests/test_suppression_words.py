@@ -205,11 +205,10 @@ def test_until_when(ends: list[int | None], expected: int | None) -> None:
 
 
 def ended(
-    sms_msg_id: str, sent_at: int, hopeless: Category | None = None, channel: str = "1069"
+    sms_msg_id: str, ended_at: int, hopeless: Category | None = None, channel: str = "1069"
 ) -> Ended:
-    """Make a message that failed, or was delivered, a unit of time after it was sent."""
-    code = "MK:0001" if hopeless else None
-    return Ended(channel, sms_msg_id, sent_at, sent_at + 1, hopeless, code)
+    """Make a message that failed, or was delivered, at a time."""
+    return Ended(channel, sms_msg_id, ended_at, hopeless, "MK:0001" if hopeless else None)
 
 
 INVALID, BLOCKED = Category.INVALID_NUMBER, Category.BLOCKED_RECIPIENT
@@ -221,11 +220,24 @@ PROVEN: list[Any] = [
     pytest.param([ended("b", 1, BLOCKED, "")], {"": "b"}, id="blocked, channel unknown: every one"),
     pytest.param([ended("i", 1, INVALID), ended("d", 2)], {}, id="delivered after it"),
     pytest.param([ended("i", 2, INVALID), ended("d", 1)], {"": "i"}, id="delivered before it"),
+    pytest.param([ended("i", 2, INVALID), ended("d", 2)], {"": "i"}, id="delivered with it"),
+    pytest.param([ended("d", 1), ended("i", 2, INVALID), ended("e", 3)], {},
+                 id="delivered before it and after it"),
     pytest.param([ended("i", 1, INVALID), ended("d", 2, channel="1070")], {},
                  id="delivered by another channel: the number exists"),
+    pytest.param([ended("i", 1, INVALID), ended("d", 2, channel="")], {},
+                 id="delivered by a channel that is not known: the number exists"),
     pytest.param([ended("b", 1, BLOCKED), ended("d", 2, channel="1070")], {"1069": "b"},
                  id="delivered by another channel: blocked all the same"),
+    pytest.param([ended("b", 1, BLOCKED), ended("d", 2, channel="")], {"1069": "b"},
+                 id="delivered by a channel that is not known: blocked all the same"),
+    pytest.param([ended("b", 1, BLOCKED, ""), ended("d", 2)], {},
+                 id="blocked, channel unknown, delivered after it"),
     pytest.param([ended("i", 1, INVALID), ended("j", 3, INVALID)], {"": "j"}, id="the newer one"),
+    pytest.param([ended("i", 1, INVALID), ended("d", 2), ended("j", 3, INVALID)], {"": "j"},
+                 id="failed again after a delivery"),
+    pytest.param([ended("i", 1, INVALID), ended("j", 1, INVALID)], {"": "j"},
+                 id="at the same moment: the greater id"),
     pytest.param([ended("b", 1, BLOCKED), ended("i", 2, INVALID)], {"1069": "b", "": "i"},
                  id="both"),
     pytest.param([ended("b", 1, BLOCKED), ended("c", 1, BLOCKED, "1070")],
@@ -236,7 +248,7 @@ PROVEN: list[Any] = [
 @pytest.mark.parametrize(("found", "expected"), PROVEN)
 @pytest.mark.parametrize("backwards", [False, True], ids=["in order", "backwards"])
 def test_what_codes_prove(found: list[Ended], expected: dict[str, str], backwards: bool) -> None:
-    """Of each channel the message that was sent last decides, in whatever order they are told."""
+    """Of each channel the last failure suppresses that no delivery came after, in any order."""
     words = by_codes(found[::-1] if backwards else found, DAYS)
     assert {channel: word.source_id for channel, word in words.items()} == expected
 
@@ -246,11 +258,11 @@ def test_a_code_suppresses_for_a_while() -> None:
     (word,) = by_codes([ended("i", 10, INVALID)], DAYS).values()
     assert word == Word(
         suppressed=True,
-        decided_at=11,
+        decided_at=10,
         source=CODE,
         source_id="i",
         reason="MK:0001",
-        until=11 + DAYS,
+        until=10 + DAYS,
     )
 
 

@@ -1,9 +1,9 @@
 """Who is not to be sent to: what people, codes and we ourselves have said of a number.
 
 The words about a number stand side by side, one for each source, channel and application. A person
-takes an opt-out back by an opt-in; what a code proved is disproved by a later delivery; a word by
-hand is taken back by hand. A lift by hand covers what was said before it, a person's own opt-out
-only where it says so.
+takes an opt-out back by an opt-in; what a code proved is disproved by a delivery after the failure;
+a word by hand is taken back by hand. A lift by hand covers what was said before it, a person's own
+opt-out only where it says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -62,8 +62,7 @@ class Ended:
 
     channel: str  # empty: not known
     sms_msg_id: str
-    sent_at: int  # microseconds
-    ended_at: int  # microseconds
+    ended_at: int  # microseconds: when it failed, or when a part of it was delivered
     hopeless: Category | None  # why no other message will arrive; None: it was delivered
     code: str | None = None
 
@@ -91,23 +90,25 @@ def _weight(word: Word) -> tuple[int, bool, str, str, str, int, bool]:
 
 
 def by_codes(ended: Iterable[Ended], kept_us: int) -> dict[str, Word]:
-    """Give what codes prove about a number, by channel; empty for every channel.
+    """Return what codes prove about a number, by channel; empty for every channel.
 
-    Of each channel the message that was sent last decides. That a number does not exist holds for
-    every channel, that somebody blocks us for the one through which it was found out.
+    A delivery disproves what failed before it, whichever was sent first and whichever was heard of
+    first. That a number does not exist holds for every channel and is disproved by any; that
+    somebody blocks us holds for the channel through which it was found out.
 
     Args:
         ended: messages to one number, of one application, in any order.
         kept_us: for how long a code suppresses, microseconds from the failure.
     """
-    settled: dict[str, Word | None] = {}
-    for one in sorted(ended, key=lambda one: (one.sent_at, one.sms_msg_id), reverse=True):
+    arrived: dict[str, int] = {}
+    failed: dict[str, Ended] = {}
+    for one in sorted(ended, key=lambda one: (one.ended_at, one.sms_msg_id)):
         if one.hopeless is None:
-            settled.setdefault("", None)
-            settled.setdefault(one.channel, None)
-            continue
-        everywhere = one.hopeless is Category.INVALID_NUMBER
-        word = Word(
+            arrived[one.channel] = arrived[""] = one.ended_at
+        else:
+            failed["" if one.hopeless is Category.INVALID_NUMBER else one.channel] = one
+    return {
+        channel: Word(
             suppressed=True,
             decided_at=one.ended_at,
             source=Source.CODE,
@@ -115,8 +116,9 @@ def by_codes(ended: Iterable[Ended], kept_us: int) -> dict[str, Word]:
             reason=one.code,
             until=one.ended_at + kept_us,
         )
-        settled.setdefault("" if everywhere else one.channel, word)
-    return {channel: word for channel, word in settled.items() if word is not None}
+        for channel, one in failed.items()
+        if channel not in arrived or arrived[channel] <= one.ended_at
+    }
 
 
 def holding(said: Iterable[Said], party: Party, now: int) -> tuple[Said, ...]:
