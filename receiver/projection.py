@@ -124,6 +124,7 @@ class UplinkRecord:
     is_new: bool
     intent: Intent | None = None
     asks_anew: bool = False  # its intent is not known to the store yet
+    trusted_anew: bool = False  # the store knows it as less trusted
 
 
 @dataclass(slots=True)
@@ -291,10 +292,11 @@ class Projection:
         else:
             record.redeliveries += 1
             record.last_received_at = max(record.last_received_at, came)
+            trust = greater_trust(record.arrival.trust, arrival.trust)
+            if not record.is_new and trust is not record.arrival.trust:
+                record.trusted_anew = True
             record.arrival = replace(
-                record.arrival,
-                received_at=min(record.arrival.received_at, came),
-                trust=greater_trust(record.arrival.trust, arrival.trust),
+                record.arrival, received_at=min(record.arrival.received_at, came), trust=trust
             )
             if record.intent is None and intent is not None:
                 # The same text in a charset that was declared this time may lift an opt-out.

@@ -1,17 +1,19 @@
 """Who is not to be sent to: what people, codes and we ourselves have said of a number.
 
 The words about a number stand side by side, one for each source, channel and application. A person
-takes an opt-out back by an opt-in; what a code proved is disproved by a delivery after the failure;
-a word by hand is taken back by hand. A lift by hand covers what was said before it, a person's own
-opt-out only where it says so.
+takes an opt-out back by an opt-in that is trusted as much; what a code proved is disproved by a
+delivery after the failure; a word by hand is taken back by hand. A lift by hand covers what was
+said before it, a person's own opt-out only where it says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 
 from receiver.domain.channels import extends, may_be_same
 from receiver.domain.entries import Category
+from receiver.domain.events import Trust, trust_order
 
 
 class Source(StrEnum):
@@ -42,6 +44,7 @@ class Word:
     reason: str | None = None  # of a code the code itself; by hand the words of whoever set it
     until: int | None = None  # microseconds; None: for ever
     overrides: bool = False  # a lift that covers the person's own opt-out too
+    trust: Trust | None = None  # of the uplink; None: it did not come by one
 
     def is_in_force(self, now: int) -> bool:
         """Tell whether its time is not over."""
@@ -77,7 +80,28 @@ def last_word(one: Word, other: Word) -> Word:
     return max(one, other, key=_weight)
 
 
-def _weight(word: Word) -> tuple[int, bool, str, str, str, int, bool]:
+def standing(words: Iterable[Word]) -> list[Word]:
+    """Return the words that count, of those from one source about one party, most trusted first.
+
+    An opt-in takes back only what is trusted no more than itself, while anybody may opt out. So of
+    each trust the last word counts among those that are trusted as much or more, and the party is
+    suppressed by any of these that is an opt-out. Any order and any repetition gives the same.
+    """
+    last: Word | None = None
+    counting = []
+    for _, some in groupby(sorted(words, key=_trust, reverse=True), key=_trust):
+        newest = max(some, key=_weight)
+        if last is None or last_word(last, newest) != last:
+            last = newest
+            counting.append(last)
+    return counting
+
+
+def _trust(word: Word) -> int:
+    return 0 if word.trust is None else trust_order(word.trust)
+
+
+def _weight(word: Word) -> tuple[int, bool, str, str, str, int, bool, int]:
     return (
         word.decided_at,
         word.suppressed,
@@ -86,6 +110,7 @@ def _weight(word: Word) -> tuple[int, bool, str, str, str, int, bool]:
         word.reason or "",
         word.until or 0,
         word.overrides,
+        _trust(word),
     )
 
 

@@ -91,7 +91,7 @@ async def learn(connection: AsyncConnection, changed: Iterable[Decided], policy:
             ended[party.number, party.application].append(one)
         for (number, application), some in ended.items():
             for channel, word in by_codes(some, policy.suppressed_us).items():
-                wanted[Party(number, channel, application), Source.CODE] = word
+                wanted[Party(number, channel, application), Source.CODE, None] = word
     await replace_words(connection, standing, wanted)
 
 
@@ -252,7 +252,7 @@ async def _outlived(
         known |= {(application, one) for application, one in await connection.execute(query)}
     return [
         (party, _outlived_by(party, word))
-        for (party, _), (_, word) in standing.items()
+        for (party, _, _), (_, word) in standing.items()
         if (party.application, word.source_id) not in known
     ]
 
