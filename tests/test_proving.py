@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import permutations
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import delete, text
 
 from receiver.domain import times
@@ -18,6 +21,7 @@ from receiver.projection import Policy
 from receiver.reclassifier import Phase, Reclassifier
 from receiver.store.schema import messages, reports, retries, statistics, suppressions
 from receiver.store.store import Store
+from receiver.store.urls import default_url
 from tests.conftest import (
     HOUR,
     NOW,
@@ -273,3 +277,83 @@ async def test_old_deliveries_do_not_hide_what_came_after(store_url: str, tmp_pa
         assert await _project(store, tmp_path, story, policy()) == {"": "a"}
         last = [sent("c", 9), came("c", "DELIVRD", 1)]
         assert await _project(store, tmp_path, last, policy()) == {}
+
+
+# --- any history --------------------------------------------------------------------------------
+
+Told = tuple[str, int, str]  # status, hours ago, trust
+History = dict[str, tuple[str | None, int, list[Told]]]  # by id: channel, hours ago, reports
+
+_TOLD = st.tuples(
+    st.sampled_from(("DELIVRD", "DELIVRD", "MK:0001", "REJECTD", "UNDELIV", "ACCEPTD")),
+    st.integers(0, 4),
+    st.sampled_from(("open", "token", "token")),
+)
+_HISTORIES = st.dictionaries(
+    st.sampled_from("abcde"),
+    st.tuples(
+        st.sampled_from((None, "1069", "1070")),
+        st.integers(0, 9),
+        st.lists(_TOLD, min_size=1, max_size=2),
+    ),
+    max_size=4,
+)
+
+
+def _expected(history: History) -> dict[str, str]:
+    """Say by the rules, as they are documented, which message suppresses the person by channel."""
+    arrived: list[tuple[int, str]] = []
+    failed: list[tuple[int, str, str]] = []
+    for sms_msg_id, (channel, _, told) in history.items():
+        counting = [(-ago, status) for status, ago, trust in told if trust != "open"]
+        ends = [at for at, status in counting if status == "DELIVRD"]
+        failures = [one for one in counting if one[1] not in ("DELIVRD", "ACCEPTD")]
+        if ends:
+            arrived.append((max(ends), channel or ""))
+        elif failures:
+            at, status = max(failures)
+            where = {"MK:0001": "", "REJECTD": channel or ""}.get(status)
+            if where is not None:
+                failed.append((at, sms_msg_id, where))
+    return {
+        where: sms_msg_id
+        for at, sms_msg_id, where in sorted(failed)
+        if not any(end > at and where in ("", channel) for end, channel in arrived)
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(history=_HISTORIES, data=st.data())
+def test_any_history_in_any_order_proves_what_the_rules_say(
+    history: History, data: st.DataObject
+) -> None:
+    """Orphans and sends in any order, repeated, with restarts; folding again changes nothing."""
+    entries = [
+        came(sms_msg_id, status, ago, trust=trust, to=PERSON)
+        for sms_msg_id, (_, _, told) in history.items()
+        for status, ago, trust in told
+    ]
+    entries += [
+        sent(sms_msg_id, ago, channel=channel)
+        for sms_msg_id, (channel, ago, _) in history.items()
+        if channel is not None
+    ]
+    mixed = data.draw(st.permutations(entries + entries[:2]))
+    cut = data.draw(st.integers(0, len(mixed)))
+    found, folded_again = asyncio.run(_lived([mixed[:cut], mixed[cut:]]))
+    assert found == _expected(history)
+    assert folded_again == found
+
+
+async def _lived(runs: Iterable[list[Entry]]) -> tuple[dict[str, str], dict[str, str]]:
+    """Let a projector take entries, another one the rest; give the words, and folded again."""
+    with tempfile.TemporaryDirectory() as directory:
+        async with a_store(default_url(Path(directory))) as store:
+            for entries in runs:
+                async with a_journal(Path(directory)) as journal:
+                    for one in entries:
+                        await journal.append(one)
+                    await project(journal, store, batch_rows=2)
+            found = await suppressed(store)
+            await _reclassify(store)
+            return found, await suppressed(store)
