@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, text
+from sqlalchemy import delete, event, text
 
 from receiver.domain import times
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.journal import Entry
-from receiver.projection import Policy
+from receiver.projection import Policy, refold
 from receiver.reclassifier import Phase, Reclassifier
+from receiver.store import refolding
+from receiver.store.proving import learn
 from receiver.store.schema import messages, reports, retries, statistics, suppressions
 from receiver.store.store import Store
 from receiver.store.urls import default_url
@@ -277,6 +279,32 @@ async def test_old_deliveries_do_not_hide_what_came_after(store_url: str, tmp_pa
         assert await _project(store, tmp_path, story, policy()) == {"": "a"}
         last = [sent("c", 9), came("c", "DELIVRD", 1)]
         assert await _project(store, tmp_path, last, policy()) == {}
+
+
+async def test_messages_are_found_by_their_number(tmp_path: Path) -> None:
+    """Whatever the number of messages of an application, those to a number lead the way."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        statements.append((statement, parameters))
+
+    async with a_store(default_url(tmp_path)) as store:
+        await _project(store, tmp_path, DISPROVED, policy())
+        async with store.writing() as connection:
+            found = await refolding.read_slice(connection, 0, 9, None)
+            event.listen(connection.sync_connection, "before_cursor_execute", note)
+            await learn(connection, [refold(one, policy()) for one in found], policy())
+            delivered = [refold(one, policy()) for one in found if one.sms_msg_id == "b"]
+            await learn(connection, delivered, policy())
+            asked, ways = [*statements], []
+            for statement, parameters in asked:
+                explain = f"EXPLAIN QUERY PLAN {statement}"
+                plan = (await connection.exec_driver_sql(explain, parameters)).mappings()
+                ways += [row["detail"] for row in plan if " messages " in row["detail"]]
+    assert len(ways) == 5  # failures and deliveries each time, and whether there is a failure
+    assert {way.partition(" (")[0] for way in ways} == {
+        "SEARCH messages USING INDEX ix_messages_to_number"
+    }
 
 
 # --- any history --------------------------------------------------------------------------------

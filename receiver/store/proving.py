@@ -23,6 +23,7 @@ from receiver.projection import Decided, Message, Policy, proves_lost, reckon
 from receiver.store import records
 from receiver.store.schema import messages, reports, suppressions
 from receiver.store.suppressing import Key, read_words, replace_words
+from receiver.store.walking import unindexed
 
 _LOOKED_AT = 100  # of a number's failures, the newest ones
 _IN_ONE_LOOKUP = 500  # numbers or ids; each is one statement parameter
@@ -32,6 +33,7 @@ Number = tuple[str, str]  # E.164, application
 
 _CATEGORIES = ", ".join(f"'{category}'" for category in sorted(HOPELESS))
 _LOST = f"state IN ('{State.FAILED}', '{State.REFUSED}') AND category IN ({_CATEGORIES})"
+# An application is compared so that its index, which leads to most messages, does not serve.
 # What a refused send says we were told ourselves. Where some reports of a message count and others
 # do not, or none takes a refusal back, its row says nothing about what it proves.
 _LOST_AND_TRUSTED = f"""
@@ -47,7 +49,7 @@ OR trust = '{Trust.OPEN}' AND last_report_at IS NOT NULL AND (
 _NEWEST_LOST = f"""
 SELECT * FROM (
     SELECT * FROM messages
-    WHERE to_number = :number_{{0}} AND application = :application_{{0}} AND {{1}}
+    WHERE to_number = :number_{{0}} AND coalesce(application, '') = :application_{{0}} AND {{1}}
     ORDER BY coalesce(failed_at, last_report_at, registered_at) DESC, sms_msg_id DESC
     LIMIT {_LOOKED_AT}
 ) AS of_{{0}}
@@ -59,7 +61,7 @@ SELECT to_number, application, from_number, max(CASE
     WHEN updated_at IS NULL OR updated_at > received_at THEN received_at ELSE updated_at
 END) AS delivered_at
 FROM messages JOIN reports ON reports.message_id = messages.id
-WHERE to_number = :number_{0} AND application = :application_{0}
+WHERE to_number = :number_{0} AND coalesce(application, '') = :application_{0}
     AND upper(reports.status) = 'DELIVRD' AND {1}
 GROUP BY to_number, application, from_number
 """
@@ -140,7 +142,7 @@ async def _lost_among(
     for application, some in _by_application(numbers):
         query = select(messages.c.to_number).where(
             messages.c.to_number.in_(some),
-            messages.c.application == application,
+            unindexed(messages.c.application, application),
             text(_lost(policy)),
         )
         rows = await connection.execute(query.distinct())
