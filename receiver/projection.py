@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from receiver.domain.believing import believed, is_trusted
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.events import Arrival, Send, StatusReport, Uplink
 from receiver.domain.merging import greater_trust, merge_reports, merge_sends
@@ -123,6 +124,7 @@ class UplinkRecord:
     is_new: bool
     intent: Intent | None = None
     asks_anew: bool = False  # its intent is not known to the store yet
+    trusted_anew: bool = False  # the store knows it as less trusted
 
 
 @dataclass(slots=True)
@@ -145,6 +147,8 @@ class Decided:
     verdict: Verdict
     overdue: bool = False  # stays so, whatever the fold says
     retry_at: int | None = None  # microseconds: not to be sent again before; None: not at all
+    suppresses: bool = False  # it proves that sending to the number is no use
+    is_doubted: bool = False  # some of its reports do not count
 
     @property
     def state(self) -> State:
@@ -287,10 +291,11 @@ class Projection:
         else:
             record.redeliveries += 1
             record.last_received_at = max(record.last_received_at, came)
+            trust = greater_trust(record.arrival.trust, arrival.trust)
+            if not record.is_new and trust is not record.arrival.trust:
+                record.trusted_anew = True
             record.arrival = replace(
-                record.arrival,
-                received_at=min(record.arrival.received_at, came),
-                trust=greater_trust(record.arrival.trust, arrival.trust),
+                record.arrival, received_at=min(record.arrival.received_at, came), trust=trust
             )
             if record.intent is None and intent is not None:
                 # The same text in a charset that was declared this time may lift an opt-out.
@@ -317,8 +322,43 @@ def refold(message: Message, policy: Policy) -> Decided:
         and folded.state in _NOTHING_FINAL
     )
     verdict = decide(subject_of(folded, overdue=overdue), policy.catalogue)
-    retry_at = _retry_at(message, folded, verdict, policy) if verdict.retryable else None
-    return Decided(message, folded, verdict, overdue, retry_at)
+    counting = believe(message, policy)
+    basis, advice = counting or (folded, verdict)
+    return Decided(
+        message,
+        folded,
+        verdict,
+        overdue,
+        retry_at=_retry_at(message, basis, advice, policy) if advice.retryable else None,
+        suppresses=proves_lost(basis, advice, policy),
+        is_doubted=counting is not None,
+    )
+
+
+def believe(message: Message, policy: Policy) -> tuple[Folded, Verdict] | None:
+    """Do as `reckon`; None where all reports count, so that what is shown is what counts."""
+    reports = list(message.reports.values())
+    if believed(message.send, reports, policy.retry.trust_open) is reports:
+        return None
+    return reckon(message, policy)
+
+
+def reckon(message: Message, policy: Policy) -> tuple[Folded, Verdict]:
+    """Fold the reports by which something may be done, and judge the result."""
+    counting = believed(message.send, list(message.reports.values()), policy.retry.trust_open)
+    folded = fold(message.send, counting, late_delivered=policy.late_delivered)
+    return folded, decide(subject_of(folded), policy.catalogue)
+
+
+def proves_lost(folded: Folded, verdict: Verdict, policy: Policy) -> bool:
+    """Tell whether a message proves that sending to its number is no use.
+
+    Args:
+        folded: by the reports that count.
+        verdict: of that.
+        policy: the rules.
+    """
+    return verdict.suppress_recipient and is_trusted(folded, policy.retry.trust_open)
 
 
 def _retry_at(message: Message, folded: Folded, verdict: Verdict, policy: Policy) -> int | None:

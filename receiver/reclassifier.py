@@ -225,14 +225,16 @@ async def _refold(
     pairs = [(message, again) for message in found if (again := reread_message(message))]
     reread = await replace_messages(connection, pairs, policy, breathe, apply=apply)
     done = {message.id for message, _ in pairs} | {one.decided.message.id for one in reread}
-    changed: list[Refolded] = []
+    refolded: list[Refolded] = []
     for message in found:
-        if message.id not in done and _is_changed(one := reclassify(message, policy)):
-            changed.append(one)
+        if message.id not in done:
+            refolded.append(reclassify(message, policy))
         await breathe()
+    changed = [one for one in refolded if _is_changed(one)]
     if apply:
         await refolding.write_outcomes(connection, (one.decided for one in changed))
-        decided = [one.decided for one in (*changed, *reread)]
+        # Also of messages that stay what they are: a word may be wrong where they are right.
+        decided = [one.decided for one in (*refolded, *reread)]
         await proving.learn(connection, decided, policy)
     moved = [one for one in reread if one.before != one.after]
     return run.after(upto, len(found), [*changed, *moved], now, reread=len(pairs))

@@ -138,14 +138,19 @@ async def _reread_uplinks(
     position = so_far.uplinks_position
     found = await rereading.read_uplinks(connection, position, so_far.uplinks_upto, _SLICE_UPLINKS)
     changed = opt_outs = 0
+    unchanged = []
     for stored in found:
         again = reread_uplink(stored.record, stored.number, policy.words)
-        if again is not None:
+        if again is None:
+            unchanged.append(stored)
+        else:
             changed += 1
             opt_outs += stored.record.intent != Intent.OPT_OUT == again.intent
             if apply:
                 await rereading.replace_uplink(connection, stored, again)
         await breathe()
+    if apply:
+        await rereading.hear_again(connection, unchanged)
     return replace(
         so_far,
         uplinks_position=found[-1].row_id if found else so_far.uplinks_upto,

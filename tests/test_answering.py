@@ -82,6 +82,7 @@ def number(sms_msg_id: str, *others: str) -> tuple[str, str, bool, list[str]]:
         ),
         pytest.param(CHANNEL, [sent("a", "csms12345678")], number("a"), id="an alias"),
         pytest.param("csms1", [sent("a", "csms1")], channel("a"), id="the alias itself"),
+        pytest.param("csms1", [sent("a", "csms2")], None, id="another alias"),
         pytest.param(CHANNEL, [sent("a", None)], number("a"), id="an orphan"),
         pytest.param(CHANNEL, [sent("a", "")], number("a"), id="no channel number"),
         pytest.param(

@@ -135,6 +135,35 @@ async def test_an_opt_out_is_lifted_only_where_that_is_said(tmp_path: Path) -> N
         assert rules(await recipient(served)) == ["opted-out"]
 
 
+@pytest.mark.parametrize(
+    ("sent_from", "may_send"),
+    [
+        pytest.param("x8824060312575", False, id="an alias"),
+        pytest.param(CHANNEL + "07", False, id="a number longer than the one written to"),
+        pytest.param(CHANNEL, False, id="the number written to"),
+        pytest.param("1070", True, id="another number"),
+    ],
+)
+async def test_an_opt_out_reaches_whatever_it_may_answer(
+    tmp_path: Path, sent_from: str, may_send: bool
+) -> None:
+    """Who answers R to a message is not sent it again, whatever the message was sent from."""
+    sent = {"to": PERSON, "from": sent_from, "sent_at": ago(3600)}
+    async with a_node(tmp_path) as served:
+        await served.register(sends=[{"sms_msg_id": "m", **sent}])
+        report = {"source": "2", "updateTime": ago(3500)}
+        assert (
+            await served.push(form(smsMsgId="m", status="MK:0041", **report))
+        ).status_code == 200
+        await opt_out(served)
+        assert (await recipient(served, channel=sent_from))["may_send"] is may_send
+        answer = await served.api.post("/v1/retries/claim", json={"limit": 10})
+        assert [one["sms_msg_id"] for one in answer.json()["retries"]] == ["m"] * may_send
+        lifted = await lift(served, channel=sent_from, override_opt_out=True)
+        assert lifted.status_code == (404 if may_send else 200)
+        assert (await recipient(served, channel=sent_from))["may_send"]
+
+
 async def test_a_code_suppresses_and_a_delivery_disproves_it(tmp_path: Path) -> None:
     """A number that does not exist is not to be sent to, until a message arrives there."""
     async with a_node(tmp_path) as served:

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from receiver.domain import times
 from receiver.domain.byhand import write_word
 from receiver.domain.durations import delivery_time_us
-from receiver.domain.retrying.policy import RetryPolicy
+from receiver.domain.retrying.policy import RetryPolicy, TrustOpen
 from receiver.domain.suppression import Party, Said, Source, Word
 from receiver.huawei.catalogue import load_catalogue
 from receiver.journal import Entry, Journal
@@ -57,8 +57,10 @@ Rows = list[dict[str, Any]]
 _NUMBERS = {"id", "message_id"}
 _SENT = "2023-11-14T22:00:00Z"
 _IDS = ("a", "b", "c")
+_CHANNELS = {"b": "1070", "c": "csms12345678"}
+_SENT_AT = {"b": "2023-11-14T22:11:30Z"}
 _ANSWERS = ("Thanks", "R", "START")
-_QUEUE = RetryPolicy(trust_open="queue")  # what is queued must not depend on the order either
+_TRUSTS = ("open", "token", "signed")
 _CORRECTIONS = """\
 code,category,retry,meaning
 MK:0012,account,never,Ours
@@ -68,16 +70,18 @@ EXPIRED,routing,,Ours
 
 
 @cache
-def _rules() -> tuple[Policy, ...]:
+def _rules(trust_open: TrustOpen) -> tuple[Policy, ...]:
     """Give rules between which somebody changes his mind; the first ones are in force at last."""
+    retry = RetryPolicy(trust_open=trust_open)
+    other = RetryPolicy(trust_open="advise" if trust_open == "queue" else "queue")
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "mine.csv"
         file.write_text(_CORRECTIONS)
-        corrected = Policy(load_catalogue(file), late_delivered="ignored", retry=_QUEUE)
+        corrected = Policy(load_catalogue(file), late_delivered="ignored", retry=retry)
     return (
-        replace(policy(), retry=_QUEUE),
+        replace(policy(), retry=retry),
         corrected,
-        replace(corrected, late_delivered="wins"),
+        replace(corrected, late_delivered="wins", retry=other),
     )
 
 
@@ -90,8 +94,9 @@ class _Run:
 
     entries: list[Entry]
     batch_rows: int
-    rules: int  # index in `_rules()`
+    rules: int  # index in `_rules(…)`
     reclassified: bool  # history is folded again at its end
+    trust_open: TrustOpen = "queue"
 
 
 def _items(total: str | None) -> st.SearchStrategy[Item]:
@@ -153,7 +158,7 @@ def _pushes(draw: st.DrawFn, items: list[Item], first: int) -> list[Entry]:
         at = NOW + (first + len(pushes)) * times.SECOND
         single = len(some) == 1 and draw(st.booleans())
         body, kind = (form(**some[0]), "status") if single else (batch(some), "batch")
-        pushes.append(entry(body, kind, received_at=at))
+        pushes.append(entry(body, kind, received_at=at, trust=draw(st.sampled_from(_TRUSTS))))
     return pushes
 
 
@@ -167,8 +172,8 @@ def _registrations(ids: Iterable[str], total: int | None, *, refused: str) -> li
                         {
                             "sms_msg_id": one,
                             "to": "15500005172",
-                            "from": "1069",
-                            "sent_at": _SENT,
+                            "from": _CHANNELS.get(one, "1069"),
+                            "sent_at": _SENT_AT.get(one, _SENT),
                             "reference": f"of {one}",
                             **({"total": total} if total else {}),
                             **({"status": "E200033"} if one == refused else {}),
@@ -202,32 +207,53 @@ def _by_hand(draw: st.DrawFn) -> list[Entry]:
     ]
 
 
-def _later(one: Entry, seconds: int) -> Entry:
-    """Let an entry come again at another time, but where its first arrival stands."""
+def _later(one: Entry, seconds: int, trust: str) -> Entry:
+    """Let an entry come again otherwise, and at another time but where its first arrival stands."""
     shift = 0 if one.kind in ("uplink", "suppression") else seconds * times.SECOND
-    return one._replace(received_at=one.received_at + shift)
+    return one._replace(received_at=one.received_at + shift, trust=trust)
+
+
+def _answers(draw: st.DrawFn) -> list[Entry]:
+    """Draw what a person writes."""
+    answer = st.tuples(
+        st.sampled_from(_ANSWERS),
+        st.sampled_from(("1069", "106907")),
+        st.integers(0, 3),
+        st.sampled_from(_TRUSTS),
+    )
+    return [
+        entry(
+            form(
+                from_="15500005172",
+                to=channel,
+                body=body,
+                smsMsgId=f"u{place}",
+                createTime=f"2023-11-14T22:1{minute}:00Z",
+            ),
+            "uplink",
+            trust=trust,
+        )
+        for place, (body, channel, minute, trust) in enumerate(draw(st.lists(answer, max_size=4)))
+    ]
 
 
 @st.composite
 def _stories(draw: st.DrawFn) -> tuple[list[Entry], list[_Run]]:
     """Give entries with repetitions; and the same shuffled, in runs under changing rules."""
+    trust_open: TrustOpen = draw(st.sampled_from(("advise", "queue")))
     total = draw(st.none() | st.integers(1, 9))
     items = draw(st.lists(_items(str(total) if total else None), min_size=1, max_size=8))
     items += draw(_complete(draw(st.integers(1, 9)))) if draw(st.booleans()) else []
     sent = draw(st.sets(st.sampled_from(_IDS)))
     refused = draw(st.sampled_from(("", "", "b")))
-    uplinks = [
-        entry(form(from_="15500005172", to="1069", body=body, smsMsgId=f"u{place}"), "uplink")
-        for place, body in enumerate(draw(st.lists(st.sampled_from(_ANSWERS), max_size=3)))
-    ]
     entries = [
         *_registrations(sorted(sent), total, refused=refused),
         *_pushes(draw, items, first=0),
-        *uplinks,
+        *_answers(draw),
         *_by_hand(draw),
     ]
     again = [
-        _later(one, draw(st.integers(-9, 99)))
+        _later(one, draw(st.integers(-9, 99)), draw(st.sampled_from(_TRUSTS)))
         for one in draw(st.lists(st.sampled_from(entries), max_size=6))
     ]
     mixed = draw(st.permutations([*entries, *again]))
@@ -237,8 +263,9 @@ def _stories(draw: st.DrawFn) -> tuple[list[Entry], list[_Run]]:
         _Run(
             mixed[start:end],
             batch_rows=draw(st.integers(1, 5)),
-            rules=draw(st.integers(0, len(_rules()) - 1)),
+            rules=draw(st.integers(0, len(_rules(trust_open)) - 1)),
             reclassified=draw(st.booleans()),
+            trust_open=trust_open,
         )
         for start, end in edges
     ]
@@ -306,7 +333,7 @@ async def _live(directory: Path, runs: list[_Run]) -> dict[str, Rows]:
     """Let processes follow each other on the same files, and the first rules have the last word."""
     url = default_url(directory)
     for run in runs:
-        rules = _rules()[run.rules]
+        rules = _rules(run.trust_open)[run.rules]
         async with a_journal(directory) as journal, a_store(url, prepared=False) as store:
             await _fill(journal, run.entries)
             await project(journal, store, rules=rules, batch_rows=run.batch_rows)
@@ -314,7 +341,7 @@ async def _live(directory: Path, runs: list[_Run]) -> dict[str, Rows]:
                 await _reclassify(store, rules)
     async with a_store(url, prepared=False) as store:
         if any(run.rules for run in runs):
-            await _reclassify(store, _rules()[0])
+            await _reclassify(store, _rules(runs[0].trust_open)[0])
         content = await _content(store, repeats=True)
         async with store.writing() as connection:
             await counting.rebuild(connection)
@@ -327,7 +354,7 @@ def _lived(runs: list[_Run]) -> dict[str, Rows]:
         return asyncio.run(_live(Path(directory), runs))
 
 
-@settings(max_examples=24, deadline=None)
+@settings(max_examples=32, deadline=None)
 @given(story=_stories())
 def test_the_content_follows_from_what_came(story: tuple[list[Entry], list[_Run]]) -> None:
     """Any order, repetition, batching, restarts and changes of mind end in the same content."""
@@ -335,7 +362,8 @@ def test_the_content_follows_from_what_came(story: tuple[list[Entry], list[_Run]
 
     mixed = _lived(runs)
 
-    assert mixed == _lived([_Run(entries, 500, 0, reclassified=False)])
+    at_once = _Run(entries, 500, 0, reclassified=False, trust_open=runs[0].trust_open)
+    assert mixed == _lived([at_once])
     assert sum(1 + row["redeliveries"] for row in mixed["reports"]) == _count(entries)
 
 

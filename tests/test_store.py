@@ -211,6 +211,62 @@ async def test_uplinks_of_an_older_version_are_known_by_their_content(store_url:
     assert erased == f"erased {erased_id}"
 
 
+async def test_words_of_an_older_version_are_trusted_as_their_uplinks(store_url: str) -> None:
+    """The best trust that an uplink came with; of one that is gone, that of a safe token."""
+    word = (
+        "INSERT INTO suppressions (application, number, channel, suppressed, source, source_id, "
+        "decided_at) VALUES ('shop', '+861', :channel, true, :source, :of, 1)"
+    )
+    uplink = (
+        "INSERT INTO uplinks (application, sms_msg_id, from_text, from_number, to_number, body, "
+        "trust, received_at, last_received_at, redeliveries, raw, digest) "
+        "VALUES ('shop', :of, '1', :number, '2', 'R', :trust, 1, 1, 0, '{}', :trust)"
+    )
+    words = [
+        {"channel": str(place), "source": source, "of": of}
+        for place, (source, of) in enumerate(
+            [("uplink", "u"), ("uplink", "v"), ("uplink", "gone"), ("hand", "u"), ("code", "m")]
+        )
+    ]
+    came = [
+        {"of": "u", "number": "+861", "trust": "open"},
+        {"of": "u", "number": "+861", "trust": "signed"},
+        {"of": "v", "number": "+861", "trust": "open"},
+        {"of": "v", "number": "+862", "trust": "signed"},
+    ]
+    with an_engine(store_url) as engine:
+        upgrade(engine)
+        go_back(engine, "0011")
+        with engine.begin() as connection:
+            connection.execute(text(word), words)
+            connection.execute(text(uplink), came)
+        upgrade(engine)
+        with engine.connect() as connection:
+            query = text("SELECT trust FROM suppressions ORDER BY channel")
+            assert list(connection.execute(query).scalars()) == ["signed", "open", "token", "", ""]
+
+
+async def test_of_several_words_an_older_version_has_the_opt_out(store_url: str) -> None:
+    """Going back leaves one word of each source about a channel, which never is a lift too many."""
+    word = (
+        "INSERT INTO suppressions (application, number, channel, suppressed, source, source_id, "
+        "decided_at, trust) VALUES ('shop', '+861', '2', :suppressed, 'uplink', :of, 1, :trust)"
+    )
+    words = [
+        {"suppressed": False, "of": "lift", "trust": "signed"},
+        {"suppressed": True, "of": "out", "trust": "token"},
+        {"suppressed": True, "of": "again", "trust": "open"},
+    ]
+    with an_engine(store_url) as engine:
+        upgrade(engine)
+        with engine.begin() as connection:
+            connection.execute(text(word), words)
+        go_back(engine, "0011")
+        with engine.connect() as connection:
+            query = text("SELECT source_id FROM suppressions")
+            assert list(connection.execute(query).scalars()) == ["again"]
+
+
 async def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:
     """A revision that this version does not know gets advice and changes nothing."""
     async with a_store(store_url) as store:

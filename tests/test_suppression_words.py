@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from receiver.domain.answering import Sent, find_answered
 from receiver.domain.byhand import read_word, write_word
 from receiver.domain.entries import Category
 from receiver.domain.suppression import (
@@ -54,8 +55,19 @@ HOLDING: list[Any] = [
     pytest.param([out(HAND, channel="1069")], "", "a", ["hand-0"], id="asked of any channel"),
     pytest.param([out(UPLINK, channel="106901", app="a")], "1069", "a", ["uplink-0"],
                  id="answered with an extension"),
-    pytest.param([out(UPLINK, channel="1069", app="a")], "106901", "a", [],
-                 id="another channel that begins alike"),
+    pytest.param([out(UPLINK, channel="1069", app="a")], "106901", "a", ["uplink-0"],
+                 id="sent from a number longer than the one written to"),
+    pytest.param([out(UPLINK, channel="1069", app="a")], "x8824060312575", "a", ["uplink-0"],
+                 id="sent from an alias"),
+    pytest.param([out(UPLINK, channel="1069", app="a")], "csms1", "b", [],
+                 id="sent from an alias of another application"),
+    pytest.param([out(HAND, channel="csms1")], "1069", "a", ["hand-0"],
+                 id="set for an alias, asked of a number that may be behind it"),
+    pytest.param([out(CODE, channel="csms1")], "csms2", "a", [], id="another alias"),
+    pytest.param([out(CODE, channel="csms1")], "csms12", "a", [],
+                 id="an alias is not the beginning of another"),
+    pytest.param([out(UPLINK, channel="1069"), opt_in(6, "106901")], "106901", "a", ["uplink-0"],
+                 id="an opt-in to one extension leaves the opt-out to all"),
     pytest.param([out(HAND, app="a")], "1069", "b", [], id="another application"),
     pytest.param([out(HAND, app="a")], "1069", "", ["hand-0"], id="asked of any application"),
     pytest.param([opt_in(0)], "1069", "a", [], id="an opt-in"),
@@ -79,6 +91,18 @@ HOLDING: list[Any] = [
                  [], id="an opt-out by an extension of the lifted channel"),
     pytest.param([out(UPLINK, 5, "106907", "a"), lift(6, "1069", overrides=True)], "106907", "a",
                  [], id="the same, asked of the extension"),
+    pytest.param([out(UPLINK, 5, "1069", "a"), lift(6, "csms1", overrides=True)], "csms1", "a", [],
+                 id="an opt-out, overridden for the alias that is asked"),
+    pytest.param([out(UPLINK, 5, "1069", "a"), lift(6, "csms1", overrides=True)], "1069", "a",
+                 ["uplink-5"], id="an opt-out, overridden for an alias only"),
+    pytest.param([out(UPLINK, 5, "1069", "a"), lift(6, "1069", overrides=True)], "csms1", "a", [],
+                 id="an opt-out, overridden for its number, asked of an alias"),
+    pytest.param([out(UPLINK, 5, "1069", "a"), lift(6, "106907", overrides=True)], "106907", "a",
+                 [], id="an opt-out, overridden for the extension that is asked"),
+    pytest.param([out(UPLINK, 5, "1069", "a"), lift(6, "106907", overrides=True)], "106908", "a",
+                 ["uplink-5"], id="an opt-out, overridden for another extension"),
+    pytest.param([out(HAND, 5, "csms12"), lift(6, "csms1")], "csms12", "a", ["hand-5"],
+                 id="a lift of an alias that begins alike"),
     pytest.param([out(HAND, 5), opt_in(6)], "1069", "a", ["hand-5"],
                  id="an opt-in does not lift what was set by hand"),
     pytest.param([out(CODE, 5, app="a"), opt_in(6)], "1069", "a", ["code-5"],
@@ -110,11 +134,10 @@ def test_what_holds(said: list[Said], channel: str, application: str, expected: 
     assert [one.word.source_id for one in holding(said, party, NOW)] == expected
 
 
+_CHANNELS = st.sampled_from(("", "1", "12", "2", "x1", "x12"))
 _SAID = st.builds(
     Said,
-    st.builds(
-        Party, st.just(PERSON), st.sampled_from(("", "1", "12", "2")), st.sampled_from(("", "a"))
-    ),
+    st.builds(Party, st.just(PERSON), _CHANNELS, st.sampled_from(("", "a"))),
     st.builds(
         Word,
         st.booleans(),
@@ -125,9 +148,7 @@ _SAID = st.builds(
         overrides=st.booleans(),
     ),
 )
-_PARTY = st.builds(
-    Party, st.just(PERSON), st.sampled_from(("", "1", "12", "2")), st.sampled_from(("", "a", "b"))
-)
+_PARTY = st.builds(Party, st.just(PERSON), _CHANNELS, st.sampled_from(("", "a", "b")))
 
 
 @given(st.lists(_SAID, max_size=6, unique=True), _PARTY, st.randoms(use_true_random=False))
@@ -144,6 +165,26 @@ def test_whoever_leaves_something_open_is_told_at_least_as_much(
     """What holds for one channel and application holds for whoever asks about any."""
     anywhere = Party(PERSON, "", "")
     assert set(holding(said, party, NOW)) <= set(holding(said, anywhere, NOW))
+
+
+@given(st.lists(_SAID, max_size=6, unique=True), _PARTY)
+def test_a_lift_of_what_is_asked_covers_all_that_is_in_the_way(
+    said: list[Said], party: Party
+) -> None:
+    """Whoever lifts what keeps a party from being sent to may then send to that party."""
+    covers_all = lift(NOW, party.channel, party.application, overrides=True)
+    assert holding([*said, covers_all], party, NOW) == ()
+
+
+@given(_CHANNELS, _CHANNELS, st.sampled_from(("a", "b")))
+def test_whoever_answers_a_message_is_not_sent_it_again(
+    sent_from: str, written_to: str, application: str
+) -> None:
+    """Wherever an opt-out answers a message, it keeps that message's channel from being used."""
+    answer = find_answered(written_to, NOW, [Sent("m", sent_from, NOW)], 0)
+    opted_out = out(UPLINK, NOW, written_to, application)
+    holds = holding([opted_out], Party(PERSON, sent_from, application), NOW)
+    assert holds or answer is None
 
 
 @pytest.mark.parametrize(
@@ -164,11 +205,10 @@ def test_until_when(ends: list[int | None], expected: int | None) -> None:
 
 
 def ended(
-    sms_msg_id: str, sent_at: int, hopeless: Category | None = None, channel: str = "1069"
+    sms_msg_id: str, ended_at: int, hopeless: Category | None = None, channel: str = "1069"
 ) -> Ended:
-    """Make a message that failed, or was delivered, a unit of time after it was sent."""
-    code = "MK:0001" if hopeless else None
-    return Ended(channel, sms_msg_id, sent_at, sent_at + 1, hopeless, code)
+    """Make a message that failed, or was delivered, at a time."""
+    return Ended(channel, sms_msg_id, ended_at, hopeless, "MK:0001" if hopeless else None)
 
 
 INVALID, BLOCKED = Category.INVALID_NUMBER, Category.BLOCKED_RECIPIENT
@@ -180,11 +220,24 @@ PROVEN: list[Any] = [
     pytest.param([ended("b", 1, BLOCKED, "")], {"": "b"}, id="blocked, channel unknown: every one"),
     pytest.param([ended("i", 1, INVALID), ended("d", 2)], {}, id="delivered after it"),
     pytest.param([ended("i", 2, INVALID), ended("d", 1)], {"": "i"}, id="delivered before it"),
+    pytest.param([ended("i", 2, INVALID), ended("d", 2)], {"": "i"}, id="delivered with it"),
+    pytest.param([ended("d", 1), ended("i", 2, INVALID), ended("e", 3)], {},
+                 id="delivered before it and after it"),
     pytest.param([ended("i", 1, INVALID), ended("d", 2, channel="1070")], {},
                  id="delivered by another channel: the number exists"),
+    pytest.param([ended("i", 1, INVALID), ended("d", 2, channel="")], {},
+                 id="delivered by a channel that is not known: the number exists"),
     pytest.param([ended("b", 1, BLOCKED), ended("d", 2, channel="1070")], {"1069": "b"},
                  id="delivered by another channel: blocked all the same"),
+    pytest.param([ended("b", 1, BLOCKED), ended("d", 2, channel="")], {"1069": "b"},
+                 id="delivered by a channel that is not known: blocked all the same"),
+    pytest.param([ended("b", 1, BLOCKED, ""), ended("d", 2)], {},
+                 id="blocked, channel unknown, delivered after it"),
     pytest.param([ended("i", 1, INVALID), ended("j", 3, INVALID)], {"": "j"}, id="the newer one"),
+    pytest.param([ended("i", 1, INVALID), ended("d", 2), ended("j", 3, INVALID)], {"": "j"},
+                 id="failed again after a delivery"),
+    pytest.param([ended("i", 1, INVALID), ended("j", 1, INVALID)], {"": "j"},
+                 id="at the same moment: the greater id"),
     pytest.param([ended("b", 1, BLOCKED), ended("i", 2, INVALID)], {"1069": "b", "": "i"},
                  id="both"),
     pytest.param([ended("b", 1, BLOCKED), ended("c", 1, BLOCKED, "1070")],
@@ -195,7 +248,7 @@ PROVEN: list[Any] = [
 @pytest.mark.parametrize(("found", "expected"), PROVEN)
 @pytest.mark.parametrize("backwards", [False, True], ids=["in order", "backwards"])
 def test_what_codes_prove(found: list[Ended], expected: dict[str, str], backwards: bool) -> None:
-    """Of each channel the message that was sent last decides, in whatever order they are told."""
+    """Of each channel the last failure suppresses that no delivery came after, in any order."""
     words = by_codes(found[::-1] if backwards else found, DAYS)
     assert {channel: word.source_id for channel, word in words.items()} == expected
 
@@ -205,11 +258,11 @@ def test_a_code_suppresses_for_a_while() -> None:
     (word,) = by_codes([ended("i", 10, INVALID)], DAYS).values()
     assert word == Word(
         suppressed=True,
-        decided_at=11,
+        decided_at=10,
         source=CODE,
         source_id="i",
         reason="MK:0001",
-        until=11 + DAYS,
+        until=10 + DAYS,
     )
 
 

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import delete
 
-from receiver.domain.events import Arrival, Uplink
+from receiver.domain import times
+from receiver.domain.events import Arrival, Trust, Uplink, trust_order
 from receiver.domain.optouts import Words
-from receiver.domain.suppression import Source, Word, last_word
+from receiver.domain.suppression import Source, Word, last_word, standing
 from receiver.projection import Known, Projection, UplinkArrived, keys_of
-from receiver.store import projecting, suppressing
+from receiver.store import projecting, rereading, suppressing
 from receiver.store.quarantine import QuarantineLimits
 from receiver.store.queries import Page
 from receiver.store.schema import suppressions, uplinks
@@ -52,7 +55,12 @@ def test_the_last_word_holds(one: Word, other: Word, holds: Word) -> None:
 
 
 _WORDS = st.builds(
-    Word, st.booleans(), st.integers(0, 3), st.just(Source.UPLINK), st.sampled_from("abc")
+    Word,
+    st.booleans(),
+    st.integers(0, 3),
+    st.just(Source.UPLINK),
+    st.sampled_from("abc"),
+    trust=st.sampled_from(Trust),
 )
 
 
@@ -69,6 +77,56 @@ def _fold(words: Sequence[Word]) -> Word:
     for one in words[1:]:
         holds = last_word(holds, one)
     return holds
+
+
+def trusted(suppressed: bool, at: int, trust: Trust) -> Word:
+    """Make a word that is trusted so far."""
+    return replace(word(suppressed), decided_at=at, source_id=f"u{at}", trust=trust)
+
+
+OPEN, TOKEN, SIGNED = Trust.OPEN, Trust.TOKEN, Trust.SIGNED
+STANDING: list[Any] = [
+    pytest.param([], [], id="nothing"),
+    pytest.param([(OUT, 1, OPEN)], [1], id="anybody opts out"),
+    pytest.param([(OUT, 1, TOKEN), (IN, 2, TOKEN)], [2], id="lifted by one trusted as much"),
+    pytest.param([(OUT, 1, OPEN), (IN, 2, TOKEN)], [2], id="lifted by one trusted more"),
+    pytest.param([(OUT, 1, TOKEN), (IN, 2, OPEN)], [1, 2], id="not lifted by one trusted less"),
+    pytest.param([(OUT, 1, TOKEN), (IN, 2, TOKEN), (OUT, 3, OPEN)], [2, 3], id="out once more"),
+    pytest.param([(OUT, 1, TOKEN), (IN, 2, TOKEN), (OUT, 3, OPEN), (IN, 4, OPEN)], [2, 4],
+                 id="out once more and lifted by one trusted as much"),
+    pytest.param([(OUT, 1, SIGNED), (OUT, 2, TOKEN), (IN, 3, TOKEN)], [1, 3],
+                 id="each is lifted by itself"),
+    pytest.param([(OUT, 1, TOKEN), (OUT, 1, OPEN)], [1], id="the same, redelivered"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "expected"), STANDING)
+def test_which_words_count(words: list[tuple[bool, int, Trust]], expected: list[int]) -> None:
+    """Of each trust the last word counts that is trusted as much or more."""
+    found = standing([trusted(*one) for one in words])
+    assert [one.decided_at for one in found] == expected
+
+
+@given(st.lists(_WORDS, max_size=8), st.data())
+def test_an_opt_out_holds_until_one_trusted_as_much_lifts_it(
+    words: list[Word], data: st.DataObject
+) -> None:
+    """Heard in any order and in pieces, words suppress where an opt-out was never lifted."""
+    mixed = data.draw(st.permutations(words))
+    cut = data.draw(st.integers(0, len(words)))
+    counting = standing([*standing(mixed[:cut]), *mixed[cut:]])
+    assert counting == standing(words)
+    assert any(one.suppressed for one in counting) == any(
+        one.suppressed and not any(_takes_back(other, one) for other in words) for one in words
+    )
+
+
+def _takes_back(lift: Word, opt_out: Word) -> bool:
+    assert lift.trust is not None
+    assert opt_out.trust is not None
+    is_later = lift.decided_at > opt_out.decided_at
+    as_much = trust_order(lift.trust) >= trust_order(opt_out.trust)
+    return not lift.suppressed and is_later and as_much
 
 
 # --- in the store -------------------------------------------------------------------------------
@@ -105,7 +163,8 @@ async def listed(store: Store, wanted: SuppressionFilter = OPTED_OUT) -> list[st
 async def content(store: Store) -> list[dict[str, Any]]:
     """Give the list without its row ids, in an order of its own."""
     rows = [{**row, "id": 0} for row in await rows_of(store, suppressions)]
-    return sorted(rows, key=lambda row: (row["application"], row["number"], row["channel"]))
+    order = ("application", "number", "channel", "trust")
+    return sorted(rows, key=lambda row: [row[name] for name in order])
 
 
 async def test_an_opt_out_becomes_a_row(store_url: str) -> None:
@@ -125,6 +184,7 @@ async def test_an_opt_out_becomes_a_row(store_url: str) -> None:
                 "reason": None,
                 "until": None,
                 "overrides": False,
+                "trust": "open",
             }
         ]
         assert [row["intent"] for row in await rows_of(store, uplinks)] == ["opt-out"]
@@ -154,6 +214,48 @@ async def test_the_newest_word_holds(
         assert [(r["suppressed"], r["source_id"]) for r in await content(store)] == [
             (suppressed, by)
         ]
+
+
+Heard = tuple[str, str, int, str]  # smsMsgId, text, hours ago, trust
+ROWS: list[Any] = [
+    pytest.param([("o", "R", 2, "token"), ("i", "START", 1, "open")], ["o"],
+                 id="an open opt-in lifts no trusted opt-out"),
+    pytest.param([("o", "R", 2, "open"), ("i", "START", 1, "open")], [], id="both open"),
+    pytest.param([("o", "R", 2, "token"), ("i", "START", 1, "signed")], [], id="trusted more"),
+    pytest.param([("o", "R", 2, "open"), ("o", "R", 2, "signed"), ("i", "START", 1, "token")],
+                 ["o"], id="an opt-out that came again, signed"),
+    pytest.param([("o", "R", 2, "token"), ("i", "START", 1, "open"), ("i", "START", 1, "token")],
+                 [], id="an opt-in that came again, trusted as much"),
+    pytest.param([("o", "R", 3, "token"), ("i", "START", 2, "token"), ("p", "R", 1, "open")],
+                 ["p"], id="anybody may opt out"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("heard", "expected"), ROWS)
+async def test_an_opt_in_lifts_what_is_trusted_no_more(
+    store_url: str, tmp_path: Path, heard: list[Heard], expected: list[str]
+) -> None:
+    """In each order of arrival, and when a reclassification reads all again."""
+    for place, order in enumerate(permutations(heard)):
+        directory = tmp_path / str(place)
+        directory.mkdir()
+        async with a_journal(directory) as journal, a_store(store_url) as store:
+            async with store.writing() as connection:
+                for table in (uplinks, suppressions):
+                    await connection.execute(delete(table))
+            for sms_msg_id, text, ago, trust in order:
+                created = times.to_rfc3339(NOW - ago * HOUR)
+                given = {"from_": PERSON, "to": "1069", "body": text, "smsMsgId": sms_msg_id}
+                body = form(**given, createTime=created)
+                await journal.append(entry(body, "uplink", trust=trust))
+            await project(journal, store, batch_rows=1 + place % 3)
+            assert await listed(store) == expected, order
+            before = await content(store)
+            async with store.writing() as connection:
+                await connection.execute(delete(suppressions))
+                found = await rereading.read_uplinks(connection, 0, 100, 100)
+                await rereading.hear_again(connection, found)
+            assert await content(store) == before
 
 
 async def test_channels_applications_and_people_stand_apart(store_url: str) -> None:

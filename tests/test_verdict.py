@@ -176,8 +176,8 @@ SUPPRESSED = [
 @pytest.mark.parametrize("state", ["failed", "partial"])
 @pytest.mark.parametrize(("code", "suppressed"), SUPPRESSED)
 def test_only_hopeless_recipients_are_suppressed(state: str, code: str, suppressed: bool) -> None:
-    """A number is suppressed when it is blocked or invalid for good, not when it can be fixed."""
-    assert judge(state, code).suppress_recipient is suppressed
+    """A number is suppressed when it is lost for good, and no part of the message arrived."""
+    assert judge(state, code).suppress_recipient is (suppressed and state == "failed")
 
 
 BILLED = [

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from receiver.domain.channels import UNKNOWN, fit
 from receiver.domain.numbers import normalise_channel
 
 MOST_CANDIDATES = 10
-_UNKNOWN_CHANNEL = 0  # characters that fit
 
 
 class Rule(StrEnum):
@@ -55,7 +55,7 @@ def find_answered(
     for message in sent:
         if not written_at - within_us <= message.at <= written_at:
             continue
-        fits = _fit(message.channel, written_to)
+        fits = fit(normalise_channel(message.channel or ""), written_to)
         if fits is not None:
             fitting[fits].append(message)
     if not fitting:
@@ -64,17 +64,7 @@ def find_answered(
     newest = sorted(fitting[best], key=lambda one: (one.at, one.sms_msg_id), reverse=True)
     return Answer(
         message=newest[0],
-        rule=Rule.NUMBER if best == _UNKNOWN_CHANNEL else Rule.CHANNEL,
+        rule=Rule.NUMBER if best == UNKNOWN else Rule.CHANNEL,
         ambiguous=len(newest) > 1,
         candidates=tuple(one.sms_msg_id for one in newest[:MOST_CANDIDATES]),
     )
-
-
-def _fit(channel: str | None, written_to: str) -> int | None:
-    """Give how much of the number that was written to is the message's; None: it is another."""
-    sent_from = normalise_channel(channel or "")
-    if sent_from == written_to:
-        return len(sent_from)
-    if not (sent_from.isascii() and sent_from.isdigit()):
-        return _UNKNOWN_CHANNEL
-    return len(sent_from) if written_to.startswith(sent_from) else None

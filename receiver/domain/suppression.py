@@ -1,16 +1,19 @@
 """Who is not to be sent to: what people, codes and we ourselves have said of a number.
 
 The words about a number stand side by side, one for each source, channel and application. A person
-takes an opt-out back by an opt-in; what a code proved is disproved by a later delivery; a word by
-hand is taken back by hand. A lift by hand covers what was said before it, a person's own opt-out
-only where it says so.
+takes an opt-out back by an opt-in that is trusted as much; what a code proved is disproved by a
+delivery after the failure; a word by hand is taken back by hand. A lift by hand covers what was
+said before it, a person's own opt-out only where it says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 
+from receiver.domain.channels import extends, may_be_same
 from receiver.domain.entries import Category
+from receiver.domain.events import Trust, trust_order
 
 
 class Source(StrEnum):
@@ -41,6 +44,7 @@ class Word:
     reason: str | None = None  # of a code the code itself; by hand the words of whoever set it
     until: int | None = None  # microseconds; None: for ever
     overrides: bool = False  # a lift that covers the person's own opt-out too
+    trust: Trust | None = None  # of the uplink; None: it did not come by one
 
     def is_in_force(self, now: int) -> bool:
         """Tell whether its time is not over."""
@@ -61,8 +65,7 @@ class Ended:
 
     channel: str  # empty: not known
     sms_msg_id: str
-    sent_at: int  # microseconds
-    ended_at: int  # microseconds
+    ended_at: int  # microseconds: when it failed, or when a part of it was delivered
     hopeless: Category | None  # why no other message will arrive; None: it was delivered
     code: str | None = None
 
@@ -77,7 +80,28 @@ def last_word(one: Word, other: Word) -> Word:
     return max(one, other, key=_weight)
 
 
-def _weight(word: Word) -> tuple[int, bool, str, str, str, int, bool]:
+def standing(words: Iterable[Word]) -> list[Word]:
+    """Return the words that count, of those from one source about one party, most trusted first.
+
+    An opt-in takes back only what is trusted no more than itself, while anybody may opt out. So of
+    each trust the last word counts among those that are trusted as much or more, and the party is
+    suppressed by any of these that is an opt-out. Any order and any repetition gives the same.
+    """
+    last: Word | None = None
+    counting = []
+    for _, some in groupby(sorted(words, key=_trust, reverse=True), key=_trust):
+        newest = max(some, key=_weight)
+        if last is None or last_word(last, newest) != last:
+            last = newest
+            counting.append(last)
+    return counting
+
+
+def _trust(word: Word) -> int:
+    return 0 if word.trust is None else trust_order(word.trust)
+
+
+def _weight(word: Word) -> tuple[int, bool, str, str, str, int, bool, int]:
     return (
         word.decided_at,
         word.suppressed,
@@ -86,27 +110,30 @@ def _weight(word: Word) -> tuple[int, bool, str, str, str, int, bool]:
         word.reason or "",
         word.until or 0,
         word.overrides,
+        _trust(word),
     )
 
 
 def by_codes(ended: Iterable[Ended], kept_us: int) -> dict[str, Word]:
-    """Give what codes prove about a number, by channel; empty for every channel.
+    """Return what codes prove about a number, by channel; empty for every channel.
 
-    Of each channel the message that was sent last decides. That a number does not exist holds for
-    every channel, that somebody blocks us for the one through which it was found out.
+    A delivery disproves what failed before it, whichever was sent first and whichever was heard of
+    first. That a number does not exist holds for every channel and is disproved by any; that
+    somebody blocks us holds for the channel through which it was found out.
 
     Args:
         ended: messages to one number, of one application, in any order.
         kept_us: for how long a code suppresses, microseconds from the failure.
     """
-    settled: dict[str, Word | None] = {}
-    for one in sorted(ended, key=lambda one: (one.sent_at, one.sms_msg_id), reverse=True):
+    arrived: dict[str, int] = {}
+    failed: dict[str, Ended] = {}
+    for one in sorted(ended, key=lambda one: (one.ended_at, one.sms_msg_id)):
         if one.hopeless is None:
-            settled.setdefault("", None)
-            settled.setdefault(one.channel, None)
-            continue
-        everywhere = one.hopeless is Category.INVALID_NUMBER
-        word = Word(
+            arrived[one.channel] = arrived[""] = one.ended_at
+        else:
+            failed["" if one.hopeless is Category.INVALID_NUMBER else one.channel] = one
+    return {
+        channel: Word(
             suppressed=True,
             decided_at=one.ended_at,
             source=Source.CODE,
@@ -114,16 +141,16 @@ def by_codes(ended: Iterable[Ended], kept_us: int) -> dict[str, Word]:
             reason=one.code,
             until=one.ended_at + kept_us,
         )
-        settled.setdefault("" if everywhere else one.channel, word)
-    return {channel: word for channel, word in settled.items() if word is not None}
+        for channel, one in failed.items()
+        if channel not in arrived or arrived[channel] <= one.ended_at
+    }
 
 
 def holding(said: Iterable[Said], party: Party, now: int) -> tuple[Said, ...]:
     """Give the words that keep a party from being sent to, what binds most first.
 
-    A word counts when it is about the party's channel, an extension of it or every channel, and
-    about its application or every one. Where the party leaves channel or application open, any
-    counts.
+    A word counts when it is about every channel or about one that may be the party's, and about its
+    application or every one. Where the party leaves channel or application open, any counts.
 
     Args:
         said: words about any numbers, the lifts included.
@@ -162,11 +189,11 @@ _BINDING: Mapping[Source, int] = {source: place for place, source in enumerate(S
 
 
 def _concerns(of_word: Party, asked: Party) -> bool:
-    """Tell whether a word is about somebody; a lift of one channel says nothing of the others."""
+    """Tell whether a word is about somebody, or may be."""
     return (
         of_word.number == asked.number
         and _same_or_open(of_word.application, asked.application)
-        and (of_word.channel == "" or of_word.channel.startswith(asked.channel))
+        and may_be_same(of_word.channel, asked.channel)
     )
 
 
@@ -180,15 +207,23 @@ def _lifts(lift: Said, said: Said, asked: Party) -> bool:
         return False
     if said.word.source is Source.UPLINK and not lift.word.overrides:
         return False
-    return _reaches(lift.party.application, said.party.application, asked.application) and (
-        _reaches(lift.party.channel, said.party.channel, asked.channel)
-        or (lift.party.channel != "" and said.party.channel.startswith(lift.party.channel))
-    )
+    return _lifts_application(
+        lift.party.application, said.party.application, asked.application
+    ) and _lifts_channel(lift.party.channel, said.party.channel, asked.channel)
 
 
-def _reaches(of_lift: str, of_word: str, asked: str) -> bool:
-    """Tell whether a lift covers a word in one respect: where it is as wide, or all that is asked.
+def _lifts_application(of_lift: str, of_word: str, asked: str) -> bool:
+    """Tell whether a lift reaches a word: where it is as wide, or all that is asked.
 
-    A word about every channel, lifted for one, still stands for whoever asks about any.
+    A word about every application, lifted for one, still stands for whoever asks about any.
     """
     return of_lift in ("", of_word) or (of_word == "" and of_lift == asked)
+
+
+def _lifts_channel(of_lift: str, of_word: str, asked: str) -> bool:
+    """Tell whether a lift reaches a word: where it is as wide, or names the channel that is asked.
+
+    It reaches extensions of its channel. A word that may be about several channels, lifted for one,
+    still stands for the others.
+    """
+    return of_lift in ("", of_word, asked) or extends(of_word, of_lift)

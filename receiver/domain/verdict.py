@@ -199,7 +199,8 @@ def _of_failure(
         suggestion=words.suggestion,
         retryable=action is Action.RETRY,
         not_before=None,
-        suppress_recipient=_is_hopeless(match),
+        # Where a part of a long SMS arrived, so will another message.
+        suppress_recipient=_is_hopeless(match) and state is not State.PARTIAL,
         billable=_billable(state, match),
         duplicate_risk=_duplicate_risk(state, subject, entry.category),
         why=explain_match(match, subject.code or "", language),

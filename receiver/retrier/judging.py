@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.events import Send
 from receiver.domain.languages import Language
-from receiver.domain.messages import Key, State, fold
+from receiver.domain.messages import Folded, Key, State, fold
 from receiver.domain.numbers import normalise_channel
 from receiver.domain.retrying.candidates import Case, Chain, candidate_of
 from receiver.domain.retrying.claiming import Admission
@@ -15,7 +15,7 @@ from receiver.domain.retrying.deciding import Facts, Retry, decide_retry, settle
 from receiver.domain.retrying.planning import FAILED, Candidate, Plan, fraction_of, plan
 from receiver.domain.suppression import Party, Said
 from receiver.domain.verdict import Verdict, decide, subject_of
-from receiver.projection import Policy
+from receiver.projection import Policy, believe
 from receiver.store import leasing, suppressing
 from receiver.store.chains import find_chains
 from receiver.store.leasing import Item
@@ -38,7 +38,7 @@ class Decided:
     """A message and the one decision about it, which every answer tells."""
 
     stored: StoredMessage
-    case: Case
+    folded: Folded  # all its reports, as they are shown
     verdict: Verdict
     retry: Retry
     planned: Plan
@@ -71,7 +71,7 @@ async def decide_messages(
         now: microseconds.
         language: of the verdict's texts.
     """
-    cases = [(stored, case_of(stored, policy, language)) for stored in found]
+    cases = [(stored, case_of(stored, policy)) for stored in found]
     failed = [(stored, case) for stored, case in cases if case.folded.state in FAILED]
     chained = [
         stored
@@ -83,17 +83,19 @@ async def decide_messages(
         items=await leasing.find_items(connection, [stored.row_id for stored, _ in failed]),
         suppressed=await suppressing.suppressed_among(
             connection,
-            (party_of(stored, candidate_of(case, policy.catalogue)) for stored, case in failed),
+            (party_of(stored, candidate_for(case, policy)) for stored, case in failed),
             now,
         ),
         now=now,
     )
-    return [_decide(stored, case, policy, around) for stored, case in cases]
+    return [_decide(stored, case, policy, around, language) for stored, case in cases]
 
 
-def _decide(stored: StoredMessage, case: Case, policy: Policy, around: _Around) -> Decided:
+def _decide(
+    stored: StoredMessage, case: Case, policy: Policy, around: _Around, language: Language
+) -> Decided:
     chain = around.chains.get(_key(stored))
-    candidate = candidate_of(case, policy.catalogue, chain)
+    candidate = candidate_for(case, policy, chain)
     item = around.items.get(stored.row_id)
     holds = around.suppressed.get(party_of(stored, candidate))
     facts = Facts(
@@ -104,25 +106,39 @@ def _decide(stored: StoredMessage, case: Case, policy: Policy, around: _Around) 
         suppressed=holds[0].word.source.value if holds else None,
     )
     retry, planned = decide_retry(candidate, policy.retry, facts)
-    verdict = settle(case.verdict, candidate, retry)
-    return Decided(stored, case, verdict, retry, planned, chain)
+    folded, meaning = shown_of(stored, policy, language)
+    return Decided(stored, folded, settle(meaning, candidate, retry), retry, planned, chain)
 
 
-def case_of(stored: StoredMessage, policy: Policy, language: Language = Language.EN) -> Case:
-    """Put together what is known of a stored message by itself."""
+def shown_of(
+    stored: StoredMessage, policy: Policy, language: Language = Language.EN
+) -> tuple[Folded, Verdict]:
+    """Fold all reports of a stored message, and say what its code means."""
     message = stored.message
     reports = list(message.reports.values())
     folded = fold(message.send, reports, late_delivered=policy.late_delivered)
     subject = subject_of(folded, overdue=stored.state is State.OVERDUE)
+    return folded, decide(subject, policy.catalogue, language)
+
+
+def case_of(stored: StoredMessage, policy: Policy) -> Case:
+    """Put together what the policy goes by: the reports by which something may be done."""
+    message = stored.message
+    folded, verdict = believe(message, policy) or shown_of(stored, policy)
     return Case(
         message.application,
         message.sms_msg_id,
         message.send,
-        reports,
+        list(message.reports.values()),
         folded,
-        decide(subject, policy.catalogue, language),
+        verdict,
         message.first_heard_at,
     )
+
+
+def candidate_for(case: Case, policy: Policy, chain: Chain | None = None) -> Candidate:
+    """Put together what the policy asks of a message, by the rules in force."""
+    return candidate_of(case, policy.catalogue, chain, policy.retry.trust_open)
 
 
 def decide_refused(
@@ -132,7 +148,7 @@ def decide_refused(
     folded = fold(send, [], late_delivered=policy.late_delivered)
     verdict = decide(subject_of(folded), policy.catalogue, language)
     case = Case(application, send.sms_msg_id, send, [], folded, verdict, now)
-    candidate = candidate_of(case, policy.catalogue)
+    candidate = candidate_for(case, policy)
     retry, _ = decide_retry(candidate, policy.retry, Facts(now))
     return settle(verdict, candidate, retry), retry
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import Key
 from receiver.domain.retrying.breaker import Position, probe_sent
-from receiver.domain.retrying.candidates import Chain, candidate_of
+from receiver.domain.retrying.candidates import Chain
 from receiver.domain.retrying.claiming import Context, Watched, admit
 from receiver.domain.retrying.holding import Sent
 from receiver.domain.retrying.planning import Candidate
@@ -15,7 +15,7 @@ from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.suppression import Party
 from receiver.domain.times import SECOND
 from receiver.projection import Policy
-from receiver.retrier.judging import Judged, case_of, party_of, plan_for
+from receiver.retrier.judging import Judged, candidate_for, case_of, party_of, plan_for, shown_of
 from receiver.retrier.probing import watch
 from receiver.store import chains, leasing, moments, suppressing
 from receiver.store.leasing import Item
@@ -46,8 +46,8 @@ class Moment:
         stored = self.messages[message_id]
         message = stored.message
         chain = self.chains.get((message.application, message.sms_msg_id))
-        case = case_of(stored, self.policy)
-        candidate, verdict = candidate_of(case, self.policy.catalogue, chain), case.verdict
+        candidate = candidate_for(case_of(stored, self.policy), self.policy, chain)
+        _, verdict = shown_of(stored, self.policy)
         planned = plan_for(candidate, self.policy)
         if planned.due_at is None or planned.due_at > self.now:
             return Judged(stored, candidate, verdict, planned)
@@ -98,7 +98,7 @@ async def look(
     """Read what the judgement of some items needs."""
     stored = await load_messages(connection, [item.message_id for item in due])
     found = list(stored.values())
-    alone = {one.row_id: candidate_of(case_of(one, policy), policy.catalogue) for one in found}
+    alone = {one.row_id: candidate_for(case_of(one, policy), policy) for one in found}
     numbers = {one.number for one in alone.values() if one.number is not None}
     keys = [(one.message.application, one.message.sms_msg_id) for one in found]
     applications = sorted({item.application for item in due})

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import State
 from receiver.domain.retrying.breaker import (
+    HOUR,
     BreakerOptions,
     Position,
     Result,
@@ -15,7 +16,6 @@ from receiver.domain.retrying.breaker import (
 from receiver.domain.retrying.items import ItemState
 from receiver.domain.retrying.sentences import Hold
 from receiver.domain.times import SECOND
-from receiver.statistics import HOUR
 from receiver.store import leasing, moments
 from receiver.store.chains import find_chains
 from receiver.store.moments import BreakerKey, StoredBreaker

@@ -3,15 +3,25 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import case, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.events import Trust
 from receiver.domain.messages import Key, State
 from receiver.domain.retrying.candidates import Attempt, Chain
-from receiver.store.schema import messages
+from receiver.store.schema import messages, reports
 
 MOST_ATTEMPTS = 50  # a chain is followed no further
 _IN_ONE_LOOKUP = 500  # ids; each is one statement parameter
+# The trust of a message is the least of its reports': only where that is `open` do they differ.
+_VOUCHED = case(
+    (messages.c.trust != Trust.OPEN.value, messages.c.state == State.DELIVERED.value),
+    else_=exists().where(
+        reports.c.message_id == messages.c.id,
+        reports.c.trust != Trust.OPEN.value,
+        func.upper(reports.c.status) == "DELIVRD",
+    ),
+)
 _COLUMNS = (
     messages.c.application,
     messages.c.sms_msg_id,
@@ -19,6 +29,7 @@ _COLUMNS = (
     messages.c.state,
     messages.c.code,
     messages.c.occurred_at,
+    _VOUCHED,
 )
 
 
@@ -99,10 +110,18 @@ async def _read(connection: AsyncConnection, column: object, keys: Iterable[Key]
         some: Sequence[str] = ids[start : start + _IN_ONE_LOOKUP]
         query = select(*_COLUMNS).where(column.in_(some))  # type: ignore[attr-defined]
         for row in await connection.execute(query):
-            application, sms_msg_id, retry_of, state, code, occurred_at = tuple(row)
+            application, sms_msg_id, retry_of, state, code, occurred_at, vouched = tuple(row)
             named = sms_msg_id if column is messages.c.sms_msg_id else retry_of
             if (application, named) in wanted:
                 found.append(
-                    Attempt(application, sms_msg_id, retry_of, State(state), code, occurred_at)
+                    Attempt(
+                        application,
+                        sms_msg_id,
+                        retry_of,
+                        State(state),
+                        code,
+                        occurred_at,
+                        bool(vouched),
+                    )
                 )
     return found

@@ -1,34 +1,70 @@
 """What messages prove about numbers: suppression by codes, kept up to date with every message.
 
-It follows from the stored messages alone: read again, in any order, they give the same.
+It follows from the stored messages alone: read again, in any order, they give the same. Of each
+number the newest failures are read with their reports; what was delivered to it is one time for
+each channel, however many messages there are.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 
-from sqlalchemy import RowMapping, TextClause, select, text
+from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.events import Trust
-from receiver.domain.messages import State
+from receiver.domain.entries import Category
+from receiver.domain.events import ACCEPTED_BY_PLATFORM, Trust
+from receiver.domain.messages import Folded, State
 from receiver.domain.numbers import is_number, normalise, normalise_channel
 from receiver.domain.suppression import Ended, Party, Source, Word, by_codes
-from receiver.domain.verdict import HOPELESS, Subject, decide
-from receiver.projection import Decided, Policy
-from receiver.store.schema import suppressions
+from receiver.domain.verdict import HOPELESS
+from receiver.projection import Decided, Message, Policy, proves_lost, reckon
+from receiver.store import records
+from receiver.store.schema import messages, reports, suppressions
 from receiver.store.suppressing import Key, read_words, replace_words
+from receiver.store.walking import unindexed
 
-_LOOKED_AT = 100  # of a number's messages that prove something, the newest ones
-_IN_ONE_LOOKUP = 500  # numbers; each is one statement parameter
-_NUMBERS_AT_ONCE = 25  # in one statement, each with a walk of its own to its newest messages
-_COLUMNS = (
-    "to_number, application, sms_msg_id, from_number, state, code, source, org_code, occurred_at, "
-    "failed_at, last_report_at, registered_at"
-)
+_LOOKED_AT = 100  # of a number's failures, the newest ones
+_IN_ONE_LOOKUP = 500  # numbers or ids; each is one statement parameter
+_NUMBERS_AT_ONCE = 25  # in one statement, each with a walk of its own to its messages
 
 Number = tuple[str, str]  # E.164, application
+
+_CATEGORIES = ", ".join(f"'{category}'" for category in sorted(HOPELESS))
+_LOST = f"state IN ('{State.FAILED}', '{State.REFUSED}') AND category IN ({_CATEGORIES})"
+# An application is compared so that its index, which leads to most messages, does not serve.
+# What a refused send says we were told ourselves. Where some reports of a message count and others
+# do not, or none takes a refusal back, its row says nothing about what it proves.
+_LOST_AND_TRUSTED = f"""
+({_LOST} AND (trust <> '{Trust.OPEN}' OR state = '{State.REFUSED}')
+OR trust = '{Trust.OPEN}' AND last_report_at IS NOT NULL AND (
+    EXISTS (
+        SELECT 1 FROM reports
+        WHERE reports.message_id = messages.id AND reports.trust <> '{Trust.OPEN}'
+    )
+    OR registered AND conflict AND send NOT LIKE '%"status": "{ACCEPTED_BY_PLATFORM}"%'
+))
+"""  # noqa: S608 - values of our own
+_NEWEST_LOST = f"""
+SELECT * FROM (
+    SELECT * FROM messages
+    WHERE to_number = :number_{{0}} AND coalesce(application, '') = :application_{{0}} AND {{1}}
+    ORDER BY coalesce(failed_at, last_report_at, registered_at) DESC, sms_msg_id DESC
+    LIMIT {_LOOKED_AT}
+) AS of_{{0}}
+"""  # noqa: S608 - values of our own
+# That a report says so is enough, whatever became of the other parts. Nothing is delivered after
+# we have heard of it.
+_LAST_DELIVERED = """
+SELECT to_number, application, from_number, max(CASE
+    WHEN updated_at IS NULL OR updated_at > received_at THEN received_at ELSE updated_at
+END) AS delivered_at
+FROM messages JOIN reports ON reports.message_id = messages.id
+WHERE to_number = :number_{0} AND coalesce(application, '') = :application_{0}
+    AND upper(reports.status) = 'DELIVRD' AND {1}
+GROUP BY to_number, application, from_number
+"""
 
 
 async def learn(connection: AsyncConnection, changed: Iterable[Decided], policy: Policy) -> None:
@@ -40,31 +76,39 @@ async def learn(connection: AsyncConnection, changed: Iterable[Decided], policy:
         policy: the rules in force.
     """
     touched: set[Number] = set()
-    delivered: set[Number] = set()
+    revised: set[Number] = set()
+    others: set[Number] = set()
     for decided in changed:
-        (touched if _may_suppress(decided) else delivered).update(_numbers_of(decided))
-    touched |= await _suppressed_by_code(connection, delivered - touched)
+        _kind_of(decided, touched, revised, others).update(_numbers_of(decided))
+    touched |= await _lost_among(connection, revised - touched, policy)
+    touched |= await _suppressed_by_code(connection, (revised | others) - touched)
     known = await read_words(connection, (number for number, _ in touched), source=Source.CODE)
     standing = {
         key: row for key, row in known.items() if (key[0].number, key[0].application) in touched
     }
     wanted: dict[Key, Word] = {}
     if policy.suppressed_us:
-        for (number, application), ended in (await _ended(connection, touched, policy)).items():
-            for channel, word in by_codes(ended, policy.suppressed_us).items():
-                wanted[Party(number, channel, application), Source.CODE] = word
+        ended = await _ended(connection, touched, policy)
+        for party, one in await _outlived(connection, standing):
+            ended[party.number, party.application].append(one)
+        for (number, application), some in ended.items():
+            for channel, word in by_codes(some, policy.suppressed_us).items():
+                wanted[Party(number, channel, application), Source.CODE, None] = word
     await replace_words(connection, standing, wanted)
 
 
-def _may_suppress(decided: Decided) -> bool:
-    """Tell whether a message says, said or no longer disproves that its number is lost."""
+def _kind_of(
+    decided: Decided, touched: set[Number], revised: set[Number], others: set[Number]
+) -> set[Number]:
+    """Choose the numbers whose words are looked at: always, where one failed, where there is one.
+
+    A message of which nothing was heard before can only disprove: where no word stands, none will.
+    One that was heard of may have proved more than it does now.
+    """
     stored = decided.message.stored
-    was_delivered = decided.message.state_before is State.DELIVERED
-    return (
-        decided.verdict.suppress_recipient
-        or stored.get("category") in HOPELESS
-        or (was_delivered and decided.state is not State.DELIVERED)
-    )
+    if decided.suppresses or decided.is_doubted or stored.get("category") in HOPELESS:
+        return touched
+    return others if stored.get("last_report_at") is None else revised
 
 
 def _numbers_of(decided: Decided) -> Iterator[Number]:
@@ -78,80 +122,144 @@ def _numbers_of(decided: Decided) -> Iterator[Number]:
 async def _suppressed_by_code(
     connection: AsyncConnection, numbers: Iterable[Number]
 ) -> set[Number]:
-    """Give those of some numbers that a code suppresses: what is delivered may disprove it."""
+    """Return those of some numbers that a code suppresses: what is delivered may disprove it."""
     found: set[Number] = set()
+    for application, some in _by_application(numbers):
+        query = select(suppressions.c.number).where(
+            suppressions.c.number.in_(some),
+            suppressions.c.application == application,
+            suppressions.c.source == Source.CODE,
+        )
+        found |= {(number, application) for (number,) in await connection.execute(query)}
+    return found
+
+
+async def _lost_among(
+    connection: AsyncConnection, numbers: Iterable[Number], policy: Policy
+) -> set[Number]:
+    """Return those of some numbers to which a message failed for good."""
+    found: set[Number] = set()
+    for application, some in _by_application(numbers):
+        query = select(messages.c.to_number).where(
+            messages.c.to_number.in_(some),
+            unindexed(messages.c.application, application),
+            text(_lost(policy)),
+        )
+        rows = await connection.execute(query.distinct())
+        found |= {(number, application) for (number,) in rows}
+    return found
+
+
+def _lost(policy: Policy) -> str:
+    return _LOST_AND_TRUSTED if policy.retry.trust_open == "advise" else f"({_LOST})"
+
+
+def _by_application(numbers: Iterable[Number]) -> Iterator[tuple[str, list[str]]]:
     of_application: defaultdict[str, list[str]] = defaultdict(list)
     for number, application in numbers:
         of_application[application].append(number)
     for application, some in of_application.items():
         walk = iter(sorted(some))
         while piece := list(islice(walk, _IN_ONE_LOOKUP)):
-            query = select(suppressions.c.number).where(
-                suppressions.c.number.in_(piece),
-                suppressions.c.application == application,
-                suppressions.c.source == Source.CODE,
-            )
-            found |= {(number, application) for (number,) in await connection.execute(query)}
-    return found
+            yield application, piece
 
 
 async def _ended(
     connection: AsyncConnection, numbers: Iterable[Number], policy: Policy
-) -> dict[Number, list[Ended]]:
-    """Give the newest messages to some numbers that prove something."""
+) -> defaultdict[Number, list[Ended]]:
+    """Return what messages to some numbers prove: failures, and the last delivery by a channel."""
     found: defaultdict[Number, list[Ended]] = defaultdict(list)
+    failed: list[Message] = []
     walk = iter(sorted(numbers))
     while some := list(islice(walk, _NUMBERS_AT_ONCE)):
-        query = _newest_of_each(len(some), trusted=policy.retry.trust_open == "advise")
         given = {f"number_{place}": number for place, (number, _) in enumerate(some)}
         given |= {f"application_{place}": name for place, (_, name) in enumerate(some)}
-        for row in (await connection.execute(query, given)).mappings():
-            one = _read(row, policy)
-            if one is not None:
-                found[row["to_number"], row["application"]].append(one)
+        query = _of_each(_NEWEST_LOST, len(some), _lost(policy))
+        rows = (await connection.execute(query, given)).mappings()
+        failed += [records.read_message(dict(row)) for row in rows]
+        query = _of_each(_LAST_DELIVERED, len(some), _deliveries(policy))
+        for number, application, channel, at in await connection.execute(query, given):
+            one = Ended(normalise_channel(channel or ""), "", at, None)
+            found[number, application].append(one)
+    await _add_reports(connection, failed)
+    for message in failed:
+        proven = _read(message, policy)
+        if proven is not None:
+            found[message.stored["to_number"], message.application].append(proven)
     return found
 
 
-@lru_cache(maxsize=2 * _NUMBERS_AT_ONCE)
-def _newest_of_each(numbers: int, *, trusted: bool) -> TextClause:
-    """Write the query for the newest messages to each of so many numbers."""
-    lost = ", ".join(f"'{category}'" for category in sorted(HOPELESS))
-    said = f"(state = '{State.DELIVERED}' OR category IN ({lost}))"
-    if trusted:
-        # What a refused send says we were told ourselves.
-        said += f" AND (trust <> '{Trust.OPEN}' OR state = '{State.REFUSED}')"
-    return text(
-        " UNION ALL ".join(
-            f"SELECT * FROM (SELECT {_COLUMNS} FROM messages "  # noqa: S608 - words of our own
-            f"WHERE to_number = :number_{place} AND application = :application_{place} AND {said} "
-            f"ORDER BY occurred_at DESC, id DESC LIMIT {_LOOKED_AT}) AS of_{place}"
-            for place in range(numbers)
-        )
-    )
+def _deliveries(policy: Policy) -> str:
+    """Write which deliveries count."""
+    conditions = ["true"]
+    if policy.retry.trust_open == "advise":
+        conditions.append(f"reports.trust <> '{Trust.OPEN}'")
+    if policy.late_delivered == "ignored":
+        conditions.append(f"(NOT conflict OR state = '{State.DELIVERED}')")
+    return " AND ".join(conditions)
 
 
-def _read(row: RowMapping, policy: Policy) -> Ended | None:
-    """Read what a message proves; None: nothing."""
-    hopeless = None
-    if row["state"] != State.DELIVERED:
-        subject = Subject(row["state"], row["code"], row["source"], row["org_code"])
-        verdict = decide(subject, policy.catalogue)
-        if not verdict.suppress_recipient:
-            return None
-        hopeless = verdict.category
+@lru_cache(maxsize=4 * _NUMBERS_AT_ONCE)
+def _of_each(query: str, numbers: int, condition: str) -> TextClause:
+    """Write a query once for each of so many numbers."""
+    return text(" UNION ALL ".join(query.format(place, condition) for place in range(numbers)))
+
+
+async def _add_reports(connection: AsyncConnection, found: Iterable[Message]) -> None:
+    by_id = {message.id: message for message in found}
+    walk = iter(by_id)
+    while some := list(islice(walk, _IN_ONE_LOOKUP)):
+        query = select(reports).where(reports.c.message_id.in_(some))
+        for row in (await connection.execute(query)).mappings():
+            message = by_id[row["message_id"]]
+            stored = records.read_report(dict(row), message.sms_msg_id)
+            message.reports[stored.key] = stored
+
+
+def _read(message: Message, policy: Policy) -> Ended | None:
+    """Read what a failed message proves; None: nothing."""
+    folded, verdict = reckon(message, policy)
+    if not proves_lost(folded, verdict, policy):
+        return None
     return Ended(
-        channel=normalise_channel(row["from_number"] or ""),
-        sms_msg_id=row["sms_msg_id"],
-        sent_at=row["occurred_at"],
-        ended_at=_ended_at(row),
-        hopeless=hopeless,
-        code=row["code"],
+        channel=normalise_channel(message.stored["from_number"] or ""),
+        sms_msg_id=message.sms_msg_id,
+        ended_at=_ended_at(message, folded),
+        hopeless=verdict.category,
+        code=folded.code,
     )
 
 
-def _ended_at(row: RowMapping) -> int:
-    """Give when a message came to its end: as it is told, but not later than we heard of it."""
-    heard_at = (row["last_report_at"], row["registered_at"])
-    heard: int = next(at for at in heard_at if at is not None)
-    failed_at: int | None = row["failed_at"]
-    return heard if failed_at is None else min(failed_at, heard)
+def _ended_at(message: Message, folded: Folded) -> int:
+    """Return when a message failed: as it is told, but not later than we first heard of that."""
+    heard = [
+        stored.received_at
+        for stored in message.reports.values()
+        if stored.report is folded.deciding
+    ]
+    told = [folded.failed_at, *heard, message.registered_at if not heard else None]
+    return min(at for at in told if at is not None)
+
+
+async def _outlived(
+    connection: AsyncConnection, standing: Mapping[Key, tuple[int, Word]]
+) -> list[tuple[Party, Ended]]:
+    """Return what words say whose messages are not stored any more, or without their numbers."""
+    known: set[tuple[str, str]] = set()
+    walk = iter(sorted({word.source_id for _, word in standing.values()}))
+    while some := list(islice(walk, _IN_ONE_LOOKUP)):
+        query = select(messages.c.application, messages.c.sms_msg_id).where(
+            messages.c.sms_msg_id.in_(some), messages.c.to_number.is_not(None)
+        )
+        known |= {(application, one) for application, one in await connection.execute(query)}
+    return [
+        (party, _outlived_by(party, word))
+        for (party, _, _), (_, word) in standing.items()
+        if (party.application, word.source_id) not in known
+    ]
+
+
+def _outlived_by(party: Party, word: Word) -> Ended:
+    everywhere = party.channel == ""
+    hopeless = Category.INVALID_NUMBER if everywhere else Category.BLOCKED_RECIPIENT
+    return Ended(party.channel, word.source_id, word.decided_at, hopeless, word.reason)

@@ -10,9 +10,10 @@ from itertools import islice
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.events import Trust
 from receiver.domain.messages import State
 from receiver.domain.retrying.items import ItemState
-from receiver.projection import Decided
+from receiver.projection import Decided, Message
 from receiver.store import bulk
 from receiver.store.schema import retries
 
@@ -50,11 +51,18 @@ async def queue(connection: AsyncConnection, changed: Iterable[Decided]) -> None
                     "claims": 0,
                 }
             )
-        elif message.state_before in _FAILED:
+        elif _may_be_queued(message):
             settled.append((message.id, decided.state.value))
     await bulk.merge_rows(connection, retries, _PLANNED_ANEW, planned)
     for some in _pieces(settled):
         await _settle(connection, some)
+
+
+def _may_be_queued(message: Message) -> bool:
+    """Tell whether a message may have an item: it had failed, by all its reports or by some."""
+    reported = message.stored.get("last_report_at") is not None
+    doubted = reported and message.stored.get("trust") == Trust.OPEN
+    return message.state_before in _FAILED or doubted
 
 
 async def _settle(connection: AsyncConnection, settled: Sequence[tuple[int, str]]) -> None:

@@ -1,6 +1,6 @@
 """The store's side of reading stored items again: take out what is read otherwise, put it back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Table, delete, select, update
@@ -106,6 +106,14 @@ async def replace_uplink(
         await _take_back(connection, before)
     after.asks_anew = True
     await hear(connection, [after])
+
+
+async def hear_again(connection: AsyncConnection, found: Iterable[StoredUplink]) -> None:
+    """Note what uplinks ask for that are read as they were: a word may have been lost since."""
+    told = [stored for stored in found if stored.number == party_of(stored.record).number]
+    for stored in told:
+        stored.record.asks_anew = True
+    await hear(connection, (stored.record for stored in told))
 
 
 async def _take_back(connection: AsyncConnection, before: StoredUplink) -> None:

@@ -198,9 +198,11 @@ suppressions = Table(
     Column("reason", Text),  # the code; by hand why it was set or lifted
     Column("until", _Instant),  # NULL: for ever
     Column("overrides", Boolean, nullable=False, server_default=text("false")),  # also an opt-out
+    Column("trust", Text, nullable=False, server_default=text("''")),  # of an uplink; "": no uplink
 )
 Index("uq_suppressions_word", suppressions.c.number, suppressions.c.channel,
-      suppressions.c.application, suppressions.c.source, unique=True)  # fmt: skip
+      suppressions.c.application, suppressions.c.source, suppressions.c.trust,
+      unique=True)  # fmt: skip
 _SUPPRESSED = text("suppressed")
 Index("ix_suppressions_source_until", suppressions.c.source, suppressions.c.until,
       sqlite_where=_SUPPRESSED, postgresql_where=_SUPPRESSED)  # fmt: skip

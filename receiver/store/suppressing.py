@@ -1,5 +1,6 @@
 """The suppression list in the store: the word of each source about each number."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -8,10 +9,10 @@ from typing import Any, TypeVar
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.events import written_at
+from receiver.domain.events import Trust, written_at
 from receiver.domain.numbers import normalise, normalise_channel
 from receiver.domain.optouts import Intent
-from receiver.domain.suppression import Party, Said, Source, Word, holding, last_word
+from receiver.domain.suppression import Party, Said, Source, Word, holding, standing
 from receiver.projection import SetByHand, UplinkRecord
 from receiver.store import bulk
 from receiver.store.queries import Page, Row
@@ -21,7 +22,7 @@ from receiver.store.walking import Condition, Walk, Walked, walk
 
 _IN_ONE_LOOKUP = 500  # numbers; each is one statement parameter
 
-Key = tuple[Party, Source]
+Key = tuple[Party, Source, Trust | None]
 _T = TypeVar("_T")
 
 
@@ -49,7 +50,7 @@ async def hear(connection: AsyncConnection, uplinks: Iterable[UplinkRecord]) -> 
         (
             Said(party_of(record), _word_of(record, record.intent))
             for record in uplinks
-            if record.asks_anew and record.intent
+            if record.intent and (record.asks_anew or record.trusted_anew)
         ),
     )
 
@@ -80,9 +81,9 @@ async def replace_words(
     """
     outdated = [row_id for key, (row_id, word) in known.items() if wanted.get(key) != word]
     new = [
-        _values(party, word)
-        for (party, source), word in wanted.items()
-        if known.get((party, source), (0, None))[1] != word
+        _values(key[0], word)
+        for key, word in wanted.items()
+        if known.get(key, (0, None))[1] != word
     ]
     # A row that changes gets a new id: lists show the latest change first.
     for some in _pieces(outdated):
@@ -102,14 +103,14 @@ async def read_words(
         for row in (await connection.execute(query)).mappings():
             party = Party(row["number"], row["channel"], row["application"])
             word = _read_word(row)
-            known[party, word.source] = row["id"], word
+            known[party, word.source, word.trust] = row["id"], word
     return known
 
 
 async def all_said(connection: AsyncConnection, numbers: Iterable[str]) -> dict[str, list[Said]]:
     """Give what is said about numbers, by number."""
     said: dict[str, list[Said]] = {}
-    for (party, _), (_, word) in (await read_words(connection, numbers)).items():
+    for (party, _, _), (_, word) in (await read_words(connection, numbers)).items():
         said.setdefault(party.number, []).append(Said(party, word))
     return said
 
@@ -180,18 +181,20 @@ def said_by(row: Mapping[Any, Any]) -> Said:
 
 
 async def _note(connection: AsyncConnection, said: Iterable[Said]) -> None:
-    """Let words stand beside those of other sources; of one source the last word holds."""
-    heard: dict[Key, Word] = {}
+    """Let words stand beside those of other sources; of one source those stand that count."""
+    heard: defaultdict[tuple[Party, Source], list[Word]] = defaultdict(list)
     for one in said:
-        key = one.party, one.word.source
-        heard[key] = last_word(heard.get(key, one.word), one.word)
+        heard[one.party, one.word.source].append(one.word)
     if not heard:
         return
     known = await read_words(connection, {party.number for party, _ in heard})
-    before = {key: known[key] for key in heard if key in known}
-    wanted = {
-        key: last_word(before[key][1], word) if key in before else word
-        for key, word in heard.items()
+    before = {key: row for key, row in known.items() if key[:2] in heard}
+    for (party, source, _), (_, word) in before.items():
+        heard[party, source].append(word)
+    wanted: dict[Key, Word] = {
+        (party, source, word.trust): word
+        for (party, source), words in heard.items()
+        for word in standing(words)
     }
     await replace_words(connection, before, wanted)
 
@@ -209,6 +212,7 @@ def _word_of(record: UplinkRecord, intent: Intent) -> Word:
         decided_at=written_at(record.uplink.created_at, record.arrival.received_at),
         source=Source.UPLINK,
         source_id=record.uplink.sms_msg_id,
+        trust=record.arrival.trust,
     )
 
 
@@ -224,6 +228,7 @@ def _values(party: Party, word: Word) -> Values:
         "reason": word.reason,
         "until": word.until,
         "overrides": word.overrides,
+        "trust": "" if word.trust is None else word.trust.value,
     }
 
 
@@ -236,6 +241,7 @@ def _read_word(row: Mapping[Any, Any]) -> Word:
         reason=row["reason"],
         until=row["until"],
         overrides=row["overrides"],
+        trust=Trust(row["trust"]) if row["trust"] else None,
     )
 
 

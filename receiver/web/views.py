@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 def message_json(decided: Decided, language: Language) -> Json:
     """Write one message with its parts, reports, timeline and what is decided about it."""
-    stored, folded = decided.stored, decided.case.folded
+    stored, folded = decided.stored, decided.folded
     message, send = stored.message, stored.message.send
     reports = sorted(message.reports.values(), key=_report_order)
     deciding = folded.deciding

@@ -8,6 +8,7 @@ from receiver.domain.events import Send, Trust
 from receiver.domain.messages import Folded, State, StoredReport
 from receiver.domain.numbers import country_of, normalise
 from receiver.domain.retrying.planning import Candidate
+from receiver.domain.retrying.policy import TrustOpen
 from receiver.domain.verdict import Verdict, match_for, subject_of
 
 _OPEN = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
@@ -23,6 +24,7 @@ class Attempt:
     state: State
     code: str | None
     sent_at: int  # where no time was told, when it was first heard of
+    vouched: bool = False  # a report that is trusted says that it was delivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,12 @@ class Chain:
             return State.DELIVERED
         return next((state for state in reversed(states) if state in _OPEN), states[-1])
 
+    def arrived(self, trust_open: TrustOpen) -> bool:
+        """Tell whether one of them arrived, as far as something may be done by it."""
+        if trust_open == "queue":
+            return self.delivered
+        return any(one.vouched for one in self.attempts)
+
     def follows(self, before: str, after: str) -> bool:
         """Tell whether one attempt is known to have followed another."""
         return any((one.retry_of, one.sms_msg_id) == (before, after) for one in self.attempts)
@@ -70,13 +78,19 @@ class Case:
     heard_at: int  # microseconds: when it was first heard of
 
 
-def candidate_of(case: Case, catalogue: Catalogue, chain: Chain | None = None) -> Candidate:
+def candidate_of(
+    case: Case,
+    catalogue: Catalogue,
+    chain: Chain | None = None,
+    trust_open: TrustOpen = "advise",
+) -> Candidate:
     """Put together what the policy asks of a message.
 
     Args:
         case: the message.
         catalogue: the one that the verdict was made by.
         chain: all its attempts; None: it is taken for the only one.
+        trust_open: whether a delivery counts that anybody could have reported.
     """
     send, folded, verdict = case.send, case.folded, case.verdict
     match = match_for(subject_of(folded), catalogue)
@@ -106,7 +120,7 @@ def candidate_of(case: Case, catalogue: Catalogue, chain: Chain | None = None) -
         registered=send is not None,
         trust=Trust.SIGNED if refused else folded.trust,  # a refusal is what we were told ourselves
         arrived=any(part.conflict and part.state is State.FAILED for part in folded.parts),
-        chain_delivered=bool(chain and chain.delivered),
+        chain_delivered=bool(chain and chain.arrived(trust_open)),
         superseded=bool(chain and not chain.is_last(case.sms_msg_id)),
     )
 
