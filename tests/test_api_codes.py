@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from receiver.domain import times
+from receiver.web.secrets import now
 from tests.catalogues import is_chinese, is_english
 from tests.conftest import Served, a_node, batch, check_problem
 
@@ -281,10 +283,11 @@ async def test_unknown_codes_are_counted(tmp_path: Path) -> None:
 
 async def test_a_refused_send_has_its_verdict_at_once(tmp_path: Path) -> None:
     """The answer to a registration names each refused entry with what to do about it."""
+    sent_at = times.to_rfc3339(now() - 60 * times.SECOND)
     sends = [
         {"sms_msg_id": "taken"},
         {"sms_msg_id": "refused", "status": "E200033", "sent_at": "2023-11-04T00:00:00Z"},
-        {"sms_msg_id": "later", "status": "E200015", "sent_at": "2023-11-04T00:00:00Z"},
+        {"sms_msg_id": "later", "status": "E200015", "sent_at": sent_at, "to": "15500005172"},
     ]
     async with a_node(tmp_path) as served:
         answer = await served.api.post("/v1/sends", json={"sends": sends})
@@ -293,7 +296,7 @@ async def test_a_refused_send_has_its_verdict_at_once(tmp_path: Path) -> None:
         refused, later = taken["refused"]
         assert (refused["sms_msg_id"], refused["code"]) == ("refused", "E200033")
         assert (refused["verdict"]["action"], later["verdict"]["action"]) == ("fix", "retry")
-        assert later["verdict"]["not_before"] > "2023-11-04T00:00:00Z"
+        assert later["verdict"]["not_before"] > sent_at
         for one in (refused, later):
             message = await served.get(f"/v1/messages/{one['sms_msg_id']}")
             assert (message["state"], message["code"]) == ("refused", one["code"])

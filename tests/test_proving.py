@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ from tests.conftest import (
     project,
     rows_of,
 )
+from tests.server import at_length
 
 PERSON = "+8615500005172"
 DAY = 24 * HOUR
@@ -122,8 +124,10 @@ STORIES: list[Any] = [
 async def test_any_order_proves_the_same(
     store_url: str, tmp_path: Path, story: list[Entry], expected: dict[str, str]
 ) -> None:
-    """Each order of arrival, entry by entry or at once, with everything once more at the end."""
-    for place, order in enumerate(permutations(story)):
+    """Whatever the order of arrival, entry by entry or at once, with everything once more."""
+    orders = list(permutations(story))
+    some = Random(7).sample(orders, min(len(orders), at_length(24, 120)))  # noqa: S311 - no secret
+    for place, order in enumerate(some):
         directory = tmp_path / str(place)
         directory.mkdir()
         async with a_journal(directory) as journal, a_store(store_url) as store:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from receiver.domain import times
 from tests.catalogues import is_chinese, is_english
 from tests.e2e.pushes import batch
-from tests.server import KEY, READER, MakeServer, Server, http_client, run
+from tests.server import KEY, OVERDUE_AFTER_HOURS, READER, MakeServer, Server, http_client, run
 
 Json = dict[str, Any]
 SENT = "2026-01-31T08:00:00Z"
@@ -116,7 +116,7 @@ def test_what_is_waited_for_is_told(shared_server: Server) -> None:
     shared_server.caught_up()
     registered = explanation_of(shared_server, sms_msg_id)
     assert (registered["registered"], registered["policy"][-1]["rule"]) == (True, "overdue-at")
-    assert registered["policy"][-1]["hours"] == "73"
+    assert registered["policy"][-1]["hours"] == OVERDUE_AFTER_HOURS
 
 
 def test_it_speaks_the_language(shared_server: Server) -> None:

@@ -80,10 +80,10 @@ def test_a_code_is_sent_again_at_once_or_not_at_all(server: Server) -> None:
     risky = fail(server, "code-3", code="EXPIRED", seconds_ago=2 * MINUTE, template_id=CODE)
     other = fail(server, "other-3", code="EXPIRED", seconds_ago=3 * 3600)
 
-    assert (risky["due_at"], last_rule(risky)) == (None, "duplicate-risk")
-    assert soon["due_at"] < ago(0) < soon["deadline"]
-    assert late["deadline"] < ago(0)
-    assert other["due_at"] is not None
+    assert (risky["not_before"], last_rule(risky)) == (None, "duplicate-risk")
+    assert soon["not_before"] < ago(0) < soon["deadline"]
+    assert (late["not_before"], late["reason"]) == (None, "deadline")
+    assert other["decision"] == "retry"
     assert {"code-1", "other-3"} == set(claimed(server))
 
 
@@ -93,9 +93,9 @@ def test_quiet_hours_put_it_off(server: Server) -> None:
     fail(server, "day-1", template_id=NIGHTLY, to="+14165550123")  # half a world away
 
     assert "retry-hours" in [step["rule"] for step in explained["steps"]]
-    due_at = times.parse(explained["due_at"])
-    assert due_at is not None
-    assert 1.9 * 3600 < due_at / times.SECOND - time.time() < 2.1 * 3600
+    not_before = times.parse(explained["not_before"])
+    assert not_before is not None
+    assert 1.9 * 3600 < not_before / times.SECOND - time.time() < 2.1 * 3600
     assert claimed(server) == ["day-1"]
 
 
