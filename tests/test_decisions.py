@@ -1,5 +1,6 @@
 """One decision about a message: every answer says the same, and what the chain has become of."""
 
+import asyncio
 import csv
 import io
 import json
@@ -66,6 +67,12 @@ async def the_decision(served: Served, sms_msg_id: str) -> Json:
     return first
 
 
+async def handed_out_in_vain(served: Served) -> None:
+    """Claim it and let the lease run out."""
+    assert len(await claim(served, lease_seconds=1)) == 1
+    await asyncio.sleep(1.1)
+
+
 async def nothing(_: Served) -> None:
     """Leave the message as it is."""
 
@@ -104,6 +111,7 @@ async def suppressed(served: Served) -> None:
     [
         (nothing, "retry", None, "retry"),
         (handed_out, "claimed", None, "retry"),
+        (handed_out_in_vain, "retry", None, "retry"),
         (sent_again, "no", "superseded", "none"),
         (delivered_again, "no", "chain-delivered", "none"),
         (given_up, "no", "abandoned", "stop"),

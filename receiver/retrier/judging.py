@@ -100,7 +100,7 @@ def _decide(
     holds = around.suppressed.get(party_of(stored, candidate))
     facts = Facts(
         now=around.now,
-        item=item.state if item else None,
+        item=item.state_at(around.now) if item else None,
         put_off_to=item.due_at if item else 0,
         item_reason=item.reason if item else None,
         suppressed=holds[0].word.source.value if holds else None,

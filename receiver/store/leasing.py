@@ -35,6 +35,11 @@ class Item:
     next_id: str | None
     reason: str | None
 
+    def state_at(self, now: int) -> ItemState:
+        """Give where it stands: what was claimed waits again when the lease is over."""
+        is_over = self.lease_until is not None and self.lease_until <= now
+        return ItemState.WAITING if self.state is ItemState.CLAIMED and is_over else self.state
+
 
 @dataclass(frozen=True, slots=True)
 class ItemFilter:
