@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from receiver.domain import times, wholes
 from receiver.domain.events import UNREADABLE_SEQUENCE, UNREADABLE_TOTAL, StatusReport, Uplink
@@ -163,7 +163,12 @@ def _read_form(text: str) -> dict[str, str]:
 
 
 def _unquote(text: str) -> str:
-    return unquote(text.replace("+", " "), errors="surrogateescape")
+    text = text.replace("+", " ")
+    if "%" not in text:
+        return text
+    if text.isascii():  # nearly always; what `unquote` does then, without looking for pieces
+        return unquote_to_bytes(text).decode(errors="surrogateescape")
+    return unquote(text, errors="surrogateescape")
 
 
 def load_json(body: bytes, headers: str = "") -> Any:
