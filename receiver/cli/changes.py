@@ -64,8 +64,7 @@ def _lines(changes: Changes, spoken: Language) -> Iterator[_Line]:
 
 
 def _summary(entry: Entry, spoken: Language) -> str:
-    wait = "" if entry.retry_after_s is None else f" after {entry.retry_after_s} s"
-    return f"{entry.category}, {entry.retry}{wait}: {entry.words(spoken).meaning}"
+    return f"{entry.decision}: {entry.words(spoken).meaning}"
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -154,6 +154,14 @@ class Catalogue:
         return sorted((entry for entries in found for entry in entries), key=_rank_of)
 
 
+def deciding_rows(entries: Iterable[Entry]) -> dict[tuple[str, str], Entry]:
+    """Return the rows that decide, by folded code and origin: of several the first."""
+    rows: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        rows.setdefault((fold(entry.code), entry.origin), entry)
+    return rows
+
+
 class _Index:
     """Rows by code, in each of its writings, and by family."""
 

@@ -80,6 +80,12 @@ class Entry:
     reason: str = ""
 
     @property
+    def decision(self) -> str:
+        """What it decides, in short: `rate-limited, retry-later after 90 s`."""
+        wait = "" if self.retry_after_s is None else f" after {self.retry_after_s} s"
+        return f"{self.category}, {self.retry}{wait}"
+
+    @property
     def is_family(self) -> bool:
         """Whether the row speaks for all codes that fit its pattern."""
         return is_pattern(self.code)

@@ -200,7 +200,10 @@ def _of_failure(
         retryable=action is Action.RETRY,
         not_before=None,
         # Where a part of a long SMS arrived, so will another message.
-        suppress_recipient=_is_hopeless(match) and state is not State.PARTIAL,
+        # What a family or a sibling says is a guess.
+        suppress_recipient=is_hopeless(entry)
+        and match.rule in _PROVING
+        and state is not State.PARTIAL,
         billable=_billable(state, match),
         duplicate_risk=_duplicate_risk(state, subject, entry.category),
         why=explain_match(match, subject.code or "", language),
@@ -208,10 +211,9 @@ def _of_failure(
     )
 
 
-def _is_hopeless(match: Match) -> bool:
-    """Tell whether the number is lost for good; what a family or a sibling says is a guess."""
-    entry = match.entry
-    return entry.category in HOPELESS and entry.retry is RetryClass.NEVER and match.rule in _PROVING
+def is_hopeless(entry: Entry) -> bool:
+    """Tell whether a row says that the number is lost for good."""
+    return entry.category in HOPELESS and entry.retry is RetryClass.NEVER
 
 
 def _match(state: State, subject: Subject, catalogue: Catalogue) -> Match:

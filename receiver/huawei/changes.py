@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from receiver.domain.codes import fold
+from receiver.domain.catalogue import deciding_rows
 from receiver.domain.entries import Entry, Rank
 from receiver.huawei.catalogue import read_entries
 from receiver.huawei.overrides import read_text
@@ -62,7 +62,7 @@ def compare(old: Version, new: Version) -> Changes:
 
     Of several rows for one code and origin, as several lists have them, the first one decides.
     """
-    before, after = _deciding(old.entries), _deciding(new.entries)
+    before, after = deciding_rows(old.entries), deciding_rows(new.entries)
     names = [name for name in FIELDS if name in old.fields & new.fields and name not in _KEY]
     changed = []
     for key, entry in after.items():
@@ -74,13 +74,6 @@ def compare(old: Version, new: Version) -> Changes:
         removed=[entry for key, entry in before.items() if key not in after],
         changed=changed,
     )
-
-
-def _deciding(entries: Iterable[Entry]) -> dict[tuple[str, str], Entry]:
-    rows: dict[tuple[str, str], Entry] = {}
-    for entry in entries:
-        rows.setdefault((fold(entry.code), entry.origin), entry)
-    return rows
 
 
 def _differences(old: Entry, new: Entry, names: Iterable[str]) -> dict[str, tuple[Any, Any]]:

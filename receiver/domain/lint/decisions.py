@@ -8,7 +8,7 @@ from receiver.domain.codes import numbered, twin
 from receiver.domain.entries import PLATFORM, SEND_API, Category, Entry, Rank, RetryClass
 from receiver.domain.lint.periods import wait_s
 from receiver.domain.lint.problem import RETRIED, RowProblem, is_retried
-from receiver.domain.verdict import HOPELESS
+from receiver.domain.verdict import is_hopeless
 
 _SOON_S = 900  # seconds; a wait as long as this is none of `retry-soon`
 _NEXT_DAY_S = 43_200  # seconds; half a day at least lies before the next
@@ -71,8 +71,7 @@ def lint_bare_numbers(catalogue: Catalogue) -> Iterator[RowProblem]:
 
 def suppresses(entry: Entry) -> bool:
     """Tell whether one report with this row puts its number on the suppression list."""
-    hopeless = entry.category in HOPELESS and entry.retry is RetryClass.NEVER
-    return hopeless and not entry.is_family
+    return is_hopeless(entry) and not entry.is_family
 
 
 def _lint_class(entry: Entry) -> Iterator[RowProblem]:

@@ -41,7 +41,7 @@ _LIMIT = re.compile(r"\blimit|上限|限额|超额", re.IGNORECASE)
 
 
 def period_s(words: Words, language: Language) -> int | None:
-    """Give the longest period of a day or more that meaning and cause name, in seconds."""
+    """Return the longest period of a day or more that meaning and cause name, in seconds."""
     found = [
         seconds * _count(match)
         for pattern, seconds in _COMPILED[language]
@@ -75,7 +75,7 @@ def lint_period(entry: Entry) -> Iterator[RowProblem]:
 
 
 def wait_s(entry: Entry) -> int:
-    """Give the wait before a retry, in seconds: the row's own, else that of its retry class."""
+    """Return the wait before a retry, in seconds: the row's own, else that of its retry class."""
     if entry.retry_after_s is not None:
         return entry.retry_after_s
     return CLASSES[entry.retry].delay_s or 0

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from receiver.domain.entries import Entry, RetryClass
+from receiver.domain.entries import Entry
+from receiver.domain.retrying.policy import CLASSES
 
-RETRIED = frozenset({RetryClass.RETRY_SOON, RetryClass.RETRY_LATER, RetryClass.NEXT_DAY})
+RETRIED = frozenset(CLASSES)
 
 
 @dataclass(frozen=True, slots=True)

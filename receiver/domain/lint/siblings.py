@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from itertools import combinations
 
-from receiver.domain.catalogue import Siblings
+from receiver.domain.catalogue import Siblings, deciding_rows
 from receiver.domain.codes import fold, numbered
 from receiver.domain.entries import Category, Entry, Rank
 from receiver.domain.lint.problem import RowProblem
@@ -17,7 +17,7 @@ def lint_siblings(entries: Iterable[Entry], siblings: Siblings) -> Iterator[RowP
 
     The reason may stand in either row, and names the other's code.
     """
-    deciding = _deciding(entries)
+    deciding = list(deciding_rows(entries).values())
     contradicted: dict[Entry, list[Entry]] = defaultdict(list)
     for group in (*_of_number(deciding, siblings), *_of_words(deciding)):
         for first, second in combinations(group, 2):
@@ -28,14 +28,6 @@ def lint_siblings(entries: Iterable[Entry], siblings: Siblings) -> Iterator[RowP
                     contradicted[one].append(other)
     for one, others in contradicted.items():
         yield RowProblem(one, "reason", _text(one, others))
-
-
-def _deciding(entries: Iterable[Entry]) -> list[Entry]:
-    """Give the rows that decide: of several for one code and origin, the first."""
-    rows: dict[tuple[str, str], Entry] = {}
-    for entry in entries:
-        rows.setdefault((fold(entry.code), entry.origin), entry)
-    return list(rows.values())
 
 
 def _of_number(entries: Iterable[Entry], siblings: Siblings) -> Iterator[list[Entry]]:
@@ -67,7 +59,7 @@ def _contradict(first: Entry, second: Entry) -> bool:
     if Category.UNKNOWN in (first.category, second.category):
         return False  # says nothing that another row could contradict
     return (
-        _decision(first) != _decision(second)
+        first.decision != second.decision
         and not _explains(first, second)
         and not _explains(second, first)
     )
@@ -82,18 +74,13 @@ def _explains(one: Entry, other: Entry) -> bool:
 
 def _text(one: Entry, others: list[Entry]) -> str:
     named = ", ".join(
-        f"{other.code} ({other.origin}: {_decision(other)})" for other in others[:_MOST_NAMED]
+        f"{other.code} ({other.origin}: {other.decision})" for other in others[:_MOST_NAMED]
     )
     more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
     return (
-        f"{_decision(one)}, otherwise than {named}{more}, which it is like; decide alike, or say "
+        f"{one.decision}, otherwise than {named}{more}, which it is like; decide alike, or say "
         "why in `reason` and name the codes"
     )
-
-
-def _decision(entry: Entry) -> str:
-    wait = "" if entry.retry_after_s is None else f" after {entry.retry_after_s} s"
-    return f"{entry.category}, {entry.retry}{wait}"
 
 
 def _duty(entry: Entry) -> tuple[bool, Rank]:
