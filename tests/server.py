@@ -43,7 +43,7 @@ _T = TypeVar("_T")
 
 
 def at_length(usually: _T, at_length: _T) -> _T:
-    """Give how long a test goes on: usually, or where `RECEIVER_TEST_AT_LENGTH` is set.
+    """Return how long a test goes on: usually, or where `RECEIVER_TEST_AT_LENGTH` is set.
 
     `.ci/run` repeats the tests that ask for this at their full length.
     """

@@ -82,7 +82,7 @@ CORRECTED = {
 
 
 def as_listed(name: str, shipped: dict[str, str]) -> dict[str, str]:
-    """Give a row as its list has it, without our correction."""
+    """Return a row as its list has it, without our correction."""
     listed = CORRECTED.get((name, shipped["code"], shipped["origin"]))
     if listed is None:
         return shipped

@@ -14,7 +14,7 @@ from tests.catalogues import row, shared
 
 
 def problems_of(*entries: Entry) -> list[tuple[str, str, str]]:
-    """Give code, field and text of what is wrong with rows, of which MI and MK are siblings."""
+    """Return code, field and text of what is wrong with rows, of which MI and MK are siblings."""
     siblings = {"MI": shared("MK"), "MK": shared("MI")}
     found = lint_catalogue(Catalogue(entries, siblings))
     return [(problem.entry.code, problem.field, problem.text) for problem in found]

@@ -39,7 +39,7 @@ CODES = {"overrides": [{"template_id": "otp", "kind": "code"}]}
 
 
 async def all_answers(served: Served, sms_msg_id: str) -> list[Json]:
-    """Give verdict and retry of a message as each answer tells them."""
+    """Return verdict and retry of a message as each answer tells them."""
     message = await served.get(f"/v1/messages/{sms_msg_id}")
     explained = await served.get(f"/v1/messages/{sms_msg_id}/explain")
     found = await served.api.post("/v1/messages/lookup", json={"ids": [sms_msg_id]})
@@ -61,7 +61,7 @@ async def all_answers(served: Served, sms_msg_id: str) -> list[Json]:
 
 
 async def the_decision(served: Served, sms_msg_id: str) -> Json:
-    """Give what all answers say alike."""
+    """Return what all answers say alike."""
     first, *others = await all_answers(served, sms_msg_id)
     assert all(one == first for one in others)
     return first

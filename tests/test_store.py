@@ -111,7 +111,7 @@ def differences(engine: Engine) -> list[Any]:
 
 
 def version_of(engine: Engine) -> str:
-    """Give the newest migration that a database has seen."""
+    """Return the newest migration that a database has seen."""
     with engine.connect() as connection:
         found = connection.execute(text("SELECT version_num FROM alembic_version"))
         return str(found.scalar_one())

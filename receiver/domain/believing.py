@@ -1,6 +1,6 @@
 """Which reports of a message count where something is done by them.
 
-What is shown of a message is the fold of all its reports. Whoever guesses a short callback token
+What is shown of a message is the fold of all its reports. Anyone who guesses a short callback token
 can forge one of these, so while `retry.trust_open` is `advise` nothing is done or undone by them:
 neither a retry nor a suppression.
 """

@@ -2,7 +2,7 @@
 
 A message may be sent from an alias (`csms12345678`, `x8824060312575`), and a person then answers
 to the number behind it, which nobody has told us. Reply matching and suppression both decide by
-these functions, so that whoever answers a message is also the one to whom it is not sent again.
+these functions, so that an opt-out that answers a message also prevents a resend of that message.
 """
 
 UNKNOWN = 0  # characters that fit where the number behind an alias is not known

@@ -2,8 +2,8 @@
 
 The words about a number stand side by side, one for each source, channel and application. A person
 takes an opt-out back by an opt-in that is trusted as much; what a code proved is disproved by a
-delivery after the failure; a word by hand is taken back by hand. A lift by hand covers what was
-said before it, a person's own opt-out only where it says so.
+delivery after the failure; a manual entry is lifted manually. A manual lift covers what was said
+before it, a person's own opt-out only where it says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -215,7 +215,7 @@ def _lifts(lift: Said, said: Said, asked: Party) -> bool:
 def _lifts_application(of_lift: str, of_word: str, asked: str) -> bool:
     """Tell whether a lift reaches a word: where it is as wide, or all that is asked.
 
-    A word about every application, lifted for one, still stands for whoever asks about any.
+    A word about every application that is lifted for one still holds for a query about any.
     """
     return of_lift in ("", of_word) or (of_word == "" and of_lift == asked)
 

@@ -36,7 +36,7 @@ class Item:
     reason: str | None
 
     def state_at(self, now: int) -> ItemState:
-        """Give where it stands: what was claimed waits again when the lease is over."""
+        """Return where it stands: what was claimed waits again when the lease is over."""
         is_over = self.lease_until is not None and self.lease_until <= now
         return ItemState.WAITING if self.state is ItemState.CLAIMED and is_over else self.state
 
@@ -90,7 +90,7 @@ async def find_item(connection: AsyncConnection, message_id: int) -> Item | None
 
 
 async def find_items(connection: AsyncConnection, message_ids: Iterable[int]) -> dict[int, Item]:
-    """Give the items of messages, by the ids of the messages' rows."""
+    """Return the items of messages, by the ids of the messages' rows."""
     found: dict[int, Item] = {}
     ids = list(message_ids)
     for start in range(0, len(ids), _IN_ONE_LOOKUP):

@@ -80,5 +80,5 @@ def _version_of(connection: Connection) -> str | None:
 
 
 def _newest() -> str:
-    """Give the number of the newest migration, with which its file's name begins."""
+    """Return the number of the newest migration, with which its file's name begins."""
     return max(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("0*.py"))

@@ -120,7 +120,7 @@ def counts_of(ended: Iterable[Ended], key: BreakerKey) -> Counts:
 async def read_breakers(
     connection: AsyncConnection, application: str | None = None
 ) -> dict[BreakerKey, StoredBreaker]:
-    """Give the breakers that are not closed for good; there are few."""
+    """Return the breakers that are not closed for good; there are few."""
     query = select(breakers)
     if application is not None:
         query = query.where(breakers.c.application == application)

@@ -94,7 +94,7 @@ def texts_of(document: Json) -> list[str]:
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give an export of the catalogue as it comes with the package."""
+    """Return an export of the catalogue as it comes with the package."""
     done = run("codes", "--csv")
     assert done.returncode == 0, done.stderr
     file = tmp_path_factory.mktemp("before") / "before.csv"
@@ -104,7 +104,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def corrected(tmp_path: Path) -> dict[str, str]:
-    """Give the environment of a catalogue with one row more and one that decides otherwise."""
+    """Return the environment of a catalogue with one row more and one that decides otherwise."""
     file = tmp_path / "own.csv"
     file.write_text("code,category,retry,meaning\nMK:0012,,never,\nZQ:1,routing,never,No way\n")
     return {"RECEIVER_CATALOGUE_FILE": str(file)}

@@ -9,6 +9,6 @@ class ItemState(StrEnum):
     WAITING = "waiting"
     CLAIMED = "claimed"  # somebody is sending it
     COMPLETED = "completed"  # it was sent again
-    ABANDONED = "abandoned"  # whoever claimed it gave it up
+    ABANDONED = "abandoned"  # the claimer gave it up
     CANCELLED = "cancelled"  # it was settled while somebody had claimed it
     ENDED = "ended"  # it was due and may not be sent any more

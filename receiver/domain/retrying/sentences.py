@@ -124,7 +124,7 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "{zone}时间{hours}不发送，{deadline}之前没有其他可发送的时间",
     ),
     NoRetry.ABANDONED: Spoken(
-        "whoever was to send it again has given it up", "领取重发任务的一方已放弃重发"
+        "the application that claimed it gave it up", "领取重发任务的一方已放弃重发"
     ),
     NoRetry.ENDED: Spoken(
         "when it was due it could not go (`{reason}`)", "到期时无法重发（`{reason}`）"
