@@ -226,11 +226,14 @@ async def _refold(
     reread = await replace_messages(connection, pairs, policy, breathe, apply=apply)
     done = {message.id for message, _ in pairs} | {one.decided.message.id for one in reread}
     refolded: list[Refolded] = []
+    changed: list[Refolded] = []
     for message in found:
         if message.id not in done:
-            refolded.append(reclassify(message, policy))
+            one = reclassify(message, policy)
+            refolded.append(one)
+            if _is_changed(one):
+                changed.append(one)
         await breathe()
-    changed = [one for one in refolded if _is_changed(one)]
     if apply:
         await refolding.write_outcomes(connection, (one.decided for one in changed))
         # Also of messages that stay what they are: a word may be wrong where they are right.

@@ -9,7 +9,7 @@ from receiver.domain import times
 from receiver.domain.durations import NO_CLASS, class_of, delivery_time_us, percentile_us
 from receiver.domain.messages import FINAL_STATES, State
 
-HOUR = 3600 * times.SECOND
+HOUR = times.HOUR
 DAY = 24 * HOUR
 LONGEST_TEXT = 64  # characters: texts are part of a key, whose size is limited
 

@@ -14,11 +14,9 @@ from receiver.domain.sentences import (
     Reason,
     reason,
 )
-from receiver.domain.times import SECOND, to_rfc3339
+from receiver.domain.times import HOUR, to_rfc3339
 from receiver.domain.verdict import Subject, Verdict, action_of, decide
 from receiver.domain.vocabulary import RETRY_WORDS
-
-_HOUR = 3600 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class Rules:
 def policy_steps(
     case: Case, folded: Folded, subject: Subject, match: Match | None, rules: Rules
 ) -> Iterator[Reason]:
-    """Give the steps that led from state and row to the action and the horizon, in their order."""
+    """Yield the steps that lead from state and row to the action and the horizon, in order."""
     if any(part.conflict for part in folded.parts):
         wins = rules.late_delivered == "wins"
         yield reason(PolicyRule.LATE_DELIVERED_WINS if wins else PolicyRule.LATE_DELIVERED_IGNORED)
@@ -78,7 +76,7 @@ def _overdue_reason(case: Case, folded: Folded, overdue_after_us: int) -> Reason
     heard_at = max(moment for moment in known if moment is not None)
     facts: dict[str, str | int] = {
         "heard_at": to_rfc3339(heard_at),
-        "hours": f"{overdue_after_us / _HOUR:g}",
+        "hours": f"{overdue_after_us / HOUR:g}",
         "overdue_at": to_rfc3339(heard_at + overdue_after_us),
     }
     return reason(PolicyRule.OVERDUE_MARKED if case.overdue else PolicyRule.OVERDUE_AT, **facts)

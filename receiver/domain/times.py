@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 SECOND = 1_000_000
+HOUR = 3600 * SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

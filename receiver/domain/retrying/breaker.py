@@ -3,9 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from receiver.domain.times import SECOND
-
-HOUR = 3600 * SECOND
+from receiver.domain.times import HOUR, SECOND
 
 
 @dataclass(frozen=True, slots=True)
