@@ -9,6 +9,7 @@ from receiver.domain.catalogue import Catalogue
 from receiver.domain.events import Arrival, Send, StatusReport, Uplink
 from receiver.domain.merging import greater_trust, merge_reports, merge_sends
 from receiver.domain.messages import (
+    OPEN_STATES,
     Folded,
     Key,
     LateDelivered,
@@ -19,7 +20,7 @@ from receiver.domain.messages import (
 )
 from receiver.domain.optouts import USUAL_WORDS, Intent, Words
 from receiver.domain.retrying.candidates import Case, candidate_of
-from receiver.domain.retrying.planning import fraction_of, plan
+from receiver.domain.retrying.planning import plan_for
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.suppression import Said
 from receiver.domain.times import SECOND
@@ -304,9 +305,6 @@ class Projection:
         self._touched_uplinks[key] = record
 
 
-_NOTHING_FINAL = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
-
-
 def refold(message: Message, policy: Policy) -> Decided:
     """Derive a message's state and verdict from all that is known of it.
 
@@ -319,7 +317,7 @@ def refold(message: Message, policy: Policy) -> Decided:
     overdue = (
         message.state_before is State.OVERDUE
         and not message.new_reports
-        and folded.state in _NOTHING_FINAL
+        and folded.state in OPEN_STATES
     )
     verdict = decide(subject_of(folded, overdue=overdue), policy.catalogue)
     counting = believe(message, policy)
@@ -361,9 +359,15 @@ def proves_lost(folded: Folded, verdict: Verdict, policy: Policy) -> bool:
     return verdict.suppress_recipient and is_trusted(folded, policy.retry.trust_open)
 
 
-def _retry_at(message: Message, folded: Folded, verdict: Verdict, policy: Policy) -> int | None:
-    """Plan a message by itself; what its chain changes of that is judged when it is claimed."""
-    case = Case(
+def case_of(message: Message, folded: Folded, verdict: Verdict) -> Case:
+    """Return what the retry policy is told of a message.
+
+    Args:
+        message: with all its reports.
+        folded: those of its reports that count.
+        verdict: of that.
+    """
+    return Case(
         message.application,
         message.sms_msg_id,
         message.send,
@@ -372,6 +376,9 @@ def _retry_at(message: Message, folded: Folded, verdict: Verdict, policy: Policy
         verdict,
         message.first_heard_at,
     )
-    candidate = candidate_of(case, policy.catalogue)
-    fraction = fraction_of(message.application, message.sms_msg_id, candidate.attempts)
-    return plan(candidate, policy.retry, fraction).due_at
+
+
+def _retry_at(message: Message, folded: Folded, verdict: Verdict, policy: Policy) -> int | None:
+    """Plan a message by itself; what its chain changes of that is judged when it is claimed."""
+    candidate = candidate_of(case_of(message, folded, verdict), policy.catalogue)
+    return plan_for(candidate, policy.retry).due_at

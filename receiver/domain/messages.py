@@ -30,8 +30,9 @@ class State(StrEnum):
     OVERDUE = "overdue"  # nothing final within the horizon; set by the watchdog
 
 
-_FAILURES = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
-FINAL_STATES = frozenset({State.DELIVERED, State.FAILED, State.PARTIAL, State.REFUSED})
+FAILED_STATES = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
+FINAL_STATES = FAILED_STATES | {State.DELIVERED}
+OPEN_STATES = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})  # a report may yet come
 _STATE_OF_WEIGHT = {
     Weight.UNKNOWN: State.UNKNOWN,
     Weight.ACCEPTED: State.ACCEPTED,
@@ -120,9 +121,24 @@ def fold(
         first_report_at=min([s.received_at for s in reports], default=None),
         last_report_at=max([s.last_received_at for s in reports], default=None),
         delivered_at=_delivered_at(state, parts),
-        failed_at=_failed_at(deciding, send, reports) if state in _FAILURES else None,
+        failed_at=_failed_at(deciding, send, reports) if state in FAILED_STATES else None,
         trust=min([s.trust for s in reports], key=trust_order, default=Trust.OPEN),
     )
+
+
+def failed_by(folded: Folded, reports: Iterable[StoredReport], heard_at: int) -> int:
+    """Return by when a message had failed: as it is told, but not later than we heard of it.
+
+    What is told may be a local time written as UTC.
+
+    Args:
+        folded: the reports that count.
+        reports: all of them.
+        heard_at: microseconds: what stands for the arrival where no report decides.
+    """
+    came = (one.received_at for one in reports if one.report is folded.deciding)
+    heard = min(came, default=heard_at)
+    return heard if folded.failed_at is None else min(folded.failed_at, heard)
 
 
 def count_parts(send: Send | None, reports: Sequence[StoredReport]) -> int:

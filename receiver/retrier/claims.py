@@ -89,8 +89,8 @@ async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: 
 
 def _given(judged: Judged, item: Item, policy: Policy, now: int) -> Judged:
     """Let the verdict of what is handed out say what the message itself says from now on."""
-    moment = Facts(now, ItemState.CLAIMED, item.due_at)
-    retry, _ = decide_retry(judged.candidate, policy.retry, moment)
+    facts = Facts(now, ItemState.CLAIMED, item.due_at)
+    retry, _ = decide_retry(judged.candidate, policy.retry, facts)
     return replace(judged, verdict=settle(judged.verdict, judged.candidate, retry))
 
 

@@ -1,21 +1,21 @@
 """Stored messages as the policy sees them now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.events import Send
 from receiver.domain.languages import Language
-from receiver.domain.messages import Folded, Key, State, fold
-from receiver.domain.numbers import normalise_channel
+from receiver.domain.messages import FAILED_STATES, Folded, Key, State, fold
+from receiver.domain.numbers import normalise, normalise_channel
 from receiver.domain.retrying.candidates import Case, Chain, candidate_of
 from receiver.domain.retrying.claiming import Admission
 from receiver.domain.retrying.deciding import Facts, Retry, decide_retry, settle
-from receiver.domain.retrying.planning import FAILED, Candidate, Plan, fraction_of, plan
+from receiver.domain.retrying.planning import Candidate, Plan
 from receiver.domain.suppression import Party, Said
 from receiver.domain.verdict import Verdict, decide, subject_of
-from receiver.projection import Policy, believe
+from receiver.projection import Policy, believe, case_of
 from receiver.store import leasing, suppressing
 from receiver.store.chains import find_chains
 from receiver.store.leasing import Item
@@ -46,6 +46,23 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A message by all its reports, as it is shown, and by those that count."""
+
+    stored: StoredMessage
+    folded: Folded
+    meaning: Verdict
+    case: Case
+
+    @property
+    def is_of_chain(self) -> bool:
+        """Whether other attempts may bear on it."""
+        send = self.case.send
+        follows = send is not None and send.retry_of is not None
+        return follows or self.stored.next_id is not None or self.case.folded.state in FAILED_STATES
+
+
+@dataclass(frozen=True, slots=True)
 class _Around:
     """What is known of some messages besides themselves."""
 
@@ -60,7 +77,8 @@ async def decide_messages(
     found: Sequence[StoredMessage],
     policy: Policy,
     now: int,
-    language: Language = Language.EN,
+    language: Language,
+    breathe: Callable[[], Awaitable[None]],
 ) -> list[Decided]:
     """Decide about messages, each by its chain, the queue and the suppression list.
 
@@ -70,34 +88,35 @@ async def decide_messages(
         policy: the rules in force.
         now: microseconds.
         language: of the verdict's texts.
+        breathe: awaited between pieces of the work, so that it holds nobody up.
     """
-    cases = [(stored, case_of(stored, policy)) for stored in found]
-    failed = [(stored, case) for stored, case in cases if case.folded.state in FAILED]
-    chained = [
-        stored
-        for stored, case in cases
-        if case.folded.state in FAILED or stored.next_id or (case.send and case.send.retry_of)
-    ]
+    views = []
+    for stored in found:
+        views.append(see(stored, policy, language))
+        await breathe()
+    failed = [view for view in views if view.case.folded.state in FAILED_STATES]
+    chained = [view for view in views if view.is_of_chain]
     around = _Around(
-        chains=await find_chains(connection, [_key(stored) for stored in chained]),
-        items=await leasing.find_items(connection, [stored.row_id for stored, _ in failed]),
+        chains=await find_chains(connection, [_key(view.stored) for view in chained]),
+        items=await leasing.find_items(connection, [view.stored.row_id for view in failed]),
         suppressed=await suppressing.suppressed_among(
-            connection,
-            (party_of(stored, candidate_for(case, policy)) for stored, case in failed),
-            now,
+            connection, [party_of(view.case) for view in failed], now
         ),
         now=now,
     )
-    return [_decide(stored, case, policy, around, language) for stored, case in cases]
+    decided = []
+    for view in views:
+        decided.append(_decide(view, policy, around))
+        await breathe()
+    return decided
 
 
-def _decide(
-    stored: StoredMessage, case: Case, policy: Policy, around: _Around, language: Language
-) -> Decided:
+def _decide(view: View, policy: Policy, around: _Around) -> Decided:
+    stored, case = view.stored, view.case
     chain = around.chains.get(_key(stored))
     candidate = candidate_for(case, policy, chain)
     item = around.items.get(stored.row_id)
-    holds = around.suppressed.get(party_of(stored, candidate))
+    holds = around.suppressed.get(party_of(case))
     facts = Facts(
         now=around.now,
         item=item.state_at(around.now) if item else None,
@@ -106,34 +125,19 @@ def _decide(
         suppressed=holds[0].word.source.value if holds else None,
     )
     retry, planned = decide_retry(candidate, policy.retry, facts)
-    folded, meaning = shown_of(stored, policy, language)
-    return Decided(stored, folded, settle(meaning, candidate, retry), retry, planned, chain)
+    verdict = settle(view.meaning, candidate, retry)
+    return Decided(stored, view.folded, verdict, retry, planned, chain)
 
 
-def shown_of(
-    stored: StoredMessage, policy: Policy, language: Language = Language.EN
-) -> tuple[Folded, Verdict]:
-    """Fold all reports of a stored message, and say what its code means."""
+def see(stored: StoredMessage, policy: Policy, language: Language = Language.EN) -> View:
+    """Fold a stored message: all its reports, and those by which something may be done."""
     message = stored.message
     reports = list(message.reports.values())
     folded = fold(message.send, reports, late_delivered=policy.late_delivered)
     subject = subject_of(folded, overdue=stored.state is State.OVERDUE)
-    return folded, decide(subject, policy.catalogue, language)
-
-
-def case_of(stored: StoredMessage, policy: Policy) -> Case:
-    """Put together what the policy goes by: the reports by which something may be done."""
-    message = stored.message
-    folded, verdict = believe(message, policy) or shown_of(stored, policy)
-    return Case(
-        message.application,
-        message.sms_msg_id,
-        message.send,
-        list(message.reports.values()),
-        folded,
-        verdict,
-        message.first_heard_at,
-    )
+    meaning = decide(subject, policy.catalogue, language)
+    counting, verdict = believe(message, policy) or (folded, meaning)
+    return View(stored, folded, meaning, case_of(message, counting, verdict))
 
 
 def candidate_for(case: Case, policy: Policy, chain: Chain | None = None) -> Candidate:
@@ -153,18 +157,11 @@ def decide_refused(
     return settle(verdict, candidate, retry), retry
 
 
-def plan_for(candidate: Candidate, policy: Policy) -> Plan:
-    """Plan a message; the same one always gets the same jitter."""
-    fraction = fraction_of(candidate.application, candidate.sms_msg_id, candidate.attempts)
-    return plan(candidate, policy.retry, fraction)
-
-
-def party_of(stored: StoredMessage, candidate: Candidate) -> Party:
-    """Give whom a message goes to, and by which channel."""
-    send = stored.message.send
-    sender = send.sender if send else None
+def party_of(case: Case) -> Party:
+    """Return whom a message goes to, and by which channel."""
+    sender = case.send.sender if case.send else None
     channel = normalise_channel(sender) if sender else ""
-    return Party(candidate.number or "", channel, candidate.application)
+    return Party(normalise(case.folded.to) or "", channel, case.application)
 
 
 def _key(stored: StoredMessage) -> Key:

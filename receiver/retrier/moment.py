@@ -10,12 +10,12 @@ from receiver.domain.retrying.breaker import Position, probe_sent
 from receiver.domain.retrying.candidates import Chain
 from receiver.domain.retrying.claiming import Context, Watched, admit
 from receiver.domain.retrying.holding import Sent
-from receiver.domain.retrying.planning import Candidate
+from receiver.domain.retrying.planning import Candidate, plan_for
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.suppression import Party
 from receiver.domain.times import SECOND
 from receiver.projection import Policy
-from receiver.retrier.judging import Judged, candidate_for, case_of, party_of, plan_for, shown_of
+from receiver.retrier.judging import Judged, View, candidate_for, party_of, see
 from receiver.retrier.probing import watch
 from receiver.store import chains, leasing, moments, suppressing
 from receiver.store.leasing import Item
@@ -32,7 +32,7 @@ class Moment:
     connection: AsyncConnection
     policy: Policy
     now: int
-    messages: Mapping[int, StoredMessage]
+    views: Mapping[int, View]  # by the id of the message's row
     chains: Mapping[Key, Chain]
     recent: dict[str, list[Sent]]
     suppressed: Mapping[Party, str]
@@ -43,18 +43,15 @@ class Moment:
 
     def judge(self, message_id: int) -> Judged:
         """Judge one message."""
-        stored = self.messages[message_id]
-        message = stored.message
-        chain = self.chains.get((message.application, message.sms_msg_id))
-        candidate = candidate_for(case_of(stored, self.policy), self.policy, chain)
-        _, verdict = shown_of(stored, self.policy)
-        planned = plan_for(candidate, self.policy)
+        view = self.views[message_id]
+        chain = self.chains.get((view.case.application, view.case.sms_msg_id))
+        candidate = candidate_for(view.case, self.policy, chain)
+        planned = plan_for(candidate, self.policy.retry)
         if planned.due_at is None or planned.due_at > self.now:
-            return Judged(stored, candidate, verdict, planned)
-        admission = admit(
-            candidate, planned, self._context(stored, candidate, chain), self.policy.retry, self.now
-        )
-        return Judged(stored, candidate, verdict, planned, admission)
+            return Judged(view.stored, candidate, view.meaning, planned)
+        context = self._context(view, candidate, chain)
+        admission = admit(candidate, planned, context, self.policy.retry, self.now)
+        return Judged(view.stored, candidate, view.meaning, planned, admission)
 
     def went(self, judged: Judged) -> None:
         """Note that a message is being sent."""
@@ -81,14 +78,14 @@ class Moment:
         for key in breaker_keys(stored, candidate):
             yield Watched(key.scope, self.breakers[key].state)
 
-    def _context(self, stored: StoredMessage, candidate: Candidate, chain: Chain | None) -> Context:
+    def _context(self, view: View, candidate: Candidate, chain: Chain | None) -> Context:
         return Context(
-            suppressed=self.suppressed.get(party_of(stored, candidate)),
+            suppressed=self.suppressed.get(party_of(view.case)),
             recent=tuple(self.recent.get(candidate.number or "", ())),
             chain=tuple(one.sent_at for one in chain.attempts) if chain else (),
             sends_today=self.sends_today.get(candidate.application, 0),
             retries_today=self.retries_today.get(candidate.application, 0),
-            breakers=tuple(self._watched(stored, candidate)),
+            breakers=tuple(self._watched(view.stored, candidate)),
         )
 
 
@@ -98,19 +95,20 @@ async def look(
     """Read what the judgement of some items needs."""
     stored = await load_messages(connection, [item.message_id for item in due])
     found = list(stored.values())
-    alone = {one.row_id: candidate_for(case_of(one, policy), policy) for one in found}
+    views = {one.row_id: see(one, policy) for one in found}
+    alone = {row_id: candidate_for(view.case, policy) for row_id, view in views.items()}
     numbers = {one.number for one in alone.values() if one.number is not None}
     keys = [(one.message.application, one.message.sms_msg_id) for one in found]
     applications = sorted({item.application for item in due})
     midnight = now // _DAY * _DAY
     suppressed = await suppressing.suppressed_among(
-        connection, [party_of(one, alone[one.row_id]) for one in found], now
+        connection, [party_of(view.case) for view in views.values()], now
     )
     moment = Moment(
         connection=connection,
         policy=policy,
         now=now,
-        messages=stored,
+        views=views,
         chains=await chains.find_chains(connection, keys),
         recent=await recent_sends(connection, numbers, policy.retry, now),
         suppressed={party: holds[0].word.source.value for party, holds in suppressed.items()},

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.messages import State
+from receiver.domain.messages import OPEN_STATES, State
 from receiver.domain.retrying.breaker import (
-    HOUR,
     BreakerOptions,
     Position,
     Result,
@@ -15,12 +14,10 @@ from receiver.domain.retrying.breaker import (
 )
 from receiver.domain.retrying.items import ItemState
 from receiver.domain.retrying.sentences import Hold
-from receiver.domain.times import SECOND
+from receiver.domain.times import HOUR, SECOND
 from receiver.store import leasing, moments
 from receiver.store.chains import find_chains
 from receiver.store.moments import BreakerKey, StoredBreaker
-
-_OPEN = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
 
 
 async def watch(
@@ -94,7 +91,7 @@ async def _result(connection: AsyncConnection, probe: int, code: str) -> Result 
     chain = (await find_chains(connection, [key])).get(key)
     attempts = chain.attempts if chain else ()
     sent = next((one for one in attempts if one.sms_msg_id == item.next_id), None)
-    if sent is None or sent.state in _OPEN:
+    if sent is None or sent.state in OPEN_STATES:
         return None
     if sent.state is State.DELIVERED:
         return Result.DELIVERED

@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.entries import Category
-from receiver.domain.messages import Key, State
+from receiver.domain.messages import OPEN_STATES, Key, State
 from receiver.projection import (
     Changes,
     Decided,
@@ -200,7 +200,7 @@ async def mark_overdue(connection: AsyncConnection, *, heard_before: int, limit:
         select(messages.c.id, *(messages.c[name] for name in SOURCES))
         .where(
             NOT_DELIVERED,
-            messages.c.state.in_((State.PENDING, State.ACCEPTED, State.UNKNOWN)),
+            messages.c.state.in_(OPEN_STATES),
             # The sending, where its time is known. It makes this a range of an index.
             messages.c.occurred_at < heard_before,
             or_(messages.c.sent_at.is_not(None), messages.c.registered_at < heard_before),

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.entries import Category
 from receiver.domain.events import ACCEPTED_BY_PLATFORM, Trust
-from receiver.domain.messages import Folded, State
+from receiver.domain.messages import State, failed_by
 from receiver.domain.numbers import is_number, normalise, normalise_channel
 from receiver.domain.suppression import Ended, Party, Source, Word, by_codes
 from receiver.domain.verdict import HOPELESS
@@ -221,24 +221,15 @@ def _read(message: Message, policy: Policy) -> Ended | None:
     folded, verdict = reckon(message, policy)
     if not proves_lost(folded, verdict, policy):
         return None
+    # Where no report decides, the platform has refused a send that was registered.
+    registered_at = message.registered_at or message.first_heard_at
     return Ended(
         channel=normalise_channel(message.stored["from_number"] or ""),
         sms_msg_id=message.sms_msg_id,
-        ended_at=_ended_at(message, folded),
+        ended_at=failed_by(folded, message.reports.values(), registered_at),
         hopeless=verdict.category,
         code=folded.code,
     )
-
-
-def _ended_at(message: Message, folded: Folded) -> int:
-    """Return when a message failed: as it is told, but not later than we first heard of that."""
-    heard = [
-        stored.received_at
-        for stored in message.reports.values()
-        if stored.report is folded.deciding
-    ]
-    told = [folded.failed_at, *heard, message.registered_at if not heard else None]
-    return min(at for at in told if at is not None)
 
 
 async def _outlived(

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.messages import Key, State
+from receiver.domain.messages import OPEN_STATES, Key
 from receiver.domain.retrying.items import ItemState
 from receiver.store import erasing
 from receiver.store.chains import find_chains
@@ -35,7 +35,6 @@ ERASED = "{}"  # in place of what an item came as
 _STRETCH_MESSAGES = 300
 _STRETCH_IDS = 500
 _FIRST = (-(2**62), 0)  # before every message
-_OPEN = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
 
 Place = tuple[int, ...]  # how far a walk has come
 
@@ -127,13 +126,13 @@ async def _open_among(connection: AsyncConnection, rows: Sequence[Any]) -> set[i
         return set()
     keys = {row["id"]: (row["application"], row["sms_msg_id"]) for row in rows}
     # Of an orphan nobody has said that a report is to come.
-    waited = {row["id"] for row in rows if row["registered"] and row["state"] in _OPEN}
+    waited = {row["id"] for row in rows if row["registered"] and row["state"] in OPEN_STATES}
     chains = await find_chains(connection, keys.values())
     attempts: dict[int, set[Key]] = {}
     for row_id, key in keys.items():
         chain = chains[key].attempts if key in chains else ()  # deleted meanwhile
         attempts[row_id] = {(one.application, one.sms_msg_id) for one in chain}
-        if len(chain) > 1 and any(one.state in _OPEN for one in chain):
+        if len(chain) > 1 and any(one.state in OPEN_STATES for one in chain):
             waited.add(row_id)
     queued = await _queued(connection, {key for its in attempts.values() for key in its})
     return waited | {row_id for row_id, its in attempts.items() if its & queued}

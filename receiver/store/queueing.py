@@ -11,13 +11,12 @@ from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.events import Trust
-from receiver.domain.messages import State
+from receiver.domain.messages import FAILED_STATES
 from receiver.domain.retrying.items import ItemState
 from receiver.projection import Decided, Message
 from receiver.store import bulk
 from receiver.store.schema import retries
 
-_FAILED = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
 _IN_ONE_STATEMENT = 500  # ids; each is one statement parameter
 # Planned otherwise than before (by another report, another catalogue) it waits again, unless it was
 # sent or given up. The same plan again changes nothing: neither what it was put off to nor its
@@ -62,7 +61,7 @@ def _may_be_queued(message: Message) -> bool:
     """Tell whether a message may have an item: it had failed, by all its reports or by some."""
     reported = message.stored.get("last_report_at") is not None
     doubted = reported and message.stored.get("trust") == Trust.OPEN
-    return message.state_before in _FAILED or doubted
+    return message.state_before in FAILED_STATES or doubted
 
 
 async def _settle(connection: AsyncConnection, settled: Sequence[tuple[int, str]]) -> None:

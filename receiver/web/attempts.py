@@ -25,9 +25,9 @@ class Attempts(Endpoints):
         query = Query(request)
         application = query.application()
         query.done()
-        stored = await find_one(self._parts.store, text_in_path(request), application)
-        key = (stored.message.application, stored.message.sms_msg_id)
         async with self._parts.store.reading() as connection:
+            stored = await find_one(connection, text_in_path(request), application)
+            key = (stored.message.application, stored.message.sms_msg_id)
             chain = (await find_chains(connection, [key])).get(key, Chain(()))
         return json_answer(
             {

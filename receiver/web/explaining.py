@@ -30,8 +30,8 @@ class Explaining(Telling):
         application = query.application()
         language = query.language(self._parts.language)
         query.done()
-        stored = await find_one(self._parts.store, text_in_path(request), application)
         async with self._parts.store.reading() as connection:
+            stored = await find_one(connection, text_in_path(request), application)
             (decided,) = await self.decide(connection, [stored], language)
         return json_answer(self._explained(decided, language), language=language)
 
@@ -83,7 +83,7 @@ class Explaining(Telling):
 
 
 def _steps(decided: Decided) -> list[Reason]:
-    """Give the arithmetic of the plan, and last what overruled it."""
+    """Return the arithmetic of the plan, and last what overruled it."""
     steps, last = list(decided.planned.steps), decided.retry.reason
     return steps if last is None or last in steps else [*steps, last]
 

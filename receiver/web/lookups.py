@@ -1,12 +1,12 @@
 """The endpoints for messages and the quarantine."""
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver.domain.entries import Category
 from receiver.domain.messages import State
 from receiver.store import queries
-from receiver.store.store import Store
 from receiver.web import views
 from receiver.web.auth import Scope
 from receiver.web.endpoints import json_answer, needs, page_answer, text_in_path
@@ -25,8 +25,8 @@ class Lookups(Telling):
         application = query.application()
         language = query.language(self._parts.language)
         query.done()
-        stored = await find_one(self._parts.store, text_in_path(request), application)
         async with self._parts.store.reading() as connection:
+            stored = await find_one(connection, text_in_path(request), application)
             (told,) = await self.tell(connection, [stored], language)
         return json_answer(told, language=language)
 
@@ -77,14 +77,15 @@ def read_filter(query: Query) -> queries.MessageFilter:
     )
 
 
-async def find_one(store: Store, sms_msg_id: str, application: str | None) -> queries.StoredMessage:
-    """Give the message with an id.
+async def find_one(
+    connection: AsyncConnection, sms_msg_id: str, application: str | None
+) -> queries.StoredMessage:
+    """Return the message with an id.
 
     Raises:
         ProblemError: there is none, or several applications have one.
     """
-    async with store.reading() as connection:
-        found = await queries.find_messages(connection, [sms_msg_id], application)
+    found = await queries.find_messages(connection, [sms_msg_id], application)
     if not found:
         raise ProblemError(
             Problem.NOT_FOUND,

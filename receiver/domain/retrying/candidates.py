@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.events import Send, Trust
-from receiver.domain.messages import Folded, State, StoredReport
+from receiver.domain.messages import OPEN_STATES, Folded, State, StoredReport, failed_by
 from receiver.domain.numbers import country_of, normalise
 from receiver.domain.retrying.planning import Candidate
 from receiver.domain.retrying.policy import TrustOpen
 from receiver.domain.verdict import Verdict, match_for, subject_of
-
-_OPEN = frozenset({State.PENDING, State.ACCEPTED, State.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Chain:
         states = [one.state for one in self.attempts]
         if State.DELIVERED in states:
             return State.DELIVERED
-        return next((state for state in reversed(states) if state in _OPEN), states[-1])
+        return next((state for state in reversed(states) if state in OPEN_STATES), states[-1])
 
     def arrived(self, trust_open: TrustOpen) -> bool:
         """Tell whether one of them arrived, as far as something may be done by it."""
@@ -96,7 +94,8 @@ def candidate_of(
     match = match_for(subject_of(folded), catalogue)
     refused = folded.state is State.REFUSED
     attempts = chain.attempts if chain else ()
-    failed_at = _failed_at(case)
+    has_failed = folded.failed_at is not None
+    failed_at = failed_by(folded, case.reports, case.heard_at) if has_failed else None
     known = (case.heard_at, failed_at, send.sent_at if send else None)
     return Candidate(
         application=case.application,
@@ -123,16 +122,3 @@ def candidate_of(
         chain_delivered=bool(chain and chain.arrived(trust_open)),
         superseded=bool(chain and not chain.is_last(case.sms_msg_id)),
     )
-
-
-def _failed_at(case: Case) -> int | None:
-    """Give when a message failed, but not later than we heard of it.
-
-    What is told may be a local time written as UTC.
-    """
-    told = case.folded.failed_at
-    if told is None:
-        return None
-    deciding = case.folded.deciding
-    heard = [one.received_at for one in case.reports if one.report is deciding]
-    return min(told, *(heard or [case.heard_at]))

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from receiver.domain.events import Trust
+from receiver.domain.messages import FAILED_STATES
 from receiver.domain.retrying.items import ItemState
-from receiver.domain.retrying.planning import FAILED, Candidate, Plan, fraction_of, plan
+from receiver.domain.retrying.planning import Candidate, Plan, plan_for
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.retrying.sentences import Hold, NoRetry, retry_reason
 from receiver.domain.sentences import Reason
@@ -59,10 +60,10 @@ _SETTLED = frozenset({NoRetry.CHAIN_DELIVERED, NoRetry.SUPERSEDED, NoRetry.ARRIV
 
 def decide_retry(candidate: Candidate, policy: RetryPolicy, facts: Facts) -> tuple[Retry, Plan]:
     """Decide whether a message is sent again; give the plan with its arithmetic too."""
-    planned = _plan(candidate, policy)
+    planned = plan_for(candidate, policy)
     if planned.reason is not NoRetry.OPEN_TRUST:
         return _decide(planned, facts), planned
-    trusted = _plan(replace(candidate, trust=Trust.SIGNED), policy)
+    trusted = plan_for(replace(candidate, trust=Trust.SIGNED), policy)
     advice = _decide(trusted, replace(facts, item=None, put_off_to=0))
     if advice.decision is Decision.NO:
         return advice, planned
@@ -77,11 +78,6 @@ def settle(verdict: Verdict, candidate: Candidate, retry: Retry) -> Verdict:
         retryable=retry.may_help,
         not_before=retry.not_before,
     )
-
-
-def _plan(candidate: Candidate, policy: RetryPolicy) -> Plan:
-    fraction = fraction_of(candidate.application, candidate.sms_msg_id, candidate.attempts)
-    return plan(candidate, policy, fraction)
 
 
 def _decide(planned: Plan, facts: Facts) -> Retry:
@@ -100,7 +96,7 @@ def _decide(planned: Plan, facts: Facts) -> Retry:
 
 
 def _refusal(deadline: int, facts: Facts) -> Reason | None:
-    """Give why what is planned does not come about."""
+    """Return why what is planned does not come about."""
     if facts.item is ItemState.CLAIMED:
         return None
     checks: tuple[tuple[bool, NoRetry | Hold, dict[str, str | int]], ...] = (
@@ -116,7 +112,7 @@ def _refusal(deadline: int, facts: Facts) -> Reason | None:
 def _action(verdict: Verdict, candidate: Candidate, retry: Retry) -> Action:
     if retry.may_help:
         return Action.RETRY
-    if candidate.state not in FAILED:
+    if candidate.state not in FAILED_STATES:
         return verdict.action
     rule = None if retry.reason is None else retry.reason.rule
     if rule in _SETTLED:

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from receiver.domain.entries import Category, RetryClass
 from receiver.domain.events import Trust
-from receiver.domain.messages import State
+from receiver.domain.messages import FAILED_STATES, State
 from receiver.domain.numbers import is_number
 from receiver.domain.retrying.policy import Kind, RetryPolicy
 from receiver.domain.retrying.resolving import Resolved, resolve
@@ -22,7 +22,6 @@ from receiver.domain.sentences import Reason
 from receiver.domain.times import SECOND, to_rfc3339
 from receiver.domain.verdict import Action
 
-FAILED = frozenset({State.FAILED, State.PARTIAL, State.REFUSED})
 _BITS = 53  # of a float's fraction
 
 
@@ -94,6 +93,12 @@ def plan(candidate: Candidate, policy: RetryPolicy, fraction: float) -> Plan:
     return _timed(candidate, policy, resolved, fraction)
 
 
+def plan_for(candidate: Candidate, policy: RetryPolicy) -> Plan:
+    """Plan the next send of a chain; the same one always gets the same jitter."""
+    fraction = fraction_of(candidate.application, candidate.sms_msg_id, candidate.attempts)
+    return plan(candidate, policy, fraction)
+
+
 def resolved_for(candidate: Candidate, policy: RetryPolicy) -> Resolved:
     """Put together what the policy says about a candidate."""
     return resolve(
@@ -113,7 +118,7 @@ def _refusal(candidate: Candidate, policy: RetryPolicy, resolved: Resolved) -> R
         (candidate.chain_delivered, NoRetry.CHAIN_DELIVERED, {}),
         (candidate.superseded, NoRetry.SUPERSEDED, {}),
         (
-            candidate.state not in FAILED or candidate.failed_at is None,
+            candidate.state not in FAILED_STATES or candidate.failed_at is None,
             NoRetry.NO_FAILURE,
             {"state": candidate.state.value},
         ),
