@@ -13,6 +13,8 @@ from prometheus_client import (
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from receiver.domain.conflicts import COMPARED
+
 _ACK_BUCKETS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 )  # fmt: skip
@@ -207,6 +209,15 @@ class Metrics:
             registry=registry,
         )
         self.sends = Counter("receiver_sends", "Sends registered.", registry=registry)
+        self.registration_conflicts = _from_zero(
+            Counter(
+                "receiver_registration_conflicts",
+                "Values kept of registrations that contradict what was known of a send, by field.",
+                ("field",),
+                registry=registry,
+            ),
+            COMPARED.values(),
+        )
         self.orphans = Gauge(
             "receiver_orphans", "Messages with reports but no registered send.", registry=registry
         )
@@ -285,3 +296,10 @@ class Metrics:
             if family.name.startswith("receiver_"):
                 suffix = "_total" if family.type == "counter" else ""
                 yield family.name + ("_info" if family.type == "info" else suffix)
+
+
+def _from_zero(counter: Counter, labels: Iterable[str]) -> Counter:
+    """Return a counter whose series are all there from the start, so that the first rise shows."""
+    for label in labels:
+        counter.labels(label)
+    return counter

@@ -1,11 +1,13 @@
 """What a stretch of the journal does to the store, as pure values: correlate, fold, decide."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from receiver.domain.believing import believed, is_trusted
 from receiver.domain.catalogue import Catalogue
+from receiver.domain.conflicts import COMPARED
 from receiver.domain.events import Arrival, Send, StatusReport, Uplink
 from receiver.domain.merging import greater_trust, merge_reports, merge_sends
 from receiver.domain.messages import (
@@ -170,6 +172,7 @@ class Changes:
     sends: int = 0
     orphans_found: int = 0
     orphans_bound: int = 0
+    conflicts: Counter[str] = field(default_factory=Counter)  # of registrations, by field
     heard: dict[str, list[int]] = field(default_factory=dict)  # when reports came, by application
 
 
@@ -264,7 +267,15 @@ class Projection:
         message = self._message(arrival, send.sms_msg_id)
         if message.send is None and message.reports:
             self.changes.orphans_bound += 1
-        message.send = send if message.send is None else merge_sends(message.send, send)
+        if message.send is None:
+            message.send = send
+        else:
+            before = message.send
+            message.send = merge_sends(
+                before, send, arrival.received_at, reported_to=_reported_to(message)
+            )
+            new = message.send.conflicts[len(before.conflicts) :]
+            self.changes.conflicts.update(COMPARED[one.field] for one in new)
         known, came = message.registered_at, arrival.received_at
         message.registered_at = came if known is None else min(known, came)
         self.changes.sends += 1
@@ -303,6 +314,13 @@ class Projection:
                 record.intent, record.asks_anew = intent, True
             self.changes.redeliveries += 1
         self._touched_uplinks[key] = record
+
+
+def _reported_to(message: Message) -> str | None:
+    """Return the recipient that reports name, where no registration has told one."""
+    if message.send is None or message.send.to:
+        return None
+    return fold(message.send, list(message.reports.values())).to
 
 
 def refold(message: Message, policy: Policy) -> Decided:

@@ -7,10 +7,12 @@ sender, and what could not be used before leaves the quarantine.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from operator import itemgetter
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.decoding import decode
+from receiver.domain.events import Send
 from receiver.domain.merging import merge_reports, merge_sends
 from receiver.domain.optouts import Intent
 from receiver.domain.steps import finish
@@ -265,12 +267,25 @@ def _joined(other: Message, again: Message) -> Message:
     reports = dict(other.reports)
     for key, stored in again.reports.items():
         reports[key] = merge_reports(reports[key], stored) if key in reports else stored
-    sends = [one for one in (again.send, other.send) if one is not None]
     registrations = [at for at in (again.registered_at, other.registered_at) if at is not None]
     return replace(
         other,
         reports=reports,
-        send=merge_sends(*sends) if len(sends) > 1 else next(iter(sends), None),
+        send=_joined_send(other, again),
         registered_at=min(registrations, default=None),
         new_reports=set(again.reports) - set(other.reports),
     )
+
+
+def _joined_send(other: Message, again: Message) -> Send | None:
+    """Return one send of two messages that are the same: the earlier registration stands."""
+    registered = [
+        (one.registered_at or 0, one.send) for one in (other, again) if one.send is not None
+    ]
+    match sorted(registered, key=itemgetter(0)):
+        case [(_, earlier), (at, later)]:
+            return merge_sends(earlier, later, at)
+        case [(_, only)]:
+            return only
+        case _:
+            return None

@@ -1,5 +1,6 @@
 """What is odd about a message: each oddity is named when it is there, and only then."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from receiver.domain.anomalies import WORDS, Anomaly, anomalies
 from receiver.domain.events import (
     UNREADABLE_SEQUENCE,
     UNREADABLE_TOTAL,
+    Conflict,
     Send,
     StatusReport,
 )
@@ -148,6 +150,12 @@ CASES: list[Any] = [
         Send("m", status="E200033"), [came()], ["refused_but_reported"], id="refused, yet reported"
     ),
     pytest.param(Send("m", status="E200033"), [], [], id="refused"),
+    pytest.param(
+        replace(SEND, conflicts=(Conflict("reference", "order 8", SENT),)),
+        [came()],
+        ["registrations_differ"],
+        id="registered otherwise",
+    ),
     pytest.param(SEND, [came(to="+8615500005173")], ["recipient_differs"], id="another recipient"),
     pytest.param(
         None,

@@ -137,7 +137,7 @@ MESSAGE_FIELDS = """
     sms_msg_id application state final conflict code org_code status_desc to from country extend
     reference template_id text_length registered sent_at delivered_at delivery_seconds
     first_report_at last_report_at total parts anomalies reports timeline verdict retry attempts
-    trust
+    trust registration_conflicts registration_conflicts_omitted
 """
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from receiver.settings import ApiKey, RetentionSettings
+from receiver.store.records import load_send
 from receiver.store.schema import metadata
 from tests.conftest import (
     PATIENCE_S,
@@ -122,6 +123,7 @@ async def test_every_table_is_erased(store_url: str, tmp_path: Path) -> None:
                 {"sms_msg_id": "other", "to": other, "reference": f"for {PERSON}", "sent_at": OLD},
             ]
         )
+        await served.register(sends=[{"sms_msg_id": "other", "to": "155 0000 5172"}])
         reports: list[Json] = [
             {"smsMsgId": "his", "status": "EXPIRED", "to": PERSON},
             {"smsMsgId": "other", "status": "DELIVRD", "to": other, "note": [PERSON, 15500005172]},
@@ -155,6 +157,8 @@ async def test_every_table_is_erased(store_url: str, tmp_path: Path) -> None:
         assert held == set()
         left = {name: len(rows[name]) for name in ("messages", "reports", "uplinks")}
         assert left == {"messages": 1, "reports": 1, "uplinks": 2}
+        (conflict,) = load_send(rows["messages"][0]["send"]).conflicts
+        assert (conflict.field, conflict.value) == ("to", "*" * 13)
         assert [row["number"] for row in rows["suppression_changes"]] == [other]
         assert {row["number"] for row in rows["suppressions"]} == {other}
         assert json.loads(rows["reports"][0]["raw"])["note"] == ["*" * 14, "*" * 11]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from receiver.domain import times
 from receiver.domain.byhand import write_word
@@ -24,7 +24,9 @@ from receiver.journal import Entry, Journal
 from receiver.projection import Policy
 from receiver.reclassifier import Phase, Reclassifier
 from receiver.store import statistics as counting
+from receiver.store.records import load_send
 from receiver.store.schema import (
+    checkpoints,
     messages,
     reports,
     retries,
@@ -394,6 +396,41 @@ async def test_registering_again_changes_nothing(store_url: str, tmp_path: Path)
         "a": "delivered", "b": "refused", "c": "overdue", "d": "overdue", "orphan": "accepted"
     }  # fmt: skip
     assert again["statistics"] == before["statistics"]
+
+
+async def test_contradictions_are_the_same_when_all_is_read_again(
+    store_url: str, tmp_path: Path
+) -> None:
+    """Reading the journal a second time, or history again, adds no contradiction and loses none."""
+    told: list[dict[str, Any]] = [
+        {"to": "15500005172", "reference": "order 7", "retry_of": "a"},
+        {"to": "15500005173", "reference": "order 8", "retry_of": "b", "total": 2},
+        {"to": "+8615500005172", "total": 3, "sent_at": _SENT},
+    ]
+    entries = [
+        entry(
+            json.dumps({"sends": [{"sms_msg_id": "m", **one}]}).encode(),
+            "sends",
+            received_at=NOW + place,
+        )
+        for place, one in enumerate(told)
+    ]
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await _fill(journal, [*entries, entry(batch([_part("m", 1)]), "batch")])
+        await project(journal, store)
+        before = await _content(store, repeats=False)
+        async with store.writing() as connection:
+            await connection.execute(delete(checkpoints))
+        await project(journal, store)
+        await _reclassify(store, _rules("advise")[1])
+        await _reclassify(store, _rules("advise")[0])
+        assert await _content(store, repeats=False) == before
+    (message,) = before["messages"]
+    assert (message["to_number"], message["retry_of"]) == ("+8615500005172", "a")
+    kept = [(one.field, one.value) for one in load_send(message["send"]).conflicts]
+    assert kept == [
+        ("to", "15500005173"), ("reference", "order 8"), ("retry_of", "b"), ("total", 3)
+    ]  # fmt: skip
 
 
 def _part(sms_msg_id: str, part: int) -> Item:

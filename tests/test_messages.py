@@ -620,12 +620,12 @@ def test_redelivery_erases_nothing() -> None:
 
 
 def test_registration_again_erases_nothing() -> None:
-    """A later registration speaks, but what it leaves out stays known."""
+    """What a later registration leaves out or tells otherwise stays known."""
     full = Send("m", "E1", "155", "1069", NOW, 2, "CN", "x", "order 7", "t")
 
     assert merge_sends(full, Send("m", "E1")) == full
     assert merge_sends(Send("m", "000000"), full) == full
-    assert merge_sends(full, replace(full, reference="order 8")).reference == "order 8"
+    assert merge_sends(full, replace(full, reference="order 8")).reference == "order 7"
     assert merge_sends(full, Send("m")) == full, "a list without states takes no refusal back"
 
 

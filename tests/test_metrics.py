@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from prometheus_client import CollectorRegistry
 
+from receiver.domain.conflicts import COMPARED
 from receiver.metrics import Metrics
 from tests.conftest import TOKEN, a_node, batch, form, policy
 
@@ -51,6 +52,7 @@ NAMES = {
     "receiver_quarantine_evicted_total",
     "receiver_quarantined_total",
     "receiver_redeliveries_total",
+    "receiver_registration_conflicts_total",
     "receiver_report_gap_alarm",
     "receiver_report_gap_seconds",
     "receiver_report_gap_usual_seconds",
@@ -166,6 +168,7 @@ async def test_no_label_takes_what_a_stranger_wrote(tmp_path: Path) -> None:
         "code": listed,
         "application": {"default"},
         "intent": {"opt-out", "opt-in"},
+        "field": set(COMPARED.values()),
         "reason": {"wrong_key", "expired", "slowed", "scope"},
         "secret": {"key", "token"},
         "source": {"hand", "uplink", "code"},

@@ -76,6 +76,34 @@ def check_answer(method: str, path: str, status: int, body: Any) -> None:
     assert errors == [], (method, path)
 
 
+async def test_a_contradicted_message_is_as_described(tmp_path: Path) -> None:
+    """Each value that a later registration told otherwise stands under its own name."""
+    first = {
+        "sms_msg_id": "odd", "to": PERSON, "from": "1069", "sent_at": "2026-01-31T08:00:05Z",
+        "total": 1, "country": "CN", "extend": "a", "reference": "a", "template_id": "a",
+        "text_length": 1, "retry_of": "a",
+    }  # fmt: skip
+    second = {
+        **first, "to": "15500005179", "from": "1070", "sent_at": "2026-01-31T16:00:06+08:00",
+        "total": 2, "country": "GB", "extend": "b", "reference": "b", "template_id": "b",
+        "text_length": 2, "retry_of": "b",
+    }  # fmt: skip
+    async with two_applications(tmp_path) as served:
+        for send in (first, second, second):
+            await served.register(sends=[send])
+        message = await served.get("/v1/messages/odd")
+    check_answer("GET", "/v1/messages/{sms_msg_id}", 200, message)
+    (told,) = message["registration_conflicts"]
+    assert {"sms_msg_id": "odd", **told} == {
+        **second,
+        "to": "+8615500005179",
+        "sent_at": "2026-01-31T08:00:06Z",
+        "registered_at": told["registered_at"],
+    }
+    assert (message["to"], message["total"]) == (PERSON, 1)
+    assert message["registration_conflicts_omitted"] is False
+
+
 async def test_answers_are_as_described(tmp_path: Path) -> None:
     """What routes answer about messages, people and retries that there are fits their schemas."""
     async with two_applications(tmp_path) as served:

@@ -124,6 +124,36 @@ def test_a_registration_again_binds_nothing_anew() -> None:
     assert only_message(second).registered_at == NOW
 
 
+@pytest.mark.parametrize(
+    ("events", "to", "counted"),
+    [
+        pytest.param([SendRegistered(SHOP, SEND)], SEND.to, {"to": 1}, id="registered"),
+        pytest.param(
+            [SendRegistered(SHOP, Send("m")), ReportArrived(SHOP, replace(FAILED, to=SEND.to))],
+            SEND.to,
+            {"to": 1},
+            id="reported",
+        ),
+        pytest.param([SendRegistered(SHOP, Send("m"))], "+8615500005173", {}, id="unknown"),
+        pytest.param(
+            [ReportArrived(SHOP, replace(FAILED, to=SEND.to))], "+8615500005173", {}, id="an orphan"
+        ),
+    ],
+)
+def test_a_later_registration_changes_no_recipient(
+    events: list[Event], to: str, counted: dict[str, int]
+) -> None:
+    """Who is known to be the recipient stays; the contradiction is counted once, not each time."""
+    before = apply(nothing_known(), *events)
+    again = SendRegistered(LATER, Send("m", to="+8615500005173"))
+
+    after = apply(stored(before), again, again)
+
+    assert after.messages[0].folded.to == to
+    assert after.conflicts == counted
+    assert sum(apply(stored(after), again).conflicts.values()) == 0
+
+
 def test_redelivery_is_counted_and_not_stored_twice() -> None:
     """The same report again changes its counters, in the same batch and in a later one."""
     first = apply(nothing_known(), ReportArrived(SHOP, FAILED), ReportArrived(LATER, FAILED))

@@ -11,11 +11,13 @@ import pytest
 from sqlalchemy import insert, select
 
 from receiver.domain import times
+from receiver.domain.events import Conflict
 from receiver.domain.retrying.items import ItemState
 from receiver.domain.times import to_rfc3339
 from receiver.journal import Entry, Kind
 from receiver.purger import AnotherPurgeError, Phase, Purge, Purger, Retention
 from receiver.store import projecting
+from receiver.store.records import load_send
 from receiver.store.schema import messages, quarantine, reports, retries, statistics, uplinks
 from receiver.store.store import Store
 from tests.conftest import (
@@ -216,7 +218,8 @@ async def test_statistics_stay(store_url: str, tmp_path: Path) -> None:
 async def test_numbers_of_final_messages_go(store_url: str, tmp_path: Path) -> None:
     """State, code, times and country stay; the open one keeps its number."""
     listed = ({"sms_msg_id": "m", "reference": "r"}, {"sms_msg_id": "open"})
-    entries = [sends(*listed), report("m"), uplink("u", OLD), uplink("young", NOW)]
+    other = sends({"sms_msg_id": "m", "to": "+8615600005172"})
+    entries = [sends(*listed), other, report("m"), uplink("u", OLD), uplink("young", NOW)]
     async with a_filled_store(store_url, tmp_path, entries) as store:
         before = {row["sms_msg_id"]: row for row in await rows_of(store, messages)}
         done = await purged(store, numbers_days=30)
@@ -230,6 +233,7 @@ async def test_numbers_of_final_messages_go(store_url: str, tmp_path: Path) -> N
         assert after["m"]["country"] == "CN"
         texts = [after["m"]["send"], *(str(row) for row in await rows_of(store, reports))]
         assert all("5172" not in text for text in texts)
+        assert load_send(after["m"]["send"]).conflicts == (Conflict("to", None, OLD),)
         read = {row["sms_msg_id"]: row for row in await rows_of(store, uplinks)}
         assert "5172" not in str(read["u"])
         assert read["u"]["body"] == "hello"

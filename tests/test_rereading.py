@@ -1,16 +1,21 @@
 """What an older version stored is read again: ids, numbers, parts, texts and opt-outs."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import update
+
+from receiver.domain.events import Conflict
 from receiver.journal import Journal
 from receiver.reclassification import Rereading, Run
 from receiver.reclassifier import Phase, Reclassifier, rehearse
 from receiver.store import statistics
+from receiver.store.records import load_send
 from receiver.store.schema import messages, quarantine, reports, suppressions, uplinks
 from receiver.store.schema import statistics as counts
 from receiver.store.store import Store
@@ -164,3 +169,20 @@ async def test_a_hidden_uplink_is_found_in_the_journal(tmp_path: Path) -> None:
         assert found_by(run) == Rereading(recovered=1)
         assert [row["body"] for row in await rows_of(store, uplinks)] == ["Hello", "R"]
         assert [row["number"] for row in await rows_of(store, suppressions)] == ["+8615500004001"]
+
+
+async def test_of_two_registrations_of_one_id_the_earlier_stands(tmp_path: Path) -> None:
+    """Where two stored ids read the same today, what the later registration says is kept beside."""
+    async with a_journal(tmp_path) as journal, a_store(default_url(tmp_path)) as store:
+        for place, sms_msg_id in enumerate(("later", "m")):
+            send = {"sms_msg_id": sms_msg_id, "reference": f"order {place}"}
+            body = json.dumps({"sends": [send]}).encode()
+            await journal.append(entry(body, "sends", received_at=NOW - place))
+        await project(journal, store)
+        async with store.writing() as connection:
+            padded = update(messages).where(messages.c.sms_msg_id == "later")
+            await connection.execute(padded.values(sms_msg_id="m\u200b"))
+        await reclassified(store)
+        (message,) = await rows_of(store, messages)
+    assert (message["sms_msg_id"], message["reference"]) == ("m", "order 1")
+    assert load_send(message["send"]).conflicts == (Conflict("reference", "order 0", NOW),)

@@ -18,10 +18,12 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 import receiver.store
-from receiver.domain.events import content_digest
+from receiver.domain.events import Send, content_digest
+from receiver.domain.merging import merge_sends
 from receiver.errors import SettingsError, StoreRejectedError, StoreUnavailableError
 from receiver.store.bulk import insert_rows, update_rows
 from receiver.store.migrating import run_migrations, upgrade
+from receiver.store.records import dump_send
 from receiver.store.schema import (
     checkpoints,
     messages,
@@ -265,6 +267,20 @@ async def test_of_several_words_an_older_version_has_the_opt_out(store_url: str)
         with engine.connect() as connection:
             query = text("SELECT source_id FROM suppressions")
             assert list(connection.execute(query).scalars()) == ["again"]
+
+
+async def test_an_older_version_has_no_conflicts(store_url: str) -> None:
+    """Going back drops what registrations told otherwise, which that version cannot read."""
+    send = Send("m", to="1", reference="order 7")
+    contradicted = merge_sends(send, Send("m", reference="order 8"), 1)
+    with an_engine(store_url) as engine:
+        upgrade(engine)
+        with engine.begin() as connection:
+            values = {**MESSAGE, "send": dump_send(contradicted)}
+            connection.execute(insert(messages), [values])
+        go_back(engine, "0012")
+        with engine.connect() as connection:
+            assert connection.execute(select(messages.c.send)).scalar_one() == dump_send(send)
 
 
 async def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:

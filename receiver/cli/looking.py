@@ -167,6 +167,7 @@ def _show_message(message: Json) -> None:
             "sent": message["sent_at"],
             "delivered after": _seconds(message["delivery_seconds"]),
             "odd": ", ".join(message["anomalies"]),
+            "registered otherwise": _conflicts_of(message),
             "action": verdict["action"],
             **_retry_facts(message["retry"]),
             "attempts": _attempts_of(message["attempts"]),
@@ -202,6 +203,17 @@ def _attempts_of(attempts: Json) -> str | None:
         return None
     named = [f"{name} {attempts[name]}" for name in ("previous", "next") if attempts[name]]
     return ", ".join([*named, f"{attempts['count']} in all: {attempts['outcome']}"])
+
+
+def _conflicts_of(message: Json) -> str:
+    """Name the values of later registrations that contradict what stands."""
+    said = [
+        f"{name} {'(erased)' if value is None else value}"
+        for registration in message["registration_conflicts"]
+        for name, value in registration.items()
+        if name != "registered_at"
+    ]
+    return ", ".join([*said, "…"] if message["registration_conflicts_omitted"] else said)
 
 
 def _part_of(event: Json) -> str | int:

@@ -17,13 +17,12 @@ from receiver.domain.messages import (
     count_parts,
     first_sequence,
 )
-from receiver.domain.numbers import normalise
+from receiver.domain.numbers import MASK, normalise
 from receiver.domain.precedence import MADE_BY_PLATFORM, Weight, weigh
 from receiver.domain.times import SECOND
 from receiver.domain.wholes import is_given
 
 LATEST_REPORT = 72 * 3600 * SECOND  # the platform reports by then at the latest (sms_05_0003)
-_MASK = "*"  # stands for digits that are not shown
 
 
 class Anomaly(StrEnum):
@@ -34,6 +33,7 @@ class Anomaly(StrEnum):
     LATE = "late"
     RECIPIENT_DIFFERS = "recipient_differs"
     REFUSED_BUT_REPORTED = "refused_but_reported"
+    REGISTRATIONS_DIFFER = "registrations_differ"
     SEQUENCE_BEYOND_TOTAL = "sequence_beyond_total"
     SEQUENCE_FROM_ZERO = "sequence_from_zero"
     SEQUENCE_MISSING = "sequence_missing"
@@ -71,6 +71,13 @@ WORDS: Mapping[Anomaly, Spoken] = {
         "The platform refused the send, and yet reports came: see that the application registers "
         "the response entry that belongs to this id.",
         "平台已拒绝发送，却收到了状态报告：请检查应用登记的响应条目与该短信ID是否对应。",
+    ),
+    Anomaly.REGISTRATIONS_DIFFER: Spoken(
+        "A later registration of this send contradicts an earlier one, which stands; "
+        "`registration_conflicts` of the message shows the values: see that the application "
+        "registers each id with its own data.",
+        "后来的登记与先前的登记矛盾，以先前的登记为准；矛盾的值见短信的`registration_conflicts`："
+        "请检查应用登记的短信ID与数据是否对应。",
     ),
     Anomaly.SEQUENCE_BEYOND_TOTAL: Spoken(
         "A report has a part number greater than the number of parts: it is shown and counted, but "
@@ -137,9 +144,13 @@ def _refused_but_reported(send: Send | None, reports: Sequence[StoredReport]) ->
     return send is not None and send.refused and bool(reports)
 
 
+def _registrations_differ(send: Send | None, _: Sequence[StoredReport]) -> bool:
+    return send is not None and bool(send.conflicts)
+
+
 def _recipient_differs(send: Send | None, reports: Sequence[StoredReport]) -> bool:
     named = {stored.report.to for stored in reports} | {send.to if send else None}
-    return len({normalise(number) for number in named if number and _MASK not in number}) > 1
+    return len({normalise(number) for number in named if number and MASK not in number}) > 1
 
 
 def _extend_differs(send: Send | None, reports: Sequence[StoredReport]) -> bool:
@@ -227,6 +238,7 @@ _CHECKS: Mapping[Anomaly, Callable[[Send | None, Sequence[StoredReport]], bool]]
     Anomaly.LATE: _late,
     Anomaly.RECIPIENT_DIFFERS: _recipient_differs,
     Anomaly.REFUSED_BUT_REPORTED: _refused_but_reported,
+    Anomaly.REGISTRATIONS_DIFFER: _registrations_differ,
     Anomaly.SEQUENCE_BEYOND_TOTAL: _sequence_beyond_total,
     Anomaly.SEQUENCE_FROM_ZERO: _sequence_from_zero,
     Anomaly.SEQUENCE_MISSING: _sequence_missing,

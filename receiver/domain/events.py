@@ -97,6 +97,15 @@ def written_at(created_at: int | None, received_at: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Conflict:
+    """A value of a later registration that contradicts what was known, which stands."""
+
+    field: str  # of `Send`
+    value: str | int | None  # as registered; None: erased
+    registered_at: int | None = None  # microseconds: the first registration that said so
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """The record of one SMS that the application handed to the platform (sms_05_0001)."""
 
@@ -112,6 +121,8 @@ class Send:
     template_id: str | None = None
     text_length: int | None = None  # characters, as the application counted them
     retry_of: str | None = None  # the smsMsgId of the attempt before this one
+    conflicts: tuple[Conflict, ...] = ()
+    conflicts_omitted: bool = False  # there were more than are kept
 
     @property
     def refused(self) -> bool:

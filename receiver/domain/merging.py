@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from receiver.domain.events import Send, Trust, trust_order
+from receiver.domain.conflicts import COMPARED, add_conflicts, agree, is_unknown, tells_more
+from receiver.domain.events import Conflict, Send, Trust, trust_order
 from receiver.domain.messages import StoredReport
 
 _Text = TypeVar("_Text", str, int)
@@ -33,26 +34,38 @@ def merge_reports(one: StoredReport, other: StoredReport) -> StoredReport:
     )
 
 
-def merge_sends(earlier: Send, later: Send) -> Send:
-    """Join two registrations of one SMS: the later one speaks, but erases nothing.
+def merge_sends(
+    earlier: Send, later: Send, later_at: int | None = None, *, reported_to: str | None = None
+) -> Send:
+    """Join two registrations of one SMS: what was unknown is added, and what is known stays.
 
-    Nor does it take a refusal back: the platform never accepts an id that it has refused, but a
-    list of sends without their status looks as if it had.
+    A value that contradicts what is known is kept once in `conflicts`, see `agree`. Only `status`
+    follows another rule: a refusal counts whenever it is registered and is never taken back. The
+    platform never accepts an id that it has refused, but a list of sends without their status looks
+    as if it had.
+
+    Args:
+        earlier: what is known.
+        later: another registration of the same id.
+        later_at: when that came, microseconds.
+        reported_to: the recipient as reports name it. It is known too where no registration has
+            told one: what may be sent again must not go to somebody else all at once.
     """
-    return Send(
-        sms_msg_id=later.sms_msg_id,
-        status=later.status if later.refused else earlier.status,
-        to=later.to or earlier.to,
-        sender=later.sender or earlier.sender,
-        sent_at=earlier.sent_at if later.sent_at is None else later.sent_at,
-        total=later.total or earlier.total,
-        country=later.country or earlier.country,
-        extend=later.extend or earlier.extend,
-        reference=later.reference or earlier.reference,
-        template_id=later.template_id or earlier.template_id,
-        text_length=earlier.text_length if later.text_length is None else later.text_length,
-        retry_of=later.retry_of or earlier.retry_of,
-    )
+    standing: dict[str, Any] = {}
+    found = []
+    for name in COMPARED:
+        known, told = getattr(earlier, name), getattr(later, name)
+        believed = reported_to if name == "to" and is_unknown(known) else known
+        if is_unknown(told):
+            continue
+        if not is_unknown(believed) and not agree(name, believed, told):
+            found.append(Conflict(name, told, later_at))
+        elif is_unknown(known) or tells_more(name, known, told):
+            standing[name] = told
+    if later.refused:
+        standing["status"] = later.status
+    joined = replace(earlier, **standing) if standing else earlier
+    return add_conflicts(joined, [*found, *later.conflicts], omitted=later.conflicts_omitted)
 
 
 def greater_trust(one: Trust, other: Trust) -> Trust:

@@ -23,6 +23,8 @@ _SUBSCRIBERS = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE})
 # digits are partly masked, an alias such as `csms12345678`.
 _AS_WRITTEN = re.compile(r"[+(]*[0-9*][0-9*()./\s\u2010-\u2015-]*|[A-Za-z]{1,10}[0-9]{3,}")
 _FEWEST_DIGITS = 3
+MASK = "*"  # stands for digits that are not shown
+_NEITHER_DIGIT_NOR_MASK = re.compile(r"[^0-9*]")
 
 
 def normalise(text: str | None) -> str | None:
@@ -62,6 +64,23 @@ def may_stand_for_number(text: str) -> bool:
     return (
         len(plain) <= _LONGEST and digits >= _FEWEST_DIGITS and bool(_AS_WRITTEN.fullmatch(plain))
     )
+
+
+def may_be_same(one: str, other: str) -> bool:
+    """Tell whether two texts can name one number: in other writings, or one of them masked."""
+    first, second = normalise(one) or "", normalise(other) or ""
+    return first == second or _fits(first, second) or _fits(second, first)
+
+
+def _fits(masked: str, number: str) -> bool:
+    """Tell whether a number in full ends as a masked one shows, each mask for one digit."""
+    if MASK not in masked or MASK in number:
+        return False
+    shown = _NEITHER_DIGIT_NOR_MASK.sub("", masked)
+    digits = _NEITHER_DIGIT_NOR_MASK.sub("", number)[-len(shown) :]
+    if len(digits) < len(shown) or len(shown) - shown.count(MASK) < _FEWEST_DIGITS:
+        return False
+    return all(one in (MASK, digit) for one, digit in zip(shown, digits, strict=True))
 
 
 def without_home_code(number: str) -> str:

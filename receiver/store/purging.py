@@ -3,7 +3,6 @@
 Statistics are counts of messages and no persons: what is deleted stays counted.
 """
 
-import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from receiver.domain.messages import OPEN_STATES, Key
 from receiver.domain.retrying.items import ItemState
 from receiver.store import erasing
 from receiver.store.chains import find_chains
+from receiver.store.records import erase_recipient
 from receiver.store.schema import ERASED_DIGEST, messages, quarantine, reports, retries, uplinks
 
 ERASED = "{}"  # in place of what an item came as
@@ -174,7 +174,7 @@ async def _erase_numbers(connection: AsyncConnection, ids: Sequence[int]) -> Non
         messages.c.id.in_(ids), messages.c.send.is_not(None)
     )
     for row_id, send in (await connection.execute(sends)).all():
-        without = json.dumps({**json.loads(send), "to": None})
+        without = erase_recipient(send)
         await connection.execute(
             update(messages).where(messages.c.id == row_id).values(send=without)
         )

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from receiver.domain.durations import delivery_time_us
-from receiver.domain.events import Arrival, Send, StatusReport, Trust, Uplink
+from receiver.domain.events import Arrival, Conflict, Send, StatusReport, Trust, Uplink
 from receiver.domain.messages import State, StoredReport
 from receiver.domain.numbers import country_of, normalise
 from receiver.domain.optouts import Intent
@@ -16,7 +16,8 @@ Values = dict[str, Any]
 
 # What is written comes from JSON or is flat: it has no circles to look for.
 _to_json = json.JSONEncoder(check_circular=False).encode
-_SEND_FIELDS = [field.name for field in fields(Send)]
+_CONFLICTS = ("conflicts", "conflicts_omitted")  # written only where there are any
+_SEND_FIELDS = [field.name for field in fields(Send) if field.name not in _CONFLICTS]
 
 
 # What reports, and the rules by which they are folded, change of a message.
@@ -202,9 +203,24 @@ def quarantine_values(quarantined: Quarantined, body_bytes: int) -> Values:
 
 def dump_send(send: Send) -> str:
     """Write a send as JSON."""
-    return _to_json({name: getattr(send, name) for name in _SEND_FIELDS})
+    values = {name: getattr(send, name) for name in _SEND_FIELDS}
+    if send.conflicts:
+        values["conflicts"] = [asdict(one) for one in send.conflicts]
+        values["conflicts_omitted"] = send.conflicts_omitted
+    return _to_json(values)
 
 
 def load_send(text: str) -> Send:
     """Read a send from JSON."""
-    return Send(**json.loads(text))
+    values = json.loads(text)
+    conflicts = tuple(Conflict(**one) for one in values.pop("conflicts", ()))
+    return Send(**values, conflicts=conflicts)
+
+
+def erase_recipient(text: str) -> str:
+    """Return the JSON of a send that names no recipient; that it was contradicted stays known."""
+    send = load_send(text)
+    conflicts = tuple(
+        replace(one, value=None) if one.field == "to" else one for one in send.conflicts
+    )
+    return dump_send(replace(send, to=None, conflicts=conflicts))

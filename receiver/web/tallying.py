@@ -35,7 +35,13 @@ def count_changes(changes: Changes, metrics: Metrics, catalogue: Catalogue) -> N
     for uplink in changes.uplinks:
         if uplink.asks_anew and uplink.intent:
             metrics.opt_outs.labels(uplink.intent.value).inc()
+    _count_registrations(changes, metrics)
+
+
+def _count_registrations(changes: Changes, metrics: Metrics) -> None:
     metrics.sends.inc(changes.sends)
+    for name, count in changes.conflicts.items():
+        metrics.registration_conflicts.labels(name).inc(count)
     metrics.orphans.inc(changes.orphans_found - changes.orphans_bound)
     metrics.orphans_bound.inc(changes.orphans_bound)
 

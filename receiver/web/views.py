@@ -1,11 +1,13 @@
 """Domain values -> the JSON of the private API."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from receiver.domain.anomalies import anomalies
+from receiver.domain.conflicts import COMPARED
 from receiver.domain.durations import delivery_time_us
+from receiver.domain.events import Send
 from receiver.domain.languages import Language
 from receiver.domain.messages import Folded, Part, StoredReport, by_part
 from receiver.domain.numbers import normalise
@@ -54,6 +56,8 @@ def message_json(decided: Decided, language: Language) -> Json:
         "total": folded.total,
         "parts": _parts_json(folded, reports),
         "anomalies": [anomaly.value for anomaly in anomalies(send, reports)],
+        "registration_conflicts": _conflicts_json(send),
+        "registration_conflicts_omitted": send is not None and send.conflicts_omitted,
         "reports": [_report_json(report) for report in reports],
         "timeline": _timeline(stored, folded, reports),
         "verdict": verdict_json(decided.verdict),
@@ -102,6 +106,24 @@ def _attempts_json(decided: Decided) -> Json:
         "count": len(chain.attempts) if chain else 1,
         "outcome": (chain.outcome if chain else decided.stored.state).value,
     }
+
+
+def _conflicts_json(send: Send | None) -> list[Json]:
+    """List what later registrations said otherwise, by the registrations that said it first.
+
+    Each value stands under its own name, so that numbers are found where numbers stand.
+    """
+    registrations: list[Json] = []
+    for one in send.conflicts if send else ():
+        name, at = COMPARED[one.field], _time(one.registered_at)
+        value = _SHOWN.get(one.field, _as_it_is)(one.value)
+        for known in registrations:
+            if known["registered_at"] == at and name not in known:
+                known[name] = value
+                break
+        else:
+            registrations.append({"registered_at": at, name: value})
+    return registrations
 
 
 def quarantine_json(row: Row) -> Json:
@@ -261,3 +283,10 @@ def _report_order(stored: StoredReport) -> tuple[int, bool, int, str, str]:
 
 def _time(micros: int | None) -> str | None:
     return None if micros is None else to_rfc3339(micros)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_SHOWN: Mapping[str, Callable[[Any], Any]] = {"to": normalise, "sent_at": _time}

@@ -14,6 +14,7 @@ from tests.server import KEY, Server
 
 PERSON = "+8615500005172"
 DIGITS = "15500005172"
+OTHER = "+8615500005173"
 CODE = "987654"
 CHANNEL = "1069031221280000001"
 
@@ -97,6 +98,32 @@ def test_reveal_shows_all(filled: Server, command: tuple[str, ...], shown: tuple
     assert done.exit_code == 0, done.stderr
     for one in shown:
         assert one in done.stdout
+
+
+def test_a_registration_that_contradicts_changes_nobody_s_number(filled: Server) -> None:
+    """The recipient stays, of the message and of its retry; what was told is shown, masked."""
+    counted = filled.api.metric("receiver_registration_conflicts_total")
+    for _ in range(2):
+        send = {"sms_msg_id": "masked_1", "to": OTHER, "reference": "another order"}
+        filled.api.register({"sends": [send]})
+    filled.caught_up()
+    message = filled.api.message("masked_1")
+    assert (message["to"], message["reference"]) == (PERSON, "another order")
+    assert "registrations_differ" in message["anomalies"]
+    (told,) = message["registration_conflicts"]
+    assert told == {"registered_at": told["registered_at"], "to": OTHER}
+    items = filled.api.get("/v1/retries", state="waiting")["retries"]
+    assert [item["to"] for item in items if item["sms_msg_id"] == "masked_1"] == [PERSON]
+    assert filled.api.metric("receiver_registration_conflicts_total") == counted + 1
+    where = ("--api-url", filled.api_url, "--api-key", KEY)
+    shown = run("lookup", "masked_1", *where).stdout
+    assert "to …5173" in shown
+    assert "registrations_differ" in shown
+    why = run("lookup", "masked_1", "--why", *where).stdout
+    assert "contradicts an earlier one" in " ".join(why.split())
+    for text in (shown, run("lookup", "masked_1", "--json", *where).stdout, filled.printed()):
+        assert OTHER[1:] not in text
+    assert OTHER in run("lookup", "masked_1", "--reveal", *where).stdout
 
 
 def test_what_is_masked_can_still_be_told_apart(filled: Server) -> None:

@@ -79,6 +79,12 @@ NAMED: dict[str, Schema] = {
         total=maybe(WHOLE), country=maybe(TEXT), extend=maybe(TEXT), reference=maybe(TEXT),
         template_id=maybe(TEXT), text_length=maybe(WHOLE), retry_of=maybe(TEXT),
     ),
+    # The values of a later registration that contradict what stands; null: erased.
+    "RegistrationConflict": some(
+        ["registered_at"], registered_at=maybe(TIME), to=maybe(TEXT), from_=TEXT, sent_at=TIME,
+        total=WHOLE, country=TEXT, extend=TEXT, reference=TEXT, template_id=TEXT, text_length=WHOLE,
+        retry_of=TEXT,
+    ),
     "Rejected": always(index=WHOLE, reason=TEXT),
     "Ignored": always(index=maybe(WHOLE), reason=TEXT),  # without index: it stood beside the sends
     "Verdict": always(
@@ -116,7 +122,10 @@ NAMED: dict[str, Schema] = {
         template_id=maybe(TEXT), text_length=maybe(WHOLE), registered=TRUTH, sent_at=maybe(TIME),
         delivered_at=maybe(TIME), delivery_seconds=maybe(NUMBER), first_report_at=maybe(TIME),
         last_report_at=maybe(TIME), total=WHOLE, parts=many(ref("Part")),
-        anomalies=many(one_of(Anomaly)), reports=many(ref("Report")), timeline=many(ref("Event")),
+        anomalies=many(one_of(Anomaly)),
+        registration_conflicts=many(ref("RegistrationConflict")),
+        registration_conflicts_omitted=TRUTH,
+        reports=many(ref("Report")), timeline=many(ref("Event")),
         verdict=ref("Verdict"), retry=ref("Retry"),
         attempts=always(
             previous=maybe(TEXT), next=maybe(TEXT), count=WHOLE, outcome=one_of(State)
