@@ -14,6 +14,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from receiver.domain.conflicts import COMPARED
+from receiver.histograms import QuickHistogram
 
 _ACK_BUCKETS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
@@ -55,13 +56,13 @@ class Metrics:
             ("application",),
             registry=registry,
         )
-        self.push_items = Histogram(
+        self.push_items = QuickHistogram(
             "receiver_push_items",
             "Usable items in an accepted push: reports of a batch, or 1.",
             buckets=_SIZE_BUCKETS,
             registry=registry,
         )
-        self.ack_seconds = Histogram(
+        self.ack_seconds = QuickHistogram(
             "receiver_ack_seconds",
             "From the first bytes of an accepted push to its durable 200.",
             buckets=_ACK_BUCKETS,
