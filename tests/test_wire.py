@@ -1,6 +1,7 @@
 """Bytes of a push <-> events: what is understood, what is refused, and why."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -20,6 +21,8 @@ from receiver.huawei.wire import (
     Kind,
     Push,
     UnusableError,
+    is_json,
+    kind_of_form,
     read_report,
     read_uplink,
     sift,
@@ -649,6 +652,23 @@ def test_any_bytes_are_usable_or_refused(body: bytes) -> None:
     for bad in push.bad:
         assert bad.reason
         json.dumps(bad.raw)
+
+
+@given(_form_bodies | st.binary())
+@example(b"smsMsgId=%00&status=DELIVRD")
+@example(b"%73tatus=DELIVRD&smsMsgId=1&smsMsgId=")
+@example(BOM + b"status=DELIVRD&smsMsgId=1\r\n")
+def test_the_edge_judges_a_form_as_it_is_sifted_later(body: bytes) -> None:
+    """What the edge says of a form by its needed fields alone is what a whole reading says."""
+    if is_json(body):
+        return
+    try:
+        kind = sift(body).kind
+    except UnusableError as refused:
+        with pytest.raises(UnusableError, match=f"^{re.escape(str(refused))}$"):
+            kind_of_form(body)
+    else:
+        assert kind_of_form(body) == kind
 
 
 def reasons_of(body: bytes) -> list[str]:

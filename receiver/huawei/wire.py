@@ -7,11 +7,10 @@ projector later turns the sifted items into events; an item that passed `sift` n
 import contextlib
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
 
 from receiver.domain import times, wholes
@@ -54,6 +53,13 @@ class Kind(StrEnum):
     UPLINK = "uplink"
 
 
+# The fields without which an item cannot be used, and how long each may be.
+_NEEDED: Mapping[Kind, Mapping[str, int]] = {
+    Kind.STATUS: {"smsMsgId": LONGEST_ID, "status": LONGEST_STATUS},
+    Kind.UPLINK: {"smsMsgId": LONGEST_ID, "from": LONGEST_ID, "to": LONGEST_ID},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class BadItem:
     """An item of a push that cannot be used, and why."""
@@ -62,8 +68,7 @@ class BadItem:
     raw: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(NamedTuple):
     """A push whose usable items were separated from the bad ones."""
 
     kind: Kind
@@ -86,9 +91,10 @@ def sift(body: bytes, headers: str = "") -> Push:
     Raises:
         UnusableError: nothing in the push can be used.
     """
-    body = _as_utf_8(body)
-    if _begins_json(body):
-        return finish(_sift_json(body, headers, MOST_BAD))
+    if not _is_surely_form(body):
+        body = _as_utf_8(body)
+        if _begins_json(body):
+            return finish(_sift_json(body, headers, MOST_BAD))
     return _sift_form(body)
 
 
@@ -100,15 +106,20 @@ def is_long_work(body: bytes) -> bool:
 
 def is_json(body: bytes) -> bool:
     """Tell whether a push is read as JSON, not as a form."""
-    return _begins_json(_as_utf_8(body))
+    return not _is_surely_form(body) and _begins_json(_as_utf_8(body))
 
 
 def _begins_json(body: bytes) -> bool:
     return body.lstrip()[:1] in (b"{", b"[")
 
 
+def _is_surely_form(body: bytes) -> bool:
+    """Tell by its beginning that a push is no JSON and needs no decoding: nearly all of them."""
+    return body[:2].isalnum()
+
+
 def _as_utf_8(body: bytes) -> bytes:
-    if body[:2].isalnum():  # nearly always a form
+    if _is_surely_form(body):
         return body
     return charsets.narrow(body).removeprefix(_BYTE_ORDER_MARK)
 
@@ -127,45 +138,60 @@ def sift_in_steps(body: bytes, headers: str = "", most_bad: int = MOST_BAD) -> S
     return _sift_form(body)
 
 
+def kind_of_form(body: bytes) -> Kind:
+    """Tell the kind of a form, without reading more of it than `sift` looks at for that.
+
+    Raises:
+        UnusableError: it cannot be used.
+    """
+    return _split_usable(_as_utf_8(body))[0]
+
+
 def _sift_form(body: bytes) -> Push:
+    kind, escaped = _split_usable(body)
+    return Push(kind, [{name: _unquote(value) for name, value in escaped.items()}], [])
+
+
+def _split_usable(body: bytes) -> tuple[Kind, dict[str, str]]:
+    """Return the kind of a form and its values, still escaped."""
     body = body.strip(b"\r\n")  # never part of a form, but tools like to add one
     if not body.strip():
         raise UnusableError("The body is empty; a form or a JSON object was expected.")
-    item = _read_form(body.decode(errors="surrogateescape"))
-    if "status" not in item and "body" not in item:
-        item = {charsets.read(name).text: value for name, value in item.items()}
-    if "status" in item:
-        kind, reason = Kind.STATUS, _why_no_report(item)
-    elif "body" in item:
-        kind, reason = Kind.UPLINK, _why_no_uplink(item)
+    escaped = _split_form(body.decode(errors="surrogateescape"))
+    if "status" not in escaped and "body" not in escaped:
+        escaped = {charsets.read(name).text: value for name, value in escaped.items()}
+    if "status" in escaped:
+        kind = Kind.STATUS
+    elif "body" in escaped:
+        kind = Kind.UPLINK
     else:
         raise UnusableError(
             "The form has neither `status` (status report) nor `body` (uplink SMS)."
         )
+    needed = {name: _unquote(escaped[name]) for name in _NEEDED[kind] if name in escaped}
+    reason = _why_not(needed, kind)
     if reason:
         raise UnusableError(reason)
-    return Push(kind, [item], [])
+    return kind, escaped
 
 
-def _read_form(text: str) -> dict[str, str]:
-    """Read a form as `urllib.parse.parse_qsl` does, in half its time: every push pays it."""
+def _split_form(text: str) -> dict[str, str]:
+    """Split a form as `urllib.parse.parse_qsl` does; values stay escaped."""
     pairs = text.split("&")
     if len(pairs) > MOST_FIELDS:
         raise UnusableError(f"The form has more than {MOST_FIELDS} fields.")
-    item: dict[str, str] = {}
+    escaped: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if "%" in pair or "+" in pair:
-            name, value = _unquote(name), _unquote(value)
         if equals:  # of a field given twice the first stands, as in servlets
-            item.setdefault(name, value)
-    return item
+            escaped.setdefault(_unquote(name), value)
+    return escaped
 
 
 def _unquote(text: str) -> str:
-    text = text.replace("+", " ")
     if "%" not in text:
-        return text
+        return text.replace("+", " ")
+    text = text.replace("+", " ")
     if text.isascii():  # nearly always; what `unquote` does then, without looking for pieces
         return unquote_to_bytes(text).decode(errors="surrogateescape")
     return unquote(text, errors="surrogateescape")
@@ -258,7 +284,7 @@ def _why_not_usable(entry: Any) -> str | None:
         return _TOO_LONG
     if _is_deeper(entry, DEEPEST_ITEM):
         return _TOO_DEEP
-    return _why_no_report(entry) if isinstance(entry, dict) else "The item is no object."
+    return _why_not(entry, Kind.STATUS) if isinstance(entry, dict) else "The item is no object."
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -286,30 +312,27 @@ _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=str)
 _LENIENT_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=str, parse_int=_countable)
 
 
-def _why_no_report(item: Mapping[str, Any]) -> str | None:
-    return _why_not(item, "smsMsgId", LONGEST_ID) or _why_not(item, "status", LONGEST_STATUS)
-
-
-def _why_no_uplink(item: Mapping[str, Any]) -> str | None:
-    for name in ("smsMsgId", "from", "to"):
-        reason = _why_not(item, name, LONGEST_ID)
+def _why_not(item: Mapping[str, Any], kind: Kind) -> str | None:
+    """Say why an item cannot be used; None when it can."""
+    for name, longest in _NEEDED[kind].items():
+        value = item.get(name)
+        if (
+            type(value) is str
+            and 0 < len(value) <= longest
+            and value.isascii()
+            and value.isprintable()
+            and " " not in value
+        ):
+            continue  # nearly always
+        reason = _why_not_value(value, name, longest)
         if reason:
             return reason
     return None
 
 
-_VISIBLE = re.compile("[!-~]+")
-
-
-def _why_not(item: Mapping[str, Any], name: str, longest: int) -> str | None:
-    """Say why a needed field cannot be used; None when it can."""
-    value = item.get(name)
-    if type(value) is str and len(value) <= longest and _VISIBLE.fullmatch(value):
-        return None  # nearly always
-    return f"`{name}` is missing." if value is None else _why_not_value(value, name, longest)
-
-
 def _why_not_value(value: Any, name: str, longest: int) -> str | None:
+    if value is None:
+        return f"`{name}` is missing."
     if type(value) is int:
         value = str(value)
     if not isinstance(value, str):

@@ -6,6 +6,7 @@ refuses most of them; what it lets through is refused here.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from receiver.web.answers import Header
@@ -40,7 +41,9 @@ def read_framing(version: str, headers: Sequence[Header]) -> Framing | None:
     told = dict(headers)
     if len(told) != len(headers) and _is_ambiguous(headers):
         return None
-    if not _is_host(told.get(b"host"), version):
+    host = told.get(b"host")
+    # HTTP/1.0 has none.
+    if version != "1.0" if host is None else not _is_host(host):
         return None
     coding, length = told.get(b"transfer-encoding"), told.get(b"content-length")
     if coding is not None and (
@@ -57,7 +60,6 @@ def _is_ambiguous(headers: Sequence[Header]) -> bool:
     return len(names) != len(set(names))
 
 
-def _is_host(host: bytes | None, version: str) -> bool:
-    if host is None:
-        return version == "1.0"  # which has none
+@lru_cache(maxsize=16)  # nearly every request names the same one
+def _is_host(host: bytes) -> bool:
     return _HOST.fullmatch(host) is not None

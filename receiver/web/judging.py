@@ -14,6 +14,7 @@ _FIELDS = re.compile(
     rb"|body|createTime)="
 )
 UNKNOWN = "unknown"  # the kind of what cannot be used
+_ACCEPTED = "accepted"
 
 
 class Verdict(NamedTuple):
@@ -25,10 +26,15 @@ class Verdict(NamedTuple):
     refusal: Answer | None = None  # None: it is accepted
 
 
+_ONE_ACCEPTED = {kind: Verdict(kind.value, _ACCEPTED, 1) for kind in wire.Kind}
+
+
 def judge(body: bytes) -> Verdict:
     """Tell whether anything in a push can be used."""
     try:
-        return _accept(wire.sift(body))
+        if wire.is_json(body):
+            return _accept(wire.sift(body))
+        return _ONE_ACCEPTED[wire.kind_of_form(body)]
     except wire.UnusableError as error:
         return _refuse(error)
 
@@ -42,7 +48,7 @@ def judge_in_steps(body: bytes) -> Steps[Verdict]:
 
 
 def _accept(push: wire.Push) -> Verdict:
-    return Verdict(push.kind.value, "accepted", len(push.items))
+    return Verdict(push.kind.value, _ACCEPTED, len(push.items))
 
 
 def _refuse(error: wire.UnusableError) -> Verdict:
