@@ -271,11 +271,22 @@ async def test_a_client_that_does_not_read_is_cut_off() -> None:
         await until(client.writer.transport.is_closing)
 
 
-async def test_a_header_without_an_end_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:
-    """A head that goes on and on in small pieces is refused when it is too long."""
+ENDLESS = [
+    pytest.param(b"POST / HTTP/1.1\r\nX: ", id="header"),
+    pytest.param(b"POST /", id="target"),
+    pytest.param(CHUNKED + b"1\r\na\r\n0\r\nX: ", id="trailer"),
+    pytest.param(CHUNKED + b"1;x=", id="extension of a chunk"),
+]
+
+
+@pytest.mark.parametrize("beginning", ENDLESS)
+async def test_what_has_no_end_is_not_kept(
+    beginning: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What goes on and on in small pieces, and is no body, is refused when it is too long."""
     handler = Echo()
     async with connected(handler) as client:
-        client.send(b"POST / HTTP/1.1\r\nX: ")
+        client.send(beginning)
         async with asyncio.timeout(5):
             while not handler.troubles:
                 client.send(b"y" * 100)
@@ -283,6 +294,20 @@ async def test_a_header_without_an_end_is_not_kept(caplog: pytest.LogCaptureFixt
         assert (await client.answer())[0] == 400
     assert handler.troubles == [Trouble.HEAD_TOO_LARGE]
     assert "y" not in caplog.text
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("at_a_time", [100, 5000])
+async def test_the_limit_of_a_head_is_exact(at_a_time: int, more: int) -> None:
+    """A head of as many bytes as may be is taken, one of a byte more is not, however it is cut."""
+    counted = sum(map(len, ["/", "host: x\r\n", "content-length: 0\r\n", "x: \r\n"]))
+    sent = post(b"", "X: " + "y" * (PATIENT.max_head_bytes - counted + more))
+    handler = Echo()
+    async with connected(handler) as client:
+        for start in range(0, len(sent), at_a_time):
+            client.send(sent[start : start + at_a_time])
+            await asyncio.sleep(0.001)
+        assert (await client.answer())[0] == (400 if more else 200)
 
 
 # heads of less than LIMITS.max_head_bytes
@@ -578,11 +603,11 @@ async def test_the_path_is_read_from_the_target(target: str, path: str) -> None:
 
 @given(sent=st.one_of(st.binary(max_size=300), st.binary(max_size=60).map(lambda b: post(b) + b)))
 def test_any_bytes_are_answered_or_refused(sent: bytes) -> None:
-    """Whatever comes, the server answers in HTTP, closes in time, and goes on for others."""
+    """Whatever comes, the server answers in HTTP, closes, and goes on for others."""
 
     async def run() -> None:
         handler = Echo()
-        async with a_listener(handler, replace(LIMITS, request_s=0.05, idle_s=0.05)) as port:
+        async with a_listener(handler, PATIENT) as port:
             client = Client(*await asyncio.open_connection("127.0.0.1", port))
             client.send(sent)
             client.writer.write_eof()

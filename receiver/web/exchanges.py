@@ -41,11 +41,8 @@ class Limits:
 class Answering(Protocol):
     """The connection of a request."""
 
-    def release(self, size: int) -> None:
-        """Notice that a body is not held any more."""
-
-    def send_answers(self) -> None:
-        """Send the answers whose turn it is."""
+    def send_answer(self, exchange: "Exchange") -> None:
+        """Hold the body no longer; send the answers whose turn it is."""
 
     def read_no_more(self) -> None:
         """Take no further request."""
@@ -109,9 +106,7 @@ class Exchange:
     def answer(self, answer: Answer) -> None:
         """Send the answer, after those of earlier requests; a client that left is no error."""
         self.answered = answer
-        self._connection.release(self.held)
-        self.held = 0
-        self._connection.send_answers()
+        self._connection.send_answer(self)
 
     def dismiss(self, answer: Answer) -> None:
         """Answer a stranger: nothing behind this request is read."""

@@ -100,7 +100,6 @@ class Connection(asyncio.BufferedProtocol):
         "_exchange",
         "_exchanges",
         "_group",
-        "_head_bytes",
         "_held_back_bytes",
         "_is_deaf",
         "_left_bytes",
@@ -109,6 +108,7 @@ class Connection(asyncio.BufferedProtocol):
         "_parser",
         "_peer",
         "_tap",
+        "_trailer_bytes",
         "_transport",
         "_turn_since",
         "_url",
@@ -124,8 +124,8 @@ class Connection(asyncio.BufferedProtocol):
         self._exchanges: list[Exchange] = []  # whole or given up, not yet answered, in order
         self._exchange: Exchange | None = None  # that is being read
         self._is_deaf = False  # no further request is taken
-        self._head_bytes = 0
-        self._held_back_bytes = 0
+        self._held_back_bytes = 0  # read since the parser last handed over a piece of a body
+        self._trailer_bytes = 0
         self._left_bytes = 0  # of a body that is wanted and was told by its length
         self._work = 0  # requests and pieces of bodies from this reading
         self._url = b""
@@ -169,8 +169,6 @@ class Connection(asyncio.BufferedProtocol):
         """Read on."""
         self._work = 0
         if not self._is_deaf:
-            # When the bytes were there: before others were served in this turn of the event loop.
-            self._arrived = min(time.perf_counter(), self._loop.time() + _CLOCK_STEP_S)
             self._parse(self._edge.body_buffer[:nbytes])
         is_more = nbytes >= _READ_BYTES and not self._left_bytes
         if (is_more or self._work > _MOST_AT_ONCE) and not self._transport.is_closing():
@@ -179,7 +177,8 @@ class Connection(asyncio.BufferedProtocol):
             self._edge.turns.wait(self, self._group)
 
     def _parse(self, data: memoryview) -> None:
-        reading, counted = self._exchange, self._head_bytes
+        # When the bytes were there: before others were served in this turn of the event loop.
+        self._arrived = min(time.perf_counter(), self._loop.time() + _CLOCK_STEP_S)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -188,8 +187,8 @@ class Connection(asyncio.BufferedProtocol):
         except httptools.HttpParserError:
             self._give_up(Trouble.MALFORMED)
         else:
-            if reading is not None and reading is self._exchange and not reading.path:
-                self._count_held_back(0 if self._head_bytes > counted else len(data))
+            if self._exchange is not None and not self._left_bytes:
+                self._count_held_back(len(data))
 
     def take_turn(self) -> None:
         """Read on, since others have been served; a client loses no time by that."""
@@ -224,32 +223,25 @@ class Connection(asyncio.BufferedProtocol):
         exchange.started = self._arrived
         self._url = b""
         self._body = b""
-        self._head_bytes = 0
         self._held_back_bytes = 0
+        self._trailer_bytes = 0
         self.deadline = self._edge.now + self._limits.request_s
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request target."""
         if self._exchange is not None:
             self._url += url
-            self._head_bytes += len(url)
-            self._held_back_bytes = 0
-            self._check_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; one behind the body is only counted."""
         exchange = self._exchange
         if exchange is None:
             return
-        limits = self._limits
         if not exchange.path:
             exchange.headers.append((name.lower(), value.rstrip(b" \t")))
-            if len(exchange.headers) > limits.max_headers:
-                self._give_up(Trouble.HEAD_TOO_LARGE)
-        # Counted here and not by a call, because every push has several of them.
-        self._held_back_bytes = 0
-        self._head_bytes += len(name) + len(value) + _AROUND_A_HEADER
-        if self._head_bytes > limits.max_head_bytes:
+            return
+        self._trailer_bytes += _size_of(name, value)
+        if self._trailer_bytes > self._limits.max_head_bytes:
             self._give_up(Trouble.HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
@@ -261,10 +253,11 @@ class Connection(asyncio.BufferedProtocol):
         exchange.method = parser.get_method()
         exchange.path = _path(self._url)
         exchange.target = bytes(self._url)
-        if parser.should_upgrade():
+        if self._is_head_too_large(exchange):
+            self._give_up(Trouble.HEAD_TOO_LARGE)
             return
         version = parser.get_http_version()
-        framing = read_framing(version, exchange.headers)
+        framing = None if parser.should_upgrade() else read_framing(version, exchange.headers)
         if framing is None:
             self._give_up(Trouble.MALFORMED)
             return
@@ -278,7 +271,8 @@ class Connection(asyncio.BufferedProtocol):
             if exchange.answered is not None and exchange.answered.status >= HTTPStatus.BAD_REQUEST:
                 self._finish(exchange.answered)
                 return
-        self._await_body(exchange, framing.length, asks_first=framing.asks_first)
+        length, asks_first = framing
+        self._await_body(exchange, length, asks_first=asks_first)
 
     def _await_body(self, exchange: Exchange, length: int, *, asks_first: bool) -> None:
         """Do what the headers ask for before the body comes."""
@@ -301,6 +295,7 @@ class Connection(asyncio.BufferedProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         self._work += 1
+        self._held_back_bytes = 0
         exchange = self._exchange
         if exchange is None or exchange.answered is not None:
             return
@@ -322,7 +317,7 @@ class Connection(asyncio.BufferedProtocol):
         """Hand a whole request to the handler."""
         self._work += 1
         exchange = self._exchange
-        if exchange is None or self._parser.should_upgrade():
+        if exchange is None:
             return
         if exchange.claimed:
             self._cut_off(exchange)
@@ -335,7 +330,7 @@ class Connection(asyncio.BufferedProtocol):
         if not exchange.keep_alive:
             self._is_deaf = True
         if exchange.answered is not None:
-            self.send_answers()
+            self._send_answers()
         else:
             self._hand_over(exchange, self._edge.handler.take)
         if len(self._exchanges) >= _MOST_PIPELINED:
@@ -372,8 +367,13 @@ class Connection(asyncio.BufferedProtocol):
 
     # --- answering --------------------------------------------------------------------------
 
-    def send_answers(self) -> None:
-        """Send the answers whose turn it is."""
+    def send_answer(self, exchange: Exchange) -> None:
+        """Hold the body no longer; send the answers whose turn it is."""
+        self._edge.bodies.release(exchange.held)
+        exchange.held = 0
+        self._send_answers()
+
+    def _send_answers(self) -> None:
         exchanges = self._exchanges
         while exchanges and (answer := exchanges[0].answered) is not None:
             exchange = exchanges.pop(0)
@@ -424,21 +424,24 @@ class Connection(asyncio.BufferedProtocol):
         exchange.keep_alive = False
         exchange.answered = answer
         self._exchanges.append(exchange)
-        self.send_answers()
-
-    def release(self, size: int) -> None:
-        """Notice that the body of a request is not held any more."""
-        self._edge.bodies.release(size)
+        self._send_answers()
 
     # --- limits -----------------------------------------------------------------------------
 
-    def _count_held_back(self, more_bytes: int) -> None:
-        """Count what the parser keeps: a header that never ends is handed over at its end only."""
-        self._held_back_bytes += more_bytes
-        self._check_head()
+    def _is_head_too_large(self, exchange: Exchange) -> bool:
+        limits = self._limits
+        if len(exchange.headers) > limits.max_headers:
+            return True
+        if not self._held_back_bytes and limits.max_head_bytes >= _READ_BYTES:
+            return False  # nearly always: it came in one reading
+        head_bytes = len(self._url) + sum(_size_of(*header) for header in exchange.headers)
+        return head_bytes > limits.max_head_bytes
 
-    def _check_head(self) -> None:
-        if self._head_bytes + self._held_back_bytes > self._limits.max_head_bytes:
+    def _count_held_back(self, more_bytes: int) -> None:
+        """Count what was read of a head, of trailers or of the size of a chunk that has no end."""
+        self._held_back_bytes += more_bytes
+        # Ahead of the head may stand the end of another request, in one reading with its beginning.
+        if self._held_back_bytes > self._limits.max_head_bytes + _READ_BYTES:
             self._give_up(Trouble.HEAD_TOO_LARGE)
 
     def make_room(self) -> None:
@@ -485,6 +488,11 @@ class Connection(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Close at once."""
         self._transport.abort()
+
+
+def _size_of(name: bytes, value: bytes) -> int:
+    """Return how many bytes a header has, with colon, blank and line end."""
+    return len(name) + len(value) + _AROUND_A_HEADER
 
 
 def _path(url: bytes) -> str:
