@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import structlog
 
@@ -187,13 +187,15 @@ class Callbacks:
             for trouble, (outcome, problem, detail) in _TROUBLES.items()
         }
         self._limits = limits
+        # Neither a form that is too large nor long work.
+        self._quick_bytes = min(limits.max_form_bytes, wire.MANY_VALUES)
         self._form_too_large = f"A form may have up to {limits.max_form_bytes} bytes."
         self._push_too_large = f"A push may have up to {limits.max_body_bytes} bytes."
         self._traces = Traces(limits.cut_off_traces_per_minute, clock)
         self._judging: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
         self._noted: set[str] = set()  # whose pushes were accepted since then
-        self._noted_at = 0
+        self._note_again_at = 0
 
     def take_addresses(self, addresses: Iterable[Address]) -> None:
         """Put these callback addresses in the place of those before."""
@@ -252,10 +254,12 @@ class Callbacks:
             self._count("unknown", "unsigned")
             exchange.dismiss(_NOT_SIGNED)
             return
-        if body and loses_fields(exchange):
+        if body and b"?" in exchange.target and loses_fields(exchange):
             self._keep_query(exchange)
         if exchange.method != b"POST" or not body:
             self._take_misplaced(exchange)
+        elif len(body) <= self._quick_bytes:  # nearly always
+            self._keep(exchange, judge(body))
         elif len(body) > self._limits.max_form_bytes and not wire.is_json(body):
             self.cut_off(exchange)
         elif wire.is_long_work(body):
@@ -275,14 +279,15 @@ class Callbacks:
             self._submit(entry, lambda _: None)
 
     def _entry(self, exchange: Exchange, kind: str, headers: str, body: bytes) -> Entry:
+        # Without the names of the fields, which every push would pay for.
         return Entry(
-            kind=kind,
-            application=exchange.application,
-            received_at=self._clock(),
-            peer=exchange.peer,
-            trust=exchange.trust,
-            headers=headers,
-            body=body,
+            kind,
+            exchange.application,
+            self._clock(),
+            exchange.peer,
+            exchange.trust,
+            headers,
+            body,
         )
 
     def _take_misplaced(self, exchange: Exchange) -> None:
@@ -371,15 +376,14 @@ class Callbacks:
             self._count(verdict.kind, verdict.outcome)
             self._last_push[entry.application].set(entry.received_at / 1e6)
             self.used[exchange.address] = entry.received_at
-            self._note_pusher(exchange.peer, entry.received_at)
+            if exchange.peer not in self._noted or entry.received_at >= self._note_again_at:
+                self._note_pusher(exchange.peer, entry.received_at)
 
     def _note_pusher(self, peer: str, now: int) -> None:
         """Note that a push was accepted from an address; once a minute is enough."""
-        if not 0 <= now - self._noted_at < _NOTE_EVERY_US:
-            self._noted_at = now
+        if not 0 <= self._note_again_at - now <= _NOTE_EVERY_US:
+            self._note_again_at = now + _NOTE_EVERY_US
             self._noted.clear()
-        if peer in self._noted:
-            return
         if len(self._noted) < _MOST_NOTED:
             self._noted.add(peer)
         self._guesses.note_right(group_of(peer), _ANY_TOKEN, now)
@@ -413,13 +417,13 @@ def _digest(token: str) -> bytes:
 
 
 def _kept_headers(headers: Iterable[Header]) -> str:
-    return "\n".join(
-        [
-            f"{name.decode('latin-1')}: {value[:_LONGEST_KEPT_HEADER].decode('latin-1')}"
-            for name, value in headers
-            if name in _KEPT_HEADERS
-        ]
-    )
+    return "\n".join([_header_line(header) for header in headers if header[0] in _KEPT_HEADERS])
+
+
+@lru_cache(maxsize=64)  # nearly all pushes have the same ones
+def _header_line(header: Header) -> str:
+    name, value = header
+    return f"{name.decode('latin-1')}: {value[:_LONGEST_KEPT_HEADER].decode('latin-1')}"
 
 
 def _answer_elsewhere(exchange: Exchange) -> Answer:

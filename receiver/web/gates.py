@@ -44,6 +44,7 @@ class Gates:
         """
         self._gates = gates
         self._trusted_proxies = trusted_proxies
+        self._has_proxies = bool(trusted_proxies)
         self._clock = clock
         self._said: dict[str, int] = {}
         self._counters = {
@@ -55,7 +56,7 @@ class Gates:
 
     def identify(self, exchange: Exchange) -> None:
         """Note the client's own address, where one of our proxies tells it."""
-        if self._trusted_proxies:
+        if self._has_proxies:
             forwarded = [value for name, value in exchange.headers if name == FORWARDED_FOR]
             exchange.peer = client_of(exchange.peer, forwarded, self._trusted_proxies)
 
