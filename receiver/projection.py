@@ -20,6 +20,7 @@ from receiver.domain.messages import (
     fold,
     report_key,
 )
+from receiver.domain.numbers import normalise
 from receiver.domain.optouts import USUAL_WORDS, Intent, Words
 from receiver.domain.retrying.candidates import Case, candidate_of
 from receiver.domain.retrying.planning import plan_for
@@ -346,7 +347,7 @@ def refold(message: Message, policy: Policy) -> Decided:
         verdict,
         overdue,
         retry_at=_retry_at(message, basis, advice, policy) if advice.retryable else None,
-        suppresses=proves_lost(basis, advice, policy),
+        suppresses=proves_lost(basis, advice, policy, normalise(folded.to)),
         is_doubted=counting is not None,
     )
 
@@ -366,15 +367,20 @@ def reckon(message: Message, policy: Policy) -> tuple[Folded, Verdict]:
     return folded, decide(subject_of(folded), policy.catalogue)
 
 
-def proves_lost(folded: Folded, verdict: Verdict, policy: Policy) -> bool:
+def proves_lost(folded: Folded, verdict: Verdict, policy: Policy, number: str | None) -> bool:
     """Tell whether a message proves that sending to its number is no use.
 
     Args:
         folded: by the reports that count.
         verdict: of that.
         policy: the rules.
+        number: that is shown, in full; a report that does not count may have told it.
     """
-    return verdict.suppress_recipient and is_trusted(folded, policy.retry.trust_open)
+    return (
+        verdict.suppress_recipient
+        and is_trusted(folded, policy.retry.trust_open)
+        and number == normalise(folded.to)
+    )
 
 
 def case_of(message: Message, folded: Folded, verdict: Verdict) -> Case:

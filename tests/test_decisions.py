@@ -21,9 +21,10 @@ from receiver.domain.retrying.items import ItemState
 from receiver.domain.times import SECOND
 from receiver.domain.verdict import Action, Subject, decide
 from receiver.web.secrets import now
-from tests.conftest import NOW, Served, a_node, policy
+from tests.conftest import NOW, Served, a_node, form, policy
 from tests.retries import a_failure
 from tests.test_api_retries import (
+    FAILURE,
     NUMBER,
     a_failed_message,
     ago,
@@ -64,6 +65,9 @@ async def the_decision(served: Served, sms_msg_id: str) -> Json:
     """Return what all answers say alike."""
     first, *others = await all_answers(served, sms_msg_id)
     assert all(one == first for one in others)
+    for state in ({}, *({"state": one.value} for one in ItemState)):
+        for row in (await served.get("/v1/retries", **state))["retries"]:
+            assert row["sms_msg_id"] != sms_msg_id or row["retry"] == first["retry"]
     return first
 
 
@@ -194,6 +198,86 @@ async def test_what_is_handed_out_carries_the_verdict_of_the_message(tmp_path: P
     async with a_failed_message(tmp_path) as served:
         (item,) = await claim(served)
         assert item["verdict"] == (await the_decision(served, "m1"))["verdict"]
+
+
+STRONG, WEAK = "Qz7RkW3mVx9TbL2pNd8sHf4Y", "w7Kp3x"
+TWO_TOKENS = [{"name": "two", "tokens": [STRONG, WEAK]}]
+
+
+@pytest.mark.parametrize(
+    ("sent", "told", "state", "action", "decision", "reason"),
+    [
+        pytest.param({}, [(STRONG, FAILURE)], "failed", "retry", "retry", None, id="trusted"),
+        pytest.param(
+            {}, [(WEAK, FAILURE)], "failed", "retry", "advise", "open-trust", id="open alone"
+        ),
+        pytest.param(
+            {}, [(STRONG, "ACCEPTD"), (WEAK, FAILURE)], "failed", "retry", "advise", "open-trust",
+            id="an open failure of what was accepted",
+        ),
+        pytest.param(
+            {}, [(STRONG, "ACCEPTD"), (WEAK, "MK:0001")], "failed", "stop", "no", "not-retryable",
+            id="an open failure that is never retried",
+        ),
+        pytest.param(
+            {}, [(STRONG, "MK:0001"), (WEAK, "DELIVRD")], "delivered", "none", "no", "delivered",
+            id="an open delivery",
+        ),
+        pytest.param(
+            {"status": "E200041"}, [(WEAK, "DELIVRD")], "delivered", "none", "no", "delivered",
+            id="an open delivery of what was refused",
+        ),
+        pytest.param(
+            {"status": "E000623", "sent_at": None}, [], "refused", "retry", "retry", None,
+            id="refused at no known time",
+        ),
+        pytest.param(
+            {"status": "E000623", "template_id": "otp"}, [(STRONG, "ACCEPTD")], "refused", "stop",
+            "no", "duplicate-risk", id="refused, and heard of all the same",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_does_not_count_gives_advice_alone(
+    tmp_path: Path,
+    sent: Json,
+    told: list[tuple[str, str]],
+    state: str,
+    action: str,
+    decision: str,
+    reason: str | None,
+) -> None:
+    """State, action, decision and reason fit each other, by whatever tokens reports came."""
+    async with a_node(tmp_path, applications=TWO_TOKENS, retry=CODES) as served:
+        await served.register(sends=[send("m1", **sent)], application="two")
+        for place, (token, status) in enumerate(told):
+            await served.push(report("m1", status, seconds_ago=100 - place), token)
+        decided = await the_decision(served, "m1")
+        assert (await served.get("/v1/messages/m1"))["state"] == state
+        claimable = (await served.get("/v1/retries"))["waiting"]
+    assert decided["verdict"]["action"] == action
+    assert (decided["retry"]["decision"], decided["retry"]["reason"]) == (decision, reason)
+    assert claimable == (decision == "retry")
+
+
+async def test_a_report_from_years_ago_ends_no_retry(tmp_path: Path) -> None:
+    """A failure that is told for long before the sending has a wrong clock, and no other effect."""
+    async with a_node(tmp_path) as served:
+        await served.register(sends=[send("m1", sent_at=ago(600))])
+        await served.push(report("m1", seconds_ago=5 * 365 * 24 * 3600))
+        told = await the_decision(served, "m1")
+    assert told["retry"]["decision"] == "retry"
+
+
+async def test_an_extension_that_a_report_told_is_handed_out(tmp_path: Path) -> None:
+    """The claimer gets the `extend` that the message shows, and the next attempt has it too."""
+    async with a_node(tmp_path) as served:
+        await served.register(sends=[send("m1")])
+        fields = {"source": "2", "updateTime": ago(7200), "extend": "order-9"}
+        await served.push(form(smsMsgId="m1", status=FAILURE, **fields))
+        (item,) = await claim(served)
+        assert (await complete(served, item, "m2")).status_code == 200
+        following = await served.get("/v1/messages/m2")
+    assert item["extend"] == following["extend"] == "order-9"
 
 
 # --- the rule by itself ------------------------------------------------------------------------

@@ -35,6 +35,11 @@ def came(status: str, trust: str, sms_msg_id: str = "m", *, ago: float = 2, **mo
 
 
 FAILED = came("MK:0041", "token")
+PARTIAL = [
+    sent(),
+    came("DELIVRD", "token", sequence="1", total="2"),
+    came("MK:0041", "token", sequence="2", total="2"),
+]
 RETRIED: list[Any] = [
     pytest.param([sent(), FAILED], ["m"], ["m"], id="a trusted failure"),
     pytest.param([sent(), came("MK:0041", "open")], [], ["m"], id="an open failure"),
@@ -47,6 +52,10 @@ RETRIED: list[Any] = [
                  id="an open acceptance makes nothing unqueueable"),
     pytest.param([sent(), FAILED, came("ACCEPTD", "open", ago=1, sequence="2", total="2")], ["m"],
                  [], id="an open report of a part that nobody waits for"),
+    pytest.param([sent(), FAILED, came("MK:0041", "open", orgCode="MK:0001")], ["m"], ["m"],
+                 id="an open repetition with a code that is never retried"),
+    pytest.param([sent(), FAILED, came("MK:0041", "open", total="2")], ["m"], ["m"],
+                 id="an open repetition that speaks of two parts"),
     pytest.param([sent(), came("DELIVRD", "token"), came("MK:0041", "open", ago=1)], [], [],
                  id="an open failure of what was delivered"),
     pytest.param([sent(), came("DELIVRD", "open", ago=1), FAILED, came("DELIVRD", "signed")], [],
@@ -101,6 +110,19 @@ async def _queued(store: Store) -> list[str]:
             [sent(), FAILED, came("ACCEPTD", "open", sequence="2", total="2")],
             ["m"],
             id="an open report of a part that nobody waits for",
+        ),
+        pytest.param(
+            [*PARTIAL, came("ACCEPTD", "open", ago=1, sequence="1", total="2")],
+            ["m"],
+            id="an open report on one of two parts",
+        ),
+        pytest.param(
+            [
+                *PARTIAL, came("ACCEPTD", "open", ago=1, sequence="1", total="2"),
+                sent("n", retry_of="m"), came("MK:0041", "token", "n"),
+            ],
+            ["n"],
+            id="an open report on a part of the attempt before",
         ),
         pytest.param(
             [sent("l"), came("DELIVRD", "open", "l"), sent(retry_of="l"), FAILED],

@@ -117,6 +117,17 @@ STORIES: list[Any] = [
     pytest.param([sent("a", 3, to="csms12345678"), came("a", "MK:0001", 2)], {},
                  id="no phone number"),
     pytest.param([sent("a", 3), came("a", "MK:0001", 2, trust="open")], {}, id="open trust"),
+    pytest.param([sent("a", 3), came("a", "MK:0041", 2),
+                  came("a", "MK:0041", 2, trust="open", orgCode="MK:0001")],
+                 {}, id="an open repetition with another code"),
+    pytest.param([sent("a", 3), came("a", "MK:0001", 2),
+                  came("a", "MK:0001", 2, trust="open", total="2")],
+                 {"": "a"}, id="an open repetition that speaks of two parts"),
+    pytest.param([came("a", "MK:0001", 2), came("a", "ACCEPTD", 1, trust="open", to=PERSON)],
+                 {}, id="an orphan whose number an open report tells"),
+    pytest.param([sent("b", 4), came("b", "MK:0001", 3), came("a", "DELIVRD", 2),
+                  came("a", "ACCEPTD", 1, trust="open", to=PERSON)],
+                 {"": "b"}, id="a delivered orphan whose number an open report tells"),
 ]  # fmt: skip
 
 

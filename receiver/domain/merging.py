@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from receiver.domain.conflicts import COMPARED, add_conflicts, agree, is_unknown, tells_more
-from receiver.domain.events import Conflict, Send, Trust, trust_order
+from receiver.domain.events import Conflict, Send, StatusReport, Trust, trust_order
 from receiver.domain.messages import StoredReport
 
 _Text = TypeVar("_Text", str, int)
@@ -13,9 +13,25 @@ MOST_BESIDE = 7
 
 
 def merge_reports(one: StoredReport, other: StoredReport) -> StoredReport:
-    """Join two arrivals of the same report: associative, commutative, and no field is erased."""
+    """Join two arrivals of the same report: associative, commutative, and no field is erased.
+
+    What anybody could have sent adds nothing to what is trusted but what it came as.
+    """
+    return StoredReport(
+        report=_join_reports(one, other),
+        received_at=min(one.received_at, other.received_at),
+        last_received_at=max(one.last_received_at, other.last_received_at),
+        redeliveries=one.redeliveries + other.redeliveries + 1,
+        trust=greater_trust(one.trust, other.trust),
+    )
+
+
+def _join_reports(one: StoredReport, other: StoredReport) -> StatusReport:
     a, b = one.report, other.report
-    joined = replace(
+    raw = _join_raw(a.raw, b.raw)
+    if Trust.OPEN in (one.trust, other.trust) and one.trust is not other.trust:
+        return replace(b if one.trust is Trust.OPEN else a, raw=raw)
+    return replace(
         a,
         total=_greater(a.total, b.total),
         source=_greater(a.source, b.source),
@@ -23,14 +39,7 @@ def merge_reports(one: StoredReport, other: StoredReport) -> StoredReport:
         org_code=_greater(a.org_code, b.org_code),
         extend=_greater(a.extend, b.extend),
         to=_greater(a.to, b.to),
-        raw=_join_raw(a.raw, b.raw),
-    )
-    return StoredReport(
-        report=joined,
-        received_at=min(one.received_at, other.received_at),
-        last_received_at=max(one.last_received_at, other.last_received_at),
-        redeliveries=one.redeliveries + other.redeliveries + 1,
-        trust=greater_trust(one.trust, other.trust),
+        raw=raw,
     )
 
 

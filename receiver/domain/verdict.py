@@ -86,7 +86,9 @@ def subject_of(folded: Folded, *, overdue: bool = False) -> Subject:
         code=folded.code,
         source=deciding.source if deciding else None,
         org_code=deciding.org_code if deciding else None,
-        conflict=folded.conflict,
+        # Of what was refused nothing should be heard.
+        conflict=folded.conflict
+        or (folded.state is State.REFUSED and folded.last_report_at is not None),
     )
 
 

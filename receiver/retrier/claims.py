@@ -58,7 +58,7 @@ async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: 
         policy: the rules in force.
         now: microseconds.
     """
-    await close_after_probes(connection, policy.retry.breaker, now)
+    await close_after_probes(connection, policy, now)
     secret = secrets.token_urlsafe(24)
     until = now + order.lease_us
     lease = Lease(digest(secret), until)

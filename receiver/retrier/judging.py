@@ -1,11 +1,11 @@
 """Stored messages as the policy sees them now."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.events import Send
+from receiver.domain.events import Send, Trust
 from receiver.domain.languages import Language
 from receiver.domain.messages import FAILED_STATES, Folded, Key, State, fold
 from receiver.domain.numbers import normalise, normalise_channel
@@ -16,8 +16,8 @@ from receiver.domain.retrying.planning import Candidate, Plan
 from receiver.domain.suppression import Party, Said
 from receiver.domain.verdict import Verdict, decide, subject_of
 from receiver.projection import Policy, believe, case_of
+from receiver.retrier.chains import find_chains
 from receiver.store import leasing, suppressing
-from receiver.store.chains import find_chains
 from receiver.store.leasing import Item
 from receiver.store.queries import StoredMessage
 
@@ -52,7 +52,8 @@ class View:
     stored: StoredMessage
     folded: Folded
     meaning: Verdict
-    case: Case
+    case: Case  # by what counts
+    shown: Case  # by all reports
 
     @property
     def is_of_chain(self) -> bool:
@@ -97,7 +98,7 @@ async def decide_messages(
     failed = [view for view in views if view.case.folded.state in FAILED_STATES]
     chained = [view for view in views if view.is_of_chain]
     around = _Around(
-        chains=await find_chains(connection, [_key(view.stored) for view in chained]),
+        chains=await find_chains(connection, [_key(view.stored) for view in chained], policy),
         items=await leasing.find_items(connection, [view.stored.row_id for view in failed]),
         suppressed=await suppressing.suppressed_among(
             connection, [party_of(view.case) for view in failed], now
@@ -125,6 +126,10 @@ def _decide(view: View, policy: Policy, around: _Around) -> Decided:
         suppressed=holds[0].word.source.value if holds else None,
     )
     retry, planned = decide_retry(candidate, policy.retry, facts)
+    if view.shown is not case and retry.is_by_code:
+        # What counts does not call for another send: what is shown may still advise it.
+        candidate = replace(candidate_for(view.shown, policy, chain), trust=Trust.OPEN)
+        retry, planned = decide_retry(candidate, policy.retry, facts)
     verdict = settle(view.meaning, candidate, retry)
     return Decided(stored, view.folded, verdict, retry, planned, chain)
 
@@ -136,8 +141,10 @@ def see(stored: StoredMessage, policy: Policy, language: Language = Language.EN)
     folded = fold(message.send, reports, late_delivered=policy.late_delivered)
     subject = subject_of(folded, overdue=stored.state is State.OVERDUE)
     meaning = decide(subject, policy.catalogue, language)
-    counting, verdict = believe(message, policy) or (folded, meaning)
-    return View(stored, folded, meaning, case_of(message, counting, verdict))
+    shown = case_of(message, folded, meaning)
+    counting = believe(message, policy)
+    case = shown if counting is None else case_of(message, *counting)
+    return View(stored, folded, meaning, case, shown)
 
 
 def candidate_for(case: Case, policy: Policy, chain: Chain | None = None) -> Candidate:

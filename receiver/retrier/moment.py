@@ -15,9 +15,10 @@ from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.suppression import Party
 from receiver.domain.times import SECOND
 from receiver.projection import Policy
+from receiver.retrier.chains import find_chains
 from receiver.retrier.judging import Judged, View, candidate_for, party_of, see
 from receiver.retrier.probing import watch
-from receiver.store import chains, leasing, moments, suppressing
+from receiver.store import leasing, moments, suppressing
 from receiver.store.leasing import Item
 from receiver.store.moments import BreakerKey, StoredBreaker
 from receiver.store.queries import StoredMessage, load_messages
@@ -109,7 +110,7 @@ async def look(
         policy=policy,
         now=now,
         views=views,
-        chains=await chains.find_chains(connection, keys),
+        chains=await find_chains(connection, keys, policy),
         recent=await recent_sends(connection, numbers, policy.retry, now),
         suppressed={party: holds[0].word.source.value for party, holds in suppressed.items()},
         sends_today={
@@ -122,7 +123,7 @@ async def look(
     )
     watched = {key for one in found for key in breaker_keys(one, alone[one.row_id])}
     before = await moments.read_breakers(connection)
-    moment.breakers = await watch(connection, watched, before, policy.retry.breaker, now)
+    moment.breakers = await watch(connection, watched, before, policy, now)
     moment.changed = {
         key for key, one in moment.breakers.items() if one != before.get(key, StoredBreaker())
     }

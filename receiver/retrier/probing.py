@@ -5,18 +5,13 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import OPEN_STATES, State
-from receiver.domain.retrying.breaker import (
-    BreakerOptions,
-    Position,
-    Result,
-    observe,
-    probe_ended,
-)
+from receiver.domain.retrying.breaker import Position, Result, observe, probe_ended
 from receiver.domain.retrying.items import ItemState
 from receiver.domain.retrying.sentences import Hold
 from receiver.domain.times import HOUR, SECOND
+from receiver.projection import Policy
+from receiver.retrier.chains import find_chains
 from receiver.store import leasing, moments
-from receiver.store.chains import find_chains
 from receiver.store.moments import BreakerKey, StoredBreaker
 
 
@@ -24,7 +19,7 @@ async def watch(
     connection: AsyncConnection,
     keys: Iterable[BreakerKey],
     before: Mapping[BreakerKey, StoredBreaker],
-    options: BreakerOptions,
+    policy: Policy,
     now: int,
 ) -> dict[BreakerKey, StoredBreaker]:
     """Give the breakers as they stand now.
@@ -36,9 +31,10 @@ async def watch(
         connection: to the store.
         keys: which ones.
         before: as they were stored; what is missing is closed.
-        options: when they open.
+        policy: when they open, and which reports count.
         now: microseconds.
     """
+    options = policy.retry.breaker
     wanted = set(keys)
     recent_since = now - options.recent_s * SECOND
     recent_since -= recent_since % HOUR
@@ -52,7 +48,7 @@ async def watch(
                 continue
             stored = before.get(key, StoredBreaker())
             state, probe = stored.state, stored.probe
-            result = None if probe is None else await _result(connection, probe, key.code)
+            result = None if probe is None else await _result(connection, probe, key.code, policy)
             if result is not None:
                 state, probe = probe_ended(state, result, options, now), None
             counts = moments.counts_of(recent, key), moments.counts_of(usual, key)
@@ -61,18 +57,16 @@ async def watch(
     return found
 
 
-async def close_after_probes(
-    connection: AsyncConnection, options: BreakerOptions, now: int
-) -> None:
+async def close_after_probes(connection: AsyncConnection, policy: Policy, now: int) -> None:
     """Close the breakers whose probes arrived, and let what waits for them be due.
 
     Args:
         connection: in a transaction that no other one writes beside.
-        options: when breakers open.
+        policy: when breakers open, and which reports count.
         now: microseconds.
     """
     before = await moments.read_breakers(connection)
-    for key, stored in (await watch(connection, before, before, options, now)).items():
+    for key, stored in (await watch(connection, before, before, policy, now)).items():
         if stored == before[key]:
             continue
         await moments.save_breaker(connection, key, stored)
@@ -80,7 +74,9 @@ async def close_after_probes(
             await leasing.release_held(connection, key.application, key.code, Hold.BREAKER.value)
 
 
-async def _result(connection: AsyncConnection, probe: int, code: str) -> Result | None:
+async def _result(
+    connection: AsyncConnection, probe: int, code: str, policy: Policy
+) -> Result | None:
     """Tell what became of a message that went first; None: nothing yet."""
     item = await leasing.find_item(connection, probe)
     if item is not None and item.state is ItemState.CLAIMED:
@@ -88,11 +84,11 @@ async def _result(connection: AsyncConnection, probe: int, code: str) -> Result 
     if item is None or item.state is not ItemState.COMPLETED or item.next_id is None:
         return Result.OTHER
     key = (item.application, item.next_id)
-    chain = (await find_chains(connection, [key])).get(key)
+    chain = (await find_chains(connection, [key], policy)).get(key)
     attempts = chain.attempts if chain else ()
     sent = next((one for one in attempts if one.sms_msg_id == item.next_id), None)
     if sent is None or sent.state in OPEN_STATES:
         return None
     if sent.state is State.DELIVERED:
-        return Result.DELIVERED
+        return Result.DELIVERED if sent.counts_as_delivered(policy.retry.trust_open) else None
     return Result.FAILED if sent.code == code else Result.OTHER

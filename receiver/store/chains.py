@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import case, exists, func, select
+from sqlalchemy import case, exists, false, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.events import Trust
@@ -14,13 +14,14 @@ from receiver.store.schema import messages, reports
 MOST_ATTEMPTS = 50  # a chain is followed no further
 _IN_ONE_LOOKUP = 500  # ids; each is one statement parameter
 # The trust of a message is the least of its reports': only where that is `open` do they differ.
+_IS_TRUSTED = messages.c.trust != Trust.OPEN.value
+_IS_MIXED = exists().where(
+    reports.c.message_id == messages.c.id, reports.c.trust != Trust.OPEN.value
+)
 _VOUCHED = case(
-    (messages.c.trust != Trust.OPEN.value, messages.c.state == State.DELIVERED.value),
-    else_=exists().where(
-        reports.c.message_id == messages.c.id,
-        reports.c.trust != Trust.OPEN.value,
-        func.upper(reports.c.status) == "DELIVRD",
-    ),
+    (_IS_TRUSTED, messages.c.state == State.DELIVERED.value),
+    (_IS_MIXED, null()),
+    else_=false(),
 )
 _COLUMNS = (
     messages.c.application,
@@ -121,7 +122,7 @@ async def _read(connection: AsyncConnection, column: object, keys: Iterable[Key]
                         State(state),
                         code,
                         occurred_at,
-                        bool(vouched),
+                        None if vouched is None else bool(vouched),
                     )
                 )
     return found

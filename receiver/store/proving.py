@@ -194,6 +194,8 @@ def _deliveries(policy: Policy) -> str:
     conditions = ["true"]
     if policy.retry.trust_open == "advise":
         conditions.append(f"reports.trust <> '{Trust.OPEN}'")
+        # A report that does not count may have told the number of what nobody registered.
+        conditions.append(f"(registered OR messages.trust <> '{Trust.OPEN}')")
     if policy.late_delivered == "ignored":
         conditions.append(f"(NOT conflict OR state = '{State.DELIVERED}')")
     return " AND ".join(conditions)
@@ -219,7 +221,7 @@ async def _add_reports(connection: AsyncConnection, found: Iterable[Message]) ->
 def _read(message: Message, policy: Policy) -> Ended | None:
     """Read what a failed message proves; None: nothing."""
     folded, verdict = reckon(message, policy)
-    if not proves_lost(folded, verdict, policy):
+    if not proves_lost(folded, verdict, policy, message.stored["to_number"]):
         return None
     # Where no report decides, the platform has refused a send that was registered.
     registered_at = message.registered_at or message.first_heard_at

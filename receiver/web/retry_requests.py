@@ -11,6 +11,7 @@ from starlette.responses import Response
 from receiver.domain.events import Send
 from receiver.domain.identifiers import clean
 from receiver.domain.languages import Language
+from receiver.domain.messages import fold
 from receiver.domain.numbers import normalise
 from receiver.domain.retrying.items import ItemState
 from receiver.domain.times import SECOND, to_rfc3339
@@ -87,16 +88,16 @@ def read_completion(given: Mapping[str, Any], stored: queries.StoredMessage) -> 
     """
     message = stored.message
     before = message.send
+    extend = fold(before, list(message.reports.values())).extend
     told: Json = {name: value for name, value in given.items() if name != "lease"}
     told["retry_of"] = message.sms_msg_id
-    if before is not None:
-        for name, value in (
-            ("reference", before.reference),
-            ("template_id", before.template_id),
-            ("extend", before.extend),
-        ):
-            if value is not None:
-                told.setdefault(name, value)
+    for name, value in (
+        ("reference", before.reference if before else None),
+        ("template_id", before.template_id if before else None),
+        ("extend", extend),
+    ):
+        if value is not None:
+            told.setdefault(name, value)
     body = json.dumps(told).encode()
     try:
         registration = read_registration(body)
@@ -170,7 +171,7 @@ def judged_json(one: Judged, claimed: Claimed) -> Json:
         "application": candidate.application,
         "to": candidate.number,
         "from": send.sender if send else None,
-        "extend": send.extend if send else None,
+        "extend": candidate.extend,
         "reference": candidate.reference,
         "template_id": candidate.template_id,
         "kind": one.planned.kind.value,

@@ -8,13 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver.domain.events import Send, Trust
-from receiver.domain.messages import State
 from receiver.domain.retrying.items import ItemState
 from receiver.domain.times import SECOND, to_rfc3339
 from receiver.journal import Entry, Kind
+from receiver.retrier.chains import find_chains
 from receiver.retrier.claims import claim, digest
 from receiver.store import leasing, queries
-from receiver.store.chains import find_chains
 from receiver.web.auth import Scope
 from receiver.web.endpoints import json_answer, needs
 from receiver.web.repeating import Repeatable, Reply
@@ -34,13 +33,15 @@ from receiver.web.retry_requests import (
     respond,
     row_json,
 )
+from receiver.web.telling import Telling
+from receiver.web.views import retry_json
 
 Json = dict[str, Any]
 
 _SETTLED = frozenset({ItemState.CANCELLED, ItemState.ENDED})
 
 
-class Retrying(Repeatable):
+class Retrying(Repeatable, Telling):
     """Hands out what may be sent again."""
 
     @needs(Scope.READ)
@@ -53,11 +54,17 @@ class Retrying(Repeatable):
             due_before=query.time("due_before"),
         )
         page = query.page(numbers=2)
+        language = query.language(self._parts.language)
         query.done()
         now = self._parts.clock()
         async with self._parts.store.reading() as connection:
             rows = await leasing.list_items(connection, wanted, page)
             counts = await leasing.count(connection, now, wanted.application)
+            found = await queries.load_messages(connection, [row["message_id"] for row in rows])
+            decided = {
+                one.stored.row_id: retry_json(one.retry, language)
+                for one in await self.decide(connection, list(found.values()), language)
+            }
         more = len(rows) == page.limit
         last = rows[-1] if rows else {}
         return json_answer(
@@ -66,9 +73,10 @@ class Retrying(Repeatable):
                 "due": counts.due,
                 "claimed": counts.claimed,
                 "expired": counts.expired,
-                "retries": [row_json(row) for row in rows],
+                "retries": [{**row_json(row), "retry": decided[row["message_id"]]} for row in rows],
                 "next": write_cursor((last["due_at"], last["message_id"])) if more else None,
-            }
+            },
+            language=language,
         )
 
     @needs(Scope.WRITE)
@@ -138,7 +146,8 @@ class Retrying(Repeatable):
         stored = (await queries.load_messages(connection, [message_id]))[message_id]
         message = stored.message
         key = (item.application, message.sms_msg_id)
-        chain = (await find_chains(connection, [key])).get(key)
+        policy = self._parts.policy
+        chain = (await find_chains(connection, [key], policy)).get(key)
         holds = item.lease == digest(lease)
         told: Json = {
             "id": message_id,
@@ -147,7 +156,7 @@ class Retrying(Repeatable):
             "state": item.state.value,
         }
         if chain is not None and any(
-            one.state is State.DELIVERED and one.sms_msg_id != sent.sms_msg_id
+            one.sms_msg_id != sent.sms_msg_id and one.counts_as_delivered(policy.retry.trust_open)
             for one in chain.attempts
         ):
             if item.state in (ItemState.CLAIMED, ItemState.WAITING):

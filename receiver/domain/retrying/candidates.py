@@ -5,11 +5,21 @@ from dataclasses import dataclass
 
 from receiver.domain.catalogue import Catalogue
 from receiver.domain.events import Send, Trust
-from receiver.domain.messages import OPEN_STATES, Folded, State, StoredReport, failed_by
+from receiver.domain.messages import (
+    FAILED_STATES,
+    OPEN_STATES,
+    Folded,
+    State,
+    StoredReport,
+    failed_by,
+)
 from receiver.domain.numbers import country_of, normalise
 from receiver.domain.retrying.planning import Candidate
 from receiver.domain.retrying.policy import TrustOpen
+from receiver.domain.times import HOUR
 from receiver.domain.verdict import Verdict, match_for, subject_of
+
+_FURTHEST_AHEAD = 14 * HOUR  # of UTC is a local time (Kiritimati)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,12 @@ class Attempt:
     state: State
     code: str | None
     sent_at: int  # where no time was told, when it was first heard of
-    vouched: bool = False  # a report that is trusted says that it was delivered
+    # Whether it was delivered by reports that count; None: others of its reports do not.
+    vouched: bool | None = False
+
+    def counts_as_delivered(self, trust_open: TrustOpen) -> bool:
+        """Tell whether it was delivered, as far as something may be done by that."""
+        return self.state is State.DELIVERED if trust_open == "queue" else bool(self.vouched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +45,6 @@ class Chain:
     """The attempts to get one message delivered, in their order."""
 
     attempts: Sequence[Attempt]
-
-    @property
-    def delivered(self) -> bool:
-        """Whether one of them arrived."""
-        return any(one.state is State.DELIVERED for one in self.attempts)
 
     @property
     def outcome(self) -> State:
@@ -50,9 +60,7 @@ class Chain:
 
     def arrived(self, trust_open: TrustOpen) -> bool:
         """Tell whether one of them arrived, as far as something may be done by it."""
-        if trust_open == "queue":
-            return self.delivered
-        return any(one.vouched for one in self.attempts)
+        return any(one.counts_as_delivered(trust_open) for one in self.attempts)
 
     def follows(self, before: str, after: str) -> bool:
         """Tell whether one attempt is known to have followed another."""
@@ -94,9 +102,8 @@ def candidate_of(
     match = match_for(subject_of(folded), catalogue)
     refused = folded.state is State.REFUSED
     attempts = chain.attempts if chain else ()
-    has_failed = folded.failed_at is not None
+    has_failed = folded.state in FAILED_STATES
     failed_at = failed_by(folded, case.reports, case.heard_at) if has_failed else None
-    known = (case.heard_at, failed_at, send.sent_at if send else None)
     return Candidate(
         application=case.application,
         sms_msg_id=case.sms_msg_id,
@@ -109,16 +116,28 @@ def candidate_of(
         retry=match.entry.retry if match else None,
         code=folded.code,
         failed_at=failed_at,
-        first_sent_at=min(
-            [*(at for at in known if at is not None), *(one.sent_at for one in attempts)]
-        ),
+        first_sent_at=min([_sent_by(case, failed_at), *(one.sent_at for one in attempts)]),
         attempts=max(1, len(attempts)),
         retry_after_s=match.entry.retry_after_s if match else None,
         action=verdict.action,
         duplicate_risk=verdict.duplicate_risk,
         registered=send is not None,
         trust=Trust.SIGNED if refused else folded.trust,  # a refusal is what we were told ourselves
+        extend=folded.extend,
         arrived=any(part.conflict and part.state is State.FAILED for part in folded.parts),
         chain_delivered=bool(chain and chain.arrived(trust_open)),
         superseded=bool(chain and not chain.is_last(case.sms_msg_id)),
     )
+
+
+def _sent_by(case: Case, failed_at: int | None) -> int:
+    """Return by when a message had been sent: by the earliest of what is known about it.
+
+    A sending may be told as a local time written as UTC. A failure that is told for longer before
+    it shows nothing but a wrong clock.
+    """
+    told = case.send.sent_at if case.send else None
+    known = [case.heard_at if told is None else min(case.heard_at, told)]
+    if failed_at is not None and (told is None or failed_at >= told - _FURTHEST_AHEAD):
+        known.append(failed_at)
+    return min(known)

@@ -54,7 +54,13 @@ class Retry:
         """Whether another send is called for."""
         return self.decision is not Decision.NO
 
+    @property
+    def is_by_code(self) -> bool:
+        """Whether the state or the code of the message rules out another send."""
+        return self.reason is not None and self.reason.rule in _BY_CODE
 
+
+_BY_CODE = frozenset({NoRetry.DELIVERED, NoRetry.NO_FAILURE, NoRetry.NOT_RETRYABLE})
 _SETTLED = frozenset({NoRetry.CHAIN_DELIVERED, NoRetry.SUPERSEDED, NoRetry.ARRIVED})
 
 
@@ -67,7 +73,7 @@ def decide_retry(candidate: Candidate, policy: RetryPolicy, facts: Facts) -> tup
     advice = _decide(trusted, replace(facts, item=None, put_off_to=0))
     if advice.decision is Decision.NO:
         return advice, planned
-    return replace(advice, decision=Decision.ADVISE, reason=planned.steps[-1]), planned
+    return replace(advice, decision=Decision.ADVISE, reason=planned.steps[-1]), trusted
 
 
 def settle(verdict: Verdict, candidate: Candidate, retry: Retry) -> Verdict:

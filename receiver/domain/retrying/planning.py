@@ -47,6 +47,7 @@ class Candidate:
     duplicate_risk: bool
     registered: bool
     trust: Trust  # of what decided: its report, or the registration of a refused send
+    extend: str | None = None
     arrived: bool = False  # as some report says; others say that it failed
     chain_delivered: bool = False
     superseded: bool = False  # the chain has a later send than this

@@ -139,7 +139,7 @@ MESSAGES = (
 RETRIES = (
     Operation(
         "GET", "/v1/retries", "The retry queue", READ,
-        {"state": one_of(ItemState), **_APPLICATION, "due_before": TIME, **_PAGE},
+        {"state": one_of(ItemState), **_APPLICATION, "due_before": TIME, **_PAGE, **_LANG},
         answer=page("retries", ref("RetryItem"), waiting=WHOLE, due=WHOLE, claimed=WHOLE,
                     expired=WHOLE),
     ),

@@ -182,7 +182,7 @@ NAMED: dict[str, Schema] = {
         id=WHOLE, sms_msg_id=TEXT, application=TEXT, state=one_of(ItemState), due_at=TIME,
         to=maybe(TEXT), code=maybe(TEXT), category=maybe(one_of(Category)), reference=maybe(TEXT),
         template_id=maybe(TEXT), reason=maybe(TEXT), claims=WHOLE, lease_until=maybe(TIME),
-        next=maybe(TEXT),
+        next=maybe(TEXT), retry=ref("Retry"),
     ),
     "Claimed": always(
         id=WHOLE, lease=TEXT, lease_until=TIME, sms_msg_id=TEXT, application=TEXT, to=maybe(TEXT),
