@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from receiver.domain.effects import MOST_EXAMPLES, Effects
 from receiver.projection import Decided, Message, Policy, refold
-
-MOST_EXAMPLES = 3  # ids for each kind of change
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,7 @@ class Run:
     changes: tuple[Change, ...] = ()
     finished_at: int | None = None
     rereading: Rereading = field(default_factory=Rereading)
+    effects: Effects = field(default_factory=Effects)
 
     @property
     def share(self) -> float:
@@ -102,8 +102,9 @@ class Run:
         now: int,
         *,
         reread: int = 0,
+        effects: Effects | None = None,
     ) -> "Run":
-        """Give the run as it is after one more stretch of ids.
+        """Return the run as it is after one more stretch of ids.
 
         Args:
             position: the id at which the stretch ends.
@@ -111,6 +112,7 @@ class Run:
             changed: those of them that are stored otherwise now.
             now: microseconds.
             reread: how many of the messages read otherwise now.
+            effects: of the run up to here; None: as before.
         """
         return replace(
             self,
@@ -121,6 +123,7 @@ class Run:
             changes=_joined(self.changes, changed),
             updated_at=now,
             finished_at=_end(position, self.upto, self.rereading, now),
+            effects=effects or self.effects,
         )
 
 

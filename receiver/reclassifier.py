@@ -6,22 +6,26 @@ never stopped: messages that come meanwhile are folded by the same rules, by the
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.effects import RetryMove, SuppressionLine, effects_on_retries
+from receiver.domain.messages import Key
 from receiver.errors import ReceiverError, StoreUnavailableError
 from receiver.journal import Journal
 from receiver.pacing import Pacer
-from receiver.projection import Policy
+from receiver.projection import Decided, Message, Policy
 from receiver.reclassification import Refolded, Run, reclassify
 from receiver.rereader import Breathe, Rereader, replace_messages
 from receiver.rereading import reread_message
-from receiver.store import proving, refolding
+from receiver.store import proving, queueing, refolding, revisions
 from receiver.store.projecting import take_turn
 from receiver.store.records import outcome_values
+from receiver.store.scratch import Scratch
 from receiver.store.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -199,7 +203,7 @@ class Reclassifier:
         async with self._store.writing() as connection:
             await take_turn(connection)
             if run.position < run.upto:
-                run = await _refold(connection, run, policy, breathe, self._clock(), apply=True)
+                run = await self._take(connection, run, policy, breathe)
             else:
                 so_far = await self._rereader.slice(
                     connection, run.rereading, policy, breathe, apply=True
@@ -209,38 +213,112 @@ class Reclassifier:
                 raise _ForgottenError
         return run
 
+    async def _take(
+        self, connection: AsyncConnection, run: Run, policy: Policy, breathe: Breathe
+    ) -> Run:
+        """Fold the next stretch again, with what follows from it for retries and suppressions."""
+        upto, now = _end_of_slice(run), self._clock()
+        read = await _read(connection, run.position, upto, run.since)
+        stretch = await _refold(connection, read, policy, breathe)
+        numbers = await proving.concerned(connection, stretch.decided, policy)
+        lines = await _revise(
+            connection, self._number, numbers, policy, began_at=run.started_at, now=now
+        )
+        return stretch.added_to(run, upto, lines, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A stretch of messages that is folded again and written."""
+
+    examined: int
+    reread: int
+    changed: list[Refolded]
+    decided: list[Decided]  # also those that stay what they are
+    retries: list[RetryMove]
+
+    def added_to(
+        self, run: Run, upto: int, suppressions: Iterable[SuppressionLine], now: int
+    ) -> Run:
+        """Return the run as it is after the stretch."""
+        effects = run.effects.with_retries(self.retries).with_suppressions(suppressions)
+        return run.after(
+            upto, self.examined, self.changed, now, reread=self.reread, effects=effects
+        )
+
+
+def _end_of_slice(run: Run) -> int:
+    return min(run.position + _SLICE_IDS, run.upto)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A stretch of messages as they are stored, and those that read otherwise now."""
+
+    after: int  # the id behind which it begins
+    upto: int
+    found: list[Message]
+    pairs: list[tuple[Message, Message]]  # as they are stored, and as they are read now
+
+    @property
+    def keys(self) -> set[Key]:
+        """Which messages are written anew, and which they may become part of."""
+        return {one.key for pair in self.pairs for one in pair}
+
+
+async def _read(connection: AsyncConnection, after: int, upto: int, since: int | None) -> _Read:
+    found = await refolding.read_slice(connection, after, upto, since)
+    pairs = [(message, again) for message in found if (again := reread_message(message))]
+    return _Read(after, upto, found, pairs)
+
 
 async def _refold(
-    connection: AsyncConnection,
-    run: Run,
-    policy: Policy,
-    breathe: Breathe,
-    now: int,
-    *,
-    apply: bool,
-) -> Run:
-    """Read one stretch of messages again and fold them by today's rules."""
-    upto = min(run.position + _SLICE_IDS, run.upto)
-    found = await refolding.read_slice(connection, run.position, upto, run.since)
-    pairs = [(message, again) for message in found if (again := reread_message(message))]
-    reread = await replace_messages(connection, pairs, policy, breathe, apply=apply)
-    done = {message.id for message, _ in pairs} | {one.decided.message.id for one in reread}
+    connection: AsyncConnection, read: _Read, policy: Policy, breathe: Breathe
+) -> _Stretch:
+    """Fold a stretch of messages by today's rules and write what changes."""
+    queued = await queueing.read_items(connection, read.after, read.upto)
+    reread = await replace_messages(connection, read.pairs, policy, breathe)
+    done = {message.id for message, _ in read.pairs} | {one.decided.message.id for one in reread}
     refolded: list[Refolded] = []
-    changed: list[Refolded] = []
-    for message in found:
+    for message in read.found:
         if message.id not in done:
-            one = reclassify(message, policy)
-            refolded.append(one)
-            if _is_changed(one):
-                changed.append(one)
+            refolded.append(reclassify(message, policy))
         await breathe()
-    if apply:
-        await refolding.write_outcomes(connection, (one.decided for one in changed))
-        # Also of messages that stay what they are: a word may be wrong where they are right.
-        decided = [one.decided for one in (*refolded, *reread)]
-        await proving.learn(connection, decided, policy)
+    changed = [one for one in refolded if _is_changed(one)]
+    await refolding.write_outcomes(connection, (one.decided for one in changed))
+    # Also of messages that stay what they are: the plan of a retry may be another one, and a word
+    # may be wrong where they are right.
+    decided = [one.decided for one in (*refolded, *reread)]
+    planned = [one for one in decided if one.retry_at is not None or one.message.id in queued]
+    await queueing.queue(connection, [one for one in planned if one.message.id not in done])
+    moves: list[RetryMove] = []
+    if planned:
+        items = await queueing.read_items(connection, read.after, read.upto)
+        moves = effects_on_retries(queued, items, _told(planned))
     moved = [one for one in reread if one.before != one.after]
-    return run.after(upto, len(found), [*changed, *moved], now, reread=len(pairs))
+    return _Stretch(len(read.found), len(read.pairs), [*changed, *moved], decided, moves)
+
+
+def _told(decided: Iterable[Decided]) -> dict[int, tuple[str, str]]:
+    """Return the id of each message and what has become of it, by its number."""
+    return {
+        one.message.id: (one.message.sms_msg_id, one.verdict.category or one.state)
+        for one in sorted(decided, key=lambda one: one.message.id)
+    }
+
+
+async def _revise(
+    connection: AsyncConnection,
+    number: int,
+    numbers: set[proving.Number],
+    policy: Policy,
+    *,
+    began_at: int,
+    now: int,
+) -> list[SuppressionLine]:
+    """Bring suppressions by codes up to date; return what was lifted and made, which is noted."""
+    found = await proving.revise(connection, numbers, policy)
+    return await revisions.note(connection, number, found, policy, began_at=began_at, now=now)
 
 
 async def rehearse(
@@ -253,26 +331,63 @@ async def rehearse(
 ) -> Run:
     """Tell what a reclassification would change, and change nothing.
 
+    What a run would write over is copied into memory and written there, by the same code.
+
     Raises:
         StoreUnavailableError: the store cannot be read.
     """
     now = clock()
-    rereader = Rereader(None)
+    rereader, scratch = Rereader(None), Scratch()
     async with store.reading() as connection:
         last = await refolding.last_message(connection)
         begun = await rereader.begin(connection, apply=False)
     run = Run(policy.name, since, last, started_at=now, updated_at=now, rereading=begun)
-    while run.finished_at is None:
-        async with store.reading() as connection:
-            if run.position < run.upto:
-                run = await _refold(connection, run, policy, _hurry, clock(), apply=False)
-            else:
-                so_far = await rereader.slice(
-                    connection, run.rereading, policy, _hurry, apply=False
-                )
-                run = run.reread(so_far, clock())
-        on_progress(run)
+    revised: set[proving.Number] = set()
+    try:
+        await scratch.open()
+        while run.finished_at is None:
+            async with store.reading() as connection:
+                if run.position < run.upto:
+                    run = await _rehearse_slice(connection, scratch, run, policy, revised, clock())
+                else:
+                    so_far = await rereader.slice(
+                        connection, run.rereading, policy, _hurry, apply=False
+                    )
+                    run = run.reread(so_far, clock())
+            on_progress(run)
+    finally:
+        await scratch.close()
     return run
+
+
+async def _rehearse_slice(
+    connection: AsyncConnection,
+    scratch: Scratch,
+    run: Run,
+    policy: Policy,
+    revised: set[proving.Number],
+    now: int,
+) -> Run:
+    """Fold the next stretch in memory.
+
+    A number is revised once, when the first message is met that may change what stands about it:
+    with all messages to it folded again, as they are when a run is done.
+    """
+    upto = _end_of_slice(run)
+    read = await _read(connection, run.position, upto, run.since)
+    async with scratch.of_slice(connection, run.position, upto, read.keys) as copied:
+        stretch = await _refold(copied, read, policy, _hurry)
+    numbers = await proving.concerned(connection, stretch.decided, policy) - revised
+    lines: list[SuppressionLine] = []
+    if numbers:
+        async with scratch.of_numbers(connection, (number for number, _ in numbers)) as copied:
+            all_of_it = await _read(copied, 0, run.upto, run.since)
+            await _refold(copied, all_of_it, policy, _hurry)
+            lines = await _revise(
+                copied, 0, numbers, policy, began_at=run.started_at, now=run.started_at
+            )
+        revised |= numbers
+    return stretch.added_to(run, upto, lines, now)
 
 
 async def _hurry() -> None:

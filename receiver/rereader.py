@@ -221,8 +221,6 @@ async def replace_messages(
     pairs: Sequence[tuple[Message, Message]],
     policy: Policy,
     breathe: Breathe,
-    *,
-    apply: bool,
 ) -> list[Refolded]:
     """Write messages as they are read now; one that reads as another becomes part of that.
 
@@ -231,7 +229,6 @@ async def replace_messages(
         pairs: messages as they are stored, and as they are read now.
         policy: the rules in force.
         breathe: awaited between messages.
-        apply: whether to write; otherwise what would be written is only told.
 
     Returns:
         What becomes of them, by the messages that stay.
@@ -254,12 +251,11 @@ async def replace_messages(
         joined.add(again.key)
         await breathe()
     decided = [refold(message, policy) for key, message in staying.items() if key in joined]
-    if apply:
-        await rereading.remove_messages(connection, gone)
-        await rereading.clear_reports(connection, [one.message.id for one in decided])
-        for one in decided:
-            one.message.new_reports = set(one.message.reports)
-        await projecting.save(connection, Changes(messages=decided), _NO_LIMITS, breathe)
+    await rereading.remove_messages(connection, gone)
+    await rereading.clear_reports(connection, [one.message.id for one in decided])
+    for one in decided:
+        one.message.new_reports = set(one.message.reports)
+    await projecting.save(connection, Changes(messages=decided), _NO_LIMITS, breathe)
     return [compare(stored[one.message.id].stored, one) for one in decided]
 
 

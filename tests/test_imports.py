@@ -116,6 +116,7 @@ LAYERS = (
     Layer(
         "receiver.reclassifier",
         (
+            "receiver.domain",
             "receiver.errors",
             "receiver.journal",
             "receiver.pacing",

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.domain.catalogue import Catalogue
+from receiver.domain.effects import MOST_EXAMPLES
 from receiver.domain.events import Send, StatusReport
 from receiver.domain.messages import LateDelivered, State, StoredReport
 from receiver.projection import Message, Policy
 from receiver.reclassification import (
-    MOST_EXAMPLES,
     Change,
     Refolded,
     Run,

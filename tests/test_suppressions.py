@@ -185,6 +185,7 @@ async def test_an_opt_out_becomes_a_row(store_url: str) -> None:
                 "until": None,
                 "overrides": False,
                 "trust": "open",
+                "restored_at": None,
             }
         ]
         assert [row["intent"] for row in await rows_of(store, uplinks)] == ["opt-out"]

@@ -20,11 +20,11 @@ from receiver.cli.client import Client, Json, NotAnsweredError
 from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, instant
 from receiver.cli.output import make_console, plain
 from receiver.datadir import DataDirectory, held
+from receiver.domain.effects import MOST_EXAMPLES
 from receiver.domain.times import to_rfc3339
 from receiver.errors import InUseError, StoreUnavailableError
 from receiver.journal import FILE_NAME, Journal
 from receiver.policies import make_policy
-from receiver.reclassification import MOST_EXAMPLES
 from receiver.reclassifier import Phase, Reclassifier, rehearse
 from receiver.settings import Settings, load
 from receiver.store.store import Store
@@ -232,6 +232,7 @@ def _print(run: Json, *, dry_run: bool) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    _print_effects(console, run, dry_run=dry_run)
     reread = run["reread"]
     if any(reread.values()):
         console.print(
@@ -246,6 +247,24 @@ def _print(run: Json, *, dry_run: bool) -> None:
         console.print("Stopped. The same command goes on from here.")
     elif run["phase"] == Phase.FAILED:
         console.print("Failed; the receiver's log says why. The same command goes on from here.")
+
+
+def _print_effects(console: Console, run: Json, *, dry_run: bool) -> None:
+    """Show what becomes of retries and suppressions; no line names a number."""
+    lead = "would be " if dry_run else ""
+    if run["retries"]:
+        table = Table("retries", "reason", "messages", "examples")
+        for line in run["retries"]:
+            cells = (line["reason"], f"{line['messages']:,}", ", ".join(line["examples"]))
+            table.add_row(lead + line["effect"], *map(plain, cells))
+        console.print(table)
+    if run["suppressions"]:
+        table = Table("suppressions", "code", "category", "reason", "numbers", "in force")
+        for line in run["suppressions"]:
+            names = (line["code"] or "", line["category"] or "(none)", line["reason"])
+            counts = (f"{line['numbers']:,}", f"{line['in_force']:,}")
+            table.add_row(lead + line["effect"], *map(plain, (*names, *counts)))
+        console.print(table)
 
 
 def _by_standing(changes: list[Json]) -> dict[tuple[str, str], list[Json]]:

@@ -128,7 +128,7 @@ def history(
     as_json: AsJson = False,
     reveal: Reveal = False,
 ) -> None:
-    """Show what was set and lifted by hand, and what is said about a number now."""
+    """Show what was set and lifted for a number, and what is said about it now."""
     client = Client.of(settings.load(config), api_url, api_key)
     answer = client.get(f"{_path(number)}/history", {"limit": str(limit)})
     found = _shown(answer, reveal=reveal)
@@ -136,7 +136,7 @@ def history(
         typer.echo(json.dumps(found))
         return
     console = make_console()
-    names = ("at", "action", "by", "reason", "channel", "application", "until")
+    names = ("at", "action", "source", "by", "reason", "channel", "application", "until")
     console.print(_table(names, found["changes"]))
     words = ("source", "suppressed", "holds", "channel", "application", "reason", "since", "until")
     console.print(_table(words, found["words"]))

@@ -45,6 +45,7 @@ class Word:
     until: int | None = None  # microseconds; None: for ever
     overrides: bool = False  # a lift that covers the person's own opt-out too
     trust: Trust | None = None  # of the uplink; None: it did not come by one
+    restored_at: int | None = None  # when the undo of a reclassification put it back
 
     def is_in_force(self, now: int) -> bool:
         """Tell whether its time is not over."""

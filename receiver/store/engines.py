@@ -8,7 +8,7 @@ import aiosqlite
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from receiver.store.driver import Connection
 
@@ -52,6 +52,19 @@ def sqlite_engine(url: URL, *, writing: bool, connections: int = READERS) -> Asy
         ]
     # A writer takes its lock at once: no statement in the middle can then find it taken.
     _begin_by_ourselves(engine.sync_engine, "BEGIN IMMEDIATE" if writing else "BEGIN", pragmas)
+    return engine
+
+
+def memory_engine() -> AsyncEngine:
+    """Make the engine of one connection to a SQLite database that is in memory alone."""
+
+    async def connect() -> aiosqlite.Connection:
+        return await Connection("file::memory:")
+
+    engine = create_async_engine(
+        "sqlite+aiosqlite://", async_creator=connect, poolclass=StaticPool, hide_parameters=True
+    )
+    _begin_by_ourselves(engine.sync_engine, "BEGIN")
     return engine
 
 

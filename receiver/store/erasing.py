@@ -48,9 +48,9 @@ _TEXTS: dict[Table, tuple[str, ...]] = {
     reports: ("status", "update_time", "status_desc", "org_code", "extend", "to_text", "raw"),
     uplinks: ("sms_msg_id", "from_text", "to_number", "body", "original_body", "raw"),
     suppressions: ("reason",),
-    suppression_changes: ("reason", "by"),
+    suppression_changes: ("reason", "by", "word"),
 }  # fmt: skip
-_JSON = frozenset({"send", "raw"})
+_JSON = frozenset({"send", "raw", "word"})
 _OF_GROUPS = ("code", "template_id", "from_number")  # of the statistics
 # Where the number stands in one of these, the row is the person's own; a report is its message's.
 _OWN = {

@@ -17,6 +17,7 @@ from receiver.domain.entries import Category
 from receiver.domain.events import ACCEPTED_BY_PLATFORM, Trust
 from receiver.domain.messages import State, failed_by
 from receiver.domain.numbers import is_number, normalise, normalise_channel
+from receiver.domain.revisions import Proof, Revision
 from receiver.domain.suppression import Ended, Party, Source, Word, by_codes
 from receiver.domain.verdict import HOPELESS
 from receiver.projection import Decided, Message, Policy, proves_lost, reckon
@@ -75,26 +76,87 @@ async def learn(connection: AsyncConnection, changed: Iterable[Decided], policy:
         changed: messages as they are now.
         policy: the rules in force.
     """
+    await revise(connection, await concerned(connection, changed, policy), policy)
+
+
+async def concerned(
+    connection: AsyncConnection, changed: Iterable[Decided], policy: Policy
+) -> set[Number]:
+    """Return the numbers about which messages that have changed may prove something else."""
     touched: set[Number] = set()
     revised: set[Number] = set()
     others: set[Number] = set()
     for decided in changed:
         _kind_of(decided, touched, revised, others).update(_numbers_of(decided))
     touched |= await _lost_among(connection, revised - touched, policy)
-    touched |= await _suppressed_by_code(connection, (revised | others) - touched)
-    known = await read_words(connection, (number for number, _ in touched), source=Source.CODE)
+    return touched | await _suppressed_by_code(connection, (revised | others) - touched)
+
+
+async def revise(
+    connection: AsyncConnection, numbers: set[Number], policy: Policy
+) -> list[Revision]:
+    """Bring suppression by codes up to date with what the messages to numbers prove.
+
+    Args:
+        connection: in a transaction that no other one writes beside.
+        numbers: whose messages are written.
+        policy: the rules in force.
+
+    Returns:
+        What stands otherwise now.
+    """
+    known = await read_words(connection, (number for number, _ in numbers), source=Source.CODE)
     standing = {
-        key: row for key, row in known.items() if (key[0].number, key[0].application) in touched
+        key: row for key, row in known.items() if (key[0].number, key[0].application) in numbers
     }
     wanted: dict[Key, Word] = {}
     if policy.suppressed_us:
-        ended = await _ended(connection, touched, policy)
+        ended = await _ended(connection, numbers, policy)
         for party, one in await _outlived(connection, standing):
             ended[party.number, party.application].append(one)
         for (number, application), some in ended.items():
             for channel, word in by_codes(some, policy.suppressed_us).items():
                 wanted[Party(number, channel, application), Source.CODE, None] = word
     await replace_words(connection, standing, wanted)
+    before = {key: word for key, (_, word) in standing.items()}
+    return [
+        Revision(key[0], before.get(key), wanted.get(key))
+        for key in {**before, **wanted}
+        if before.get(key) != wanted.get(key)
+    ]
+
+
+async def read_proofs(
+    connection: AsyncConnection, words: Iterable[tuple[str, str]], policy: Policy
+) -> dict[tuple[str, str], Proof]:
+    """Return what the messages of suppressions say today.
+
+    Args:
+        connection: to read by.
+        words: application and id of each message.
+        policy: the rules in force.
+    """
+    asked = set(words)
+    found: list[Message] = []
+    walk = iter(sorted({sms_msg_id for _, sms_msg_id in asked}))
+    while some := list(islice(walk, _IN_ONE_LOOKUP)):
+        query = select(messages).where(messages.c.sms_msg_id.in_(some))
+        rows = (await connection.execute(query)).mappings()
+        read = (records.read_message(dict(row)) for row in rows)
+        found += [message for message in read if message.key in asked]
+    await _add_reports(connection, found)
+    return {message.key: _proof(message, policy) for message in found}
+
+
+def _proof(message: Message, policy: Policy) -> Proof:
+    folded, verdict = reckon(message, policy)
+    return Proof(
+        number=message.stored["to_number"],
+        category=verdict.category,
+        row=verdict.why.get("code"),
+        suppresses=verdict.suppress_recipient,
+        is_believed=proves_lost(folded, verdict, policy),
+    )
 
 
 def _kind_of(

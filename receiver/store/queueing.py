@@ -6,16 +6,20 @@ been claimed is left to whoever claimed it, but for the word that it is not to b
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.effects import Item
 from receiver.domain.events import Trust
 from receiver.domain.messages import FAILED_STATES
 from receiver.domain.retrying.items import ItemState
 from receiver.projection import Decided, Message
 from receiver.store import bulk
 from receiver.store.schema import retries
+
+_T = TypeVar("_T")
 
 _IN_ONE_STATEMENT = 500  # ids; each is one statement parameter
 # Planned otherwise than before (by another report, another catalogue) it waits again, unless it was
@@ -27,6 +31,17 @@ SET state = '{ItemState.WAITING}', planned_for = excluded.planned_for, due_at = 
 WHERE retries.state = '{ItemState.CANCELLED}'
     OR retries.state IN ('{ItemState.WAITING}', '{ItemState.ENDED}')
         AND retries.planned_for <> excluded.planned_for"""
+
+
+async def read_items(connection: AsyncConnection, after: int, upto: int) -> dict[int, Item]:
+    """Return the items of a stretch of messages, as far as a plan decides on them."""
+    query = select(retries.c.message_id, retries.c.state, retries.c.planned_for).where(
+        retries.c.message_id > after, retries.c.message_id <= upto
+    )
+    return {
+        message_id: Item(ItemState(state), planned_for)
+        for message_id, state, planned_for in await connection.execute(query)
+    }
 
 
 async def queue(connection: AsyncConnection, changed: Iterable[Decided]) -> None:
@@ -77,7 +92,7 @@ async def _settle(connection: AsyncConnection, settled: Sequence[tuple[int, str]
         )
 
 
-def _pieces(settled: Sequence[tuple[int, str]]) -> Iterator[Sequence[tuple[int, str]]]:
-    walk = iter(settled)
+def _pieces(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    walk = iter(items)
     while some := list(islice(walk, _IN_ONE_STATEMENT)):
         yield some

@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.effects import Effects, RetryEffect, RetryLine, SuppressionLine
 from receiver.projection import Decided, Message
 from receiver.reclassification import Change, Rereading, Run, Standing
 from receiver.statistics import Deltas
-from receiver.store import bulk, queueing, records
+from receiver.store import bulk, records
+from receiver.store.revisions import close_trail, load_review
 from receiver.store.schema import messages, reclassifications, reports
 from receiver.store.statistics import write_deltas
 
@@ -28,6 +30,7 @@ async def newest_run(connection: AsyncConnection) -> tuple[int, Run] | None:
     number = values.pop("id")
     values["changes"] = _load(values["changes"])
     values["rereading"] = Rereading(**json.loads(values["rereading"]))
+    values["effects"] = _load_effects(values["effects"])
     return number, Run(**values)
 
 
@@ -37,7 +40,8 @@ async def last_message(connection: AsyncConnection) -> int:
 
 
 async def begin_run(connection: AsyncConnection, run: Run) -> int:
-    """Write a new run down and give it its number."""
+    """Write a new run down and return its number; the runs before cannot be undone any more."""
+    await close_trail(connection)
     done = await connection.execute(insert(reclassifications).values(_values(run)))
     (number,) = done.inserted_primary_key or (0,)
     return int(number)
@@ -82,7 +86,7 @@ async def read_slice(
 
 
 async def write_outcomes(connection: AsyncConnection, changed: Iterable[Decided]) -> None:
-    """Write what has become of messages and of their retries; nothing else is touched."""
+    """Write what has become of messages; nothing else is touched."""
     changed = list(changed)
     rows: list[records.Values] = []
     deltas = Deltas()
@@ -92,7 +96,6 @@ async def write_outcomes(connection: AsyncConnection, changed: Iterable[Decided]
         deltas.move(one.message.stored, {**one.message.stored, **outcome})
     await bulk.update_rows(connection, messages, _KEY, rows)
     await write_deltas(connection, deltas)
-    await queueing.queue(connection, changed)
 
 
 async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[records.Values]:
@@ -112,10 +115,30 @@ def _values(run: Run) -> dict[str, Any]:
         "changed": run.changed,
         "changes": _dump(run.changes),
         "rereading": json.dumps(asdict(run.rereading)),
+        "effects": json.dumps(asdict(run.effects)),
         "started_at": run.started_at,
         "updated_at": run.updated_at,
         "finished_at": run.finished_at,
     }
+
+
+def _load_effects(text: str) -> Effects:
+    given = json.loads(text)
+    return Effects(
+        tuple(
+            RetryLine(
+                RetryEffect(line["effect"]),
+                line["reason"],
+                line["messages"],
+                tuple(line["examples"]),
+            )
+            for line in given.get("retries", ())
+        ),
+        tuple(
+            SuppressionLine(load_review(line["review"]), line["numbers"], line["in_force"])
+            for line in given.get("suppressions", ())
+        ),
+    )
 
 
 def _dump(changes: Sequence[Change]) -> str:

@@ -181,6 +181,7 @@ reclassifications = Table(
     Column("updated_at", _Instant, nullable=False),
     Column("finished_at", _Instant),
     Column("rereading", Text, nullable=False, server_default=text("'{}'")),  # JSON
+    Column("effects", Text, nullable=False, server_default=text("'{}'")),  # JSON
 )
 
 # Who is not to be sent to: the newest word of each person to each channel.
@@ -199,6 +200,7 @@ suppressions = Table(
     Column("until", _Instant),  # NULL: for ever
     Column("overrides", Boolean, nullable=False, server_default=text("false")),  # also an opt-out
     Column("trust", Text, nullable=False, server_default=text("''")),  # of an uplink; "": no uplink
+    Column("restored_at", _Instant),  # when the undo of a reclassification put it back
 )
 Index("uq_suppressions_word", suppressions.c.number, suppressions.c.channel,
       suppressions.c.application, suppressions.c.source, suppressions.c.trust,
@@ -207,7 +209,8 @@ _SUPPRESSED = text("suppressed")
 Index("ix_suppressions_source_until", suppressions.c.source, suppressions.c.until,
       sqlite_where=_SUPPRESSED, postgresql_where=_SUPPRESSED)  # fmt: skip
 
-# What was set and lifted by hand, and by whom: rows are added and never changed.
+# What was set and lifted by hand or by a reclassification, and by whom: rows are added, and what
+# they say never changes.
 suppression_changes = Table(
     "suppression_changes",
     metadata,
@@ -217,13 +220,20 @@ suppression_changes = Table(
     Column("application", Text, nullable=False),  # "": every one
     Column("at", _Instant, nullable=False),
     Column("suppressed", Boolean, nullable=False),  # false: lifted
-    Column("by", Text, nullable=False),  # name of the API key
+    Column("by", Text, nullable=False),  # name of the API key, or of the command
     Column("reason", Text, nullable=False),
     Column("until", _Instant),
     Column("overrides", Boolean, nullable=False),
+    # A value of domain.suppression.Source: whose word was changed.
+    Column("source", Text, nullable=False, server_default=text("'hand'")),
+    Column("run", BigInteger),  # reclassifications.id, as long as it can be undone
+    Column("word", Text),  # JSON: what the run lifted or made
 )
 Index("uq_suppression_changes_key", suppression_changes.c.number, suppression_changes.c.at,
       suppression_changes.c.channel, suppression_changes.c.application, unique=True)  # fmt: skip
+_BY_RUN = text("run IS NOT NULL")
+Index("ix_suppression_changes_run", suppression_changes.c.run, suppression_changes.c.id,
+      sqlite_where=_BY_RUN, postgresql_where=_BY_RUN)  # fmt: skip
 
 # How many messages are what, kept up to date with every message that changes. Texts are "" where
 # a message has none, and clipped: they are part of the key.

@@ -150,7 +150,7 @@ async def list_suppressions(
 async def list_changes(
     connection: AsyncConnection, number: str, page: Page, application: str | None = None
 ) -> list[Row]:
-    """Give a page of what was set and lifted by hand for a number, the latest first."""
+    """Return a page of what was set and lifted for a number, the latest first."""
     columns = suppression_changes.c
     conditions = [columns.number == number]
     if application is not None:
@@ -229,6 +229,7 @@ def _values(party: Party, word: Word) -> Values:
         "until": word.until,
         "overrides": word.overrides,
         "trust": "" if word.trust is None else word.trust.value,
+        "restored_at": word.restored_at,
     }
 
 
@@ -242,6 +243,7 @@ def _read_word(row: Mapping[Any, Any]) -> Word:
         until=row["until"],
         overrides=row["overrides"],
         trust=Trust(row["trust"]) if row["trust"] else None,
+        restored_at=row["restored_at"],
     )
 
 

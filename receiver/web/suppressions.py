@@ -72,7 +72,7 @@ class Suppressions(Endpoints):
 
     @needs(Scope.READ)
     async def history(self, request: Request) -> Response:
-        """List what was set and lifted by hand for a number, and what is said about it now."""
+        """List what was set and lifted for a number, and what is said about it now."""
         query = Query(request)
         application = query.application()
         page = query.page(numbers=2)
@@ -174,6 +174,7 @@ def _change_json(row: Row) -> dict[str, Any]:
         "at": to_rfc3339(row["at"]),
         "action": "suppressed" if row["suppressed"] else "lifted",
         "by": row["by"],
+        "source": row["source"],
         "reason": row["reason"],
         "channel": row["channel"] or None,
         "application": row["application"] or None,

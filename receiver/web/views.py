@@ -7,6 +7,7 @@ from typing import Any
 from receiver.domain.anomalies import anomalies
 from receiver.domain.conflicts import COMPARED
 from receiver.domain.durations import delivery_time_us
+from receiver.domain.effects import Effects
 from receiver.domain.events import Send
 from receiver.domain.languages import Language
 from receiver.domain.messages import Folded, Part, StoredReport, by_part
@@ -188,6 +189,32 @@ def run_json(run: Run, phase: Phase) -> Json:
             "suppressions": run.rereading.suppressions,
             "recovered": run.rereading.recovered,
         },
+        **_effects_json(run.effects),
+    }
+
+
+def _effects_json(effects: Effects) -> Json:
+    return {
+        "retries": [
+            {
+                "effect": line.effect.value,
+                "reason": line.reason,
+                "messages": line.messages,
+                "examples": list(line.examples),
+            }
+            for line in effects.retries
+        ],
+        "suppressions": [
+            {
+                "effect": line.review.effect.value,
+                "code": line.review.code,
+                "category": line.review.category,
+                "reason": line.review.reason,
+                "numbers": line.numbers,
+                "in_force": line.in_force,
+            }
+            for line in effects.suppressions
+        ],
     }
 
 

@@ -30,8 +30,27 @@ Json = dict[str, Any]
 
 HEADER = "code,category,retry,meaning\n"
 CORRECTED = HEADER + "ZQ:0001,blocked-recipient,never,Blocked\nZQ:0002,routing,never,No way\n"
+WRONG = HEADER + "ZQ:0001,routing,retry-later,No way\n"
 BAD = HEADER + "ZQ:0001,nonsense,never,Blocked\nZQ:0002,routing,never,\n"
 CODES = ("ZQ:0001", "EXPIRED", "ZQ:0002", "ZQ:0001")
+WITHDRAWN = [
+    {
+        "effect": "withdrawn",
+        "reason": "blocked-recipient",
+        "messages": 5,
+        "examples": ["m0", "m1", "m2"],
+    }
+]
+MADE = [
+    {
+        "effect": "made",
+        "code": "ZQ:0001",
+        "category": "blocked-recipient",
+        "reason": "catalogue row ZQ:0001 suppresses",
+        "numbers": 5,
+        "in_force": 5,
+    }
+]
 MANY = at_length(6_000, 20_000)
 TABLE = (
     (MANY, MANY // 4 * 3),
@@ -132,9 +151,14 @@ def begun(server: Server) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_corrected_code_reaches_history(make_server: MakeServer, catalogue: Path) -> None:
-    """A dry run tells and changes nothing; the real one lets verdicts and lists follow."""
+    """A dry run tells and changes nothing; the real one lets verdicts, lists and numbers follow."""
+    catalogue.write_text(WRONG)
     server = make_server({"RECEIVER_CATALOGUE_FILE": str(catalogue)}).start()
-    items = [{"smsMsgId": f"m{number}", "status": "ZQ:0001"} for number in range(5)]
+    names = [f"m{number}" for number in range(5)]
+    numbers = [f"+861550000510{number}" for number in range(5)]
+    sends = [{"sms_msg_id": name, "to": to} for name, to in zip(names, numbers, strict=True)]
+    server.api.register({"sends": sends})
+    items = [{"smsMsgId": name, "status": "ZQ:0001"} for name in names]
     assert server.push(batch(items)).status_code == 200
     server.caught_up()
     catalogue.write_text(CORRECTED)
@@ -142,24 +166,35 @@ def test_a_corrected_code_reaches_history(make_server: MakeServer, catalogue: Pa
     before = messages_of(server)
     told = result(reclassify(server, "--dry-run", "--json"))
     assert (told["phase"], told["examined"], told["changed"]) == ("finished", 5, 5)
+    assert (told["retries"], told["suppressions"]) == (WITHDRAWN, MADE)
     shown = reclassify(server, "--dry-run")
-    assert "5 would change" in shown.stdout
+    for said in ("5 would change", "would be withdrawn", "would be made"):
+        assert said in shown.stdout
     assert messages_of(server) == before
-    assert server.api.message("m0")["verdict"]["category"] == "unknown"
+    assert server.api.message("m0")["verdict"]["category"] == "routing"
+    assert server.api.get(f"/v1/recipients/{numbers[0]}")["may_send"]
     assert server.api.http.get("/v1/reclassify").status_code == 404
 
     done = reclassify(server)
     assert done.returncode == 0, done.stderr
-    for said in ("unknown", "blocked-recipient", "m0", "5 changed"):
+    for said in ("routing", "blocked-recipient", "m0", "5 changed", "withdrawn", "made"):
         assert said in done.stdout
+    assert not any(number in done.stdout + server.printed() for number in numbers)
     verdict = server.api.message("m0")["verdict"]
     assert (verdict["category"], verdict["action"]) == ("blocked-recipient", "stop")
     assert verdict["catalogue"] == server.api.get("/v1/codes")["version"]
     assert verdict["catalogue"] in done.stdout
     found = server.api.get("/v1/messages", category="blocked-recipient")["messages"]
     assert len(found) == 5
+    assert not server.api.get(f"/v1/recipients/{numbers[0]}")["may_send"]
+
+    history = server.api.get(f"/v1/suppressions/{numbers[0]}/history")["changes"]
+    assert [(one["action"], one["source"], one["by"]) for one in history] == [
+        ("suppressed", "code", "reclassify"),
+    ]
     again = result(reclassify(server, "--json"))
     assert (again["examined"], again["changed"], again["changes"]) == (5, 0, [])
+    assert (again["retries"], again["suppressions"]) == ([], [])
 
 
 def test_since_leaves_older_messages_alone(make_server: MakeServer, catalogue: Path) -> None:

@@ -12,3 +12,6 @@ class ItemState(StrEnum):
     ABANDONED = "abandoned"  # the claimer gave it up
     CANCELLED = "cancelled"  # it was settled while somebody had claimed it
     ENDED = "ended"  # it was due and may not be sent any more
+
+
+OPEN_ITEMS = frozenset({ItemState.WAITING, ItemState.CLAIMED})

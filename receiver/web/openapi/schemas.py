@@ -2,6 +2,7 @@
 
 from receiver.domain.anomalies import Anomaly
 from receiver.domain.answering import Rule
+from receiver.domain.effects import RetryEffect, SuppressionEffect
 from receiver.domain.entries import Category, Rank, RetryClass
 from receiver.domain.events import Trust
 from receiver.domain.explanation import Outcome
@@ -192,7 +193,8 @@ NAMED: dict[str, Schema] = {
     "Word": always(**_WORD),
     "Suppression": always(number=TEXT, **_WORD),
     "Change": always(
-        at=TIME, action=one_of(("suppressed", "lifted")), by=TEXT, reason=maybe(TEXT),
+        at=TIME, action=one_of(("suppressed", "lifted")), by=TEXT, source=one_of(Source),
+        reason=maybe(TEXT),
         channel=maybe(TEXT), application=maybe(TEXT), until=maybe(TIME), override_opt_out=TRUTH,
     ),
     "Recipient": always(**_RECIPIENT),
@@ -224,6 +226,17 @@ NAMED: dict[str, Schema] = {
             always(from_=_OF_CLASS, to=_OF_CLASS, messages=WHOLE, examples=many(TEXT))
         ),
         reread=counts_of(("messages", "uplinks", "opt_outs", "suppressions", "recovered")),
+        retries=many(
+            always(
+                effect=one_of(RetryEffect), reason=TEXT, messages=WHOLE, examples=many(TEXT)
+            )
+        ),
+        suppressions=many(
+            always(
+                effect=one_of(SuppressionEffect), code=maybe(TEXT), category=maybe(TEXT),
+                reason=TEXT, numbers=WHOLE, in_force=WHOLE,
+            )
+        ),
     ),
     "Purge": always(
         phase=one_of(PurgePhase), dry_run=TRUTH,

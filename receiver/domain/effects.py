@@ -1,0 +1,139 @@
+"""What a reclassification does to retries and to suppressions by codes, counted.
+
+All who show it (API, command line, dry run) show these counts.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from receiver.domain.retrying.items import OPEN_ITEMS, ItemState
+
+MOST_EXAMPLES = 3  # ids for each line
+
+
+class RetryEffect(StrEnum):
+    """What becomes of an item of the retry queue."""
+
+    WITHDRAWN = "withdrawn"
+    QUEUED = "queued"
+    REPLANNED = "replanned"  # it is due at another time
+
+
+class SuppressionEffect(StrEnum):
+    """What becomes of a suppression by a code."""
+
+    LIFTED = "lifted"
+    MADE = "made"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item of the retry queue, as far as a plan decides on it."""
+
+    state: ItemState
+    planned_for: int  # microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class RetryMove:
+    """What became of the item of one message."""
+
+    effect: RetryEffect
+    reason: str  # the category of the message now, else its state
+    sms_msg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLine:
+    """How many items had the same effect for the same reason."""
+
+    effect: RetryEffect
+    reason: str
+    messages: int
+    examples: tuple[str, ...]  # ids of the first ones
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Why suppressions by one code were lifted or made."""
+
+    effect: SuppressionEffect
+    code: str | None  # of the report that suppressed
+    category: str | None  # of the message now
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionLine:
+    """How many suppressions had the same effect for the same reason."""
+
+    review: Review
+    numbers: int
+    in_force: int  # of these, those whose time was not over when the run began
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a run did beside the messages themselves."""
+
+    retries: tuple[RetryLine, ...] = ()
+    suppressions: tuple[SuppressionLine, ...] = ()
+
+    def with_retries(self, moves: Iterable[RetryMove]) -> "Effects":
+        """Return them with further items of the retry queue."""
+        lines = {(line.effect, line.reason): line for line in self.retries}
+        for move in moves:
+            key = (move.effect, move.reason)
+            known = lines.get(key, RetryLine(*key, 0, ()))
+            examples = (*known.examples, move.sms_msg_id)[:MOST_EXAMPLES]
+            lines[key] = replace(known, messages=known.messages + 1, examples=examples)
+        order = sorted(lines.values(), key=lambda one: (one.effect, -one.messages, one.reason))
+        return replace(self, retries=tuple(order))
+
+    def with_suppressions(self, lines: Iterable[SuppressionLine]) -> "Effects":
+        """Return them with further suppressions; a line of less than none takes back."""
+        counted = {line.review: line for line in self.suppressions}
+        for line in lines:
+            known = counted.get(line.review, SuppressionLine(line.review, 0, 0))
+            counted[line.review] = replace(
+                known, numbers=known.numbers + line.numbers, in_force=known.in_force + line.in_force
+            )
+        found = [line for line in counted.values() if line.numbers]
+        return replace(self, suppressions=tuple(sorted(found, key=_place)))
+
+
+def _place(line: SuppressionLine) -> tuple[str, int, str, str, str]:
+    review = line.review
+    return (
+        review.effect, -line.numbers, review.code or "", review.category or "", review.reason,
+    )  # fmt: skip
+
+
+def effect_on_retry(before: Item | None, after: Item | None) -> RetryEffect | None:
+    """Return what became of an item; None: nothing that a claimer would notice."""
+    was_open = before is not None and before.state in OPEN_ITEMS
+    is_open = after is not None and after.state in OPEN_ITEMS
+    if was_open != is_open:
+        return RetryEffect.WITHDRAWN if was_open else RetryEffect.QUEUED
+    if before is None or after is None or not is_open:
+        return None
+    return None if before.planned_for == after.planned_for else RetryEffect.REPLANNED
+
+
+def effects_on_retries(
+    before: Mapping[int, Item], after: Mapping[int, Item], ids: Mapping[int, tuple[str, str]]
+) -> list[RetryMove]:
+    """Compare the items of messages.
+
+    Args:
+        before: by the number of the message.
+        after: likewise.
+        ids: of each message its id and the reason to name, in the order of examples.
+    """
+    found = []
+    for number, (sms_msg_id, reason) in ids.items():
+        effect = effect_on_retry(before.get(number), after.get(number))
+        if effect is not None:
+            found.append(RetryMove(effect, reason, sms_msg_id))
+    return found
