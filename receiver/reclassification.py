@@ -85,6 +85,11 @@ class Run:
         done, all_of_it = self.position + self.rereading.position, self.upto + self.rereading.upto
         return 1.0 if done >= all_of_it else done / all_of_it
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it may be continued: it has neither come to its end nor been undone."""
+        return self.finished_at is None and self.effects.undo is None
+
     def reread(self, rereading: Rereading, now: int) -> "Run":
         """Return the run as it is after one more stretch of stored items was read again."""
         return replace(

@@ -7,13 +7,13 @@ never stopped: messages that come meanwhile are folded by the same rules, by the
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.effects import RetryMove, SuppressionLine, effects_on_retries
+from receiver.domain.effects import RetryMove, SuppressionLine, Undo, effects_on_retries
 from receiver.domain.messages import Key
 from receiver.errors import ReceiverError, StoreUnavailableError
 from receiver.journal import Journal
@@ -34,6 +34,7 @@ _SLICE_IDS = 200  # in one transaction: some tens of milliseconds
 _LAST_STATEMENT_S = 1.0
 _PAUSE_S = 1.0  # after the store was away
 _SLICE_S = 0.003
+_SLICE_UNDONE = 200  # suppressions in one transaction
 
 
 class Phase(StrEnum):
@@ -117,7 +118,7 @@ class Reclassifier:
         async with self._store.writing() as connection:
             await take_turn(connection)
             newest = await refolding.newest_run(connection)
-            if newest and self._is_same(newest[1], policy, since) and not newest[1].finished_at:
+            if newest and self._is_same(newest[1], policy, since) and newest[1].can_go_on:
                 self._number, self._run = newest
             else:
                 now, last = self._clock(), await refolding.last_message(connection)
@@ -226,6 +227,45 @@ class Reclassifier:
         )
         return stretch.added_to(run, upto, lines, now)
 
+    async def undo(self) -> tuple[Run, Phase] | None:
+        """Take back what the newest run did to suppressions by codes; None where there is none.
+
+        What a person or somebody here has decided since stays as it is. A second undo finds
+        nothing left.
+
+        Raises:
+            AnotherRunError: a run is going on.
+            StoreUnavailableError: the store cannot be written; the next undo goes on.
+        """
+        async with self._starting:
+            if self._is_running():
+                raise AnotherRunError(
+                    "A reclassification is going on; stop it (DELETE) or wait for its end, then "
+                    "undo it."
+                )
+            now, pacer = self._clock(), Pacer(_SLICE_S, self._give_way)
+            while await self._undo_some(now):
+                await pacer.rest()
+        return await self.progress()
+
+    async def _undo_some(self, now: int) -> bool:
+        """Take the next suppressions back in one transaction; tell whether more may be left."""
+        async with self._store.writing() as connection:
+            await take_turn(connection)
+            newest = await refolding.newest_run(connection)
+            if newest is None:
+                return False
+            number, run = newest
+            so_far = run.effects.undo or Undo(now)
+            undone = await revisions.undo_some(
+                connection, number, so_far, _SLICE_UNDONE, began_at=run.started_at, now=now
+            )
+            effects = replace(run.effects, undo=undone or so_far)
+            run = replace(run, effects=effects)
+            await refolding.save_run(connection, number, run)
+        self._number, self._run = number, run
+        return undone is not None
+
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
@@ -317,7 +357,7 @@ async def _revise(
     now: int,
 ) -> list[SuppressionLine]:
     """Bring suppressions by codes up to date; return what was lifted and made, which is noted."""
-    found = await proving.revise(connection, numbers, policy)
+    found = await proving.revise(connection, numbers, policy, anew=True)
     return await revisions.note(connection, number, found, policy, began_at=began_at, now=now)
 
 

@@ -110,6 +110,20 @@ async def test_a_run_is_stopped_and_goes_on(tmp_path: Path) -> None:
         assert (await done(served))["phase"] == "finished"
 
 
+async def test_an_undo_waits_for_the_end(tmp_path: Path) -> None:
+    """It is refused while a run is going on and where there was none; then it tells of itself."""
+    async with a_node(tmp_path, max_body_bytes=2**20) as served:
+        check_problem(await served.api.post("/v1/reclassify/undo"), 404)
+        await fill(served, 3000)
+        await served.api.post("/v1/reclassify")
+        check_problem(await served.api.post("/v1/reclassify/undo"), 409)
+        await served.api.delete("/v1/reclassify")
+        undone = (await served.api.post("/v1/reclassify/undo")).json()
+        assert undone["undo"] == {"at": undone["undo"]["at"], "restored": 0, "lifted": 0, "kept": 0}
+        assert (await served.api.post("/v1/reclassify/undo")).json() == undone
+        assert await served.get("/v1/reclassify") == undone
+
+
 async def test_a_stopped_run_is_known_after_a_restart(tmp_path: Path) -> None:
     """How far it came stands in the store; a node that ends does not wait for its end."""
     async with a_node(tmp_path, max_body_bytes=2**20) as served:
@@ -135,6 +149,7 @@ async def test_a_stopped_run_is_known_after_a_restart(tmp_path: Path) -> None:
         pytest.param("POST", "?since=2020-01-01T00:00:00Z", b"", id="member in the wrong place"),
         pytest.param("GET", "?nonsense=1", b"", id="progress, unknown name"),
         pytest.param("DELETE", "?nonsense=1", b"", id="stop, unknown name"),
+        pytest.param("POST", "/undo?nonsense=1", b"", id="undo, unknown name"),
     ],
 )
 async def test_a_request_that_makes_no_sense_is_refused(

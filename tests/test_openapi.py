@@ -122,6 +122,7 @@ async def test_answers_to_administrators_are_as_described(tmp_path: Path) -> Non
             ("POST", "/v1/reclassify", {}, 202),
             ("GET", "/v1/reclassify", None, 200),
             ("DELETE", "/v1/reclassify", None, 200),
+            ("POST", "/v1/reclassify/undo", None, 200),
             ("POST", "/v1/purge", {"dry_run": True}, 202),
             ("GET", "/v1/purge", None, 200),
             ("GET", "/v1/codes", None, 200),

@@ -24,8 +24,8 @@ OF_NONE = {
     "GET /metrics", "GET /healthz", "GET /readyz",
 }  # fmt: skip
 OF_ALL = {
-    "POST /v1/reclassify", "GET /v1/reclassify", "DELETE /v1/reclassify", "POST /v1/purge",
-    "GET /v1/purge", "POST /v1/forget",
+    "POST /v1/reclassify", "GET /v1/reclassify", "DELETE /v1/reclassify",
+    "POST /v1/reclassify/undo", "POST /v1/purge", "GET /v1/purge", "POST /v1/forget",
 }  # fmt: skip
 
 

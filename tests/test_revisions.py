@@ -1,4 +1,4 @@
-"""Suppressions by codes that today's rules lift or make: why, and the trail."""
+"""Suppressions by codes that today's rules lift or make: why, the trail, and its undo."""
 
 import asyncio
 import json
@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 
 from receiver.domain import times
-from receiver.domain.effects import Effects, SuppressionEffect
-from receiver.domain.revisions import Proof, Revision, explain
-from receiver.domain.suppression import Party, Source, Word
+from receiver.domain.byhand import write_word
+from receiver.domain.effects import Effects, Review, SuppressionEffect, Undo
+from receiver.domain.revisions import Entry, Proof, Revision, explain, is_kept, taken_back
+from receiver.domain.suppression import Party, Said, Source, Word
 from receiver.huawei.catalogue import load_catalogue
 from receiver.journal import Entry as Pushed
 from receiver.journal import Journal
 from receiver.projection import Policy
 from receiver.reclassification import Run
-from receiver.reclassifier import Phase, Reclassifier, rehearse
+from receiver.reclassifier import AnotherRunError, Phase, Reclassifier, rehearse
 from receiver.store.schema import retries, suppression_changes, suppressions
 from receiver.store.store import Store
 from receiver.store.urls import default_url
@@ -32,6 +33,7 @@ from tests.conftest import (
     a_store,
     batch,
     entry,
+    form,
     policy,
     project,
     rows_of,
@@ -48,6 +50,9 @@ FAILURE = Word(
     reason="ZQ:0001",
     until=NOW + HOUR,
 )
+LATER = replace(FAILURE, decided_at=NOW - HOUR, source_id="b")
+PINNED = replace(FAILURE, restored_at=NOW)
+PINNED_LIFT = replace(PINNED, suppressed=False)
 
 # --- why ------------------------------------------------------------------------------------------
 
@@ -82,6 +87,73 @@ def test_a_revision_says_why(
 ) -> None:
     """The reason names what decides: the row, the trust, the number, the channel, a delivery."""
     assert explain(revision, proof, [revision, *others], is_on=is_on) == said
+
+
+# --- undo, as pure values -------------------------------------------------------------------------
+
+
+def noted(effect: SuppressionEffect) -> Entry:
+    """Make what a run noted about the person."""
+    return Entry(PARTY, NOW, Review(effect, "ZQ:0001", None, ""), FAILURE)
+
+
+def said_by(source: Source, at: int, *, suppressed: bool = False, channel: str = "") -> Said:
+    """Let a person, or somebody here, speak of the number."""
+    return Said(replace(PARTY, channel=channel), Word(suppressed, at, source, "somebody"))
+
+
+RESTORED = replace(FAILURE, restored_at=NOW + 9)
+TAKEN = replace(RESTORED, suppressed=False)
+LIFT, MAKE = SuppressionEffect.LIFTED, SuppressionEffect.MADE
+
+
+@pytest.mark.parametrize(
+    ("effect", "said", "expected"),
+    [
+        pytest.param(LIFT, [], RESTORED, id="lifted"),
+        pytest.param(LIFT, [Said(PARTY, LATER)], None, id="lifted, failed again since"),
+        pytest.param(LIFT, [Said(PARTY, PINNED_LIFT)], RESTORED, id="lifted, an older undo"),
+        pytest.param(LIFT, [said_by(Source.HAND, NOW + 1)], None, id="lifted, then manually"),
+        pytest.param(LIFT, [said_by(Source.HAND, NOW - 1)], RESTORED, id="a manual lift before"),
+        pytest.param(LIFT, [said_by(Source.HAND, NOW + 1, suppressed=True)], None,
+                     id="lifted, then suppressed manually"),
+        pytest.param(LIFT, [said_by(Source.UPLINK, NOW + 1)], None, id="lifted, then an opt-in"),
+        pytest.param(LIFT, [said_by(Source.UPLINK, NOW + 1, suppressed=True, channel="1069")],
+                     None, id="lifted, then an opt-out of a channel"),
+        pytest.param(MAKE, [Said(PARTY, FAILURE)], TAKEN, id="made"),
+        pytest.param(MAKE, [], None, id="made, gone since"),
+        pytest.param(MAKE, [Said(PARTY, LATER)], None, id="made, failed again since"),
+        pytest.param(MAKE, [Said(PARTY, FAILURE), said_by(Source.UPLINK, NOW + 1, suppressed=True)],
+                     None, id="made, then an opt-out"),
+        pytest.param(MAKE, [Said(replace(PARTY, channel="1"), FAILURE)], None,
+                     id="another channel's"),
+    ],
+)  # fmt: skip
+def test_an_undo_overrides_nothing_newer(
+    effect: SuppressionEffect, said: list[Said], expected: Word | None
+) -> None:
+    """What was lifted is restored and what was made is lifted, unless something newer was said."""
+    assert taken_back(noted(effect), said, NOW + 9) == expected
+
+
+@pytest.mark.parametrize(
+    ("restored", "wanted", "delivered_at", "kept"),
+    [
+        pytest.param(PINNED, None, None, True, id="nothing proves it"),
+        pytest.param(PINNED, None, NOW - 1, True, id="a delivery that was known"),
+        pytest.param(PINNED, None, NOW + 1, False, id="a delivery since"),
+        pytest.param(PINNED, FAILURE, None, True, id="the same failure"),
+        pytest.param(PINNED, LATER, None, False, id="another failure"),
+        pytest.param(PINNED_LIFT, FAILURE, None, True, id="lifted, the same failure"),
+        pytest.param(PINNED_LIFT, LATER, None, False, id="lifted, another failure"),
+        pytest.param(PINNED_LIFT, None, NOW + 1, True, id="lifted, a delivery since"),
+    ],
+)
+def test_what_an_undo_put_back_stands_until_something_newer(
+    restored: Word, wanted: Word | None, delivered_at: int | None, kept: bool
+) -> None:
+    """An ordinary report decides over it only by what it brings that is new."""
+    assert is_kept(restored, wanted, delivered_at) == kept
 
 
 # --- in a store -----------------------------------------------------------------------------------
@@ -168,9 +240,16 @@ class Desk:
         assert newest[1] is Phase.FINISHED
         return newest[0]
 
-    def reclassifier(self) -> Reclassifier:
-        """Make one of its own."""
-        return Reclassifier(self.store, None, clock=self.clock, give_way=lambda: 0)
+    async def undo(self) -> Undo:
+        """Take the last run back."""
+        newest = await self.reclassifier().undo()
+        assert newest is not None
+        assert newest[0].effects.undo is not None
+        return newest[0].effects.undo
+
+    def reclassifier(self, give_way: int = 0) -> Reclassifier:
+        """Make one of its own, held up where it gives way."""
+        return Reclassifier(self.store, None, clock=self.clock, give_way=lambda: give_way)
 
     async def words(self) -> dict[str, tuple[str, bool]]:
         """Return what stands about each number: the message and whether it suppresses."""
@@ -256,6 +335,127 @@ async def test_another_wait_alone_plans_retries_anew(
         assert told.effects == run.effects
 
 
+async def test_an_undo_restores_and_says_so(
+    store_url: str, tmp_path: Path, rules: dict[str, Policy]
+) -> None:
+    """Both sides are taken back once; reports change nothing of it, the next run does again."""
+    async with a_desk(store_url, tmp_path) as desk:
+        await desk.take(STORY, rules["wrong"])
+        await desk.run(rules["right"])
+        undo = await desk.undo()
+        assert (undo.restored, undo.lifted, undo.kept) == (1, 1, 0)
+        stood = {PERSON: ("a", True), OTHER: ("b", False)}
+        assert await desk.words() == stood
+        trail = await desk.history()
+        assert {one[2].partition(" begun")[0] for one in trail[2:]} == {
+            "restored: undo of the reclassification",
+            "lifted: undo of the reclassification",
+        }
+        assert await desk.undo() == undo
+        assert await desk.history() == trail
+        more = [(name, to) for name, to in (("c", PERSON), ("d", OTHER))]
+        news = pushed(
+            [sent(name, 1, to) for name, to in more],
+            [came(name, "UNDELIV", 0.5) for name, _ in more],
+        )
+        again = [entry(batch([came("a", "ZQ:0001", 2)]), "batch", trust="token")]
+        await desk.take([*news, *again], rules["right"])
+        assert await desk.words() == stood
+        run = await desk.run(rules["right"])
+        assert [line[0] for line in suppressions_of(run)] == ["lifted", "made"]
+        assert await desk.words() == CORRECTED
+        assert len(await desk.history()) == 6
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        pytest.param("DELIVRD", {OTHER: ("b", False)}, id="a delivery lifts what was restored"),
+        pytest.param(
+            "ZQ:0002", {PERSON: ("c", True), OTHER: ("d", True)}, id="a failure suppresses anew"
+        ),
+    ],
+)
+async def test_what_is_new_counts_after_an_undo(
+    tmp_path: Path, rules: dict[str, Policy], status: str, expected: dict[str, tuple[str, bool]]
+) -> None:
+    """A delivery or failure after the undo decides as it always does."""
+    async with a_desk(default_url(tmp_path), tmp_path) as desk:
+        await desk.take(STORY, rules["wrong"])
+        await desk.run(rules["right"])
+        await desk.undo()
+        later = [came(name, status, -1) for name in "cd"]
+        sends = [sent("c", 0, PERSON), sent("d", 0, OTHER)]
+        arrived = [one._replace(received_at=NOW + 2 * HOUR) for one in pushed(sends, later)]
+        await desk.take(arrived, rules["right"])
+        found = await desk.words()
+        assert {number: found[number] for number in expected} == expected
+        assert len(found) == len(expected)
+
+
+async def test_an_undo_leaves_what_people_decided_since(
+    tmp_path: Path, rules: dict[str, Policy]
+) -> None:
+    """A manual lift and an opt-out after the run stand; what they concern is left as it is."""
+    word = replace(said_by(Source.HAND, NOW + HOUR).word, reason="asked")
+    lift = Said(Party(PERSON, "", ""), word)
+    stop = form(from_=OTHER, to="1069", smsMsgId="u", body="R")
+    async with a_desk(default_url(tmp_path), tmp_path) as desk:
+        await desk.take(STORY, rules["wrong"])
+        await desk.run(rules["right"])
+        await desk.take(
+            [
+                entry(write_word(lift), "suppression", received_at=NOW + HOUR),
+                entry(stop, "uplink", received_at=NOW + HOUR, trust="token"),
+            ],
+            rules["right"],
+        )
+        before = await rows_of(desk.store, suppressions)
+        undo = await desk.undo()
+        assert (undo.restored, undo.lifted, undo.kept) == (0, 0, 2)
+        assert await rows_of(desk.store, suppressions) == before
+
+
+async def test_only_the_last_run_is_undone(tmp_path: Path, rules: dict[str, Policy]) -> None:
+    """A run that finds nothing leaves nothing to undo; without any run there is none."""
+    async with a_desk(default_url(tmp_path), tmp_path) as desk:
+        assert await desk.reclassifier().undo() is None
+        await desk.take(STORY, rules["wrong"])
+        await desk.run(rules["right"])
+        await desk.run(rules["right"])
+        undo = await desk.undo()
+        assert (undo.restored, undo.lifted, undo.kept) == (0, 0, 0)
+        assert await desk.words() == CORRECTED
+
+
+async def test_a_stopped_run_that_was_undone_begins_anew(
+    tmp_path: Path, rules: dict[str, Policy]
+) -> None:
+    """It would otherwise leave out what was taken back."""
+    sends = [sent(f"m{number}", 3, f"+86155{number:08}") for number in range(900)]
+    reports = [came(send["sms_msg_id"], "ZQ:0001", 2) for send in sends]
+    async with a_desk(default_url(tmp_path), tmp_path) as desk:
+        await desk.take(pushed(sends, reports), rules["wrong"])
+        reclassifier = desk.reclassifier(give_way=4)
+        await reclassifier.start(rules["right"], None)
+        async with asyncio.timeout(PATIENCE_S):
+            while (newest := await reclassifier.progress()) and newest[0].position == 0:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.002)
+        with pytest.raises(AnotherRunError):
+            await reclassifier.undo()
+        await reclassifier.stop()
+        newest = await reclassifier.progress()
+        assert newest is not None
+        stopped, phase = newest
+        assert (phase, 0 < stopped.position < 900) == (Phase.STOPPED, True)
+        lifted = 900 - len(await desk.words())
+        assert [line[3] for line in suppressions_of(stopped)] == [lifted]
+        assert (await desk.undo()).restored == lifted
+        run = await desk.run(rules["right"])
+        assert (run.examined, run.effects.suppressions[0].numbers) == (900, 900)
+        assert await desk.words() == {}
+
+
 async def rows_by_party(store: Store) -> list[dict[str, Any]]:
     """Return the suppressions in an order that does not depend on when each was written."""
     rows = [{**row, "id": 0} for row in await rows_of(store, suppressions)]
@@ -283,13 +483,15 @@ async def test_a_dry_run_counts_what_a_run_does(
         told = await desk.rehearse(rules["right"])
         run = await desk.run(rules["right"])
         assert told.effects == run.effects
-        assert {line.review.effect for line in run.effects.suppressions} == set(SuppressionEffect)
+        assert {line.review.effect for line in run.effects.suppressions} == {LIFT, MAKE}
         async with a_desk(default_url(tmp_path / "fresh"), tmp_path / "fresh") as fresh:
             await fresh.take(story, rules["right"])
             assert await rows_by_party(desk.store) == await rows_by_party(fresh.store)
             assert await rows_of(desk.store, retries) == await rows_of(fresh.store, retries)
         counted = sum(line.numbers for line in run.effects.suppressions)
         assert counted == len(await desk.history())
+        undo = await desk.undo()
+        assert (undo.restored + undo.lifted, undo.kept) == (counted, 0)
 
 
 async def test_codes_may_be_switched_off(tmp_path: Path, rules: dict[str, Policy]) -> None:

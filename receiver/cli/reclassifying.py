@@ -6,9 +6,9 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 import uvloop
@@ -37,6 +37,7 @@ _LINE_EVERY_S = 5.0
 _NICE = 10  # whatever else runs here matters more
 
 Show = Callable[[Json], None]
+_T = TypeVar("_T")
 
 
 app = typer.Typer()
@@ -50,6 +51,9 @@ def reclassify(
     since: Annotated[
         str | None, typer.Option(help="Only messages sent at or after, for example 2026-01-31.")
     ] = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take back what the last run did to suppressions.")
+    ] = False,
     config: Config = None,
     as_json: AsJson = False,
     api_url: ApiUrl = None,
@@ -58,8 +62,13 @@ def reclassify(
     """Fold history again with today's catalogue and policy; can be stopped and goes on later."""
     if dry_run and api_url:
         raise typer.BadParameter("--dry-run reads the store itself: run it where the store is.")
+    if undo and (dry_run or since is not None):
+        raise typer.BadParameter("--undo takes back the whole of the last run: give it alone.")
     moment = instant("--since", since)
     loaded = load(config)
+    if undo:
+        _undo(loaded, api_url, api_key, as_json=as_json)
+        return
     with _progress() as show:
         if dry_run:
             done = _by_ourselves(_rehearsed(loaded, moment, show))
@@ -75,23 +84,54 @@ def reclassify(
         raise typer.Exit(1)
 
 
+def _undo(settings: Settings, api_url: str | None, api_key: str | None, *, as_json: bool) -> None:
+    run = _undone(settings, api_url, api_key)
+    if run is None:
+        typer.echo("Nothing has been reclassified yet.", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        typer.echo(json.dumps(run, ensure_ascii=False))
+        return
+    undo = run["undo"]
+    make_console().print(
+        f"The reclassification begun at {run['started_at']} is undone: {undo['restored']:,} "
+        f"suppressions restored, {undo['lifted']:,} lifted, {undo['kept']:,} left as they are, "
+        "because something newer was decided.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _undone(settings: Settings, api_url: str | None, api_key: str | None) -> Json | None:
+    if api_url is None:
+        with contextlib.ExitStack() as stack:
+            if _hold_store(settings, stack):
+                return _by_ourselves(_undone_here(settings))
+    return Client.of(settings, api_url, api_key).ask("POST", "/v1/reclassify/undo")
+
+
 def _by_whom_is_here(
     settings: Settings, api_key: str | None, since: int | None, show: Show
 ) -> Json:
-    _check_there_is_a_store(settings)
     with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(DataDirectory(settings.data_dir))
-            store_lock = lock_of(settings.effective_store_url)
-            if store_lock is not None:
-                stack.enter_context(held(store_lock, "The store of `store_url`"))
-        except InUseError:
-            pass
-        else:
+        if _hold_store(settings, stack):
             return _by_ourselves(_done_here(settings, since, show))
     run = _by_the_running_one(Client.of(settings, None, api_key), since, show)
     _warn_of_other_rules(settings, run)
     return run
+
+
+def _hold_store(settings: Settings, stack: contextlib.ExitStack) -> bool:
+    """Take the store for ourselves; tell whether no receiver has it."""
+    _check_there_is_a_store(settings)
+    try:
+        stack.enter_context(DataDirectory(settings.data_dir))
+        store_lock = lock_of(settings.effective_store_url)
+        if store_lock is not None:
+            stack.enter_context(held(store_lock, "The store of `store_url`"))
+    except InUseError:
+        return False
+    return True
 
 
 def _warn_of_other_rules(settings: Settings, run: Json) -> None:
@@ -119,7 +159,7 @@ def _by_the_running_one(client: Client, since: int | None, show: Show) -> Json:
     return run
 
 
-def _by_ourselves(work: Coroutine[Any, Any, Json]) -> Json:
+def _by_ourselves(work: Coroutine[Any, Any, _T]) -> _T:
     os.nice(_NICE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
@@ -127,13 +167,7 @@ def _by_ourselves(work: Coroutine[Any, Any, Json]) -> Json:
 
 async def _done_here(settings: Settings, since: int | None, show: Show) -> Json:
     """Do it on a store that no receiver has open; Ctrl-C stops it where it is."""
-    store = Store(settings.effective_store_url)
-    journal: Journal | None = None
-    try:
-        await store.prepare()
-        file = Path(settings.data_dir) / FILE_NAME
-        journal = await Journal.open(file) if file.exists() else None
-        reclassifier = Reclassifier(store, journal, clock=now, give_way=lambda: 0)
+    async with _reclassifier_here(settings) as reclassifier:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, reclassifier.stop_soon)
         await reclassifier.start(make_policy(settings), since)
@@ -143,6 +177,24 @@ async def _done_here(settings: Settings, since: int | None, show: Show) -> Json:
         if newest is None:
             raise StoreUnavailableError("The store was made anew meanwhile; run this again.")
         return run_json(*newest)
+
+
+async def _undone_here(settings: Settings) -> Json | None:
+    async with _reclassifier_here(settings) as reclassifier:
+        newest = await reclassifier.undo()
+    return None if newest is None else run_json(*newest)
+
+
+@contextlib.asynccontextmanager
+async def _reclassifier_here(settings: Settings) -> AsyncIterator[Reclassifier]:
+    """Yield a reclassifier of a store that no receiver has open."""
+    store = Store(settings.effective_store_url)
+    journal: Journal | None = None
+    try:
+        await store.prepare()
+        file = Path(settings.data_dir) / FILE_NAME
+        journal = await Journal.open(file) if file.exists() else None
+        yield Reclassifier(store, journal, clock=now, give_way=lambda: 0)
     finally:
         if journal is not None:
             await journal.close()

@@ -74,11 +74,26 @@ class SuppressionLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """What was taken back of a run."""
+
+    at: int  # microseconds: when it was asked for
+    restored: int = 0  # suppressions that the run had lifted
+    lifted: int = 0  # suppressions that the run had made
+    kept: int = 0  # left as they are, because something newer was decided
+
+    def plus(self, restored: int, lifted: int, kept: int) -> "Undo":
+        """Return the sum with what one more stretch took back."""
+        return Undo(self.at, self.restored + restored, self.lifted + lifted, self.kept + kept)
+
+
+@dataclass(frozen=True, slots=True)
 class Effects:
     """What a run did beside the messages themselves."""
 
     retries: tuple[RetryLine, ...] = ()
     suppressions: tuple[SuppressionLine, ...] = ()
+    undo: Undo | None = None
 
     def with_retries(self, moves: Iterable[RetryMove]) -> "Effects":
         """Return them with further items of the retry queue."""

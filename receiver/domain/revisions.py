@@ -1,10 +1,14 @@
-"""What today's rules change of suppressions by codes, and why."""
+"""What today's rules change of suppressions by codes: why, and how it is undone.
+
+What an undo puts back is marked by its time (`Word.restored_at`). It stands, whatever the messages
+say that were known by then, until something newer is heard or the next reclassification.
+"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from receiver.domain.effects import Review, SuppressionEffect, SuppressionLine
-from receiver.domain.suppression import Party, Word
+from receiver.domain.suppression import Party, Said, Source, Word, concerns
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,48 @@ def _disproof(proof: Proof, number: str) -> str | None:
     if not proof.is_believed:
         return "the report is not trusted enough"
     return None if proof.number == number else "the message went to another number"
+
+
+def taken_back(entry: Entry, said: Iterable[Said], now: int) -> Word | None:
+    """Return the word that undoes an entry of a run; None: something newer was decided.
+
+    What a person or somebody here has said since is never overridden.
+
+    Args:
+        entry: of the run.
+        said: all words about the number as they stand.
+        now: microseconds.
+    """
+    standing: Word | None = None
+    for one in said:
+        if one.word.source is Source.CODE:
+            standing = one.word if one.party == entry.party else standing
+        elif one.word.decided_at >= entry.at and concerns(one.party, entry.party):
+            return None
+    if entry.review.effect is SuppressionEffect.LIFTED:
+        return None if _suppresses(standing) else replace(entry.word, restored_at=now)
+    is_same = standing is not None and _failure(standing) == _failure(entry.word)
+    if not is_same or not _suppresses(standing):
+        return None
+    return replace(entry.word, suppressed=False, restored_at=now)
+
+
+def is_kept(restored: Word, wanted: Word | None, delivered_at: int | None) -> bool:
+    """Tell whether what an undo put back still stands beside what the messages prove.
+
+    Args:
+        restored: the word that was put back.
+        wanted: what the messages prove; None: nothing.
+        delivered_at: the last delivery that would disprove it, microseconds.
+    """
+    if wanted is not None and wanted.decided_at > restored.decided_at:
+        return False
+    was_disproved = (
+        restored.restored_at is not None
+        and delivered_at is not None
+        and delivered_at > restored.restored_at
+    )
+    return not (restored.suppressed and was_disproved)
 
 
 def _suppresses(word: Word | None) -> bool:

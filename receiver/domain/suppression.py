@@ -115,6 +115,14 @@ def _weight(word: Word) -> tuple[int, bool, str, str, str, int, bool, int]:
     )
 
 
+def last_delivery(ended: Iterable[Ended], channel: str) -> int | None:
+    """Return when something was last delivered by a channel, by any where it is empty."""
+    delivered = (
+        one.ended_at for one in ended if one.hopeless is None and channel in ("", one.channel)
+    )
+    return max(delivered, default=None)
+
+
 def by_codes(ended: Iterable[Ended], kept_us: int) -> dict[str, Word]:
     """Return what codes prove about a number, by channel; empty for every channel.
 
@@ -159,7 +167,7 @@ def holding(said: Iterable[Said], party: Party, now: int) -> tuple[Said, ...]:
         now: microseconds.
     """
     said = list(said)
-    about = [one for one in said if _concerns(one.party, party)]
+    about = [one for one in said if concerns(one.party, party)]
     # A lift reaches extensions of its channel, also where those alone are asked about.
     lifts = [
         one
@@ -189,7 +197,7 @@ def until_when(holds: Sequence[Said]) -> int | None:
 _BINDING: Mapping[Source, int] = {source: place for place, source in enumerate(Source)}
 
 
-def _concerns(of_word: Party, asked: Party) -> bool:
+def concerns(of_word: Party, asked: Party) -> bool:
     """Tell whether a word is about somebody, or may be."""
     return (
         of_word.number == asked.number

@@ -17,8 +17,8 @@ from receiver.domain.entries import Category
 from receiver.domain.events import ACCEPTED_BY_PLATFORM, Trust
 from receiver.domain.messages import State, failed_by
 from receiver.domain.numbers import is_number, normalise, normalise_channel
-from receiver.domain.revisions import Proof, Revision
-from receiver.domain.suppression import Ended, Party, Source, Word, by_codes
+from receiver.domain.revisions import Proof, Revision, is_kept
+from receiver.domain.suppression import Ended, Party, Source, Word, by_codes, last_delivery
 from receiver.domain.verdict import HOPELESS
 from receiver.projection import Decided, Message, Policy, proves_lost, reckon
 from receiver.store import records
@@ -93,7 +93,7 @@ async def concerned(
 
 
 async def revise(
-    connection: AsyncConnection, numbers: set[Number], policy: Policy
+    connection: AsyncConnection, numbers: set[Number], policy: Policy, *, anew: bool = False
 ) -> list[Revision]:
     """Bring suppression by codes up to date with what the messages to numbers prove.
 
@@ -101,6 +101,7 @@ async def revise(
         connection: in a transaction that no other one writes beside.
         numbers: whose messages are written.
         policy: the rules in force.
+        anew: also where the undo of a reclassification had put a word back.
 
     Returns:
         What stands otherwise now.
@@ -109,14 +110,23 @@ async def revise(
     standing = {
         key: row for key, row in known.items() if (key[0].number, key[0].application) in numbers
     }
+    restored = {} if anew else {key: word for key, (_, word) in standing.items() if _is_fixed(word)}
     wanted: dict[Key, Word] = {}
     if policy.suppressed_us:
         ended = await _ended(connection, numbers, policy)
-        for party, one in await _outlived(connection, standing):
+        proving = {
+            key: row for key, row in standing.items() if row[1].suppressed and key not in restored
+        }
+        for party, one in await _outlived(connection, proving):
             ended[party.number, party.application].append(one)
         for (number, application), some in ended.items():
             for channel, word in by_codes(some, policy.suppressed_us).items():
                 wanted[Party(number, channel, application), Source.CODE, None] = word
+        for key, word in restored.items():
+            party = key[0]
+            delivered_at = last_delivery(ended[party.number, party.application], party.channel)
+            if is_kept(word, wanted.get(key), delivered_at):
+                wanted[key] = word
     await replace_words(connection, standing, wanted)
     before = {key: word for key, (_, word) in standing.items()}
     return [
@@ -124,6 +134,10 @@ async def revise(
         for key in {**before, **wanted}
         if before.get(key) != wanted.get(key)
     ]
+
+
+def _is_fixed(word: Word) -> bool:
+    return word.restored_at is not None
 
 
 async def read_proofs(

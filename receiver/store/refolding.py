@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.effects import Effects, RetryEffect, RetryLine, SuppressionLine
+from receiver.domain.effects import Effects, RetryEffect, RetryLine, SuppressionLine, Undo
 from receiver.projection import Decided, Message
 from receiver.reclassification import Change, Rereading, Run, Standing
 from receiver.statistics import Deltas
@@ -124,6 +124,7 @@ def _values(run: Run) -> dict[str, Any]:
 
 def _load_effects(text: str) -> Effects:
     given = json.loads(text)
+    undo = given.get("undo")
     return Effects(
         tuple(
             RetryLine(
@@ -138,6 +139,7 @@ def _load_effects(text: str) -> Effects:
             SuppressionLine(load_review(line["review"]), line["numbers"], line["in_force"])
             for line in given.get("suppressions", ())
         ),
+        None if undo is None else Undo(**undo),
     )
 
 

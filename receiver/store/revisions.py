@@ -1,4 +1,4 @@
-"""What a reclassification does to suppressions by codes: the trail that it leaves.
+"""What a reclassification does to suppressions by codes: the trail that it leaves, and its undo.
 
 Each suppression that a run lifted or made has one row in the history of its number. The row names
 the run for as long as that can be undone. What is lifted and made again within a run (its slices
@@ -13,14 +13,16 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.effects import Review, SuppressionEffect, SuppressionLine
-from receiver.domain.revisions import Entry, Revision, explain
-from receiver.domain.suppression import Party, Source, Word
+from receiver.domain.effects import Review, SuppressionEffect, SuppressionLine, Undo
+from receiver.domain.revisions import Entry, Revision, explain, taken_back
+from receiver.domain.suppression import Party, Said, Source, Word
+from receiver.domain.times import to_rfc3339
 from receiver.projection import Policy
 from receiver.store import bulk
 from receiver.store.proving import read_proofs
 from receiver.store.records import Values
 from receiver.store.schema import suppression_changes
+from receiver.store.suppressing import Key, all_said, read_words, replace_words
 
 BY = "reclassify"  # in the history, where a manual change has the name of the API key
 
@@ -71,6 +73,47 @@ async def note(
         *(entry.line(began_at) for entry in entries),
         *(entry.line(began_at, -1) for _, entry in cancelled),
     ]
+
+
+async def undo_some(
+    connection: AsyncConnection, run: int, so_far: Undo, limit: int, *, began_at: int, now: int
+) -> Undo | None:
+    """Take back some of what a run lifted and made; None where nothing is left.
+
+    Args:
+        connection: in a transaction that no other one writes beside.
+        run: the number of the run.
+        so_far: what was taken back of it before.
+        limit: at most so many suppressions.
+        began_at: when the run began, microseconds.
+        now: microseconds.
+    """
+    columns = suppression_changes.c
+    query = select(suppression_changes).where(columns.run == run)
+    query = query.order_by(columns.id).limit(limit)
+    rows = (await connection.execute(query)).mappings().all()
+    if not rows:
+        return None
+    entries = [_read_entry(row) for row in rows]
+    numbers = {entry.party.number for entry in entries}
+    said = await all_said(connection, numbers)
+    words = await read_words(connection, numbers, source=Source.CODE)
+    known: dict[Key, tuple[int, Word]] = {}
+    wanted: dict[Key, Word] = {}
+    for entry in entries:
+        word = taken_back(entry, said.get(entry.party.number, ()), now)
+        if word is not None:
+            key = (entry.party, Source.CODE, None)
+            wanted[key] = word
+            if key in words:
+                known[key] = words[key]
+    await replace_words(connection, known, wanted)
+    trail = [_trail(Said(key[0], word), began_at, now) for key, word in wanted.items()]
+    await bulk.merge_rows(connection, suppression_changes, _ONCE, trail)
+    done = columns.id.in_([row["id"] for row in rows])
+    await connection.execute(update(suppression_changes).where(done).values(run=None))
+    restored = sum(word.suppressed for word in wanted.values())
+    return so_far.plus(restored, len(wanted) - restored, len(entries) - len(wanted))
 
 
 async def close_trail(connection: AsyncConnection) -> None:
@@ -150,6 +193,19 @@ def _values(entry: Entry, run: int) -> Values:
         "until": word.until if is_made else None,
         "run": run,
         "word": json.dumps(kept),
+    }
+
+
+def _trail(said: Said, began_at: int, now: int) -> Values:
+    word = said.word
+    verb = "restored" if word.suppressed else "lifted"
+    reason = f"{verb}: undo of the reclassification begun at {to_rfc3339(began_at)}"
+    return {
+        **_change(said.party, now, reason),
+        "suppressed": word.suppressed,
+        "until": word.until if word.suppressed else None,
+        "run": None,
+        "word": None,
     }
 
 

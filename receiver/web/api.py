@@ -111,6 +111,7 @@ def make_api(parts: Parts) -> Starlette:
             Route("/v1/reclassify", reclassifying.start, methods=["POST"]),
             Route("/v1/reclassify", reclassifying.progress, methods=["GET"]),
             Route("/v1/reclassify", reclassifying.stop, methods=["DELETE"]),
+            Route("/v1/reclassify/undo", reclassifying.undo, methods=["POST"]),
             Route("/v1/purge", privacy.purge, methods=["POST"]),
             Route("/v1/purge", privacy.progress, methods=["GET"]),
             Route("/v1/forget", privacy.forget, methods=["POST"]),

@@ -4,7 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver.errors import SettingsError
-from receiver.reclassifier import AnotherRunError
+from receiver.reclassification import Run
+from receiver.reclassifier import AnotherRunError, Phase
 from receiver.web import views
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, json_answer, needs
@@ -20,7 +21,7 @@ from receiver.web.requests import (
 
 
 class Reclassifying(Endpoints):
-    """Begins, watches and stops a reclassification."""
+    """Begins, watches, stops and undoes a reclassification."""
 
     @needs(Scope.ADMIN, of_all=True)
     async def start(self, request: Request) -> Response:
@@ -56,11 +57,24 @@ class Reclassifying(Endpoints):
         await self._parts.reclassifier.stop()
         return await self._progress()
 
+    @needs(Scope.ADMIN, of_all=True)
+    async def undo(self, request: Request) -> Response:
+        """Take back what the newest run did to suppressions by codes."""
+        Query(request).done()
+        try:
+            newest = await self._parts.reclassifier.undo()
+        except AnotherRunError as error:
+            raise ProblemError(Problem.BUSY, str(error)) from None
+        return _answer(newest)
+
     async def _progress(self, status: int = 200) -> Response:
-        newest = await self._parts.reclassifier.progress()
-        if newest is None:
-            raise ProblemError(Problem.NOT_FOUND, "Nothing has been reclassified yet.")
-        return json_answer(views.run_json(*newest), status=status)
+        return _answer(await self._parts.reclassifier.progress(), status)
+
+
+def _answer(newest: tuple[Run, Phase] | None, status: int = 200) -> Response:
+    if newest is None:
+        raise ProblemError(Problem.NOT_FOUND, "Nothing has been reclassified yet.")
+    return json_answer(views.run_json(*newest), status=status)
 
 
 def _since(document: views.Json) -> int | None:

@@ -194,6 +194,7 @@ def run_json(run: Run, phase: Phase) -> Json:
 
 
 def _effects_json(effects: Effects) -> Json:
+    undo = effects.undo
     return {
         "retries": [
             {
@@ -215,6 +216,14 @@ def _effects_json(effects: Effects) -> Json:
             }
             for line in effects.suppressions
         ],
+        "undo": None
+        if undo is None
+        else {
+            "at": _time(undo.at),
+            "restored": undo.restored,
+            "lifted": undo.lifted,
+            "kept": undo.kept,
+        },
     }
 
 

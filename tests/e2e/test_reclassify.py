@@ -151,7 +151,10 @@ def begun(server: Server) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_corrected_code_reaches_history(make_server: MakeServer, catalogue: Path) -> None:
-    """A dry run tells and changes nothing; the real one lets verdicts, lists and numbers follow."""
+    """A dry run tells and changes nothing; the real one lets verdicts, lists and numbers follow.
+
+    What it did to suppressions is undone once, and stands in the history of the number.
+    """
     catalogue.write_text(WRONG)
     server = make_server({"RECEIVER_CATALOGUE_FILE": str(catalogue)}).start()
     names = [f"m{number}" for number in range(5)]
@@ -188,13 +191,18 @@ def test_a_corrected_code_reaches_history(make_server: MakeServer, catalogue: Pa
     assert len(found) == 5
     assert not server.api.get(f"/v1/recipients/{numbers[0]}")["may_send"]
 
+    undone = result(reclassify(server, "--undo", "--json"))
+    assert (undone["suppressions"], undone["undo"]["lifted"]) == (MADE, 5)
+    assert server.api.http.post("/v1/reclassify/undo").json() == undone
+    assert server.api.get(f"/v1/recipients/{numbers[0]}")["may_send"]
     history = server.api.get(f"/v1/suppressions/{numbers[0]}/history")["changes"]
     assert [(one["action"], one["source"], one["by"]) for one in history] == [
+        ("lifted", "code", "reclassify"),
         ("suppressed", "code", "reclassify"),
     ]
     again = result(reclassify(server, "--json"))
     assert (again["examined"], again["changed"], again["changes"]) == (5, 0, [])
-    assert (again["retries"], again["suppressions"]) == ([], [])
+    assert (again["retries"], again["suppressions"], again["undo"]) == ([], MADE, None)
 
 
 def test_since_leaves_older_messages_alone(make_server: MakeServer, catalogue: Path) -> None:
@@ -347,6 +355,8 @@ def test_a_bad_catalogue_file_changes_nothing_in_a_running_server(
         pytest.param(["--dry-run"], 1, "There is no store", id="no store, dry run"),
         pytest.param(["--since", "yesterday"], 2, "--since", id="no time"),
         pytest.param(["--dry-run", "--api-url", "http://127.0.0.1:1"], 2, "--dry-run", id="both"),
+        pytest.param(["--undo"], 1, "There is no store", id="no store, undo"),
+        pytest.param(["--undo", "--dry-run"], 2, "--undo", id="undo of nothing"),
     ],
 )
 def test_what_cannot_be_done_is_told(

@@ -219,6 +219,8 @@ ADMINISTRATION = (
     Operation("GET", "/v1/reclassify", "How far that has come", READ, answer=ref("Run"),
               problems=(404,)),
     Operation("DELETE", "/v1/reclassify", "Stop it", ADMIN, answer=ref("Run"), problems=(404,)),
+    Operation("POST", "/v1/reclassify/undo", "Take its suppressions back", ADMIN,
+              answer=ref("Run"), problems=(404, 409)),
     Operation("POST", "/v1/purge", "Delete what is old", ADMIN, body=only(dry_run=TRUTH),
               body_needed=False, status=202, answer=ref("Purge"), problems=(409,)),
     Operation("GET", "/v1/purge", "How far that has come", ADMIN, answer=ref("Purge"),

@@ -237,6 +237,7 @@ NAMED: dict[str, Schema] = {
                 reason=TEXT, numbers=WHOLE, in_force=WHOLE,
             )
         ),
+        undo=maybe(always(at=TIME, restored=WHOLE, lifted=WHOLE, kept=WHOLE)),
     ),
     "Purge": always(
         phase=one_of(PurgePhase), dry_run=TRUTH,
