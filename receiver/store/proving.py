@@ -169,7 +169,7 @@ def _proof(message: Message, policy: Policy) -> Proof:
         category=verdict.category,
         row=verdict.why.get("code"),
         suppresses=verdict.suppress_recipient,
-        is_believed=proves_lost(folded, verdict, policy),
+        is_believed=proves_lost(folded, verdict, policy, message.stored["to_number"]),
     )
 
 
