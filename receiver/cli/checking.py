@@ -127,7 +127,7 @@ def _warnings(loaded: Settings, config: Path | None) -> list[str]:
 def _open(loaded: Settings) -> list[str]:
     """Name the applications for which anybody may push who guesses or learns the callback URL."""
     gates = [(one.name, one.tokens, one.push_keys, one.allow_from) for one in loaded.applications]
-    if loaded.callback_token is not None or not gates:
+    if loaded.has_default_application:
         token = loaded.callback_token
         tokens = [] if token is None else [token]
         gates.append((DEFAULT_APPLICATION, tokens, loaded.push_keys, loaded.allow_from))

@@ -204,7 +204,7 @@ def _read_end(text: str, now: int) -> int:
 
 def _names(loaded: Settings) -> list[str]:
     names = [one.name for one in loaded.applications]
-    if loaded.callback_token is not None or not names:
+    if loaded.has_default_application:
         names.insert(0, DEFAULT_APPLICATION)
     return names
 

@@ -12,6 +12,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from receiver.datadir import TOKEN_FILE
 from receiver.domain.languages import Language
 from receiver.domain.messages import LateDelivered
 from receiver.domain.strength import is_hard_to_guess, is_weak_key
@@ -170,6 +171,16 @@ class Settings(BaseSettings):
     @classmethod
     def _check_allow_from(cls, named: list[str]) -> list[str]:
         return check_allowed(named)
+
+    @property
+    def has_default_application(self) -> bool:
+        """Whether pushes are taken for the application without a name.
+
+        A token that was made for it goes on to be taken when applications are named: the platform
+        pushes once, to the address that it was given.
+        """
+        made = self.data_dir / TOKEN_FILE
+        return self.callback_token is not None or not self.applications or made.exists()
 
     @field_validator("callback_token")
     @classmethod

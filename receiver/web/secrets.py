@@ -75,4 +75,4 @@ def weak_files(settings: Settings) -> list[str]:
 
 
 def _makes_token(settings: Settings) -> bool:
-    return settings.callback_token is None and not settings.applications
+    return settings.callback_token is None and settings.has_default_application

@@ -1,5 +1,6 @@
 """`receiver serve` without any configuration but where to listen."""
 
+import json
 import re
 import stat
 from pathlib import Path
@@ -55,13 +56,19 @@ def test_the_secrets_are_made_printed_and_kept(make_server: MakeServer, home: Pa
 
 
 def test_the_secrets_stay_over_a_restart(make_server: MakeServer, home: Path) -> None:
-    """A restart prints the same callback URL and the same key."""
+    """A restart prints the same callback URL and key, with applications too, and takes pushes."""
     server = make_server({**NOTHING, "HOME": str(home)})
     server.cwd = home
     first = announced(server.start())
     assert server.stop() == 0
-    server.out.unlink()
-    assert announced(server.start()) == first
+    shop = [{"name": "shop", "tokens": ["Zr8Q2mVx7Lk4Pw9Tn3Yb6Hc1"]}]
+    for settings in ({}, {"RECEIVER_APPLICATIONS": json.dumps(shop)}):
+        server.settings = {**server.settings, **settings}
+        server.out.unlink()
+        assert announced(server.start()) == first
+        pushed = server.public.post(first[0], content=b"smsMsgId=a_1&status=DELIVRD")
+        assert pushed.status_code == 200
+        assert server.stop() == 0
 
 
 def test_secrets_that_were_set_are_not_printed(make_server: MakeServer) -> None:
