@@ -46,6 +46,24 @@ def sends_of(content: bytes | str, how: How | None = None) -> list[Send]:
     return [row.send for row in rows if isinstance(row, Found)]
 
 
+# What our own export says besides, in a table and as a document.
+OWN = [
+    "sms_msg_id,application,send_status,registered,to\n{id},shop,000000,{registered},+1\n",
+    '{{"sms_msg_id": "{id}", "application": "shop", "verdict": 1, "registered": {registered}}}\n',
+]
+
+
+@pytest.mark.parametrize("content", OWN, ids=["table", "documents"])
+def test_our_own_export_registers_what_was_registered(content: str) -> None:
+    """A message goes back to its application; an orphan, of which no send is known, does not."""
+    (row,) = rows_of(content.format(id=ID, registered="true"))
+    assert isinstance(row, Found)
+    assert (row.send.sms_msg_id, row.application) == (ID, "shop")
+    (fault,) = rows_of(content.format(id=ID, registered="false"))
+    assert isinstance(fault, Fault)
+    assert "never registered" in fault.reason
+
+
 def faults_of(content: bytes | str, how: How | None = None) -> list[Any]:
     """Give line and reason of the bad rows."""
     rows = rows_of(content, how)

@@ -20,6 +20,9 @@ ID = "sms_msg_id"
 STATUS = "status"
 SEND_STATUS = "send_status"  # in our own exports, where it stands beside what reports said
 COUNTRY = "country"
+# In our own exports alone.
+REGISTERED = "registered"
+APPLICATION = "application"
 
 # our name -> headers that say it, the surest first, as `_folded` writes them
 _HEADERS: dict[str, tuple[str, ...]] = {
@@ -118,6 +121,13 @@ class Columns:
     header: tuple[str, ...]
     used: Mapping[str, int]  # our name -> index of the column
     row: int  # where the header stands
+
+    def own(self, name: str, cells: Cells) -> str | None:
+        """Return what a row of our own exports says in one of its columns; None in other files."""
+        if SEND_STATUS not in self.header or name not in self.header:
+            return None
+        index = self.header.index(name)
+        return text_of(cells[index], name) if index < len(cells) else None
 
     @property
     def unused(self) -> list[str]:

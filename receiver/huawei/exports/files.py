@@ -8,6 +8,8 @@ from typing import Protocol
 
 from receiver.huawei.exports.cells import CellError
 from receiver.huawei.exports.columns import (
+    APPLICATION,
+    REGISTERED,
     Cells,
     Columns,
     Numbered,
@@ -17,7 +19,7 @@ from receiver.huawei.exports.columns import (
 )
 from receiver.huawei.exports.delimited import SEPARATORS, decoded, records, separator_of
 from receiver.huawei.exports.lines import read_lines
-from receiver.huawei.exports.rows import ExportError, Fault, Found, How, Row
+from receiver.huawei.exports.rows import NEVER_REGISTERED, ExportError, Fault, Found, How, Row
 from receiver.huawei.exports.workbook import Workbook
 from receiver.huawei.registration import RegistrationError
 
@@ -150,7 +152,11 @@ class _Table:
                 continue
             line, cells = row
             try:
-                yield Found(line, columns.send_of(cells, how), None, cells)
+                if columns.own(REGISTERED, cells) == "false":
+                    yield Fault(line, NEVER_REGISTERED, cells)
+                    continue
+                application = columns.own(APPLICATION, cells)
+                yield Found(line, columns.send_of(cells, how), application, cells)
             except (CellError, RegistrationError) as error:
                 if not _is_blank(cells):
                     yield Fault(line, str(error), cells)

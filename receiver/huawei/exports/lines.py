@@ -9,7 +9,7 @@ from receiver.domain import times
 from receiver.domain.identifiers import clean
 from receiver.huawei.exports.cells import read_time, with_plus
 from receiver.huawei.exports.columns import COLUMN_NAMES, ID, looks_like_report, response_status
-from receiver.huawei.exports.rows import Fault, Found, How, Row
+from receiver.huawei.exports.rows import NEVER_REGISTERED, Fault, Found, How, Row
 from receiver.huawei.registration import FIELDS, RegistrationError, read_registration, read_send
 
 LONGEST_LINE = 16 * 1024 * 1024  # bytes; a response of 1,000 entries has about 250,000
@@ -60,12 +60,20 @@ def _read_line(
         yield Fault(number, "The line is no JSON object.", _text(line))
     elif not any(key in document for key in names[ID]) and any(k in document for k in _WHOLE):
         yield from _read_whole(number, line, document)
+    elif _is_ours(document) and document.get("registered") is False:
+        yield Fault(number, NEVER_REGISTERED, document)
     else:
         try:
             send = read_send(_entry(document, names, how))
-            yield Found(number, send, None, document)
+            application = document.get("application") if _is_ours(document) else None
+            yield Found(number, send, application, document)
         except RegistrationError as error:
             yield Fault(number, str(error), document)
+
+
+def _is_ours(document: Json) -> bool:
+    """Tell whether it is a message as the receiver itself shows it."""
+    return "verdict" in document
 
 
 def _entry(document: Json, names: Mapping[str, tuple[str, ...]], how: How) -> Json:
@@ -79,7 +87,7 @@ def _entry(document: Json, names: Mapping[str, tuple[str, ...]], how: How) -> Js
         entry["sent_at"] = sent_at if moment is None else times.to_rfc3339(moment)
     if how.international and isinstance(to, str):
         entry["to"] = with_plus(clean(to))
-    if "verdict" in document:  # a message as the receiver itself shows it
+    if _is_ours(document):
         status = document.get("code") if document.get("state") == "refused" else None
         entry["status"] = None if status is None else response_status(clean(str(status)))
         return entry

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
 from receiver.domain.times import to_rfc3339
 
+# Of a row of our own exports. Registered, it would be taken for sent, and be sent again.
+NEVER_REGISTERED = "The export says that its send was never registered: nothing is known of it."
+
 
 class ExportError(ValueError):
     """The file as a whole, or what is left of it, cannot be read; the text says what to do."""
