@@ -268,6 +268,27 @@ async def test_a_report_from_years_ago_ends_no_retry(tmp_path: Path) -> None:
     assert told["retry"]["decision"] == "retry"
 
 
+async def test_late_deliveries_prove_a_number_all_the_same(tmp_path: Path) -> None:
+    """Whether or not they count for the state, nobody who got an SMS has a lost number."""
+    async with a_node(tmp_path, late_delivered="ignored") as served:
+        await served.register(sends=[send("m1")])
+        await served.push(report("m1", "MK:0001", seconds_ago=100))
+        assert not (await served.get(f"/v1/recipients/{NUMBER}"))["may_send"]
+        await served.push(report("m1", "DELIVRD", seconds_ago=60))
+        assert (await served.get(f"/v1/recipients/{NUMBER}"))["may_send"]
+        assert (await the_decision(served, "m1"))["retry"]["reason"] == "arrived"
+
+
+async def test_a_suppression_that_ends_in_time_ends_no_retry(tmp_path: Path) -> None:
+    """What is claimed in vain while its number is suppressed waits for the end of that."""
+    async with a_failed_message(tmp_path) as served:
+        rule = {"reason": "maintenance", "until": times.to_rfc3339(now() + SECOND)}
+        assert (await served.api.put(f"/v1/suppressions/{NUMBER}", json=rule)).status_code == 200
+        assert await claim(served) == []
+        await asyncio.sleep(1.1)
+        assert len(await claim(served)) == 1
+
+
 async def test_an_extension_that_a_report_told_is_handed_out(tmp_path: Path) -> None:
     """The claimer gets the `extend` that the message shows, and the next attempt has it too."""
     async with a_node(tmp_path) as served:

@@ -203,6 +203,14 @@ LATE_ROWS = [
         Context(suppressed="opt-out", retries_today=100), DAY + 1, Decision.NEVER, Hold.SUPPRESSED,
         id="suppressed comes before all else",
     ),
+    pytest.param(
+        Context(suppressed="hand", suppressed_until=NOON + DAY * SECOND), HOUR, Decision.LATER,
+        Hold.SUPPRESSED, id="suppressed up to the deadline",
+    ),
+    pytest.param(
+        Context(suppressed="hand", suppressed_until=NOON + DAY * SECOND + 1), HOUR, Decision.NEVER,
+        Hold.SUPPRESSED, id="suppressed beyond the deadline",
+    ),
 ]  # fmt: skip
 
 

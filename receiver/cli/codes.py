@@ -38,7 +38,8 @@ class Seen(StrEnum):
     UNLISTED = "unlisted"  # they have no row of their own
 
 
-@app.command()
+# Codes such as -8437 are no options.
+@app.command(context_settings={"ignore_unknown_options": True})
 def explain(
     code: Annotated[str, typer.Argument(help="A status code, listed or not.", callback=not_empty)],
     source: Annotated[int | None, typer.Option(min=1, max=3, help="The report's `source`.")] = None,

@@ -77,6 +77,7 @@ class _Keys:
     texts: tuple[str, ...] = ()
 
 
+_BY_CODE = ("delivered", "no-failure", "not-retryable")  # the suggestion says why
 _OF_MESSAGES = _Keys(("to",))
 _OF_UPLINKS = _Keys(("from",), ("body", "original_body"))
 
@@ -223,7 +224,7 @@ def _part_of(event: Json) -> str | int:
 
 
 def _show_messages(messages: list[Json]) -> None:
-    table = Table("message", "state", "code", "action", "sent", "suggestion")
+    table = Table("message", "state", "code", "action", "sent", "why or what to do")
     for message in messages:
         verdict = message["verdict"]
         cells = (
@@ -232,10 +233,18 @@ def _show_messages(messages: list[Json]) -> None:
             message["code"] or "",
             verdict["action"],
             message["sent_at"] or "",
-            verdict["suggestion"],
+            # The suggestion is about the code: where this message goes no more, it misleads.
+            _why_not(message) or verdict["suggestion"],
         )
         table.add_row(*map(plain, cells))
     make_console().print(table)
+
+
+def _why_not(message: Json) -> str | None:
+    """Return why a message is not sent again whose code says that it may be."""
+    retry = message["retry"]
+    is_overruled = retry["decision"] == "no" and retry["reason"] not in _BY_CODE
+    return retry["text"] if is_overruled else None
 
 
 def _show_uplink(uplink: Json) -> None:

@@ -12,7 +12,7 @@ from receiver.domain.retrying.claiming import Context, Watched, admit
 from receiver.domain.retrying.holding import Sent
 from receiver.domain.retrying.planning import Candidate, plan_for
 from receiver.domain.retrying.policy import RetryPolicy
-from receiver.domain.suppression import Party
+from receiver.domain.suppression import Party, Said
 from receiver.domain.times import SECOND
 from receiver.projection import Policy
 from receiver.retrier.chains import find_chains
@@ -36,7 +36,7 @@ class Moment:
     views: Mapping[int, View]  # by the id of the message's row
     chains: Mapping[Key, Chain]
     recent: dict[str, list[Sent]]
-    suppressed: Mapping[Party, str]
+    suppressed: Mapping[Party, Sequence[Said]]
     sends_today: Mapping[str, int]
     retries_today: dict[str, int]
     breakers: dict[BreakerKey, StoredBreaker]
@@ -80,14 +80,23 @@ class Moment:
             yield Watched(key.scope, self.breakers[key].state)
 
     def _context(self, view: View, candidate: Candidate, chain: Chain | None) -> Context:
+        holds = self.suppressed.get(party_of(view.case), ())
         return Context(
-            suppressed=self.suppressed.get(party_of(view.case)),
+            suppressed=holds[0].word.source.value if holds else None,
+            suppressed_until=_last_end(holds),
             recent=tuple(self.recent.get(candidate.number or "", ())),
             chain=tuple(one.sent_at for one in chain.attempts) if chain else (),
             sends_today=self.sends_today.get(candidate.application, 0),
             retries_today=self.retries_today.get(candidate.application, 0),
             breakers=tuple(self._watched(view.stored, candidate)),
         )
+
+
+def _last_end(holds: Sequence[Said]) -> int | None:
+    """Return when the last of some suppressions ends; None: one never does, or there is none."""
+    ends = [one.word.until for one in holds]
+    known = [end for end in ends if end is not None]
+    return max(known) if known and len(known) == len(ends) else None
 
 
 async def look(
@@ -112,7 +121,7 @@ async def look(
         views=views,
         chains=await find_chains(connection, keys, policy),
         recent=await recent_sends(connection, numbers, policy.retry, now),
-        suppressed={party: holds[0].word.source.value for party, holds in suppressed.items()},
+        suppressed=suppressed,
         sends_today={
             one: await moments.sent_since(connection, one, midnight) for one in applications
         },

@@ -272,8 +272,6 @@ def _deliveries(policy: Policy) -> str:
         conditions.append(f"reports.trust <> '{Trust.OPEN}'")
         # A report that does not count may have told the number of what nobody registered.
         conditions.append(f"(registered OR messages.trust <> '{Trust.OPEN}')")
-    if policy.late_delivered == "ignored":
-        conditions.append(f"(NOT conflict OR state = '{State.DELIVERED}')")
     return " AND ".join(conditions)
 
 

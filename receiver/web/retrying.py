@@ -155,10 +155,7 @@ class Retrying(Repeatable, Telling):
             "next": sent.sms_msg_id,
             "state": item.state.value,
         }
-        if chain is not None and any(
-            one.sms_msg_id != sent.sms_msg_id and one.counts_as_delivered(policy.retry.trust_open)
-            for one in chain.attempts
-        ):
+        if chain is not None and chain.arrived_besides(sent.sms_msg_id, policy.retry.trust_open):
             if item.state in (ItemState.CLAIMED, ItemState.WAITING):
                 await leasing.end(
                     connection, message_id, ItemState.CANCELLED, now, reason="delivered",

@@ -192,6 +192,11 @@ def test_the_usual_language_is_a_setting() -> None:
     assert is_english(explained("E200033", "--lang", "en", RECEIVER_LANGUAGE="zh")["meaning"])
 
 
+def test_a_code_that_looks_like_an_option_is_explained() -> None:
+    """The platform has codes that begin with a minus sign."""
+    assert explained("-8437")["rule"] == "exact"
+
+
 @pytest.mark.parametrize(
     ("code", "rule", "category"),
     [

@@ -58,9 +58,12 @@ class Chain:
             return State.DELIVERED
         return next((state for state in reversed(states) if state in OPEN_STATES), states[-1])
 
-    def arrived(self, trust_open: TrustOpen) -> bool:
-        """Tell whether one of them arrived, as far as something may be done by it."""
-        return any(one.counts_as_delivered(trust_open) for one in self.attempts)
+    def arrived_besides(self, sms_msg_id: str, trust_open: TrustOpen) -> bool:
+        """Tell whether another one arrived, as far as something may be done by it."""
+        return any(
+            one.sms_msg_id != sms_msg_id and one.counts_as_delivered(trust_open)
+            for one in self.attempts
+        )
 
     def follows(self, before: str, after: str) -> bool:
         """Tell whether one attempt is known to have followed another."""
@@ -125,7 +128,7 @@ def candidate_of(
         trust=Trust.SIGNED if refused else folded.trust,  # a refusal is what we were told ourselves
         extend=folded.extend,
         arrived=any(part.conflict and part.state is State.FAILED for part in folded.parts),
-        chain_delivered=bool(chain and chain.arrived(trust_open)),
+        chain_delivered=bool(chain and chain.arrived_besides(case.sms_msg_id, trust_open)),
         superseded=bool(chain and not chain.is_last(case.sms_msg_id)),
     )
 

@@ -45,6 +45,7 @@ class Context:
     """What the moment says about one retry."""
 
     suppressed: str | None = None  # why the number is not to be sent to; None: it is not
+    suppressed_until: int | None = None  # microseconds; None: for good
     recent: tuple[Sent, ...] = ()  # to the number within the last 24 hours, claimed ones too
     chain: tuple[int, ...] = ()  # when the chain's sends were, microseconds
     sends_today: int = 0  # of the application since midnight UTC, retries included
@@ -84,7 +85,7 @@ def admit(
     """
     if planned.due_at is None or planned.deadline is None:
         raise ValueError("nothing is planned")
-    if context.suppressed is not None:
+    if context.suppressed is not None and context.suppressed_until is None:
         said = retry_reason(Hold.SUPPRESSED, why=context.suppressed)
         return Admission(Decision.NEVER, reason=Hold.SUPPRESSED, steps=(said,))
     over = retry_reason(Hold.DEADLINE, deadline=to_rfc3339(planned.deadline))
@@ -111,6 +112,9 @@ def _go(context: Context, now: int) -> Admission:
 def _holds(
     candidate: Candidate, context: Context, policy: RetryPolicy, resolved: Resolved, now: int
 ) -> Iterator[Held]:
+    if context.suppressed is not None and context.suppressed_until is not None:
+        said = retry_reason(Hold.SUPPRESSED, why=context.suppressed)
+        yield Held(Hold.SUPPRESSED, context.suppressed_until, said)
     yield from held_by_hours(candidate.number, resolved.blocked, policy, now)
     if candidate.country in policy.limited_countries:
         of_kind = sent_of_kind(context.recent, resolved.kind)
