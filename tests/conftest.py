@@ -7,7 +7,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -119,12 +119,21 @@ def read_rows(file: Path, sql: str) -> list[tuple[Any, ...]]:
 @contextmanager
 def write_lock(file: Path) -> Iterator[None]:
     """Hold the write lock of a SQLite file, as another program would."""
-    with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as connection:
+    connection = sqlite3.connect(file, isolation_level=None, timeout=10, check_same_thread=False)
+    with closing(connection):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
         finally:
             connection.execute("ROLLBACK")
+
+
+@asynccontextmanager
+async def a_write_lock(file: Path) -> AsyncIterator[None]:
+    """Do as `write_lock` while the event loop goes on: something that it runs may hold the lock."""
+    with ExitStack() as held:
+        await asyncio.to_thread(held.enter_context, write_lock(file))
+        yield
 
 
 # --- journal ------------------------------------------------------------------------------------

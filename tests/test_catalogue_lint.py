@@ -11,6 +11,7 @@ from receiver.domain.entries import Entry, Rank, Words
 from receiver.domain.lint import lint_catalogue
 from receiver.huawei.catalogue import lint_overrides, load_catalogue
 from tests.catalogues import row, shared
+from tests.conftest import ROOT
 
 
 def problems_of(*entries: Entry) -> list[tuple[str, str, str]]:
@@ -295,4 +296,13 @@ def test_an_export_of_the_catalogue_has_no_problem(tmp_path: Path) -> None:
     file = tmp_path / "own.csv"
     codes = sorted({entry.code for entry in load_catalogue().entries if "," not in entry.code})
     file.write_text("code\n" + "".join(f"{code}\n" for code in codes))
+    assert lint_overrides(file) == []
+
+
+@pytest.mark.parametrize("kind", ["csv", "toml"])
+def test_the_rows_that_the_readme_shows_have_no_problem(tmp_path: Path, kind: str) -> None:
+    """What the README gives as an example of rows of one's own is sound."""
+    text = (ROOT / "README.md").read_text().partition("**Correct it.**")[2]
+    file = tmp_path / f"mine.{kind}"
+    file.write_text(text.partition(f"```{kind}\n")[2].partition("```")[0])
     assert lint_overrides(file) == []

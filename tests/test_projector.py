@@ -29,6 +29,7 @@ from tests.conftest import (
     a_journal,
     a_projector,
     a_store,
+    a_write_lock,
     batch,
     break_journal,
     counts_of,
@@ -37,7 +38,6 @@ from tests.conftest import (
     mend_journal,
     project,
     rows_of,
-    write_lock,
 )
 
 SENT = "2023-11-14T22:00:00Z"
@@ -436,7 +436,7 @@ async def test_a_locked_store_is_waited_for(tmp_path: Path) -> None:
             await projecting.caught_up()
             # Its upkeep is over: nothing that this loop runs can hold the lock.
             await projecting.until(lambda: projecting.overdue, "it is idle")
-            with write_lock(tmp_path / FILE_NAME):
+            async with a_write_lock(tmp_path / FILE_NAME):
                 await fill(journal, entry(report("m2")))
                 await projecting.until(lambda: projecting.failures, "it has noticed the lock")
                 assert not projecting.projector.healthy

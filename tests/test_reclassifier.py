@@ -26,6 +26,7 @@ from tests.conftest import (
     a_journal,
     a_projector,
     a_store,
+    a_write_lock,
     batch,
     counts_of,
     entry,
@@ -33,7 +34,6 @@ from tests.conftest import (
     policy,
     project,
     rows_of,
-    write_lock,
 )
 
 # One third each: what the file corrects, what it explains by a family, and what it leaves alone.
@@ -465,7 +465,7 @@ async def test_a_locked_store_is_waited_for(tmp_path: Path, corrected: Policy) -
         brake = Brake()
         reclassifier = a_reclassifier(store, brake)
         await begun(reclassifier, corrected)
-        with write_lock(tmp_path / FILE_NAME):
+        async with a_write_lock(tmp_path / FILE_NAME):
             brake.on = False
             await asyncio.sleep(2.5)  # the store gives up after 2 s
             assert (await now_of(reclassifier))[1] is Phase.RUNNING

@@ -46,9 +46,9 @@ def _lint_translation(entry: Entry) -> Iterator[RowProblem]:
         en, zh = getattr(entry.en, name), getattr(entry.zh, name)
         for text in _differences(en, zh):
             yield RowProblem(entry, f"{name}_zh", f"{text}; say the same in both languages")
-    if (_AGAIN[Language.EN] in entry.en.suggestion.lower()) != (
-        _AGAIN[Language.ZH] in entry.zh.suggestion
-    ):
+    en, zh = entry.en.suggestion, entry.zh.suggestion
+    # A text in one language speaks for both.
+    if en != zh and (_AGAIN[Language.EN] in en.lower()) != (_AGAIN[Language.ZH] in zh):
         yield RowProblem(
             entry, "suggestion_zh", "only one language speaks of sending again; let both do it"
         )
