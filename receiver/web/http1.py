@@ -149,15 +149,20 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the base's signature
         """Forget a connection; what was taken of it is kept all the same."""
-        self._cut_off_announced()
-        self._edge.connections.discard(self)
-        self._edge.crowd.leave(self, self._group)
-        self._edge.turns.leave(self, self._group)
-        self._edge.note_end()
-        self._edge.bodies.drop(self)
+        edge = self._edge
+        if self._exchange is not None:  # hardly ever: it was half there
+            self._cut_off_announced()
+            edge.bodies.drop(self)
+            self._exchange = None
+        edge.connections.discard(self)
+        edge.crowd.leave(self, self._group)
+        if self._tap.is_held(Hold.TURN):
+            edge.turns.leave(self, self._group)
+        edge.note_end()
         self._is_deaf = True
         self._exchanges.clear()
-        self._exchange = None
+        # It refers to us, so that nothing of both would go before the next collection of garbage.
+        del self._parser
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the base's signature
         """Give room for as much as may be read at a time."""
