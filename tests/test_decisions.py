@@ -353,6 +353,17 @@ def test_a_decision_has_one_reason(
     assert (retry.deadline is None) is (decision is Decision.NO)
 
 
+def test_what_the_queue_puts_off_is_a_step() -> None:
+    """The arithmetic of a plan ends with the time that is told, however it came about."""
+    told = Facts(NOW, ItemState.WAITING, NOW + 3600 * SECOND, "limit")
+    retry, planned = decide_retry(DUE, policy().retry, told)
+    assert retry.not_before == told.put_off_to
+    assert planned.steps[-1].rule.value == "retry-put-off"
+    assert planned.steps[-1].words.en.endswith(f"{times.to_rfc3339(told.put_off_to)} (limit)")
+    _, as_planned = decide_retry(DUE, policy().retry, Facts(NOW, ItemState.WAITING, NOW))
+    assert as_planned.steps[-1].rule.value != "retry-put-off"
+
+
 def _facts_of(candidate: Any) -> Json:
     return {name: getattr(candidate, name) for name in candidate.__slots__}
 

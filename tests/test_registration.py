@@ -299,6 +299,17 @@ def test_a_time_without_a_zone_is_taken_for_utc_and_named(name: str) -> None:
     assert read({"sends": [{"sms_msg_id": "m", name: "2026-01-31T08:00:00Z"}]}).ignored == []
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_no_message_follows_itself(beside: bool) -> None:
+    """An attempt that names itself as the one before is registered without that, and it is said."""
+    own = {} if beside else {"retry_of": "m"}
+    document: dict[str, Any] = {"sends": [{"sms_msg_id": "m", **own}]}
+    registration = read({**document, **({"retry_of": "m"} if beside else {})})
+    assert registration.sends == [Send("m")]
+    (note,) = registration.ignored
+    assert "names the message itself" in note.reason
+
+
 def test_a_refused_request_has_no_note_on_its_references() -> None:
     """Where nothing was sent, references that fit no entry are no news."""
     assert read({"code": "E000102", "references": {TO: "r"}}).ignored == []

@@ -109,6 +109,9 @@ class Beside:
             for name, value in beside.items():
                 if name not in found and getattr(send, name) is None:
                     found[name] = value
+        if found.get("retry_of") == send.sms_msg_id:
+            self._note("`retry_of` names the message itself; it was left out.")
+            del found["retry_of"]
         return replace(send, **found) if found else send
 
     def finish(self) -> list[Note]:

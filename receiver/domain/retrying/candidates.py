@@ -71,7 +71,9 @@ class Chain:
 
     def is_last(self, sms_msg_id: str) -> bool:
         """Tell whether no other attempt followed one."""
-        return all(one.retry_of != sms_msg_id for one in self.attempts)
+        return all(
+            one.retry_of != sms_msg_id or one.sms_msg_id == sms_msg_id for one in self.attempts
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from receiver.domain.messages import FAILED_STATES
 from receiver.domain.retrying.items import ItemState
 from receiver.domain.retrying.planning import Candidate, Plan, plan_for
 from receiver.domain.retrying.policy import RetryPolicy
-from receiver.domain.retrying.sentences import Hold, NoRetry, retry_reason
+from receiver.domain.retrying.sentences import Hold, NoRetry, RetryStep, retry_reason
 from receiver.domain.sentences import Reason
 from receiver.domain.times import to_rfc3339
 from receiver.domain.verdict import Action, Verdict
@@ -68,12 +68,21 @@ def decide_retry(candidate: Candidate, policy: RetryPolicy, facts: Facts) -> tup
     """Decide whether a message is sent again; give the plan with its arithmetic too."""
     planned = plan_for(candidate, policy)
     if planned.reason is not NoRetry.OPEN_TRUST:
-        return _decide(planned, facts), planned
+        return _decide(planned, facts), _put_off(planned, facts)
     trusted = plan_for(replace(candidate, trust=Trust.SIGNED), policy)
     advice = _decide(trusted, replace(facts, item=None, put_off_to=0))
     if advice.decision is Decision.NO:
         return advice, planned
     return replace(advice, decision=Decision.ADVISE, reason=planned.steps[-1]), trusted
+
+
+def _put_off(planned: Plan, facts: Facts) -> Plan:
+    """Add the step by which the queue has changed the time."""
+    if planned.due_at is None or facts.put_off_to <= planned.due_at:
+        return planned
+    why = "" if facts.item_reason is None else f" ({facts.item_reason})"
+    step = retry_reason(RetryStep.PUT_OFF, until=to_rfc3339(facts.put_off_to), why=why)
+    return replace(planned, steps=(*planned.steps, step))
 
 
 def settle(verdict: Verdict, candidate: Candidate, retry: Retry) -> Verdict:

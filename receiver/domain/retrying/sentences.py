@@ -37,6 +37,7 @@ class RetryStep(StrEnum):
     DUE = "retry-due"
     DEADLINE = "retry-deadline"
     HOURS = "retry-hours"
+    PUT_OFF = "retry-put-off"
 
 
 class Hold(StrEnum):
@@ -156,6 +157,9 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "at {due_at} it is {wall} in {zone}, where nothing is sent at {hours}; it waits until "
         "{free_at}",
         "{due_at}在{zone}为{wall}，{hours}不发送，顺延至{free_at}",
+    ),
+    RetryStep.PUT_OFF: Spoken(
+        "the queue has put it off to {until}{why}", "队列已将其推迟至{until}{why}"
     ),
     Hold.SUPPRESSED: Spoken(
         "the number is not to be sent to ({why})", "该号码已被禁止发送（{why}）"
