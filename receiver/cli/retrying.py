@@ -51,7 +51,7 @@ def retries(
 
 
 def _table(rows: list[Json]) -> Table:
-    columns = ("due", "state", "id", "application", "to", "code", "claims", "why")
+    columns = ("due", "state", "id", "application", "to", "code", "claims", "why", "decided now")
     table = Table(*columns, box=None)
     for row in rows:
         table.add_row(
@@ -66,6 +66,7 @@ def _table(rows: list[Json]) -> Table:
                     row["code"],
                     row["claims"],
                     row["reason"],
+                    ": ".join(filter(None, (row["retry"]["decision"], row["retry"]["reason"]))),
                 )
             )
         )
