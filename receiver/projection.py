@@ -347,7 +347,7 @@ def refold(message: Message, policy: Policy) -> Decided:
         verdict,
         overdue,
         retry_at=_retry_at(message, basis, advice, policy) if advice.retryable else None,
-        suppresses=proves_lost(basis, advice, policy, normalise(folded.to)),
+        suppresses=proves_lost(basis, advice, policy, folded.to),
         is_doubted=counting is not None,
     )
 
@@ -374,12 +374,12 @@ def proves_lost(folded: Folded, verdict: Verdict, policy: Policy, number: str | 
         folded: by the reports that count.
         verdict: of that.
         policy: the rules.
-        number: that is shown, in full; a report that does not count may have told it.
+        number: that is shown; a report that does not count may have told it.
     """
     return (
         verdict.suppress_recipient
         and is_trusted(folded, policy.retry.trust_open)
-        and number == normalise(folded.to)
+        and (number == folded.to or normalise(number) == normalise(folded.to))
     )
 
 

@@ -148,8 +148,11 @@ def kind_of_form(body: bytes) -> Kind:
 
 
 def _sift_form(body: bytes) -> Push:
-    kind, escaped = _split_usable(body)
-    return Push(kind, [{name: _unquote(value) for name, value in escaped.items()}], [])
+    kind, item = _split_usable(body)
+    for name, value in item.items():
+        if "%" in value or "+" in value:
+            item[name] = _unquote(value)
+    return Push(kind, [item], [])
 
 
 def _split_usable(body: bytes) -> tuple[Kind, dict[str, str]]:
@@ -184,7 +187,7 @@ def _split_form(text: str) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if equals:  # of a field given twice the first stands, as in servlets
-            escaped.setdefault(_unquote(name), value)
+            escaped.setdefault(_unquote(name) if "%" in name or "+" in name else name, value)
     return escaped
 
 
