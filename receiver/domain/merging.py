@@ -15,7 +15,7 @@ MOST_BESIDE = 7
 def merge_reports(one: StoredReport, other: StoredReport) -> StoredReport:
     """Join two arrivals of the same report: associative, commutative, and no field is erased.
 
-    What anybody could have sent adds nothing to what is trusted but what it came as.
+    What anybody could have sent adds nothing to what is trusted, also when that is read again.
     """
     return StoredReport(
         report=_join_reports(one, other),
@@ -28,9 +28,8 @@ def merge_reports(one: StoredReport, other: StoredReport) -> StoredReport:
 
 def _join_reports(one: StoredReport, other: StoredReport) -> StatusReport:
     a, b = one.report, other.report
-    raw = _join_raw(a.raw, b.raw)
     if Trust.OPEN in (one.trust, other.trust) and one.trust is not other.trust:
-        return replace(b if one.trust is Trust.OPEN else a, raw=raw)
+        return b if one.trust is Trust.OPEN else a
     return replace(
         a,
         total=_greater(a.total, b.total),
@@ -39,7 +38,7 @@ def _join_reports(one: StoredReport, other: StoredReport) -> StatusReport:
         org_code=_greater(a.org_code, b.org_code),
         extend=_greater(a.extend, b.extend),
         to=_greater(a.to, b.to),
-        raw=raw,
+        raw=_join_raw(a.raw, b.raw),
     )
 
 
