@@ -25,6 +25,7 @@ from receiver.projection import Policy
 from receiver.reclassifier import Phase, Reclassifier
 from receiver.store import statistics as counting
 from receiver.store.records import load_send
+from receiver.store.revisions import BY
 from receiver.store.schema import (
     checkpoints,
     messages,
@@ -285,6 +286,7 @@ async def _content(store: Store, *, repeats: bool) -> dict[str, Rows]:
             (
                 {"of": names.get(row.get("message_id", 0)), **_without(row, left_out)}
                 for row in await rows_of(store, table)
+                if row.get("by") != BY  # the trail of reclassifications, which are no content
             ),
             key=str,
         )
