@@ -11,6 +11,7 @@ from receiver.domain.answering import Answer, Sent, find_answered
 from receiver.domain.events import written_at
 from receiver.domain.messages import State
 from receiver.store.queries import Row
+from receiver.store.walking import pieces
 
 # Newest messages to a number among which an answered one is looked for, so that a look-up costs
 # the same whatever the size of the store. The platform sends a number up to 110 SMSs a day: in
@@ -69,11 +70,9 @@ async def _find_sent(
     written: defaultdict[str, list[int]] = defaultdict(list)
     for uplink in uplinks:
         written[uplink["from_number"]].append(_written_at(uplink))
-    numbers = list(written)
     sent: defaultdict[_Recipient, list[Sent]] = defaultdict(list)
-    for at in range(0, len(numbers), _IN_ONE_LOOKUP):
+    for some in pieces(written, _IN_ONE_LOOKUP):
         values: dict[str, str | int] = {}
-        some = numbers[at : at + _IN_ONE_LOOKUP]
         for place, number in enumerate(some):
             values[f"number_{place}"] = number
             values[f"since_{place}"] = min(written[number]) - within_us

@@ -1,7 +1,7 @@
 """Chains of attempts, walked when they are asked for: no order of arrival matters."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from sqlalchemy import case, exists, false, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,9 +10,9 @@ from receiver.domain.events import Trust
 from receiver.domain.messages import Key, State
 from receiver.domain.retrying.candidates import Attempt, Chain
 from receiver.store.schema import messages, reports
+from receiver.store.walking import pieces
 
 MOST_ATTEMPTS = 50  # a chain is followed no further
-_IN_ONE_LOOKUP = 500  # ids; each is one statement parameter
 # The trust of a message is the least of its reports': only where that is `open` do they differ.
 _IS_TRUSTED = messages.c.trust != Trust.OPEN.value
 _IS_MIXED = exists().where(
@@ -107,8 +107,7 @@ async def _read(connection: AsyncConnection, column: object, keys: Iterable[Key]
     wanted = set(keys)
     ids = sorted({sms_msg_id for _, sms_msg_id in wanted})
     found = []
-    for start in range(0, len(ids), _IN_ONE_LOOKUP):
-        some: Sequence[str] = ids[start : start + _IN_ONE_LOOKUP]
+    for some in pieces(ids):
         query = select(*_COLUMNS).where(column.in_(some))  # type: ignore[attr-defined]
         for row in await connection.execute(query):
             application, sms_msg_id, retry_of, state, code, occurred_at, vouched = tuple(row)

@@ -8,7 +8,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Select, Table, and_, delete, func, or_, select, update
@@ -19,6 +18,7 @@ from receiver.domain.events import content_digest
 from receiver.domain.messages import Key
 from receiver.domain.numbers import is_number
 from receiver.domain.writings import Writings
+from receiver.store import walking
 from receiver.store.records import load_send
 from receiver.store.schema import (
     idempotency,
@@ -337,6 +337,4 @@ async def cover(connection: AsyncConnection, found: Found) -> Counter[str]:
 
 def pieces(ids: Sequence[_Id]) -> Iterable[list[_Id]]:
     """Cut ids into as many as one statement takes."""
-    walk = iter(ids)
-    while some := list(islice(walk, _IN_ONE_STATEMENT)):
-        yield some
+    return walking.pieces(ids, _IN_ONE_STATEMENT)

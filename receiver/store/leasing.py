@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from receiver.domain.retrying.items import ItemState
 from receiver.store.queries import Page, Row
 from receiver.store.schema import messages, retries
-
-_IN_ONE_LOOKUP = 500  # ids; each is one statement parameter
+from receiver.store.walking import pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +91,8 @@ async def find_item(connection: AsyncConnection, message_id: int) -> Item | None
 async def find_items(connection: AsyncConnection, message_ids: Iterable[int]) -> dict[int, Item]:
     """Return the items of messages, by the ids of the messages' rows."""
     found: dict[int, Item] = {}
-    ids = list(message_ids)
-    for start in range(0, len(ids), _IN_ONE_LOOKUP):
-        query = select(retries).where(retries.c.message_id.in_(ids[start : start + _IN_ONE_LOOKUP]))
+    for some in pieces(message_ids):
+        query = select(retries).where(retries.c.message_id.in_(some))
         for row in (await connection.execute(query)).mappings():
             found[row["message_id"]] = _read(row)
     return found

@@ -12,8 +12,8 @@ from receiver.domain.retrying.breaker import CLOSED, Breaker, Counts, Position
 from receiver.statistics import HOUR
 from receiver.store import bulk
 from receiver.store.schema import breakers, messages, statistics
+from receiver.store.walking import pieces
 
-_IN_ONE_LOOKUP = 500  # numbers; each is one statement parameter
 _ENDED = (State.DELIVERED, State.FAILED, State.PARTIAL, State.REFUSED)
 
 
@@ -48,15 +48,14 @@ async def recent_sends(
 ) -> dict[str, list[RecentSend]]:
     """Give what was sent to numbers since a time, registered or not."""
     found: defaultdict[str, list[RecentSend]] = defaultdict(list)
-    wanted = sorted(set(numbers))
-    for start in range(0, len(wanted), _IN_ONE_LOOKUP):
+    for some in pieces(sorted(set(numbers))):
         query = select(
             messages.c.to_number,
             messages.c.occurred_at,
             messages.c.template_id,
             messages.c.reference,
         ).where(
-            messages.c.to_number.in_(wanted[start : start + _IN_ONE_LOOKUP]),
+            messages.c.to_number.in_(some),
             messages.c.occurred_at >= since,
             messages.c.state != State.REFUSED,  # it never left the platform
         )

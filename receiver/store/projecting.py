@@ -1,8 +1,7 @@
 """The projector's side of the store: read what is known, write the changes, in one transaction."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,8 +29,7 @@ from receiver.store.schema import (
     uplinks,
 )
 from receiver.store.statistics import write_deltas
-
-_T = TypeVar("_T")
+from receiver.store.walking import pieces
 
 # When only the outcome of a message has changed, nothing else is written, which spares the indexes
 # of numbers, ids and times.
@@ -41,7 +39,6 @@ _BESIDE_THE_OUTCOME = tuple(
 _MESSAGE_KEY = ("id",)
 _REPORT_KEY = ("message_id", "sequence", "status", "update_time")
 _UPLINK_KEY = ("application", "sms_msg_id", "digest")
-_IN_ONE_LOOKUP = 500  # keys; each is one statement parameter
 # Any number that is ours alone: projectors of several nodes take turns by it on PostgreSQL.
 _PROJECTOR_TURN = 7_203_115_488
 
@@ -75,7 +72,7 @@ async def load(
 
 async def _load_messages(connection: AsyncConnection, keys: set[Key]) -> dict[Key, Message]:
     by_id: dict[int, Message] = {}
-    for some in _chunks({identifier for _, identifier in keys}):
+    for some in pieces({identifier for _, identifier in keys}):
         found = await connection.execute(select(messages).where(messages.c.sms_msg_id.in_(some)))
         names = tuple(found.keys())
         for values in found:
@@ -83,7 +80,7 @@ async def _load_messages(connection: AsyncConnection, keys: set[Key]) -> dict[Ke
             if (row["application"], row["sms_msg_id"]) in keys:
                 by_id[row["id"]] = records.read_message(row)
     reported = [at for at, message in by_id.items() if message.stored["last_report_at"] is not None]
-    for ids in _chunks(reported):
+    for ids in pieces(reported):
         found = await connection.execute(select(reports).where(reports.c.message_id.in_(ids)))
         for entry in found.mappings():
             message = by_id[entry["message_id"]]
@@ -98,7 +95,7 @@ async def _load_uplinks(
     """Read the uplinks of some keys, and those under the same ids whose content is erased."""
     known: dict[UplinkKey, UplinkRecord] = {}
     erased: dict[Key, UplinkRecord] = {}
-    for some in _chunks({identifier for _, identifier, _ in keys}):
+    for some in pieces({identifier for _, identifier, _ in keys}):
         found = await connection.execute(select(uplinks).where(uplinks.c.sms_msg_id.in_(some)))
         for row in found.mappings():
             key = (row["application"], row["sms_msg_id"], row["digest"])
@@ -225,9 +222,3 @@ async def count_orphans(connection: AsyncConnection) -> int:
     """Count the messages that have reports but no send."""
     found = await connection.execute(select(func.count()).select_from(messages).where(ORPHANED))
     return int(found.scalar_one())
-
-
-def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
-    walk = iter(items)
-    while some := list(islice(walk, _IN_ONE_LOOKUP)):
-        yield some

@@ -8,7 +8,6 @@ each channel, however many messages there are.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import islice
 
 from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,10 +23,9 @@ from receiver.projection import Decided, Message, Policy, proves_lost, reckon
 from receiver.store import records
 from receiver.store.schema import messages, reports, suppressions
 from receiver.store.suppressing import Key, read_words, replace_words
-from receiver.store.walking import unindexed
+from receiver.store.walking import pieces, unindexed
 
 _LOOKED_AT = 100  # of a number's failures, the newest ones
-_IN_ONE_LOOKUP = 500  # numbers or ids; each is one statement parameter
 _NUMBERS_AT_ONCE = 25  # in one statement, each with a walk of its own to its messages
 
 Number = tuple[str, str]  # E.164, application
@@ -152,8 +150,7 @@ async def read_proofs(
     """
     asked = set(words)
     found: list[Message] = []
-    walk = iter(sorted({sms_msg_id for _, sms_msg_id in asked}))
-    while some := list(islice(walk, _IN_ONE_LOOKUP)):
+    for some in pieces(sorted({sms_msg_id for _, sms_msg_id in asked})):
         query = select(messages).where(messages.c.sms_msg_id.in_(some))
         rows = (await connection.execute(query)).mappings()
         read = (records.read_message(dict(row)) for row in rows)
@@ -235,8 +232,7 @@ def _by_application(numbers: Iterable[Number]) -> Iterator[tuple[str, list[str]]
     for number, application in numbers:
         of_application[application].append(number)
     for application, some in of_application.items():
-        walk = iter(sorted(some))
-        while piece := list(islice(walk, _IN_ONE_LOOKUP)):
+        for piece in pieces(sorted(some)):
             yield application, piece
 
 
@@ -246,8 +242,7 @@ async def _ended(
     """Return what messages to some numbers prove: failures, and the last delivery by a channel."""
     found: defaultdict[Number, list[Ended]] = defaultdict(list)
     failed: list[Message] = []
-    walk = iter(sorted(numbers))
-    while some := list(islice(walk, _NUMBERS_AT_ONCE)):
+    for some in pieces(sorted(numbers), _NUMBERS_AT_ONCE):
         given = {f"number_{place}": number for place, (number, _) in enumerate(some)}
         given |= {f"application_{place}": name for place, (_, name) in enumerate(some)}
         query = _of_each(_NEWEST_LOST, len(some), _lost(policy))
@@ -283,8 +278,7 @@ def _of_each(query: str, numbers: int, condition: str) -> TextClause:
 
 async def _add_reports(connection: AsyncConnection, found: Iterable[Message]) -> None:
     by_id = {message.id: message for message in found}
-    walk = iter(by_id)
-    while some := list(islice(walk, _IN_ONE_LOOKUP)):
+    for some in pieces(by_id):
         query = select(reports).where(reports.c.message_id.in_(some))
         for row in (await connection.execute(query)).mappings():
             message = by_id[row["message_id"]]
@@ -313,8 +307,7 @@ async def _outlived(
 ) -> list[tuple[Party, Ended]]:
     """Return what words say whose messages are not stored any more, or without their numbers."""
     known: set[tuple[str, str]] = set()
-    walk = iter(sorted({word.source_id for _, word in standing.values()}))
-    while some := list(islice(walk, _IN_ONE_LOOKUP)):
+    for some in pieces(sorted({word.source_id for _, word in standing.values()})):
         query = select(messages.c.application, messages.c.sms_msg_id).where(
             messages.c.sms_msg_id.in_(some), messages.c.to_number.is_not(None)
         )

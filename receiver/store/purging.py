@@ -30,6 +30,7 @@ from receiver.store import erasing
 from receiver.store.chains import find_chains
 from receiver.store.records import erase_recipient
 from receiver.store.schema import ERASED_DIGEST, messages, quarantine, reports, retries, uplinks
+from receiver.store.walking import pieces
 
 ERASED = "{}"  # in place of what an item came as
 _STRETCH_MESSAGES = 300
@@ -141,13 +142,12 @@ async def _open_among(connection: AsyncConnection, rows: Sequence[Any]) -> set[i
 async def _queued(connection: AsyncConnection, keys: set[Key]) -> set[Key]:
     """Give those messages that wait to be sent again, or that somebody is sending."""
     found: set[Key] = set()
-    ids = sorted({sms_msg_id for _, sms_msg_id in keys})
-    for start in range(0, len(ids), _STRETCH_IDS):
+    for some in pieces(sorted({sms_msg_id for _, sms_msg_id in keys})):
         query = (
             select(messages.c.application, messages.c.sms_msg_id)
             .join(retries, retries.c.message_id == messages.c.id)
             .where(
-                messages.c.sms_msg_id.in_(ids[start : start + _STRETCH_IDS]),
+                messages.c.sms_msg_id.in_(some),
                 retries.c.state.in_((ItemState.WAITING, ItemState.CLAIMED)),
             )
         )

@@ -11,8 +11,8 @@ from receiver.domain.steps import walk
 from receiver.projection import Quarantined
 from receiver.store import records
 from receiver.store.schema import quarantine
+from receiver.store.walking import pieces
 
-_IN_ONE_STATEMENT = 500  # ids; each is one statement parameter
 # When the room is used up, one part in so many is cleared at once: which rows go is found by
 # looking at all of them.
 _CLEARED = 32
@@ -65,8 +65,7 @@ async def _make_room(
         select(columns.id, columns.application, columns.trust, columns.peer, size)
     )
     going = await walk(choose((Held(*row) for row in held), _room_left(limits)), breathe)
-    for start in range(0, len(going), _IN_ONE_STATEMENT):
-        ids = going[start : start + _IN_ONE_STATEMENT]
+    for ids in pieces(going):
         await connection.execute(delete(quarantine).where(columns.id.in_(ids)))
     return len(going)
 

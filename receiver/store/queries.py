@@ -21,6 +21,7 @@ from receiver.store.walking import (
     Walk,
     Walked,
     between,
+    pieces,
     unindexed,
     walk,
 )
@@ -116,8 +117,7 @@ async def find_by_key(
         application: None for all.
     """
     found: dict[str, list[tuple[int, int]]] = {value: [] for value in values}
-    for start in range(0, len(values), _VALUES_AT_ONCE):
-        some = values[start : start + _VALUES_AT_ONCE]
+    for some in pieces(values, _VALUES_AT_ONCE):
         parameters = {f"value_{place}": value for place, value in enumerate(some)}
         if application is not None:
             parameters["application"] = application

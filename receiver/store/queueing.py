@@ -4,9 +4,7 @@ It follows from the messages alone: read again, in any order, they give the same
 been claimed is left to whoever claimed it, but for the word that it is not to be sent any more.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,10 +16,8 @@ from receiver.domain.retrying.items import ItemState
 from receiver.projection import Decided, Message
 from receiver.store import bulk
 from receiver.store.schema import retries
+from receiver.store.walking import pieces
 
-_T = TypeVar("_T")
-
-_IN_ONE_STATEMENT = 500  # ids; each is one statement parameter
 # Planned otherwise than before (by another report, another catalogue) it waits again, unless it was
 # sent or given up. The same plan again changes nothing: neither what it was put off to nor its
 # end.
@@ -68,7 +64,7 @@ async def queue(connection: AsyncConnection, changed: Iterable[Decided]) -> None
         elif _may_be_queued(message):
             settled.append((message.id, decided.state.value))
     await bulk.merge_rows(connection, retries, _PLANNED_ANEW, planned)
-    for some in _pieces(settled):
+    for some in pieces(settled):
         await _settle(connection, some)
 
 
@@ -90,9 +86,3 @@ async def _settle(connection: AsyncConnection, settled: Sequence[tuple[int, str]
             .where(retries.c.message_id.in_(of_state), retries.c.state == ItemState.CLAIMED)
             .values(state=ItemState.CANCELLED.value, reason=state)
         )
-
-
-def _pieces(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    walk = iter(items)
-    while some := list(islice(walk, _IN_ONE_STATEMENT)):
-        yield some

@@ -23,10 +23,10 @@ from receiver.store.proving import read_proofs
 from receiver.store.records import Values
 from receiver.store.schema import suppression_changes
 from receiver.store.suppressing import Key, all_said, read_words, replace_words
+from receiver.store.walking import pieces
 
 BY = "reclassify"  # in the history, where a manual change has the name of the API key
 
-_IN_ONE_LOOKUP = 500  # ids; each is one statement parameter
 _ONCE = "(number, at, channel, application) DO NOTHING"
 _REVIEW_FIELDS = ("effect", "code", "category", "reason")
 
@@ -135,10 +135,9 @@ async def _entries_about(
     """Return what the run noted before about the same parties, with the ids of the rows."""
     numbers = sorted({one.party.number for one in revisions})
     found: dict[Party, tuple[int, Entry]] = {}
-    for start in range(0, len(numbers), _IN_ONE_LOOKUP):
+    for some in pieces(numbers):
         query = select(suppression_changes).where(
-            suppression_changes.c.number.in_(numbers[start : start + _IN_ONE_LOOKUP]),
-            suppression_changes.c.run == run,
+            suppression_changes.c.number.in_(some), suppression_changes.c.run == run
         )
         for row in (await connection.execute(query)).mappings():
             entry = _read_entry(row)
@@ -171,8 +170,7 @@ async def _entries(
 
 
 async def _delete(connection: AsyncConnection, row_ids: Sequence[int]) -> None:
-    for start in range(0, len(row_ids), _IN_ONE_LOOKUP):
-        some = row_ids[start : start + _IN_ONE_LOOKUP]
+    for some in pieces(row_ids):
         await connection.execute(
             delete(suppression_changes).where(suppression_changes.c.id.in_(some))
         )

@@ -1,7 +1,7 @@
 """A store in memory that holds copies of some rows, in which a dry run writes as a run does."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from sqlalchemy import Select, and_, select, tuple_
@@ -12,8 +12,9 @@ from receiver.domain.suppression import Source
 from receiver.store import bulk
 from receiver.store.engines import memory_engine
 from receiver.store.schema import messages, metadata, reports, retries, suppressions
+from receiver.store.walking import pieces
 
-_IN_ONE_LOOKUP = 200  # each is one or two statement parameters
+_KEYS_AT_ONCE = 200  # each is two parameters
 
 Row = dict[str, Any]
 
@@ -52,7 +53,7 @@ class Scratch:
             here = (retries.c.message_id > after, retries.c.message_id <= upto)
             items = await _read(origin, select(retries).where(*here))
             found = await _of_keys(origin, keys)
-            for some in _pieces([row["id"] for row in found]):
+            for some in pieces(row["id"] for row in found):
                 others = retries.c.message_id.in_(some) & ~and_(*here)
                 items += await _read(origin, select(retries).where(others))
             await bulk.insert_rows(connection, retries, items)
@@ -66,7 +67,7 @@ class Scratch:
         """Yield a connection to copies of all messages to numbers and of what codes say of them."""
         async with self._emptied() as connection:
             found: list[Row] = []
-            for some in _pieces(sorted(set(numbers))):
+            for some in pieces(sorted(set(numbers))):
                 found += await _read(origin, select(messages).where(messages.c.to_number.in_(some)))
                 said = select(suppressions).where(
                     suppressions.c.number.in_(some), suppressions.c.source == Source.CODE
@@ -95,7 +96,7 @@ async def _read(origin: AsyncConnection, query: Select[Any]) -> list[Row]:
 
 async def _of_keys(origin: AsyncConnection, keys: set[Key]) -> list[Row]:
     found: list[Row] = []
-    for some in _pieces(sorted(keys)):
+    for some in pieces(sorted(keys), _KEYS_AT_ONCE):
         query = select(messages).where(
             tuple_(messages.c.sms_msg_id, messages.c.application).in_(
                 [(sms_msg_id, application) for application, sms_msg_id in some]
@@ -109,10 +110,6 @@ async def _copy(origin: AsyncConnection, connection: AsyncConnection, found: Ite
     """Copy messages and their reports."""
     rows = {row["id"]: row for row in found}
     await bulk.insert_rows(connection, messages, list(rows.values()))
-    for some in _pieces(sorted(rows)):
+    for some in pieces(sorted(rows)):
         query = select(reports).where(reports.c.message_id.in_(some))
         await bulk.insert_rows(connection, reports, await _read(origin, query))
-
-
-def _pieces(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (items[start : start + _IN_ONE_LOOKUP] for start in range(0, len(items), _IN_ONE_LOOKUP))

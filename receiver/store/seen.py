@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.messages import State
 from receiver.store.schema import NOT_DELIVERED, messages
+from receiver.store.walking import pieces
 
 # Strangers choose the codes. The most frequent ones are looked at; a code that is beyond these
 # has not come often.
@@ -55,8 +56,8 @@ async def find_seen_codes(
         if may_be_wanted(code):
             candidates.append(code)
     found: list[SeenCode] = []
-    for start in range(0, len(candidates), _AT_ONCE):
-        details = await _details(connection, candidates[start : start + _AT_ONCE])
+    for some in pieces(candidates, _AT_ONCE):
+        details = await _details(connection, some)
         found = _joined([*found, *(code for code in details if is_wanted(code))])
         if len(found) >= limit:
             break

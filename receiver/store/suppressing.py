@@ -1,10 +1,9 @@
 """The suppression list in the store: the word of each source about each number."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,12 +17,9 @@ from receiver.store import bulk
 from receiver.store.queries import Page, Row
 from receiver.store.records import Values
 from receiver.store.schema import suppression_changes, suppressions
-from receiver.store.walking import Condition, Walk, Walked, walk
-
-_IN_ONE_LOOKUP = 500  # numbers; each is one statement parameter
+from receiver.store.walking import Condition, Walk, Walked, pieces, walk
 
 Key = tuple[Party, Source, Trust | None]
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ async def replace_words(
         if known.get(key, (0, None))[1] != word
     ]
     # A row that changes gets a new id: lists show the latest change first.
-    for some in _pieces(outdated):
+    for some in pieces(outdated):
         await connection.execute(delete(suppressions).where(suppressions.c.id.in_(some)))
     await bulk.insert_rows(connection, suppressions, new)
 
@@ -96,7 +92,7 @@ async def read_words(
 ) -> dict[Key, tuple[int, Word]]:
     """Give what is said about numbers, with the ids of the rows."""
     known: dict[Key, tuple[int, Word]] = {}
-    for some in _pieces(sorted(set(numbers))):
+    for some in pieces(sorted(set(numbers))):
         query = select(suppressions).where(suppressions.c.number.in_(some))
         if source is not None:
             query = query.where(suppressions.c.source == source)
@@ -264,9 +260,3 @@ def _change_values(one: SetByHand) -> Values:
         "until": word.until,
         "overrides": word.overrides,
     }
-
-
-def _pieces(items: Iterable[_T]) -> Iterator[list[_T]]:
-    walk = iter(items)
-    while some := list(islice(walk, _IN_ONE_LOOKUP)):
-        yield some

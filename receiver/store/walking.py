@@ -1,8 +1,9 @@
 """Pages of lists: each walks along one index, and no further than so many rows at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Table, TextClause, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 # Rows that one page looks at. Where few of them match, it ends early and says where to go on.
 MOST_WALKED = 10_000
 
+MOST_PARAMETERS = 500  # of one statement that looks up ids or numbers
+_T = TypeVar("_T")
 Row = dict[str, Any]
 Place = tuple[int, ...]
 Condition = ColumnElement[bool] | TextClause
@@ -83,3 +86,10 @@ async def walk(connection: AsyncConnection, table: Table, how: Walk, page: Page)
     if len(rows) == page.limit:
         last = tuple(rows[-1][column.key] for column in how.order)
     return Walked(rows, last)
+
+
+def pieces(items: Iterable[_T], size: int = MOST_PARAMETERS) -> Iterator[list[_T]]:
+    """Yield items in lists of at most `size`, each as many as one statement takes."""
+    walk = iter(items)
+    while some := list(islice(walk, size)):
+        yield some
