@@ -50,10 +50,8 @@ class View:
     """A message by all its reports, as it is shown, and by those that count."""
 
     stored: StoredMessage
-    folded: Folded
-    meaning: Verdict
     case: Case  # by what counts
-    shown: Case  # by all reports
+    shown: Case  # by all reports; the same one where all of them count
 
     @property
     def is_of_chain(self) -> bool:
@@ -130,8 +128,8 @@ def _decide(view: View, policy: Policy, around: _Around) -> Decided:
         # What counts does not call for another send: what is shown may still advise it.
         candidate = replace(candidate_for(view.shown, policy, chain), trust=Trust.OPEN)
         retry, planned = decide_retry(candidate, policy.retry, facts)
-    verdict = settle(view.meaning, candidate, retry)
-    return Decided(stored, view.folded, verdict, retry, planned, chain)
+    verdict = settle(view.shown.verdict, candidate, retry)
+    return Decided(stored, view.shown.folded, verdict, retry, planned, chain)
 
 
 def see(stored: StoredMessage, policy: Policy, language: Language = Language.EN) -> View:
@@ -144,7 +142,7 @@ def see(stored: StoredMessage, policy: Policy, language: Language = Language.EN)
     shown = case_of(message, folded, meaning)
     counting = believe(message, policy)
     case = shown if counting is None else case_of(message, *counting)
-    return View(stored, folded, meaning, case, shown)
+    return View(stored, case, shown)
 
 
 def candidate_for(case: Case, policy: Policy, chain: Chain | None = None) -> Candidate:

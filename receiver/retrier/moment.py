@@ -49,10 +49,10 @@ class Moment:
         candidate = candidate_for(view.case, self.policy, chain)
         planned = plan_for(candidate, self.policy.retry)
         if planned.due_at is None or planned.due_at > self.now:
-            return Judged(view.stored, candidate, view.meaning, planned)
+            return Judged(view.stored, candidate, view.shown.verdict, planned)
         context = self._context(view, candidate, chain)
         admission = admit(candidate, planned, context, self.policy.retry, self.now)
-        return Judged(view.stored, candidate, view.meaning, planned, admission)
+        return Judged(view.stored, candidate, view.shown.verdict, planned, admission)
 
     def went(self, judged: Judged) -> None:
         """Note that a message is being sent."""

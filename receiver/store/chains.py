@@ -52,7 +52,7 @@ async def find_chains(connection: AsyncConnection, keys: Iterable[Key]) -> dict[
     wanted = set(asked)
     for _ in range(MOST_ATTEMPTS):
         found = [*await _named(connection, wanted), *await _after(connection, wanted)]
-        new = {key: one for one in found if (key := _key(one)) not in known}
+        new = {key: one for one in found if (key := one.key) not in known}
         if not new:
             break
         known |= new
@@ -80,15 +80,11 @@ def _chain(key: Key, known: dict[Key, Attempt]) -> Chain:
     chain, front = [known[first]], [first]
     reached = {first}
     while front:
-        following = [one for at in front for one in after[at] if _key(one) not in reached]
-        reached |= {_key(one) for one in following}
+        following = [one for at in front for one in after[at] if one.key not in reached]
+        reached |= {one.key for one in following}
         chain += sorted(following, key=_order)
-        front = [_key(one) for one in following]
+        front = [one.key for one in following]
     return Chain(chain)
-
-
-def _key(attempt: Attempt) -> Key:
-    return attempt.application, attempt.sms_msg_id
 
 
 def _order(attempt: Attempt) -> tuple[int, str]:

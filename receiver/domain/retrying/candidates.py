@@ -9,6 +9,7 @@ from receiver.domain.messages import (
     FAILED_STATES,
     OPEN_STATES,
     Folded,
+    Key,
     State,
     StoredReport,
     failed_by,
@@ -34,6 +35,11 @@ class Attempt:
     sent_at: int  # where no time was told, when it was first heard of
     # Whether it was delivered by reports that count; None: others of its reports do not.
     vouched: bool | None = False
+
+    @property
+    def key(self) -> Key:
+        """What its message is found by."""
+        return self.application, self.sms_msg_id
 
     def counts_as_delivered(self, trust_open: TrustOpen) -> bool:
         """Tell whether it was delivered, as far as something may be done by that."""
