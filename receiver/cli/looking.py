@@ -16,6 +16,7 @@ from receiver.cli.output import facts_table, make_console, plain
 from receiver.domain.languages import Language
 from receiver.domain.numbers import may_stand_for_number
 from receiver.domain.privacy import hidden
+from receiver.domain.retrying.sentences import BY_CODE
 
 app = typer.Typer()
 _Found = TypeVar("_Found")
@@ -77,7 +78,6 @@ class _Keys:
     texts: tuple[str, ...] = ()
 
 
-_BY_CODE = ("delivered", "no-failure", "not-retryable")  # the suggestion says why
 _OF_MESSAGES = _Keys(("to",))
 _OF_UPLINKS = _Keys(("from",), ("body", "original_body"))
 
@@ -241,9 +241,9 @@ def _show_messages(messages: list[Json]) -> None:
 
 
 def _why_not(message: Json) -> str | None:
-    """Return why a message is not sent again whose code says that it may be."""
+    """Return why a message is not resent although its code allows it."""
     retry = message["retry"]
-    is_overruled = retry["decision"] == "no" and retry["reason"] not in _BY_CODE
+    is_overruled = retry["decision"] == "no" and retry["reason"] not in BY_CODE
     return retry["text"] if is_overruled else None
 
 

@@ -91,10 +91,9 @@ def sift(body: bytes, headers: str = "") -> Push:
     Raises:
         UnusableError: nothing in the push can be used.
     """
-    if not _is_surely_form(body):
-        body = _as_utf_8(body)
-        if _begins_json(body):
-            return finish(_sift_json(body, headers, MOST_BAD))
+    body = _as_utf_8(body)
+    if _begins_json(body):
+        return finish(_sift_json(body, headers, MOST_BAD))
     return _sift_form(body)
 
 
@@ -114,7 +113,7 @@ def _begins_json(body: bytes) -> bool:
 
 
 def _is_surely_form(body: bytes) -> bool:
-    """Tell by its beginning that a push is no JSON and needs no decoding: nearly all of them."""
+    """Return whether the first bytes show a form that needs no decoding, as most pushes are."""
     return body[:2].isalnum()
 
 
@@ -192,9 +191,9 @@ def _split_form(text: str) -> dict[str, str]:
 
 
 def _unquote(text: str) -> str:
-    if "%" not in text:
-        return text.replace("+", " ")
     text = text.replace("+", " ")
+    if "%" not in text:
+        return text
     if text.isascii():  # nearly always; what `unquote` does then, without looking for pieces
         return unquote_to_bytes(text).decode(errors="surrogateescape")
     return unquote(text, errors="surrogateescape")

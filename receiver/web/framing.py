@@ -41,9 +41,7 @@ def read_framing(version: str, headers: Sequence[Header]) -> Framing | None:
     told = dict(headers)
     if len(told) != len(headers) and _is_ambiguous(headers):
         return None
-    host = told.get(b"host")
-    # HTTP/1.0 has none.
-    if version != "1.0" if host is None else not _is_host(host):
+    if not _is_host(told.get(b"host"), version):
         return None
     coding, length = told.get(b"transfer-encoding"), told.get(b"content-length")
     if coding is not None and (
@@ -61,5 +59,7 @@ def _is_ambiguous(headers: Sequence[Header]) -> bool:
 
 
 @lru_cache(maxsize=16)  # nearly every request names the same one
-def _is_host(host: bytes) -> bool:
+def _is_host(host: bytes | None, version: str) -> bool:
+    if host is None:
+        return version == "1.0"  # which has none
     return _HOST.fullmatch(host) is not None

@@ -13,7 +13,7 @@ from receiver.domain.messages import FAILED_STATES
 from receiver.domain.retrying.items import ItemState
 from receiver.domain.retrying.planning import Candidate, Plan, plan_for
 from receiver.domain.retrying.policy import RetryPolicy
-from receiver.domain.retrying.sentences import Hold, NoRetry, RetryStep, retry_reason
+from receiver.domain.retrying.sentences import BY_CODE, Hold, NoRetry, RetryStep, retry_reason
 from receiver.domain.sentences import Reason
 from receiver.domain.times import to_rfc3339
 from receiver.domain.verdict import Action, Verdict
@@ -57,10 +57,9 @@ class Retry:
     @property
     def is_by_code(self) -> bool:
         """Whether the state or the code of the message rules out another send."""
-        return self.reason is not None and self.reason.rule in _BY_CODE
+        return self.reason is not None and self.reason.rule in BY_CODE
 
 
-_BY_CODE = frozenset({NoRetry.DELIVERED, NoRetry.NO_FAILURE, NoRetry.NOT_RETRYABLE})
 _SETTLED = frozenset({NoRetry.CHAIN_DELIVERED, NoRetry.SUPERSEDED, NoRetry.ARRIVED})
 
 

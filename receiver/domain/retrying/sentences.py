@@ -28,6 +28,10 @@ class NoRetry(StrEnum):
     ENDED = "ended"
 
 
+# The state or the code of the message itself rules out another send.
+BY_CODE = frozenset({NoRetry.DELIVERED, NoRetry.NO_FAILURE, NoRetry.NOT_RETRYABLE})
+
+
 class RetryStep(StrEnum):
     """A step of the arithmetic of a plan."""
 
