@@ -302,7 +302,7 @@ class _Read:
 
     @property
     def keys(self) -> set[Key]:
-        """Which messages are written anew, and which they may become part of."""
+        """The messages that are rewritten, and those into which they may be merged."""
         return {one.key for pair in self.pairs for one in pair}
 
 
@@ -357,7 +357,7 @@ async def _revise(
     now: int,
 ) -> list[SuppressionLine]:
     """Bring suppressions by codes up to date; return what was lifted and made, which is noted."""
-    found = await proving.revise(connection, numbers, policy, anew=True)
+    found = await proving.revise(connection, numbers, policy, override_undo=True)
     return await revisions.note(connection, number, found, policy, began_at=began_at, now=now)
 
 

@@ -5,7 +5,7 @@ import pytest
 from receiver.domain.effects import (
     MOST_EXAMPLES,
     Effects,
-    Item,
+    PlannedItem,
     RetryEffect,
     RetryLine,
     RetryMove,
@@ -16,12 +16,12 @@ from receiver.domain.effects import (
 )
 from receiver.domain.retrying.items import ItemState
 
-WAITING = Item(ItemState.WAITING, 1)
-LATER = Item(ItemState.WAITING, 2)
-CLAIMED = Item(ItemState.CLAIMED, 1)
-CANCELLED = Item(ItemState.CANCELLED, 1)
-ENDED = Item(ItemState.ENDED, 1)
-COMPLETED = Item(ItemState.COMPLETED, 1)
+WAITING = PlannedItem(ItemState.WAITING, 1)
+LATER = PlannedItem(ItemState.WAITING, 2)
+CLAIMED = PlannedItem(ItemState.CLAIMED, 1)
+CANCELLED = PlannedItem(ItemState.CANCELLED, 1)
+ENDED = PlannedItem(ItemState.ENDED, 1)
+COMPLETED = PlannedItem(ItemState.COMPLETED, 1)
 
 LIFTED = Review(SuppressionEffect.LIFTED, "X", "routing", "catalogue row X no longer suppresses")
 MADE = Review(SuppressionEffect.MADE, "Y", "blocked-recipient", "catalogue row Y suppresses")
@@ -38,13 +38,13 @@ MADE = Review(SuppressionEffect.MADE, "Y", "blocked-recipient", "catalogue row Y
         pytest.param(CLAIMED, CLAIMED, None, id="still claimed"),
         pytest.param(CLAIMED, CANCELLED, RetryEffect.WITHDRAWN, id="claimed, not to be sent"),
         pytest.param(CANCELLED, WAITING, RetryEffect.QUEUED, id="to be sent after all"),
-        pytest.param(ENDED, LATER, RetryEffect.QUEUED, id="ended, planned anew"),
+        pytest.param(ENDED, LATER, RetryEffect.QUEUED, id="ended, planned again"),
         pytest.param(ENDED, ENDED, None, id="ended"),
         pytest.param(COMPLETED, COMPLETED, None, id="sent again long ago"),
     ],
 )
 def test_an_item_tells_what_became_of_it(
-    before: Item | None, after: Item | None, effect: RetryEffect | None
+    before: PlannedItem | None, after: PlannedItem | None, effect: RetryEffect | None
 ) -> None:
     """Only what a claimer would notice is an effect."""
     assert effect_on_retry(before, after) == effect

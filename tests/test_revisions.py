@@ -14,11 +14,10 @@ import pytest
 from receiver.domain import times
 from receiver.domain.byhand import write_word
 from receiver.domain.effects import Effects, Review, SuppressionEffect, Undo
-from receiver.domain.revisions import Entry, Proof, Revision, explain, is_kept, taken_back
+from receiver.domain.revisions import Noted, Proof, Revision, explain, is_kept, taken_back
 from receiver.domain.suppression import Party, Said, Source, Word
 from receiver.huawei.catalogue import load_catalogue
-from receiver.journal import Entry as Pushed
-from receiver.journal import Journal
+from receiver.journal import Entry, Journal
 from receiver.projection import Policy
 from receiver.reclassification import Run
 from receiver.reclassifier import AnotherRunError, Phase, Reclassifier, rehearse
@@ -92,9 +91,9 @@ def test_a_revision_says_why(
 # --- undo, as pure values -------------------------------------------------------------------------
 
 
-def noted(effect: SuppressionEffect) -> Entry:
+def noted(effect: SuppressionEffect) -> Noted:
     """Make what a run noted about the person."""
-    return Entry(PARTY, NOW, Review(effect, "ZQ:0001", None, ""), FAILURE)
+    return Noted(PARTY, NOW, Review(effect, "ZQ:0001", None, ""), FAILURE)
 
 
 def said_by(source: Source, at: int, *, suppressed: bool = False, channel: str = "") -> Said:
@@ -169,7 +168,7 @@ SOON = HEADER + "ZQ:0001,blocked-recipient,never,Blocked\nZQ:0002,routing,retry-
 
 @pytest.fixture(scope="module")
 def rules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Policy]:
-    """Give the rules before and after a correction, and with another wait."""
+    """Return the rules before and after a correction, and with another wait."""
     directory = tmp_path_factory.mktemp("catalogues")
     made = {}
     for name, text in {"wrong": WRONG, "right": RIGHT, "soon": SOON}.items():
@@ -191,7 +190,7 @@ def came(name: str, status: str, hours_ago: float) -> dict[str, str]:
     return {"smsMsgId": name, "status": status, "source": "2", "updateTime": at}
 
 
-def pushed(sends: Sequence[dict[str, Any]], reports: Sequence[dict[str, str]]) -> list[Pushed]:
+def pushed(sends: Sequence[dict[str, Any]], reports: Sequence[dict[str, str]]) -> list[Entry]:
     """Make entries of the journal."""
     registered = entry(json.dumps({"sends": list(sends)}).encode(), "sends")
     return [registered, entry(batch(list(reports)), "batch", trust="token")]
@@ -217,7 +216,7 @@ class Desk:
     journal: Journal
     clock: Callable[[], int]
 
-    async def take(self, entries: Iterable[Pushed], rules: Policy) -> None:
+    async def take(self, entries: Iterable[Entry], rules: Policy) -> None:
         """Project further entries."""
         for one in entries:
             await self.journal.append(one)
@@ -248,7 +247,7 @@ class Desk:
         return newest[0].effects.undo
 
     def reclassifier(self, give_way: int = 0) -> Reclassifier:
-        """Make one of its own, held up where it gives way."""
+        """Return another reclassifier, which pauses where it yields to others."""
         return Reclassifier(self.store, None, clock=self.clock, give_way=lambda: give_way)
 
     async def words(self) -> dict[str, tuple[str, bool]]:
@@ -320,9 +319,7 @@ async def test_a_run_tells_and_notes_what_was_wrong(
         assert len(await desk.history()) == 2
 
 
-async def test_another_wait_alone_plans_retries_anew(
-    tmp_path: Path, rules: dict[str, Policy]
-) -> None:
+async def test_another_wait_alone_replans_retries(tmp_path: Path, rules: dict[str, Policy]) -> None:
     """Where category and state stay, the queue follows nonetheless, and the run says so."""
     async with a_desk(default_url(tmp_path), tmp_path) as desk:
         await desk.take(STORY, rules["wrong"])
@@ -372,7 +369,7 @@ async def test_an_undo_restores_and_says_so(
     [
         pytest.param("DELIVRD", {OTHER: ("b", False)}, id="a delivery lifts what was restored"),
         pytest.param(
-            "ZQ:0002", {PERSON: ("c", True), OTHER: ("d", True)}, id="a failure suppresses anew"
+            "ZQ:0002", {PERSON: ("c", True), OTHER: ("d", True)}, id="a failure suppresses again"
         ),
     ],
 )
@@ -428,7 +425,7 @@ async def test_only_the_last_run_is_undone(tmp_path: Path, rules: dict[str, Poli
         assert await desk.words() == CORRECTED
 
 
-async def test_a_stopped_run_that_was_undone_begins_anew(
+async def test_a_stopped_run_that_was_undone_starts_again(
     tmp_path: Path, rules: dict[str, Policy]
 ) -> None:
     """It would otherwise leave out what was taken back."""

@@ -28,7 +28,7 @@ class SuppressionEffect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PlannedItem:
     """An item of the retry queue, as far as a plan decides on it."""
 
     state: ItemState
@@ -125,7 +125,7 @@ def _place(line: SuppressionLine) -> tuple[str, int, str, str, str]:
     )  # fmt: skip
 
 
-def effect_on_retry(before: Item | None, after: Item | None) -> RetryEffect | None:
+def effect_on_retry(before: PlannedItem | None, after: PlannedItem | None) -> RetryEffect | None:
     """Return what became of an item; None: nothing that a claimer would notice."""
     was_open = before is not None and before.state in OPEN_ITEMS
     is_open = after is not None and after.state in OPEN_ITEMS
@@ -137,7 +137,9 @@ def effect_on_retry(before: Item | None, after: Item | None) -> RetryEffect | No
 
 
 def effects_on_retries(
-    before: Mapping[int, Item], after: Mapping[int, Item], ids: Mapping[int, tuple[str, str]]
+    before: Mapping[int, PlannedItem],
+    after: Mapping[int, PlannedItem],
+    ids: Mapping[int, tuple[str, str]],
 ) -> list[RetryMove]:
     """Compare the items of messages.
 

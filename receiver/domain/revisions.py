@@ -50,7 +50,7 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Noted:
     """What a run noted about one party."""
 
     party: Party
@@ -97,7 +97,7 @@ def _disproof(proof: Proof, number: str) -> str | None:
     return None if proof.number == number else "the message went to another number"
 
 
-def taken_back(entry: Entry, said: Iterable[Said], now: int) -> Word | None:
+def taken_back(entry: Noted, said: Iterable[Said], now: int) -> Word | None:
     """Return the word that undoes an entry of a run; None: something newer was decided.
 
     What a person or somebody here has said since is never overridden.

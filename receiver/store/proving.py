@@ -91,7 +91,11 @@ async def concerned(
 
 
 async def revise(
-    connection: AsyncConnection, numbers: set[Number], policy: Policy, *, anew: bool = False
+    connection: AsyncConnection,
+    numbers: set[Number],
+    policy: Policy,
+    *,
+    override_undo: bool = False,
 ) -> list[Revision]:
     """Bring suppression by codes up to date with what the messages to numbers prove.
 
@@ -99,7 +103,7 @@ async def revise(
         connection: in a transaction that no other one writes beside.
         numbers: whose messages are written.
         policy: the rules in force.
-        anew: also where the undo of a reclassification had put a word back.
+        override_undo: whether to decide again what the undo of a reclassification restored.
 
     Returns:
         What stands otherwise now.
@@ -108,7 +112,11 @@ async def revise(
     standing = {
         key: row for key, row in known.items() if (key[0].number, key[0].application) in numbers
     }
-    restored = {} if anew else {key: word for key, (_, word) in standing.items() if _is_fixed(word)}
+    restored = {
+        key: word
+        for key, (_, word) in standing.items()
+        if word.restored_at is not None and not override_undo
+    }
     wanted: dict[Key, Word] = {}
     if policy.suppressed_us:
         ended = await _ended(connection, numbers, policy)
@@ -132,10 +140,6 @@ async def revise(
         for key in {**before, **wanted}
         if before.get(key) != wanted.get(key)
     ]
-
-
-def _is_fixed(word: Word) -> bool:
-    return word.restored_at is not None
 
 
 async def read_proofs(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.effects import Item
+from receiver.domain.effects import PlannedItem
 from receiver.domain.events import Trust
 from receiver.domain.messages import FAILED_STATES
 from receiver.domain.retrying.items import ItemState
@@ -29,13 +29,13 @@ WHERE retries.state = '{ItemState.CANCELLED}'
         AND retries.planned_for <> excluded.planned_for"""
 
 
-async def read_items(connection: AsyncConnection, after: int, upto: int) -> dict[int, Item]:
+async def read_items(connection: AsyncConnection, after: int, upto: int) -> dict[int, PlannedItem]:
     """Return the items of a stretch of messages, as far as a plan decides on them."""
     query = select(retries.c.message_id, retries.c.state, retries.c.planned_for).where(
         retries.c.message_id > after, retries.c.message_id <= upto
     )
     return {
-        message_id: Item(ItemState(state), planned_for)
+        message_id: PlannedItem(ItemState(state), planned_for)
         for message_id, state, planned_for in await connection.execute(query)
     }
 

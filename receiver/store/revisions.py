@@ -14,7 +14,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.effects import Review, SuppressionEffect, SuppressionLine, Undo
-from receiver.domain.revisions import Entry, Revision, explain, taken_back
+from receiver.domain.revisions import Noted, Revision, explain, taken_back
 from receiver.domain.suppression import Party, Said, Source, Word
 from receiver.domain.times import to_rfc3339
 from receiver.projection import Policy
@@ -131,10 +131,10 @@ def load_review(given: Mapping[str, Any]) -> Review:
 
 async def _entries_about(
     connection: AsyncConnection, run: int, revisions: Sequence[Revision]
-) -> dict[Party, tuple[int, Entry]]:
+) -> dict[Party, tuple[int, Noted]]:
     """Return what the run noted before about the same parties, with the ids of the rows."""
     numbers = sorted({one.party.number for one in revisions})
-    found: dict[Party, tuple[int, Entry]] = {}
+    found: dict[Party, tuple[int, Noted]] = {}
     for some in pieces(numbers):
         query = select(suppression_changes).where(
             suppression_changes.c.number.in_(some), suppression_changes.c.run == run
@@ -151,7 +151,7 @@ async def _entries(
     revisions: Sequence[Revision],
     policy: Policy,
     now: int,
-) -> list[Entry]:
+) -> list[Noted]:
     asked = [
         (one, one.effect, one.word)
         for one in new
@@ -165,7 +165,7 @@ async def _entries(
         proof = proofs.get((one.party.application, word.source_id))
         reason = explain(one, proof, revisions, is_on=policy.suppressed_us > 0)
         category = None if proof is None else proof.category
-        entries.append(Entry(one.party, now, Review(effect, word.reason, category, reason), word))
+        entries.append(Noted(one.party, now, Review(effect, word.reason, category, reason), word))
     return entries
 
 
@@ -176,7 +176,7 @@ async def _delete(connection: AsyncConnection, row_ids: Sequence[int]) -> None:
         )
 
 
-def _values(entry: Entry, run: int) -> Values:
+def _values(entry: Noted, run: int) -> Values:
     review, word = entry.review, entry.word
     is_made = review.effect is SuppressionEffect.MADE
     kept = {
@@ -220,7 +220,7 @@ def _change(party: Party, at: int, reason: str) -> Values:
     }
 
 
-def _read_entry(row: Mapping[Any, Any]) -> Entry:
+def _read_entry(row: Mapping[Any, Any]) -> Noted:
     kept = json.loads(row["word"])
     word = Word(
         suppressed=True,
@@ -231,4 +231,4 @@ def _read_entry(row: Mapping[Any, Any]) -> Entry:
         until=kept["until"],
     )
     party = Party(row["number"], row["channel"], row["application"])
-    return Entry(party, row["at"], load_review(kept), word)
+    return Noted(party, row["at"], load_review(kept), word)

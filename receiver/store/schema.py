@@ -209,8 +209,8 @@ _SUPPRESSED = text("suppressed")
 Index("ix_suppressions_source_until", suppressions.c.source, suppressions.c.until,
       sqlite_where=_SUPPRESSED, postgresql_where=_SUPPRESSED)  # fmt: skip
 
-# What was set and lifted by hand or by a reclassification, and by whom: rows are added, and what
-# they say never changes.
+# Changes made manually or by a reclassification, each with its author: rows are added, and their
+# content never changes.
 suppression_changes = Table(
     "suppression_changes",
     metadata,

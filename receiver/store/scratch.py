@@ -32,7 +32,7 @@ class Scratch:
             await connection.run_sync(metadata.create_all)
 
     async def close(self) -> None:
-        """Give its memory back."""
+        """Release its memory."""
         await self._engine.dispose()
 
     @contextlib.asynccontextmanager

@@ -34,7 +34,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to the version before: its history knows what was set by hand alone."""
+    """Go back to the version before, whose history holds manual changes only."""
     op.drop_index("ix_suppression_changes_run", "suppression_changes")
     op.execute("DELETE FROM suppression_changes WHERE source <> 'hand'")
     op.execute("DELETE FROM suppressions WHERE source = 'code' AND NOT suppressed")
