@@ -31,6 +31,8 @@ from receiver.journal import FILE_NAME, Commit, Entry, Journal, Limits
 from receiver.metrics import Metrics
 from receiver.projection import Changes, Policy
 from receiver.projector import Observers, Options, Projector
+from receiver.reclassification import Run
+from receiver.reclassifier import Phase, Reclassifier
 from receiver.settings import Settings
 from receiver.store.schema import metadata
 from receiver.store.store import Store
@@ -457,3 +459,28 @@ def _api_client(app: ASGIApp) -> httpx.AsyncClient:
         base_url="http://localhost",
         headers={"authorization": f"Bearer {KEY}"},
     )
+
+
+# --- reclassification -----------------------------------------------------------------------------
+
+
+async def now_of(reclassifier: Reclassifier) -> tuple[Run, Phase]:
+    """Return the progress of a run that there must be."""
+    newest = await reclassifier.progress()
+    assert newest is not None
+    return newest
+
+
+async def ended(reclassifier: Reclassifier) -> tuple[Run, Phase]:
+    """Wait until a run is at rest."""
+    async with asyncio.timeout(PATIENCE_S):
+        while (newest := await now_of(reclassifier))[1] is Phase.RUNNING:  # noqa: ASYNC110 - as a client has to
+            await asyncio.sleep(0.002)
+    return newest
+
+
+async def finished(reclassifier: Reclassifier) -> Run:
+    """Wait for the end of a run, which must be a good one."""
+    run, phase = await ended(reclassifier)
+    assert phase is Phase.FINISHED
+    return run

@@ -22,7 +22,7 @@ from receiver.domain.suppression import Party, Said, Source, Word
 from receiver.huawei.catalogue import load_catalogue
 from receiver.journal import Entry, Journal
 from receiver.projection import Policy
-from receiver.reclassifier import Phase, Reclassifier
+from receiver.reclassifier import Reclassifier
 from receiver.store import statistics as counting
 from receiver.store.records import load_send
 from receiver.store.revisions import BY
@@ -41,12 +41,12 @@ from receiver.store.urls import default_url
 from tests.conftest import (
     HOUR,
     NOW,
-    PATIENCE_S,
     a_journal,
     a_projector,
     a_store,
     batch,
     entry,
+    finished,
     form,
     policy,
     project,
@@ -321,16 +321,7 @@ async def _reclassify(store: Store, rules: Policy) -> None:
     """Fold history again."""
     reclassifier = Reclassifier(store, None, clock=lambda: NOW, give_way=lambda: 0)
     await reclassifier.start(rules, None)
-    async with asyncio.timeout(PATIENCE_S):
-        while (await _phase(reclassifier)) is Phase.RUNNING:  # noqa: ASYNC110 - as a client has to
-            await asyncio.sleep(0.001)
-    assert await _phase(reclassifier) is Phase.FINISHED
-
-
-async def _phase(reclassifier: Reclassifier) -> Phase:
-    newest = await reclassifier.progress()
-    assert newest is not None
-    return newest[1]
+    await finished(reclassifier)
 
 
 async def _live(directory: Path, runs: list[_Run]) -> dict[str, Rows]:

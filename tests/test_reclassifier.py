@@ -29,8 +29,11 @@ from tests.conftest import (
     a_write_lock,
     batch,
     counts_of,
+    ended,
     entry,
+    finished,
     form,
+    now_of,
     policy,
     project,
     rows_of,
@@ -83,28 +86,6 @@ async def fill(journal: Journal, store: Store, count: int = MANY, start: int = 0
         ]
         await journal.append(entry(batch(items), "batch", received_at=NOW + first))
     await project(journal, store)
-
-
-async def now_of(reclassifier: Reclassifier) -> tuple[Run, Phase]:
-    """Give the progress of a run that there must be."""
-    newest = await reclassifier.progress()
-    assert newest is not None
-    return newest
-
-
-async def ended(reclassifier: Reclassifier) -> tuple[Run, Phase]:
-    """Wait until a run is at rest."""
-    async with asyncio.timeout(PATIENCE_S):
-        while (newest := await now_of(reclassifier))[1] is Phase.RUNNING:  # noqa: ASYNC110 - as a client has to
-            await asyncio.sleep(0.002)
-    return newest
-
-
-async def finished(reclassifier: Reclassifier) -> Run:
-    """Wait for the end of a run, which must be a good one."""
-    run, phase = await ended(reclassifier)
-    assert phase is Phase.FINISHED
-    return run
 
 
 async def refold(store: Store, rules: Policy, since: int | None = None) -> Run:

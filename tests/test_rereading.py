@@ -1,6 +1,5 @@
 """What an older version stored is read again: ids, numbers, parts, texts and opt-outs."""
 
-import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
@@ -13,7 +12,7 @@ from sqlalchemy import update
 from receiver.domain.events import Conflict
 from receiver.journal import Journal
 from receiver.reclassification import Rereading, Run
-from receiver.reclassifier import Phase, Reclassifier, rehearse
+from receiver.reclassifier import Reclassifier, rehearse
 from receiver.store import statistics
 from receiver.store.records import load_send
 from receiver.store.schema import messages, quarantine, reports, suppressions, uplinks
@@ -22,11 +21,11 @@ from receiver.store.store import Store
 from receiver.store.urls import FILE_NAME, default_url
 from tests.conftest import (
     NOW,
-    PATIENCE_S,
     ROOT,
     a_journal,
     a_store,
     entry,
+    finished,
     form,
     policy,
     project,
@@ -51,12 +50,7 @@ async def reclassified(store: Store, journal: Journal | None = None) -> Run:
     """Reclassify to the end."""
     reclassifier = Reclassifier(store, journal, clock=lambda: NOW, give_way=lambda: 0)
     await reclassifier.start(policy(), None)
-    async with asyncio.timeout(PATIENCE_S):
-        while (newest := await reclassifier.progress()) and newest[1] is Phase.RUNNING:  # noqa: ASYNC110 - as a client has to
-            await asyncio.sleep(0.002)
-    assert newest is not None
-    assert newest[1] is Phase.FINISHED
-    return newest[0]
+    return await finished(reclassifier)
 
 
 def found_by(run: Run) -> Rereading:

@@ -32,6 +32,7 @@ from tests.conftest import (
     a_store,
     batch,
     entry,
+    finished,
     form,
     policy,
     project,
@@ -232,12 +233,7 @@ class Desk:
         """Reclassify to the end."""
         reclassifier = self.reclassifier()
         await reclassifier.start(rules, None)
-        async with asyncio.timeout(PATIENCE_S):
-            while (newest := await reclassifier.progress()) and newest[1] is Phase.RUNNING:  # noqa: ASYNC110 - as a client has to
-                await asyncio.sleep(0.002)
-        assert newest is not None
-        assert newest[1] is Phase.FINISHED
-        return newest[0]
+        return await finished(reclassifier)
 
     async def undo(self) -> Undo:
         """Take the last run back."""
