@@ -20,6 +20,7 @@ KNOWN = Send(
     "m", "000000", PERSON, "1069", NOON + 1500, 2, "CN", "spring", "order 7", "t1", 20, "before"
 )
 OTHERWISE: dict[str, Any] = {
+    "status": "E200033",
     "to": OTHER,
     "sender": "1070",
     "sent_at": NOON + 3600 * SECOND,
@@ -51,6 +52,7 @@ OTHERWISE: dict[str, Any] = {
         pytest.param("sent_at", NOON + SECOND, NOON + 2 * SECOND, False, id="a second later"),
         pytest.param("sent_at", NOON + 1, NOON + 2, False, id="both exact"),
         pytest.param("country", "cn", "CN", True, id="country in lower case"),
+        pytest.param("status", "e200033", "E200033", True, id="status in lower case"),
         pytest.param("reference", "Order", "order", False, id="another reference"),
         pytest.param("total", 1, 2, False, id="more parts"),
     ],
@@ -76,17 +78,22 @@ def test_each_field_stands_as_it_was_registered_first(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("earlier", "later", "status"),
+    ("earlier", "later", "refused", "kept"),
     [
-        pytest.param("000000", "E200033", "E200033", id="refused later"),
-        pytest.param("E200033", "000000", "E200033", id="never taken back"),
-        pytest.param("E200033", "E200034", "E200034", id="refused twice"),
+        pytest.param(None, "E200033", True, [], id="a list without statuses, then the refusal"),
+        pytest.param("E200033", None, True, [], id="the refusal, then a list without statuses"),
+        pytest.param("000000", "E200033", False, ["E200033"], id="accepted, then refused"),
+        pytest.param("E200033", "000000", True, ["000000"], id="refused, then accepted"),
+        pytest.param("E200033", "E200034", True, ["E200034"], id="refused for another reason"),
+        pytest.param("E200033", "e200033", True, [], id="in lower case"),
     ],
 )
-def test_a_refusal_is_no_contradiction(earlier: str, later: str, status: str) -> None:
-    """A refusal counts whenever it is registered, and nothing takes it back."""
-    joined = merge_sends(replace(KNOWN, status=earlier), replace(KNOWN, status=later), AT)
-    assert joined == replace(KNOWN, status=status)
+def test_a_status_stands_as_it_was_told_first(
+    earlier: str | None, later: str | None, refused: bool, kept: list[str]
+) -> None:
+    """A status that was not told contradicts none; a contradiction never makes a send refused."""
+    joined = merge_sends(Send("m", earlier), Send("m", later), AT)
+    assert (joined.refused, [one.value for one in joined.conflicts]) == (refused, kept)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +140,7 @@ def test_conflicts_of_both_sides_are_joined() -> None:
 _registrations = st.builds(
     Send,
     st.just("m"),
-    st.sampled_from(("000000", "E200033")),
+    st.sampled_from((None, "000000", "E200033")),
     to=st.sampled_from((None, PERSON, OTHER, "15500005172", "155****5172", "****5173")),
     sent_at=st.none() | st.integers(NOON, NOON + 3).map(lambda at: at + at % 2 * SECOND),
     total=st.none() | st.integers(1, 12),

@@ -176,7 +176,7 @@ _SENDS = st.builds(
         ),
     ),
     _NAMES,
-    st.sampled_from(("000000", "E200033")),
+    st.sampled_from((None, "000000", "E200033")),
     st.tuples(_SOME_TEXT, _SOME_TEXT, _SOME_TEXT),
     _SOME_TIME,
 )

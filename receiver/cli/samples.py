@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from receiver.cli.output import make_console, plain
+from receiver.domain.events import ACCEPTED_BY_PLATFORM
 from receiver.huawei.exports import COLUMN_NAMES, Export, Fault, Found, How, Row, entry_of
 
 SAMPLE = 3  # rows
@@ -60,7 +61,7 @@ def _values(found: Found, *, reveal: bool) -> dict[str, str]:
     values = {name: str(value) for name, value in entry_of(found.send).items()}
     if "to" in values and not reveal:
         values["to"] = _mask(values["to"])
-    return {"status": found.send.status, **values}
+    return {"status": ACCEPTED_BY_PLATFORM, **values}
 
 
 def _mask(number: str) -> str:

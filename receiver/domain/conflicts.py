@@ -14,6 +14,7 @@ Told = str | int | None
 # The fields of a send that registrations may contradict -> their names in answers and metrics.
 COMPARED: Mapping[str, str] = MappingProxyType(
     {
+        "status": "status",
         "to": "to",
         "sender": "from",
         "sent_at": "sent_at",
@@ -39,8 +40,8 @@ def agree(name: str, one: Told, other: Told) -> bool:
     """Tell whether two values of a field can both be true.
 
     Numbers agree in every writing, and a masked one with all that it fits; channel numbers with or
-    without a plus sign; countries in either case. A time that is told to the second or the minute
-    agrees with each one within it. All else, the number of parts too, must be equal.
+    without a plus sign; a status and a country in either case. A time that is told to the second or
+    the minute agrees with each one within it. All else, the number of parts too, must be equal.
     """
     if one == other:
         return True
@@ -96,14 +97,15 @@ def _is_same_channel(one: str, other: str) -> bool:
     return normalise_channel(one) == normalise_channel(other) or may_be_same(one, other)
 
 
-def _is_same_country(one: str, other: str) -> bool:
+def _is_same_word(one: str, other: str) -> bool:
     return one.casefold() == other.casefold()
 
 
 # How values are compared that can be written in several ways.
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "status": _is_same_word,
     "to": may_be_same,
     "sender": _is_same_channel,
     "sent_at": _is_same_time,
-    "country": _is_same_country,
+    "country": _is_same_word,
 }

@@ -110,7 +110,7 @@ class Send:
     """The record of one SMS that the application handed to the platform (sms_05_0001)."""
 
     sms_msg_id: str
-    status: str = "000000"  # the response entry's own status; anything else is a refusal
+    status: str | None = None  # the response entry's own; None: not told, which means accepted
     to: str | None = None
     sender: str | None = None  # the channel number in `from`
     sent_at: int | None = None  # microseconds
@@ -127,7 +127,7 @@ class Send:
     @property
     def refused(self) -> bool:
         """Whether the platform did not take this SMS."""
-        return self.status != ACCEPTED_BY_PLATFORM
+        return self.status not in (None, ACCEPTED_BY_PLATFORM)
 
 
 ACCEPTED_BY_PLATFORM = "000000"

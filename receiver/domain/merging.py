@@ -47,10 +47,7 @@ def merge_sends(
 ) -> Send:
     """Join two registrations of one SMS: what was unknown is added, and what is known stays.
 
-    A value that contradicts what is known is kept once in `conflicts`, see `agree`. Only `status`
-    follows another rule: a refusal counts whenever it is registered and is never taken back. The
-    platform never accepts an id that it has refused, but a list of sends without their status looks
-    as if it had.
+    A value that contradicts what is known is kept once in `conflicts`, see `agree`.
 
     Args:
         earlier: what is known.
@@ -70,8 +67,6 @@ def merge_sends(
             found.append(Conflict(name, told, later_at))
         elif is_unknown(known) or tells_more(name, known, told):
             standing[name] = told
-    if later.refused:
-        standing["status"] = later.status
     joined = replace(earlier, **standing) if standing else earlier
     return add_conflicts(joined, [*found, *later.conflicts], omitted=later.conflicts_omitted)
 

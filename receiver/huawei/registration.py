@@ -200,7 +200,7 @@ def _read_entry(entry: Any, common: Mapping[str, Any]) -> Send:
         raise RegistrationError("`sms_msg_id` holds a NUL or is not valid Unicode.")
     return Send(
         sms_msg_id=identifier,
-        status=read_clean("status", given["status"]) or ACCEPTED_BY_PLATFORM,
+        status=read_clean("status", given["status"]),
         to=read_clean("to", given["to"]),
         sender=read_clean("from", given["from"]),
         sent_at=read_time("sent_at", given["sent_at"]),

@@ -42,7 +42,8 @@ OR trust = '{Trust.OPEN}' AND last_report_at IS NOT NULL AND (
         SELECT 1 FROM reports
         WHERE reports.message_id = messages.id AND reports.trust <> '{Trust.OPEN}'
     )
-    OR registered AND conflict AND send NOT LIKE '%"status": "{ACCEPTED_BY_PLATFORM}"%'
+    OR registered AND conflict AND send NOT LIKE '%"status": null%'
+        AND send NOT LIKE '%"status": "{ACCEPTED_BY_PLATFORM}"%'
 ))
 """  # noqa: S608 - values of our own
 _NEWEST_LOST = f"""

@@ -8,7 +8,7 @@ from receiver.domain.anomalies import anomalies
 from receiver.domain.conflicts import COMPARED
 from receiver.domain.durations import delivery_time_us
 from receiver.domain.effects import Effects
-from receiver.domain.events import Send
+from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
 from receiver.domain.languages import Language
 from receiver.domain.messages import Folded, Part, StoredReport, by_part
 from receiver.domain.numbers import normalise
@@ -292,7 +292,7 @@ def _timeline(stored: StoredMessage, folded: Folded, reports: list[StoredReport]
     events: list[tuple[int | None, Json]] = []
     if send is not None:
         event = "refused" if send.refused else "sent"
-        events.append((send.sent_at, {"event": event, "code": send.status}))
+        events.append((send.sent_at, {"event": event, "code": send.status or ACCEPTED_BY_PLATFORM}))
     for known in reports:
         report = known.report
         what = {

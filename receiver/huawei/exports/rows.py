@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import NamedTuple
 
-from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
+from receiver.domain.events import Send
 from receiver.domain.times import to_rfc3339
 
 # Of a row of our own exports. Registered, it would be taken for sent, and be sent again.
@@ -50,7 +50,7 @@ def entry_of(send: Send) -> dict[str, str | int]:
     """Write a send as an entry of a registration; what it does not have is left out."""
     fields = {
         "sms_msg_id": send.sms_msg_id,
-        "status": None if send.status == ACCEPTED_BY_PLATFORM else send.status,
+        "status": send.status,
         "to": send.to,
         "from": send.sender,
         "sent_at": None if send.sent_at is None else to_rfc3339(send.sent_at),
