@@ -52,7 +52,16 @@ BROKEN = [
     ),
     pytest.param(row("X", "delivered", "never"), "retry", "not fit delivered", id="delivered"),
     pytest.param(row("X", "routing", "none"), "retry", "not fit routing", id="nothing to do"),
+    pytest.param(row("X", "timeout", "never"), "retry", "not fit timeout", id="never in time"),
+    pytest.param(
+        row("X", "handset-unreachable", "never"), "retry", "not fit handset", id="never reachable"
+    ),
+    pytest.param(row("X", "rate-limited", "never"), "retry", "not fit rate", id="never below"),
     pytest.param(row("X", retry="never", retry_after_s=60), "retry_after_s", "never", id="wait"),
+    pytest.param(
+        row("X", "configuration", "after-fix", retry_after_s=600),
+        "retry_after_s", "name 10 minutes", id="a correction by time",
+    ),
     pytest.param(row("X", retry="retry-soon", retry_after_s=900), "retry", "not soon", id="soon"),
     pytest.param(row("X", retry="next-day", retry_after_s=60), "retry_after_s", "86400", id="day"),
     pytest.param(
@@ -146,7 +155,16 @@ def test_what_breaks_an_invariant_is_found(broken: Entry, field: str, text: str)
 
 SOUND = [
     pytest.param(row("X", "content-rejected", "after-fix"), id="fix"),
-    pytest.param(row("X", "configuration", "after-fix", retry_after_s=600), id="fix takes time"),
+    pytest.param(
+        row(
+            "X",
+            "configuration",
+            "after-fix",
+            retry_after_s=600,
+            **advice("Correct it; send again after 10 minutes.", "更正，10 分钟后重新发送。"),
+        ),
+        id="fix takes time",
+    ),
     pytest.param(
         row("X", "rate-limited", "next-day", **words("Daily limit reached", "已达每日发送上限")),
         id="the next day",
@@ -274,6 +292,15 @@ meaning = "Stopped"
                 ("line 3, MK:0012, reason: ", "MI:0012"),
             ],
             id="csv",
+        ),
+        pytest.param(
+            "own.csv",
+            FILE + "ZZ:1,lost,never,,,\n",
+            [
+                ("line 2, -8437, retry_after_s: ", "2592000"),
+                ("line 3, MK:0012, reason: ", "MI:0012"),
+            ],
+            id="beside a row that cannot be used",
         ),
         pytest.param("own.toml", TABLES, [("line 1, XY:1, retry: ", "after-fix")], id="toml"),
     ],

@@ -193,6 +193,22 @@ async def test_a_refused_send_is_judged_alike_at_once_and_later(tmp_path: Path) 
     assert {name: at_once[name] for name in told} == told
 
 
+async def test_a_refusal_that_is_disputed_may_have_been_taken(tmp_path: Path) -> None:
+    """Registered as refused and as accepted, a verification code is not sent a second time."""
+    refused = send("m1", status="E000623", template_id="otp", sent_at=None)
+    async with a_node(tmp_path, retry=CODES) as served:
+        await served.register(sends=[refused])
+        before = await the_decision(served, "m1")
+        await served.register(sends=[{**refused, "status": "000000"}])
+        told = await the_decision(served, "m1")
+        message = await served.get("/v1/messages/m1")
+        assert await claim(served) == []
+    assert before["retry"]["reason"] != "duplicate-risk"
+    assert (told["retry"]["decision"], told["retry"]["reason"]) == ("no", "duplicate-risk")
+    assert (message["state"], message["conflict"]) == ("refused", True)
+    assert [one["value"] for one in message["registration_conflicts"]] == ["000000"]
+
+
 async def test_what_is_handed_out_carries_the_verdict_of_the_message(tmp_path: Path) -> None:
     """The claimer and whoever looks the message up read the same."""
     async with a_failed_message(tmp_path) as served:

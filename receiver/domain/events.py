@@ -129,5 +129,10 @@ class Send:
         """Whether the platform did not take this SMS."""
         return self.status not in (None, ACCEPTED_BY_PLATFORM)
 
+    @property
+    def disputed(self) -> bool:
+        """Whether registrations told different statuses, so that the platform may have taken it."""
+        return any(one.field == "status" for one in self.conflicts)
+
 
 ACCEPTED_BY_PLATFORM = "000000"

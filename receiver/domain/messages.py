@@ -111,7 +111,8 @@ def fold(
     return Folded(
         state=state,
         final=state in FINAL_STATES,
-        conflict=any(part.conflict for part in parts) or (refused and state is not State.REFUSED),
+        conflict=any(part.conflict for part in parts)
+        or (send is not None and send.refused and (state is not State.REFUSED or send.disputed)),
         parts=parts,
         deciding=deciding,
         code=_code_of(state, deciding, send),

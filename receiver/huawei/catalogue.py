@@ -61,7 +61,7 @@ def load_catalogue(file: Path | None = None) -> Catalogue:
     shipped = _shipped()
     if file is None:
         return shipped
-    return Catalogue(overrides.correct(shipped.entries, file).entries, _SIBLINGS)
+    return Catalogue(overrides.correct(shipped.entries, file), _SIBLINGS)
 
 
 def lint_overrides(file: Path) -> list[str]:
@@ -71,9 +71,9 @@ def lint_overrides(file: Path) -> list[str]:
         a text for each problem, which names file, line, code, field and what to do.
 
     Raises:
-        ValueError: as `load_catalogue`.
+        ValueError: the file as a whole cannot be used.
     """
-    corrected = overrides.correct(_shipped().entries, file)
+    corrected = overrides.correct_usable(_shipped().entries, file)
     return [
         f"{file}, line {corrected.lines[fold(row.code), row.origin]}, {row.code}, "
         f"{problem.field}: {problem.text}"

@@ -8,7 +8,7 @@ what is left out, or is empty, stays as it is. All problems are found in one rea
 import csv
 import io
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,14 +62,29 @@ class Corrected:
 
     entries: list[Entry]
     lines: Mapping[tuple[str, str], int]  # of the file's rows, by folded code and origin
+    problems: Sequence[str]  # of rows that cannot be used: file, line, field and reason of each
 
 
-def correct(entries: Iterable[Entry], file: Path) -> Corrected:
-    """Give the rows as a file of the user's own adds to and corrects them.
+def correct(entries: Iterable[Entry], file: Path) -> list[Entry]:
+    """Return the rows as a file of the user's own adds to and corrects them.
 
     Raises:
         ValueError: rows cannot be used; a line of text for each problem names file, line, field
             and reason.
+    """
+    corrected = correct_usable(entries, file)
+    if corrected.problems:
+        more = len(corrected.problems) - _MOST_PROBLEMS
+        rest = [f"{file}: and {more} more problems"] if more > 0 else []
+        raise ValueError("\n".join([*corrected.problems[:_MOST_PROBLEMS], *rest]))
+    return corrected.entries
+
+
+def correct_usable(entries: Iterable[Entry], file: Path) -> Corrected:
+    """Do as `correct` with the rows of the file that can be used, and name the others.
+
+    Raises:
+        ValueError: the file as a whole cannot be used.
     """
     corrected = _Rows(entries)
     problems: list[str] = []
@@ -81,11 +96,7 @@ def correct(entries: Iterable[Entry], file: Path) -> Corrected:
             corrected.apply(values, file.name, given.line)
         except FieldError as error:
             problems.append(f"{file}, line {given.line_of(error.field)}, {error}")
-    if problems:
-        more = len(problems) - _MOST_PROBLEMS
-        rest = [f"{file}: and {more} more problems"] if more > 0 else []
-        raise ValueError("\n".join(problems[:_MOST_PROBLEMS] + rest))
-    return Corrected(corrected.entries, corrected.lines)
+    return Corrected(corrected.entries, corrected.lines, problems)
 
 
 def _read(file: Path) -> list[_Given]:

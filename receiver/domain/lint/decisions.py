@@ -15,6 +15,7 @@ _NEXT_DAY_S = 43_200  # seconds; half a day at least lies before the next
 
 _NONE = frozenset({RetryClass.NONE})
 _BY_HAND = frozenset({RetryClass.AFTER_FIX, RetryClass.NEVER})
+_PASSING = RETRIED | {RetryClass.AFTER_FIX}  # of what ends by itself
 _ANY = RETRIED | _BY_HAND
 # Text, request and account stay as they are until somebody changes them: sent again unchanged,
 # the message fails again. A number that is lost or blocked does not come back by itself either.
@@ -26,7 +27,9 @@ _CLASSES: Mapping[Category, frozenset[RetryClass]] = {
     Category.CONTENT_REJECTED: _BY_HAND,
     Category.CONFIGURATION: _BY_HAND,
     Category.ACCOUNT: _BY_HAND,
-    Category.TIMEOUT: RETRIED | {RetryClass.AFTER_FIX},
+    Category.TIMEOUT: _PASSING,
+    Category.HANDSET_UNREACHABLE: _PASSING,
+    Category.RATE_LIMITED: _PASSING,
     Category.UNKNOWN: _ANY | _NONE,  # is never retried, whatever the row says
 }
 
@@ -86,7 +89,15 @@ def _lint_class(entry: Entry) -> Iterator[RowProblem]:
 
 def _lint_wait(entry: Entry) -> Iterator[RowProblem]:
     if entry.retry is RetryClass.AFTER_FIX:
-        return  # may say how long a correction takes to work
+        minutes = str((entry.retry_after_s or 0) // 60)
+        if entry.retry_after_s is not None and minutes not in entry.en.suggestion.split():
+            yield RowProblem(
+                entry,
+                "retry_after_s",
+                "after-fix waits for a correction, not for a time; leave the wait empty, or name "
+                f"{minutes} minutes in `suggestion`",
+            )
+        return
     if not is_retried(entry):
         if entry.retry_after_s is not None:
             yield RowProblem(
