@@ -206,7 +206,7 @@ async def test_a_refusal_that_is_disputed_may_have_been_taken(tmp_path: Path) ->
     assert before["retry"]["reason"] != "duplicate-risk"
     assert (told["retry"]["decision"], told["retry"]["reason"]) == ("no", "duplicate-risk")
     assert (message["state"], message["conflict"]) == ("refused", True)
-    assert [one["value"] for one in message["registration_conflicts"]] == ["000000"]
+    assert [one["status"] for one in message["registration_conflicts"]] == ["000000"]
 
 
 async def test_what_is_handed_out_carries_the_verdict_of_the_message(tmp_path: Path) -> None:

@@ -82,9 +82,9 @@ NAMED: dict[str, Schema] = {
     ),
     # The values of a later registration that contradict what stands; null: erased.
     "RegistrationConflict": some(
-        ["registered_at"], registered_at=maybe(TIME), to=maybe(TEXT), from_=TEXT, sent_at=TIME,
-        total=WHOLE, country=TEXT, extend=TEXT, reference=TEXT, template_id=TEXT, text_length=WHOLE,
-        retry_of=TEXT,
+        ["registered_at"], registered_at=maybe(TIME), status=TEXT, to=maybe(TEXT), from_=TEXT,
+        sent_at=TIME, total=WHOLE, country=TEXT, extend=TEXT, reference=TEXT, template_id=TEXT,
+        text_length=WHOLE, retry_of=TEXT,
     ),
     "Rejected": always(index=WHOLE, reason=TEXT),
     "Ignored": always(index=maybe(WHOLE), reason=TEXT),  # without index: it stood beside the sends
