@@ -1,6 +1,7 @@
 """Lists: any filter is answered along an index, a bounded number of rows at a time."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, replace
@@ -20,7 +21,8 @@ from receiver.store.schema import messages, quarantine, suppressions, uplinks
 from receiver.store.store import Store
 from receiver.store.urls import default_url
 from receiver.store.walking import Page
-from tests.conftest import a_store
+from tests.conftest import Served, a_node, a_store, check_problem
+from tests.test_api_retries import ago, report, send
 
 Row = dict[str, Any]
 MESSAGE: Row = {
@@ -134,6 +136,74 @@ async def test_pages_give_every_message_once(store_url: str, wanted: MessageFilt
                     break
                 page = replace(page, before=part.next)
             assert found == expected
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_walk_gives_each_message_once(tmp_path: Path, seed: int) -> None:
+    """Whatever is registered and reported while a list is walked, what was there is given once."""
+    dice = random.Random(seed)  # noqa: S311 - no secret
+    there = [f"m{number}" for number in range(24)]
+    unheard, unregistered = list(there), list(there)
+
+    async def happen(served: Served, count: int) -> None:
+        for _ in range(count):
+            which = dice.choice((unheard, unregistered))
+            one = which.pop(dice.randrange(len(which))) if which else f"new{dice.random()}"
+            if which is unheard:
+                await served.push(report(one, dice.choice(("DELIVRD", "UNDELIV"))))
+            else:
+                sent_at = ago(dice.uniform(-7200, 7200))  # by clocks of all kinds
+                await served.register(sends=[send(one, sent_at=dice.choice((sent_at, None)))])
+
+    async with a_node(tmp_path) as served:
+        for one in there:  # half of it is heard of by its report
+            which = unheard if dice.random() < 0.5 else unregistered
+            which.remove(one)
+            if which is unheard:
+                await served.push(report(one))
+            else:
+                await served.register(sends=[send(one, sent_at=None)])
+        given, cursor = list[str](), dict[str, str]()
+        while True:
+            page = await served.get("/v1/messages", limit=str(dice.randint(1, 5)), **cursor)
+            given += [message["sms_msg_id"] for message in page["messages"]]
+            if page["next"] is None:
+                break
+            cursor = {"cursor": page["next"]}
+            await happen(served, 4)
+    assert len(given) == len(set(given))
+    assert set(there) <= set(given)
+
+
+async def test_a_walk_that_has_missed_moves_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the old places of messages are no longer kept, an old cursor is an error."""
+    monkeypatch.setattr("receiver.store.moves.MOST_KEPT", 2)
+    ids = [f"m{number}" for number in range(6)]
+    async with a_node(tmp_path) as served:
+        for one in ids:
+            await served.push(report(one))
+        page = await served.get("/v1/messages", limit="2")
+        for count, one in enumerate(ids, 1):
+            await served.register(sends=[send(one)])
+            answer = await served.api.get("/v1/messages", params={"cursor": page["next"]})
+            assert answer.status_code == (200 if count <= 2 else 410), count
+        assert "begin it again" in check_problem(answer, 410)["detail"]
+
+
+async def test_a_suppression_that_changes_keeps_its_place(tmp_path: Path) -> None:
+    """A number that is suppressed throughout is given once, also where its reason changes."""
+    numbers = [f"+861550000517{digit}" for digit in range(6)]
+    async with a_node(tmp_path) as served:
+        for number in numbers:
+            await served.api.put(f"/v1/suppressions/{number}", json={"reason": "asked"})
+        first = await served.get("/v1/suppressions", limit="2")
+        for number in numbers:
+            await served.api.put(f"/v1/suppressions/{number}", json={"reason": "asked again"})
+        rest = await served.get("/v1/suppressions", cursor=first["next"])
+    given = [one["number"] for one in (*first["suppressions"], *rest["suppressions"])]
+    assert given == numbers[::-1]
 
 
 Ask = Callable[[AsyncConnection, Page], Any]

@@ -50,7 +50,7 @@ def list_(
     as_json: AsJson = False,
     reveal: Reveal = False,
 ) -> None:
-    """List who is not to be sent to, the latest change first."""
+    """List who is not to be sent to, what came on the list last first."""
     wanted = {
         "suppressed": "false" if lifted else "true",
         "number": number,

@@ -16,7 +16,6 @@ from receiver.store.walking import Condition, Walk, between, unindexed
 # Strangers choose the codes; spellings beyond so many codes are not looked for.
 _MOST_CODES = 5000
 _DELIVERED_CODE = "DELIVRD"
-_ORDER = (messages.c.occurred_at, messages.c.id)
 # Each step is a search in the index of codes.
 _DISTINCT_CODES = text(
     "WITH RECURSIVE seen(code) AS ("
@@ -57,12 +56,17 @@ async def find_spellings(connection: AsyncConnection, code: str) -> list[str]:
     return [one for one in found.scalars() if fold(one) == fold(code)]
 
 
-def way_to(wanted: MessageFilter, spellings: Sequence[str]) -> Walk | None:
+def way_to(
+    wanted: MessageFilter,
+    spellings: Sequence[str],
+    at: ColumnElement[int] = messages.c.occurred_at,
+) -> Walk | None:
     """Return how the messages of a filter are read; None where there can be none.
 
     Args:
         wanted: the filter.
         spellings: of its code, as `find_spellings` gives them.
+        at: the time by which messages are ordered and chosen.
     """
     if wanted.code is not None and not spellings and fold(wanted.code) != _DELIVERED_CODE:
         return None
@@ -82,8 +86,8 @@ def way_to(wanted: MessageFilter, spellings: Sequence[str]) -> Walk | None:
     if wanted.application is not None:
         indexed.append(_exactly(messages.c.application, wanted.application))
     along = [*indexed[0].along] if indexed else []
-    along += between(messages.c.occurred_at, wanted.since, wanted.until)
-    return Walk(_ORDER, along, [*others, *(one.other for one in indexed[1:])])
+    along += between(at, wanted.since, wanted.until)
+    return Walk((at, messages.c.id), along, [*others, *(one.other for one in indexed[1:])])
 
 
 def _add_code(

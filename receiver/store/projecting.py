@@ -18,6 +18,7 @@ from receiver.projection import (
 )
 from receiver.statistics import SOURCES, Deltas
 from receiver.store import bulk, quarantine, queueing, records, suppressing
+from receiver.store.moves import save_moves
 from receiver.store.quarantine import QuarantineLimits
 from receiver.store.schema import (
     ERASED_DIGEST,
@@ -127,6 +128,7 @@ async def save(
     await bulk.insert_rows(connection, messages, rows.new_messages)
     await bulk.update_rows(connection, messages, _MESSAGE_KEY, rows.changed_messages)
     await bulk.update_rows(connection, messages, _MESSAGE_KEY, rows.reported_messages)
+    await save_moves(connection, rows.moves)
     await bulk.insert_rows(connection, reports, rows.new_reports)
     await bulk.update_rows(connection, reports, _REPORT_KEY, rows.changed_reports)
     await write_deltas(connection, rows.deltas)
@@ -143,6 +145,7 @@ class _Rows:
         self.new_messages: list[records.Values] = []
         self.changed_messages: list[records.Values] = []  # in any of their columns
         self.reported_messages: list[records.Values] = []  # only in what reports change
+        self.moves: list[records.Values] = []
         self.new_reports: list[records.Values] = []
         self.changed_reports: list[records.Values] = []
         self.deltas = Deltas()
@@ -155,6 +158,9 @@ class _Rows:
             self.new_messages.append(values)
         elif _differ_elsewhere(values, message.stored):
             self.changed_messages.append(values)
+            before = message.stored["occurred_at"]
+            if values["occurred_at"] != before:
+                self.moves.append({"message_id": message.id, "moved_from": before})
         else:
             names = _MESSAGE_KEY + records.OUTCOME
             self.reported_messages.append({name: values[name] for name in names})

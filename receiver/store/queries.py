@@ -11,7 +11,8 @@ from receiver.domain.messages import State
 from receiver.domain.numbers import normalise
 from receiver.projection import Message
 from receiver.store import chains, records
-from receiver.store.message_filters import MessageFilter, find_spellings, way_to
+from receiver.store.message_filters import MessageFilter, find_spellings
+from receiver.store.moves import walk_messages
 from receiver.store.schema import messages, quarantine, reports, uplinks
 from receiver.store.walking import (
     Condition,
@@ -145,12 +146,9 @@ def _newest_of_each(key: Key, values: int, most: int, *, narrowed: bool) -> Text
 async def list_messages(
     connection: AsyncConnection, wanted: MessageFilter, page: Page
 ) -> ListedMessages:
-    """Return a page of messages, the last sent (else first heard of) first."""
+    """Return a page of messages, as `walk_messages` gives them, with their reports."""
     spellings = [] if wanted.code is None else await find_spellings(connection, wanted.code)
-    way = way_to(wanted, spellings)
-    if way is None:
-        return ListedMessages([], None)
-    found = await walk(connection, messages, way, page)
+    found = await walk_messages(connection, wanted, spellings, page)
     return ListedMessages(await _with_reports(connection, found.rows), found.next)
 
 
@@ -168,7 +166,7 @@ async def list_uplinks(connection: AsyncConnection, wanted: UplinkFilter, page: 
     others += between(columns.received_at, wanted.since, wanted.until)
     if wanted.application is not None:
         others.append(columns.application == wanted.application)
-    return await walk(connection, uplinks, Walk([columns.id], along, others), page)
+    return await walk(connection, select(uplinks), Walk([columns.id], along, others), page)
 
 
 async def find_uplinks(
@@ -192,7 +190,7 @@ async def list_quarantine(
         others.append(columns.application == wanted.application)
     if wanted.kind is not None:
         others.append(columns.kind == wanted.kind)
-    return await walk(connection, quarantine, Walk([columns.id], [], others), page)
+    return await walk(connection, select(quarantine), Walk([columns.id], [], others), page)
 
 
 async def _rows(connection: AsyncConnection, query: Select[tuple[Any, ...]]) -> list[Row]:

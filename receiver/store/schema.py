@@ -99,6 +99,18 @@ Index("ix_messages_retry_of", messages.c.retry_of, sqlite_where=_RETRIED,
       postgresql_where=_RETRIED)  # fmt: skip
 Index("ix_messages_orphans", *_TIME, sqlite_where=ORPHANED, postgresql_where=ORPHANED)
 
+# Where messages stood in lists before their place changed, which it does when a send is registered
+# after its report came: a list that is being walked goes on by these.
+moves = Table(
+    "moves",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("message_id", BigInteger, nullable=False),
+    Column("moved_from", _Instant, nullable=False),  # its `occurred_at` until then
+)
+Index("ix_moves_message_id", moves.c.message_id, moves.c.id)
+Index("ix_moves_moved_from", moves.c.moved_from, moves.c.message_id)
+
 reports = Table(
     "reports",
     metadata,

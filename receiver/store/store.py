@@ -54,7 +54,8 @@ class Store:
             self._pinger = sqlite_engine(target, writing=False, connections=1)
             self._watcher = sqlite_engine(target, writing=False, connections=1)
         else:
-            self._writer = self._reader = _server_engine(target, READERS + 1)
+            self._writer = _server_engine(target, READERS + 1)
+            self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ")
             self._pinger, self._watcher = _server_engine(target, 1), _server_engine(target, 1)
 
     async def prepare(self) -> None:

@@ -75,15 +75,17 @@ async def replace_words(
         known: what stands there, with the ids of its rows.
         wanted: what is to stand there; what is not in it goes.
     """
-    outdated = [row_id for key, (row_id, word) in known.items() if wanted.get(key) != word]
-    new = [
-        _values(key[0], word)
-        for key, word in wanted.items()
-        if known.get(key, (0, None))[1] != word
-    ]
-    # A row that changes gets a new id: lists show the latest change first.
+    outdated = [row_id for key, (row_id, _) in known.items() if key not in wanted]
     for some in pieces(outdated):
         await connection.execute(delete(suppressions).where(suppressions.c.id.in_(some)))
+    # A row that changes keeps its id, by which somebody may be walking along the list.
+    changed = [
+        {"id": known[key][0], **_values(key[0], word)}
+        for key, word in wanted.items()
+        if key in known and known[key][1] != word
+    ]
+    await bulk.update_rows(connection, suppressions, ("id",), changed)
+    new = [_values(key[0], word) for key, word in wanted.items() if key not in known]
     await bulk.insert_rows(connection, suppressions, new)
 
 
@@ -124,7 +126,7 @@ async def suppressed_among(
 async def list_suppressions(
     connection: AsyncConnection, wanted: SuppressionFilter, page: Page
 ) -> Walked:
-    """Return a page of the list, the latest change first."""
+    """Return a page of the list, what came on it last first."""
     columns = suppressions.c
     along: list[Condition] = []  # the words about one number are few
     conditions: list[Condition] = [
@@ -140,7 +142,7 @@ async def list_suppressions(
         conditions.append(columns.application == wanted.application)
     if wanted.source is not None:
         conditions.append(columns.source == wanted.source)
-    return await walk(connection, suppressions, Walk([columns.id], along, conditions), page)
+    return await walk(connection, select(suppressions), Walk([columns.id], along, conditions), page)
 
 
 async def list_changes(

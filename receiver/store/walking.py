@@ -1,11 +1,11 @@
 """Pages of lists: each walks along one index, and no further than so many rows at once."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Table, TextClause, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, TextClause, func, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 # Rows that one page looks at. Where few of them match, it ends early and says where to go on.
@@ -48,6 +48,10 @@ class Walk:
     along: Sequence[Condition]
     others: Sequence[Condition] = ()
 
+    def also(self, *conditions: Condition) -> "Walk":
+        """Return the same walk with further conditions for each row."""
+        return replace(self, others=(*self.others, *conditions))
+
 
 def unindexed(column: ColumnElement[Any], value: object) -> ColumnElement[bool]:
     """Compare a text so that no index serves: the planner must keep to the way that is bounded."""
@@ -66,7 +70,7 @@ def between(
     return conditions
 
 
-async def walk(connection: AsyncConnection, table: Table, how: Walk, page: Page) -> Walked:
+async def walk(connection: AsyncConnection, rows_of: Select[Any], how: Walk, page: Page) -> Walked:
     """Read a page of a list; with `others` it may have fewer rows than its limit, even none."""
     order = tuple_(*how.order)
     down = [column.desc() for column in how.order]
@@ -75,13 +79,13 @@ async def walk(connection: AsyncConnection, table: Table, how: Walk, page: Page)
         along.append(order < tuple_(*page.before))
     last: Place | None = None
     if how.others:
-        places = select(*how.order).where(*along).order_by(*down)
+        places = rows_of.with_only_columns(*how.order).where(*along).order_by(*down)
         found = await connection.execute(places.offset(page.most_walked - 1).limit(1))
         end = found.one_or_none()
         if end is not None:
             last = tuple(end)
             along.append(order >= tuple_(*last))
-    query = select(table).where(*along, *how.others).order_by(*down).limit(page.limit)
+    query = rows_of.where(*along, *how.others).order_by(*down).limit(page.limit)
     rows = [dict(row) for row in (await connection.execute(query)).mappings()]
     if len(rows) == page.limit:
         last = tuple(rows[-1][column.key] for column in how.order)

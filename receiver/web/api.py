@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from receiver.errors import JournalUnavailableError, StoreUnavailableError
+from receiver.store.moves import ExpiredCursorError
 from receiver.web.attempts import Attempts
 from receiver.web.callbacks import RETRY_AFTER_S
 from receiver.web.codes import Codes
@@ -124,6 +125,7 @@ def make_api(parts: Parts) -> Starlette:
             HTTPException: _http_exception,
             JournalUnavailableError: _unavailable,
             StoreUnavailableError: _unavailable,
+            ExpiredCursorError: _expired,
             Exception: _internal,
         },
     )
@@ -163,6 +165,10 @@ def _allowed(request: Request) -> list[str]:
 
 async def _unavailable(_: Request, error: Exception) -> Response:
     return _problem_response(Problem.UNAVAILABLE, str(error), {"retry-after": str(RETRY_AFTER_S)})
+
+
+async def _expired(_: Request, error: Exception) -> Response:
+    return _problem_response(Problem.CURSOR_EXPIRED, str(error))
 
 
 async def _internal(request: Request, error: Exception) -> Response:

@@ -35,7 +35,7 @@ class Lookups(Telling):
         """List messages, newest first."""
         query = Query(request)
         wanted = read_filter(query)
-        page = query.page(numbers=2)
+        page = query.page(numbers=3)
         language = query.language(self._parts.language)
         query.done()
         async with self._parts.store.reading() as connection:

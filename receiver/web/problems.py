@@ -35,6 +35,7 @@ class Problem(Enum):
     AMBIGUOUS = _Kind(409, "The id is ambiguous")
     TOO_SLOW = _Kind(408, "The request took too long to come")
     TOO_LARGE = _Kind(413, "The body is too large")
+    CURSOR_EXPIRED = _Kind(410, "The list must be begun again")
     KEY_USED = _Kind(422, "The Idempotency-Key was used before")
     HEAD_TOO_LARGE = _Kind(431, "The headers are too large")
     INTERNAL = _Kind(500, "The receiver failed")

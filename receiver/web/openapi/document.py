@@ -24,6 +24,7 @@ _SAID = {
     405: "The method is not allowed here.",
     408: "The request took too long to come.",
     409: "It cannot be done as things stand.",
+    410: "The cursor has expired; begin the list again.",
     413: "The body is too large.",
     421: "The listener is not known by this name.",
     422: "The Idempotency-Key was used for another request.",
@@ -116,6 +117,8 @@ def _problems(operation: Operation) -> set[int]:
         found.add(404)  # also where the path's value leads nowhere
     if operation.body is not None:
         found |= {*_OF_BODIES, 403}
+    if operation.path == "/v1/messages":
+        found.add(410)  # the one list whose items may change their places
     if operation.repeatable:
         found.add(422)
     return found
