@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from receiver.store.urls import FILE_NAME
@@ -192,7 +193,7 @@ async def test_an_answer_is_a_file(tmp_path: Path) -> None:
     [
         "/v1/export/messages?format=xml",
         "/v1/export/messages?format=",
-        "/v1/export/messages?limit=5",
+        "/v1/export/messages?limit=1001",
         "/v1/export/messages?cursor=x",
         "/v1/export/messages?from=1",
         "/v1/export/messages?state=nonsense",
@@ -205,6 +206,26 @@ async def test_a_question_that_makes_no_sense_is_refused(tmp_path: Path, path: s
     """Parameters that do not belong here get 400, as in lists."""
     async with a_node(tmp_path) as served:
         check_problem(await served.api.get(path), 400)
+
+
+@pytest.mark.parametrize("form_", ["ndjson", "csv"])
+@pytest.mark.parametrize(("what", "count"), [("messages", 5), ("uplinks", 3)])
+async def test_parts_make_the_whole(tmp_path: Path, what: str, count: int, form_: str) -> None:
+    """One behind the other the parts are the export; the first says how much there is."""
+    path = f"/v1/export/{what}"
+    async with a_node(tmp_path, applications=[SECOND]) as served:
+        await fill(served)
+        whole = await served.api.get(path, params={"format": form_})
+        asked, parts = {"format": form_, "limit": "2"}, list[httpx.Response]()
+        while not parts or "next-cursor" in parts[-1].headers:
+            asked |= {"cursor": parts[-1].headers["next-cursor"]} if parts else {}
+            parts.append(await served.api.get(path, params=asked))
+    assert b"".join(part.content for part in parts) == whole.content
+    assert [int(part.headers["item-count"]) for part in parts][:-1] == [2] * (len(parts) - 1)
+    assert sum(int(part.headers["item-count"]) for part in parts) == count
+    assert [part.headers.get("total-count") for part in parts] == [
+        str(count), *[None] * (len(parts) - 1)
+    ]  # fmt: skip
 
 
 async def test_a_store_that_is_away_is_said_by_a_status(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Asking a running receiver."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any, Self
 
 import httpx
@@ -14,6 +15,7 @@ from receiver.settings import Settings, split_address
 
 _TIMEOUT_S = 10.0
 _LONGEST_PAUSE_S = 120.0  # of a long answer: the receiver gives way to pushes
+_PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 Json = dict[str, Any]
 Names = Mapping[str, str]  # parameter -> what it is called on the command line
 
@@ -104,39 +106,53 @@ class Client:
             raise NotAnsweredError(f"What answers at {self.url} is no receiver.") from None
         return found
 
-    @contextmanager
-    def stream(
-        self, path: str, parameters: dict[str, str], media_type: str
-    ) -> Iterator[Iterator[bytes]]:
-        """Get a long answer piece by piece.
+    def part(
+        self, path: str, parameters: dict[str, str], media_type: str, patience_s: float
+    ) -> httpx.Response:
+        """Get a part of a long list; all but the first are asked for again.
+
+        Args:
+            path: below the address of the receiver.
+            parameters: of the query.
+            media_type: of what is asked for.
+            patience_s: for how long the receiver may be away.
 
         Raises:
-            NotAnsweredError: the receiver does not answer or refuses, or the answer broke off.
+            NotAnsweredError: the receiver does not answer in time, or refuses.
         """
-        begun = False
+        until = time.monotonic() + patience_s
+        pauses = chain(_PAUSES_S, repeat(_PAUSES_S[-1]))
+        while isinstance(answer := self._once(path, parameters), NotAnsweredError):
+            pause_s = next(pauses)
+            if "cursor" not in parameters or time.monotonic() + pause_s > until:
+                raise answer
+            time.sleep(pause_s)
+        if not answer.headers.get("content-type", "").startswith(media_type):
+            raise NotAnsweredError(f"What answers at {self.url} gives no {media_type}.")
+        return answer
+
+    def _once(self, path: str, parameters: dict[str, str]) -> httpx.Response | NotAnsweredError:
+        """Ask once; return the error if it may pass.
+
+        Raises:
+            NotAnsweredError: the receiver refuses.
+        """
+        headers = {"authorization": f"Bearer {self.key}"}
+        timeout = httpx.Timeout(_TIMEOUT_S, read=_LONGEST_PAUSE_S)
         try:
-            with httpx.stream(
-                "GET",
-                self.url + path,
-                params=parameters,
-                headers={"authorization": f"Bearer {self.key}"},
-                timeout=httpx.Timeout(_TIMEOUT_S, read=_LONGEST_PAUSE_S),
-            ) as answer:
-                if answer.is_error:
-                    answer.read()
-                    detail = detail_of(answer, _options(parameters))
-                    raise NotAnsweredError(f"The receiver refused: {detail}")
-                if not answer.headers.get("content-type", "").startswith(media_type):
-                    raise NotAnsweredError(f"What answers at {self.url} gives no {media_type}.")
-                begun = True
-                yield answer.iter_bytes()
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            if not begun:
-                raise self._absent(error) from None
-            raise NotAnsweredError(
-                f"The answer broke off ({type(error).__name__}), what came is not all of it. The "
-                "receiver's log says why; try again."
-            ) from None
+            answer = httpx.get(self.url + path, params=parameters, headers=headers, timeout=timeout)
+        except httpx.HTTPError as error:
+            return self._absent(error)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise self._absent(error) from None
+        if answer.is_error:
+            refused = NotAnsweredError(
+                f"The receiver refused: {detail_of(answer, _options(parameters))}"
+            )
+            if answer.is_server_error:
+                return refused
+            raise refused
+        return answer
 
     def _absent(self, error: Exception) -> NotAnsweredError:
         return NotAnsweredError(

@@ -2,12 +2,12 @@
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -16,21 +16,20 @@ import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
     TextColumn,
     TimeElapsedColumn,
-    TransferSpeedColumn,
 )
 
 from receiver import settings
-from receiver.cli.client import Client
+from receiver.cli.client import Client, NotAnsweredError
 from receiver.cli.options import ApiKey, ApiUrl, Config, instant_text
 from receiver.domain.entries import Category
 from receiver.domain.messages import State
 from receiver.errors import ReceiverError
 
 _LINE_EVERY_S = 5.0
+_PART = 1000  # items; one that does not come is asked for again
 _STANDARD_OUTPUT = "-"
 
 app = typer.Typer()
@@ -88,6 +87,10 @@ def export(
         bool | None,
         typer.Option("--registered/--orphans", help="... whose send is registered, or is not."),
     ] = None,
+    retry_for: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds for which a receiver that is away is waited for."),
+    ] = 60.0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     config: Config = None,
     lang: Annotated[
@@ -124,20 +127,44 @@ def export(
     parameters = {name: str(value) for name, value in wanted.items() if value is not None}
     client = Client.of(settings.load(config), api_url, api_key)
     target = None if str(output) == _STANDARD_OUTPUT else output
-    counter = _Counter(form)
-    with (
-        _opened(target, force=force) as file,
-        client.stream(
-            f"/v1/export/{what.value}", {**parameters, "format": form.value}, form.media_type
-        ) as pieces,
-        _progress() as show,
-    ):
-        for piece in pieces:
-            file.write(piece)
-            counter.count(piece)
-            show(counter)
+    parameters |= {"format": form.value, "limit": str(_PART)}
+    path = f"/v1/export/{what.value}"
+    signal.signal(signal.SIGTERM, _end)
+    with _opened(target, force=force) as file, _progress() as show:
+        written, total = 0, ""
+        while True:
+            try:
+                part = client.part(path, parameters, form.media_type, retry_for)
+            except NotAnsweredError as error:
+                raise _broken_off(error, written, total) from None
+            file.write(part.content)
+            written += int(part.headers["item-count"])
+            total = total or part.headers["total-count"]
+            show(written, total)
+            if "next-cursor" not in part.headers:
+                break
+            parameters["cursor"] = part.headers["next-cursor"]
     where = "" if target is None else f" to {target}"
-    typer.echo(f"{counter.records:,} {what.value} written{where}.", err=True)
+    typer.echo(f"{written:,} {what.value} written{where}.", err=True)
+
+
+def _end(number: int, _: object) -> None:
+    """End as by Ctrl-C: what is half written goes."""
+    sys.exit(128 + number)
+
+
+def _broken_off(error: NotAnsweredError, written: int, total: str) -> NotAnsweredError:
+    if not written:
+        return error
+    return NotAnsweredError(
+        f"The export broke off after {written:,} of {_many(total)}; what was written is not all of "
+        f"it. {error}"
+    )
+
+
+def _many(total: str) -> str:
+    """Write a number as the receiver counted it; `+` behind it says that there are more."""
+    return f"{int(total.rstrip('+')):,}{'+' if total.endswith('+') else ''}"
 
 
 # --- the file -----------------------------------------------------------------------------------
@@ -202,32 +229,7 @@ def _check_free(target: Path, *, force: bool) -> None:
 # --- progress -----------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Counter:
-    """What has come so far; a line end inside quotation marks ends no record of CSV."""
-
-    form: Form
-    records: int = 0
-    size: int = 0
-    _quoted: bool = False
-    _header: bool = True
-
-    def count(self, piece: bytes) -> None:
-        """Count a piece."""
-        self.size += len(piece)
-        if self.form is Form.NDJSON:
-            self.records += piece.count(b"\n")
-            return
-        *ended, rest = piece.split(b"\n")
-        for line in ended:
-            self._quoted ^= line.count(b'"') % 2 == 1
-            if not self._quoted:
-                self.records += not self._header
-                self._header = False
-        self._quoted ^= rest.count(b'"') % 2 == 1
-
-
-_Show = Callable[[_Counter], None]
+_Show = Callable[[int, str], None]  # how many are written, of how many
 
 
 @contextmanager
@@ -240,23 +242,23 @@ def _progress() -> Iterator[_Show]:
     columns = (
         TextColumn("Exporting"),
         BarColumn(),
-        TextColumn("{task.fields[records]:,} written"),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        TextColumn("{task.completed:,} of {task.fields[counted]}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("", total=None, records=0)
-        yield lambda counter: bar.update(task, completed=counter.size, records=counter.records)
+        task = bar.add_task("", total=None, counted="")
+        yield lambda written, total: bar.update(
+            task, completed=written, total=int(total.rstrip("+")), counted=_many(total)
+        )
 
 
 def _line_printer(console: Console) -> _Show:
     shown = time.monotonic()
 
-    def show(counter: _Counter) -> None:
+    def show(written: int, total: str) -> None:
         nonlocal shown
         if time.monotonic() - shown >= _LINE_EVERY_S:
             shown = time.monotonic()
-            console.print(f"{counter.records:,} written", highlight=False)
+            console.print(f"{written:,} of {_many(total)} written", highlight=False)
 
     return show

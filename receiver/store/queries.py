@@ -11,7 +11,7 @@ from receiver.domain.messages import State
 from receiver.domain.numbers import normalise
 from receiver.projection import Message
 from receiver.store import chains, records
-from receiver.store.message_filters import MessageFilter, find_spellings
+from receiver.store.message_filters import MessageFilter, find_spellings, way_to
 from receiver.store.moves import walk_messages
 from receiver.store.schema import messages, quarantine, reports, uplinks
 from receiver.store.walking import (
@@ -22,6 +22,7 @@ from receiver.store.walking import (
     Walk,
     Walked,
     between,
+    count,
     pieces,
     unindexed,
     walk,
@@ -152,8 +153,24 @@ async def list_messages(
     return ListedMessages(await _with_reports(connection, found.rows), found.next)
 
 
+async def count_messages(connection: AsyncConnection, wanted: MessageFilter, most: int) -> int:
+    """Count the messages of a filter, up to so many."""
+    spellings = [] if wanted.code is None else await find_spellings(connection, wanted.code)
+    way = way_to(wanted, spellings)
+    return 0 if way is None else await count(connection, select(messages), way, most)
+
+
 async def list_uplinks(connection: AsyncConnection, wanted: UplinkFilter, page: Page) -> Walked:
     """Return a page of uplinks, newest first."""
+    return await walk(connection, select(uplinks), _way_to_uplinks(wanted), page)
+
+
+async def count_uplinks(connection: AsyncConnection, wanted: UplinkFilter, most: int) -> int:
+    """Count the uplinks of a filter, up to so many."""
+    return await count(connection, select(uplinks), _way_to_uplinks(wanted), most)
+
+
+def _way_to_uplinks(wanted: UplinkFilter) -> Walk:
     columns = uplinks.c
     asked = (
         (columns.sms_msg_id, wanted.sms_msg_id),  # the most selective first: its index is walked
@@ -166,7 +183,7 @@ async def list_uplinks(connection: AsyncConnection, wanted: UplinkFilter, page: 
     others += between(columns.received_at, wanted.since, wanted.until)
     if wanted.application is not None:
         others.append(columns.application == wanted.application)
-    return await walk(connection, select(uplinks), Walk([columns.id], along, others), page)
+    return Walk([columns.id], along, others)
 
 
 async def find_uplinks(

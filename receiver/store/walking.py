@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Select, TextClause, func, tuple_
+from sqlalchemy import ColumnElement, Select, TextClause, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 # Rows that one page looks at. Where few of them match, it ends early and says where to go on.
@@ -90,6 +90,13 @@ async def walk(connection: AsyncConnection, rows_of: Select[Any], how: Walk, pag
     if len(rows) == page.limit:
         last = tuple(rows[-1][column.key] for column in how.order)
     return Walked(rows, last)
+
+
+async def count(connection: AsyncConnection, rows_of: Select[Any], how: Walk, most: int) -> int:
+    """Count the rows of a list, up to so many."""
+    rows = rows_of.with_only_columns(*how.order).where(*how.along, *how.others).limit(most)
+    counted = await connection.execute(select(func.count()).select_from(rows.subquery()))
+    return counted.scalar_one()
 
 
 def pieces(items: Iterable[_T], size: int = MOST_PARAMETERS) -> Iterator[list[_T]]:

@@ -22,12 +22,14 @@ from receiver.store.walking import Place
 from receiver.web import delimited, lookups, uplinks, views
 from receiver.web.auth import Scope
 from receiver.web.endpoints import headers_of, needs, write_json
-from receiver.web.requests import Query
+from receiver.web.requests import Query, write_cursor
 from receiver.web.telling import Telling
 
 _log = structlog.get_logger(__name__)
 
-_PAGE = 100  # items in one transaction, and in memory at once
+_PAGE = 100  # items in one transaction, and of a whole export in memory at once
+_MOST_PAGES = 50  # of one part: where few items match, it ends early
+_MOST_COUNTED = 1_000_000
 _SLICE_S = 0.003
 
 
@@ -56,6 +58,7 @@ class _Stretch(NamedTuple):
 
 
 _Read = Callable[[AsyncConnection, queries.Page], Awaitable[_Stretch]]
+_Count = Callable[[AsyncConnection, int], Awaitable[int]]
 
 
 class _Export(NamedTuple):
@@ -65,6 +68,8 @@ class _Export(NamedTuple):
     form: Form
     columns: delimited.Columns
     read: _Read
+    total: _Count
+    part: queries.Page | None  # None: all of it, in one answer
     language: Language | None = None
 
 
@@ -77,6 +82,7 @@ class Exporting(Telling):
         query = Query(request)
         wanted, form = lookups.read_filter(query), _form(query)
         language = query.language(self._parts.language)
+        part = _part(query, numbers=3)
         query.done()
 
         async def read(connection: AsyncConnection, page: queries.Page) -> _Stretch:
@@ -85,7 +91,10 @@ class Exporting(Telling):
             items = [partial(views.message_json, one, language) for one in decided]
             return _Stretch(items, found.next)
 
-        export = _Export("messages", form, delimited.MESSAGES, read, language)
+        async def count(connection: AsyncConnection, most: int) -> int:
+            return await queries.count_messages(connection, wanted, most)
+
+        export = _Export("messages", form, delimited.MESSAGES, read, count, part, language)
         return await self._answer(request, export)
 
     @needs(Scope.READ)
@@ -93,6 +102,7 @@ class Exporting(Telling):
         """Give all uplinks that match."""
         query = Query(request)
         wanted, form = uplinks.read_filter(query), _form(query)
+        part = _part(query, numbers=1)
         query.done()
 
         async def read(connection: AsyncConnection, page: queries.Page) -> _Stretch:
@@ -100,11 +110,13 @@ class Exporting(Telling):
             items = await uplinks.with_answers(self._parts, connection, found.rows)
             return _Stretch([partial(dict, one) for one in items], found.next)
 
-        return await self._answer(request, _Export("uplinks", form, delimited.UPLINKS, read))
+        async def count(connection: AsyncConnection, most: int) -> int:
+            return await queries.count_uplinks(connection, wanted, most)
+
+        export = _Export("uplinks", form, delimited.UPLINKS, read, count, part)
+        return await self._answer(request, export)
 
     async def _answer(self, request: Request, export: _Export) -> Response:
-        # What goes wrong with the first page can still be said by a status.
-        first = await self._page(export.read)
         moment = datetime.fromtimestamp(self._parts.clock() / times.SECOND, tz=UTC)
         name = f"{export.name}-{moment:%Y%m%dT%H%M%SZ}.{export.form.value}"
         headers = {
@@ -113,14 +125,44 @@ class Exporting(Telling):
             "content-type": export.form.media_type,
             "cache-control": "no-store",
         }
+        if export.part is not None:
+            return await self._answer_part(export, export.part, headers)
+        # What goes wrong with the first page can still be said by a status.
+        first = await self._page(export.read)
         if request.method == "HEAD":
             return Response(headers=headers)
         return _Streamed(request, self._write(export, first), headers)
 
-    async def _page(self, read: _Read, before: Place | None = None) -> _Stretch:
+    async def _answer_part(
+        self, export: _Export, part: queries.Page, headers: dict[str, str]
+    ) -> Response:
+        """Give a part of an export as a whole, so that one that fails is asked for again."""
+        lines = []
+        if part.before is None:
+            async with self._parts.store.reading() as connection:
+                total = await export.total(connection, _MOST_COUNTED)
+            headers["total-count"] = f"{total}+" if total == _MOST_COUNTED else str(total)
+            if export.form is Form.CSV:
+                lines.append(delimited.header_line(export.columns).encode())
+        pacer = Pacer(_SLICE_S, self._parts.give_way)
+        place, left = part.before, part.limit
+        for _ in range(_MOST_PAGES):
+            page = await self._page(export.read, place, min(left, _PAGE))
+            for item in page.items:
+                lines.append(_line(item(), export))
+                await pacer.breathe()
+            place, left = page.next, left - len(page.items)
+            if place is None or not left:
+                break
+        headers["item-count"] = str(part.limit - left)
+        if place is not None:
+            headers["next-cursor"] = write_cursor(place)
+        return Response(b"".join(lines), headers=headers)
+
+    async def _page(self, read: _Read, before: Place | None = None, limit: int = _PAGE) -> _Stretch:
         """Read the page behind a place; the transaction is over when it is returned."""
         async with self._parts.store.reading() as connection:
-            return await read(connection, queries.Page(_PAGE, before))
+            return await read(connection, queries.Page(limit, before))
 
     async def _write(self, export: _Export, page: _Stretch) -> AsyncIterator[bytes]:
         pacer = Pacer(_SLICE_S, self._parts.give_way)
@@ -139,6 +181,12 @@ class Exporting(Telling):
             page = await self._page(export.read, page.next)
             await pacer.rest()
         _log.info("exported", what=export.name, form=export.form.value, count=count)
+
+
+def _part(query: Query, numbers: int) -> queries.Page | None:
+    """Read which part is wanted; None where neither `limit` nor `cursor` is given."""
+    page = query.page(numbers)
+    return page if query.texts("limit") or query.texts("cursor") else None
 
 
 def _form(query: Query) -> Form:

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import re
 import signal
 import socket
 import stat
@@ -181,10 +182,10 @@ def test_an_export_can_be_imported(
 
 
 @contextlib.contextmanager
-def exporting(server: Server, output: str) -> Iterator[subprocess.Popen[bytes]]:
+def exporting(server: Server, output: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the command and do not wait for its end."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "receiver", "export", "--output", output, *to(server)],
+        [sys.executable, "-m", "receiver", "export", "--output", output, *options, *to(server)],
         env=clean_environment({}),
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -212,15 +213,16 @@ def full(server: Server) -> Server:
     return server
 
 
+def has_begun(directory: Path) -> bool:
+    """Tell whether a part of an export is written."""
+    return any(part.stat().st_size for part in directory.glob(".messages*.part"))
+
+
 def test_what_breaks_off_does_not_look_complete(full: Server, tmp_path: Path) -> None:
     """A receiver that dies in the middle leaves no file, and every client sees an error."""
     file = tmp_path / "messages.ndjson"
-    with exporting(full, str(file)) as process:
-        eventually(
-            lambda: any(part.stat().st_size for part in tmp_path.glob(".messages*.part")),
-            "something was written",
-            every_s=0.005,
-        )
+    with exporting(full, str(file), "--retry-for", "0") as process:
+        eventually(lambda: has_begun(tmp_path), "something was written", every_s=0.005)
         with full.api.http.stream("GET", "/v1/export/messages") as answer:
             pieces = answer.iter_bytes()
             next(pieces)
@@ -230,8 +232,29 @@ def test_what_breaks_off_does_not_look_complete(full: Server, tmp_path: Path) ->
         assert process.wait(20) == 1
         assert process.stderr is not None
         said = process.stderr.read().decode()
-    assert "broke off" in said
+    assert re.search(rf"broke off after [\d,]+ of {MANY:,}; ", said)
     assert not file.exists()
+    assert not list(tmp_path.glob(".messages*"))
+
+
+def test_an_export_outlives_a_restart(full: Server, tmp_path: Path) -> None:
+    """Killed in the middle and started again, the receiver gives each message once."""
+    file = tmp_path / "messages.ndjson"
+    with exporting(full, str(file)) as process:
+        eventually(lambda: has_begun(tmp_path), "something was written", every_s=0.005)
+        full.kill()
+        full.start()
+        assert process.wait(60) == 0
+    ids = [json.loads(line)["sms_msg_id"] for line in file.read_text().splitlines()]
+    assert len(ids) == len(set(ids)) == MANY
+
+
+def test_sigterm_leaves_nothing_behind(full: Server, tmp_path: Path) -> None:
+    """An export that is ended takes what it has written with it: there are numbers in it."""
+    with exporting(full, str(tmp_path / "messages.ndjson")) as process:
+        eventually(lambda: has_begun(tmp_path), "something was written", every_s=0.005)
+        process.terminate()
+        assert process.wait(20) == 128 + signal.SIGTERM
     assert not list(tmp_path.glob(".messages*"))
 
 

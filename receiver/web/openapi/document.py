@@ -117,8 +117,8 @@ def _problems(operation: Operation) -> set[int]:
         found.add(404)  # also where the path's value leads nowhere
     if operation.body is not None:
         found |= {*_OF_BODIES, 403}
-    if operation.path == "/v1/messages":
-        found.add(410)  # the one list whose items may change their places
+    if operation.path in ("/v1/messages", "/v1/export/messages"):
+        found.add(410)  # messages may change their places
     if operation.repeatable:
         found.add(422)
     return found
