@@ -21,7 +21,7 @@ from tests.benchmarks.load import Generator
 from tests.benchmarks.percentiles import percentile
 from tests.benchmarks.report import is_reached
 from tests.benchmarks.servers import Name, serving
-from tests.server import free_port
+from tests.server import eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_WRK = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
@@ -130,12 +130,20 @@ def test_the_open_loop_counts_every_push(tmp_path: Path) -> None:
     assert failed.failed == failed.sent > 0
 
 
+def is_connected(port: int) -> bool:
+    """Tell whether a client has a connection to a port, though nobody may have accepted it."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    established, local = "01", f":{port:04X}"
+    return any(line.split()[1].endswith(local) and line.split()[3] == established for line in lines)
+
+
 def test_the_open_loop_counts_the_wait_of_all_that_a_stall_delays(tmp_path: Path) -> None:
     """Pushes go on while a server stalls, and the wait of each counts from its schedule."""
     with serving(Name.BARE, tmp_path / "bare") as server:
 
         def stall() -> None:
             server.pause()
+            eventually(lambda: is_connected(server.port), "the generator pushes")
             time.sleep(0.5)
             server.resume()
 
