@@ -1,7 +1,6 @@
 """The private API: every route, every filter, every refusal, over a real node without ports."""
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
@@ -450,6 +449,31 @@ async def test_what_is_no_lookup_is_refused(tmp_path: Path, body: bytes) -> None
         check_problem(await served.api.post("/v1/messages/lookup", content=body), 400)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("POST", "/v1/messages/lookup", {"ids": ["m"], "referenses": ["r"]}, id="keys"),
+        pytest.param("POST", "/v1/retries/claim", {"limit": 1, "lease_second": 5}, id="claim"),
+        pytest.param("POST", "/v1/retries/1/release", {"lease": "l", "delay": 5}, id="release"),
+        pytest.param("POST", "/v1/retries/1/abandon", {"lease": "l", "why": "w"}, id="abandon"),
+        pytest.param("PUT", "/v1/suppressions/15500005172", {"reson": "asked"}, id="suppress"),
+        pytest.param("DELETE", "/v1/suppressions/15500005172", {"until": "2030"}, id="lift"),
+        pytest.param("POST", "/v1/recipients/check", {"number": ["15500005172"]}, id="check"),
+        pytest.param("POST", "/v1/reclassify", {"from": "2026-01-01T00:00:00Z"}, id="reclassify"),
+        pytest.param("POST", "/v1/purge", {"dry-run": True}, id="purge"),
+        pytest.param("POST", "/v1/forget", {"numbers": ["15500005172"]}, id="forget"),
+    ],
+)
+async def test_an_unknown_field_is_refused(
+    tmp_path: Path, method: str, path: str, body: dict[str, Any]
+) -> None:
+    """A field that nobody asks for is named, with those that there are."""
+    async with a_node(tmp_path) as served:
+        problem = check_problem(await served.api.request(method, path, json=body), 400)
+    assert problem["detail"] == "The body has unknown fields."
+    assert set(problem["unknown"]) == set(body) - set(problem["known"])
+
+
 # --- uplinks and quarantine -----------------------------------------------------------------------
 
 
@@ -576,11 +600,13 @@ ROUTES = [
 ]
 
 
+BODIES = {"/v1/sends": b'{"sends": [{"sms_msg_id": "m1"}]}', "/v1/messages/lookup": b'{"ids": []}'}
+
+
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES, ids=[r[1] for r in ROUTES])
 async def test_a_route_wants_its_scope(tmp_path: Path, method: str, path: str, scope: str) -> None:
     """Without a key it is 401, with a key of another scope 403; `admin` includes all."""
     keys = [ApiKey(name=name, key=key, scopes=[name]) for name, key in KEYS.items()]
-    body = b'{"sends": [{"sms_msg_id": "m1"}], "ids": []}'
     async with a_node(tmp_path, api_keys=keys) as served:
         await served.register(sends=[{"sms_msg_id": "m1"}])
         await served.push(uplink("u1", "15500005172"))
@@ -589,7 +615,7 @@ async def test_a_route_wants_its_scope(tmp_path: Path, method: str, path: str, s
             headers = {b"authorization": (authorization or "").encode("latin-1")}
             headers = headers if authorization is not None else {}
             served.api.headers.pop("authorization", None)
-            content = body if method == "POST" else None
+            content = BODIES.get(path) if method == "POST" else None
             return await served.api.request(method, path, headers=headers, content=content)
 
         wrong = (None, "", "Bearer", "Bearer ", "Bearer wrong", f"Basic {KEY}", KEY, "Bearer é")
@@ -653,14 +679,14 @@ async def test_405_names_every_method(tmp_path: Path, path: str, allowed: str) -
         assert answer.headers["allow"] == allowed
 
 
-@pytest.mark.parametrize("path", ["/v1/sends", "/v1/messages/lookup"])
+@pytest.mark.parametrize("path", BODIES)
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "in pieces"])
 async def test_a_body_that_is_too_large_is_refused(
     tmp_path: Path, path: str, chunked: bool
 ) -> None:
     """A body over the limit gets 413, declared or not; one at the limit is read."""
     limit = 2048
-    body = json.dumps({"sends": [{"sms_msg_id": "m1"}], "ids": ["m1"]}).encode()
+    body = BODIES[path]
 
     async def pieces(size: int) -> AsyncIterator[bytes]:
         yield body

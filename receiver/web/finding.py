@@ -13,7 +13,7 @@ from receiver.store import queries
 from receiver.web import views
 from receiver.web.auth import Scope
 from receiver.web.endpoints import check_storable, json_answer, needs
-from receiver.web.requests import Query, bad, read_body, read_json_object, within
+from receiver.web.requests import Query, bad, read_body, read_json_object, refuse_unknown, within
 from receiver.web.telling import Telling
 
 MOST_KEYS = 1000  # of all kinds together
@@ -81,6 +81,7 @@ class Finding(Telling):
 
 
 def _read(document: views.Json) -> _Asked:
+    refuse_unknown(document, "ids", *_KINDS, "application")
     ids = _texts(document, "ids")
     keys = {kind: values for kind in _KINDS if (values := _texts(document, kind)) is not None}
     if ids is None and not keys:

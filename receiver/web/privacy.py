@@ -10,7 +10,14 @@ from receiver.purger import AnotherPurgeError, Purge
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, json_answer, needs
 from receiver.web.problems import Problem
-from receiver.web.requests import ProblemError, Query, bad, read_body, read_json_object
+from receiver.web.requests import (
+    ProblemError,
+    Query,
+    bad,
+    read_body,
+    read_json_object,
+    refuse_unknown,
+)
 from receiver.web.views import Json
 
 
@@ -65,10 +72,8 @@ class Privacy(Endpoints):
 
 
 def _flag(given: Json, name: str, known: tuple[str, ...]) -> bool:
-    """Read a member that is true or false and may be absent; refuse those that do not exist."""
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise bad("Some members do not exist here.", unknown=unknown, known=sorted(known))
+    """Read a field that is true or false and may be absent; refuse those that are not known."""
+    refuse_unknown(given, *known)
     value = given.get(name, False)
     if not isinstance(value, bool):
         raise bad(f"`{name}` must be true or false.")

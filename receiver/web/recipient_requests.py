@@ -20,7 +20,7 @@ from receiver.domain.suppression import Said, Source
 from receiver.domain.times import to_rfc3339
 from receiver.retrier.recipients import Inquiry, Recipient
 from receiver.web.endpoints import check_storable
-from receiver.web.requests import A_NUMBER, bad, read_time
+from receiver.web.requests import A_NUMBER, bad, read_time, refuse_unknown
 from receiver.web.views import reason_json
 
 Json = dict[str, Any]
@@ -79,7 +79,7 @@ def read_suppression(given: Mapping[str, Any], known: Sequence[str], now: int) -
     Raises:
         ProblemError: it cannot be understood.
     """
-    _refuse_others(given, "reason", "channel", "application", "until")
+    refuse_unknown(given, "reason", "channel", "application", "until")
     until = _text(given, "until")
     moment = None if until is None else read_time("until", until)
     if moment is not None and moment <= now:
@@ -93,7 +93,7 @@ def read_lift(given: Mapping[str, Any], known: Sequence[str], now: int) -> Wante
     Raises:
         ProblemError: it cannot be understood.
     """
-    _refuse_others(given, "reason", "channel", "application", "override_opt_out")
+    refuse_unknown(given, "reason", "channel", "application", "override_opt_out")
     overrides = given.get("override_opt_out", False)
     if not isinstance(overrides, bool):
         raise bad("`override_opt_out` is neither true nor false.")
@@ -108,7 +108,7 @@ def read_check(
     Raises:
         ProblemError: it cannot be understood.
     """
-    _refuse_others(given, "numbers", "channel", "application", "kind")
+    refuse_unknown(given, "numbers", "channel", "application", "kind")
     numbers = given.get("numbers")
     if not isinstance(numbers, list) or not 1 <= len(numbers) <= MOST_CHECKED:
         raise bad(f"`numbers` must be a list of 1 to {MOST_CHECKED} phone numbers.")
@@ -174,12 +174,6 @@ def word_json(said: Said, *, holds: bool) -> Json:
         "since": to_rfc3339(word.decided_at),
         "until": None if word.until is None else to_rfc3339(word.until),
     }
-
-
-def _refuse_others(given: Mapping[str, Any], *known: str) -> None:
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise bad("Some fields do not exist here.", unknown=unknown, known=sorted(known))
 
 
 def _text(given: Mapping[str, Any], name: str) -> str | None:

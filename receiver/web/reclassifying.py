@@ -13,10 +13,10 @@ from receiver.web.problems import Problem
 from receiver.web.requests import (
     ProblemError,
     Query,
-    bad,
     read_body,
     read_json_object,
     read_time,
+    refuse_unknown,
 )
 
 
@@ -78,8 +78,6 @@ def _answer(newest: tuple[Run, Phase] | None, status: int = 200) -> Response:
 
 
 def _since(document: views.Json) -> int | None:
-    unknown = sorted(set(document) - {"since"})
-    if unknown:
-        raise bad("Some members do not exist here.", unknown=unknown, known=["since"])
+    refuse_unknown(document, "since")
     since = document.get("since")
     return None if since is None else read_time("since", since)

@@ -98,8 +98,16 @@ class Repeatable(Endpoints):
         if not key or len(key) > _LONGEST_KEY:
             raise bad(f"An Idempotency-Key has 1 to {_LONGEST_KEY} characters.")
         check_storable(key)
-        what = hashlib.sha256(request.url.path.encode() + b"\0" + body).hexdigest()
+        what = hashlib.sha256(request.url.path.encode() + b"\0" + _meaning(body)).hexdigest()
         return Asked(_owner(request.state.key), key, what)
+
+
+def _meaning(body: bytes) -> bytes:
+    """Write a body so that blanks and the order of its fields make no difference."""
+    try:
+        return json.dumps(json.loads(body), sort_keys=True).encode()
+    except (ValueError, RecursionError):
+        return body
 
 
 def _owner(key: Key) -> str:

@@ -144,6 +144,17 @@ def read_json_object(body: bytes) -> dict[str, Any]:
     return document
 
 
+def refuse_unknown(given: Mapping[str, Any], *known: str) -> None:
+    """Refuse fields of a body that nobody asks for, so that a typing error is not a silent answer.
+
+    Raises:
+        ProblemError: there is one.
+    """
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise bad("The body has unknown fields.", unknown=unknown, known=sorted(known))
+
+
 class Query:
     """The query parameters of a request; `done` refuses those that nobody asked for."""
 
@@ -265,7 +276,7 @@ class Query:
         unknown = sorted(set(self._parameters) - self._asked)
         if unknown:
             raise bad(
-                "Some query parameters do not exist here.",
+                "The query has unknown parameters.",
                 unknown=unknown,
                 known=sorted(self._asked),
             )

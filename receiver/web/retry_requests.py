@@ -24,7 +24,7 @@ from receiver.web import views
 from receiver.web.endpoints import check_storable, json_answer
 from receiver.web.problems import MEDIA_TYPE, Problem, document
 from receiver.web.repeating import Reply
-from receiver.web.requests import ProblemError, bad
+from receiver.web.requests import ProblemError, bad, refuse_unknown
 
 Json = dict[str, Any]
 
@@ -50,6 +50,7 @@ def message_id_of(request: Request) -> int:
 
 def read_order(given: Mapping[str, Any]) -> Order:
     """Read what a claimer asks for."""
+    refuse_unknown(given, "limit", "lease_seconds", "application")
     application = given.get("application")
     if application is not None and not isinstance(application, str):
         raise bad("`application` is not text.")

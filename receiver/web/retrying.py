@@ -17,7 +17,14 @@ from receiver.store import leasing, queries
 from receiver.web.auth import Scope
 from receiver.web.endpoints import json_answer, needs
 from receiver.web.repeating import Repeatable, Reply
-from receiver.web.requests import Query, read_body, read_json_object, within, write_cursor
+from receiver.web.requests import (
+    Query,
+    read_body,
+    read_json_object,
+    refuse_unknown,
+    within,
+    write_cursor,
+)
 from receiver.web.retry_requests import (
     LONGEST_DELAY_S,
     LONGEST_REASON,
@@ -190,6 +197,7 @@ class Retrying(Repeatable, Telling):
         """Put a claimed item back."""
         body = await read_body(request, self._parts.max_body_bytes)
         given = read_json_object(body)
+        refuse_unknown(given, "lease", "delay_seconds")
         lease, message_id = read_text(given, "lease"), message_id_of(request)
         delay_s = read_whole(given, "delay_seconds", 0, 0, LONGEST_DELAY_S)
 
@@ -208,6 +216,7 @@ class Retrying(Repeatable, Telling):
         """Give a claimed item up for good."""
         body = await read_body(request, self._parts.max_body_bytes)
         given = read_json_object(body)
+        refuse_unknown(given, "lease", "reason")
         lease, message_id = read_text(given, "lease"), message_id_of(request)
         reason = read_text(given, "reason")[:LONGEST_REASON]
 
