@@ -22,6 +22,7 @@ from receiver.projection import (
 )
 
 _TRUSTS = frozenset(Trust)
+_KEPT = "Kept is the push as it came, or its beginning where `truncated` is true."
 _log = structlog.get_logger(__name__)
 
 
@@ -86,7 +87,7 @@ def _decode_push(row: Row, most_bad: int) -> Steps[list[Event]]:
         events.append(set_aside(row, bad.reason, json.dumps(bad.raw).encode()))
         yield
     if push.more_bad:
-        reason = f"And {push.more_bad} more items of this push cannot be used; the push as it came."
+        reason = f"And {push.more_bad} more items of this push cannot be used. {_KEPT}"
         events.append(set_aside(row, reason, items=push.more_bad))
     return events
 

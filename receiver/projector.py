@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import structlog
 
 from receiver.decoding import decode, set_aside
-from receiver.domain import rhythm, times
 from receiver.domain.steps import walk
 from receiver.errors import (
     JournalUnavailableError,
@@ -26,10 +25,11 @@ from receiver.journal import Journal, Row
 from receiver.mismatch import mismatch
 from receiver.pacing import Pacer, give_way
 from receiver.projection import Changes, Event, Policy, Projection, keys_of
+from receiver.projector_options import Observers, Options
 from receiver.store import idempotency, projecting, proving, refolding, rhythms
-from receiver.store.quarantine import QuarantineLimits
 from receiver.store.store import Store
 
+__all__ = ["Observers", "Options", "Projector"]
 _log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_S = 0.1  # after a failed write; doubles up to the longest
@@ -39,35 +39,7 @@ _UPKEEP_EVERY_S = 60.0
 _SAY_AGAIN_S = 60.0
 _OVERDUE_SLICE = 500
 _QUIET_LOOKS = 2  # the first look that finds nothing may fall between two pushes
-_MOST_EVENTS = 1000  # in one transaction, but that one row is never cut
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How the projector works."""
-
-    batch_rows: int = 500
-    batch_bytes: int = 8 * 1024 * 1024
-    slice_s: float = 0.003
-    overdue_after_us: int = 73 * 3600 * times.SECOND
-    journal_kept_us: int = 72 * 3600 * times.SECOND
-    silence: rhythm.Options = field(default_factory=rhythm.Options)
-    quarantine: QuarantineLimits = field(default_factory=QuarantineLimits)
-
-
-def _ignore(*_: object) -> None:
-    """Stand in where nobody observes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observers:
-    """Whom the projector tells what it did."""
-
-    on_changes: Callable[[Changes], None] = _ignore
-    on_orphans: Callable[[int], None] = _ignore  # how many there are at the start
-    on_overdue: Callable[[int], None] = _ignore
-    on_failure: Callable[[], None] = _ignore
-    on_evicted: Callable[[int], None] = _ignore  # how many rows left the quarantine for others
+_MOST_EVENTS = 1000  # of one row in one transaction, and of a batch that takes no further row
 
 
 @dataclass(slots=True)
@@ -100,6 +72,7 @@ class Projector:
         observers: Observers | None = None,
     ) -> None:
         self.position = 0  # how far the store is, as far as this process knows
+        self._taken = 0  # events of the row behind it that the store has too
         self.healthy = False  # whether the last write to the store worked
         self._journal = journal
         self._store = store
@@ -189,6 +162,7 @@ class Projector:
             await refolding.forget_runs(connection, but_of=self.policy.name)
         async with self._store.reading() as connection:
             read_up_to = await projecting.read_checkpoints(connection)
+            taken = await projecting.read_taken(connection, self._journal.identity)
             self._observers.on_orphans(await projecting.count_orphans(connection))
         known = read_up_to.get(self._journal.identity)
         newest = self._journal.handed_out
@@ -199,7 +173,7 @@ class Projector:
             # twice is a redelivery.
             await self._journal.begin_anew()
             known = None
-        self._move_to(known or 0)
+        self._move_to(known or 0, taken if known is not None else 0)
         self._started = True
 
     async def _compare(self, read_up_to: Mapping[str, int], newest: int) -> None:
@@ -225,15 +199,43 @@ class Projector:
         pacer = Pacer(self._options.slice_s, self._give_way)
         batch = _Batch()
         for row in rows:
-            batch.add(row, await self._decode(row, pacer))
+            events = await self._decode(row, pacer)
+            if row is rows[0]:
+                events = events[self._taken :]
             await pacer.breathe()
+            if len(events) > _MOST_EVENTS:
+                if batch.rows:
+                    await self._take(batch, pacer)
+                events = await self._take_pieces(events, pacer)
+                batch = _Batch()
+                if self._stopping.is_set():
+                    break
+            batch.add(row, events)
             if batch.is_full or row is rows[-1]:
                 await self._take(batch, pacer)
-                await pacer.rest()
                 batch = _Batch()
                 if self._stopping.is_set():
                     break
         return bool(rows)
+
+    async def _take_pieces(self, events: list[Event], pacer: Pacer) -> list[Event]:
+        """Take the events of a long row in several transactions; return those of the last one.
+
+        So others who write to the store wait for a piece of a large push, not for all of it.
+        """
+        while len(events) > _MOST_EVENTS and not self._stopping.is_set():
+            piece = events[:_MOST_EVENTS]
+            try:
+                taken = self._taken + len(piece)
+                changes = await self._commit(piece, self.position, pacer, taken)
+            except StoreUnavailableError:
+                raise
+            except Exception:  # noqa: BLE001 - whatever it is, the row is taken alone and judged there
+                break
+            self._observers.on_changes(changes)
+            await pacer.rest()
+            events = events[_MOST_EVENTS:]
+        return events
 
     async def _take(self, batch: _Batch, pacer: Pacer) -> None:
         try:
@@ -246,6 +248,7 @@ class Projector:
         for changes in done:
             await pacer.breathe()
             self._observers.on_changes(changes)
+        await pacer.rest()
 
     async def _decode(self, row: Row, pacer: Pacer) -> list[Event]:
         return await walk(decode(row, self._options.quarantine.push_rows), pacer.breathe)
@@ -258,7 +261,7 @@ class Projector:
     async def _commit_alone(self, row: Row, pacer: Pacer) -> Changes:
         """Commit one row of a batch that failed: only the culprit is set aside."""
         try:
-            events = await self._decode(row, pacer)
+            events = (await self._decode(row, pacer))[self._taken :]
             return await self._commit(events, row.position, pacer)
         except StoreUnavailableError:
             raise
@@ -267,7 +270,9 @@ class Projector:
             _log.error("row set aside", position=row.position, reason=reason)
             return await self._commit([set_aside(row, reason)], row.position, pacer)
 
-    async def _commit(self, events: list[Event], position: int, pacer: Pacer) -> Changes:
+    async def _commit(
+        self, events: list[Event], position: int, pacer: Pacer, taken: int = 0
+    ) -> Changes:
         async with self._store.writing() as connection:
             known = await projecting.load(connection, *keys_of(events))
             projection = Projection(known, self.policy.words)
@@ -284,16 +289,17 @@ class Projector:
             await proving.learn(connection, changes.messages, self.policy)
             await rhythms.hear(connection, changes.heard, self._clock(), self._options.silence)
             await projecting.save_checkpoint(
-                connection, self._journal.identity, position, self._clock()
+                connection, self._journal.identity, position, self._clock(), taken
             )
-        self._move_to(position)
+        self._move_to(position, taken)
         if evicted:
             self._note_evicted(evicted)
         return changes
 
-    def _move_to(self, position: int) -> None:
+    def _move_to(self, position: int, taken: int) -> None:
         """Note up to where the store has the journal, and wake whoever waits for that."""
         self.position = position
+        self._taken = taken
         self._advanced.set()
         self._advanced.clear()
 

@@ -89,7 +89,14 @@ LAYERS = (
         ("receiver.domain", "receiver.huawei", "receiver.journal", "receiver.projection"),
     ),
     Layer("receiver.mismatch", ("receiver.domain",)),
-    Layer("receiver.projector", (*_BELOW_PROJECTOR, "receiver.mismatch")),
+    Layer(
+        "receiver.projector_options",
+        ("receiver.domain", "receiver.projection", "receiver.store"),
+    ),
+    Layer(
+        "receiver.projector",
+        (*_BELOW_PROJECTOR, "receiver.mismatch", "receiver.projector_options"),
+    ),
     Layer(
         "receiver.rereading",
         (

@@ -306,18 +306,39 @@ def test_any_rows_never_stop_it(rows: list[tuple[str, bytes]]) -> None:
         assert "after" in asyncio.run(run(Path(directory)))
 
 
-async def test_only_the_row_that_the_store_refuses_is_set_aside(
-    store_url: str, tmp_path: Path
-) -> None:
-    """When the store refuses a value, its row alone goes to the quarantine."""
+async def refuse_m2(store: Store) -> None:
+    """Let the store refuse a message of this id."""
     refuse = {
         "sqlite": "CREATE TRIGGER refuse BEFORE INSERT ON messages WHEN NEW.sms_msg_id = 'm2'"
         " BEGIN SELECT RAISE(ABORT, 'refused'); END",
         "postgresql": "ALTER TABLE messages ADD CHECK (sms_msg_id <> 'm2')",
     }
+    async with store.writing() as connection:
+        await connection.execute(text(refuse[connection.dialect.name]))
+
+
+async def test_what_the_store_refuses_of_a_large_push_stops_nothing(
+    store_url: str, tmp_path: Path
+) -> None:
+    """The pieces before stay, the push goes to the quarantine, and what follows is taken."""
+    ids = [*(f"a{n}" for n in range(1200)), "m2", *(f"b{n}" for n in range(1200))]
+    pushed = batch({"smsMsgId": one, "status": "A"} for one in ids)
     async with a_journal(tmp_path) as journal, a_store(store_url) as store:
-        async with store.writing() as connection:
-            await connection.execute(text(refuse[connection.dialect.name]))
+        await refuse_m2(store)
+        await fill(journal, entry(pushed, "batch"), entry(report("behind")))
+        await project(journal, store)
+        known = {row["sms_msg_id"] for row in await rows_of(store, messages)}
+        (row,) = await rows_of(store, quarantine)
+    assert known == {*ids[:1000], "behind"}
+    assert row["size"] == len(pushed)
+
+
+async def test_only_the_row_that_the_store_refuses_is_set_aside(
+    store_url: str, tmp_path: Path
+) -> None:
+    """When the store refuses a value, its row alone goes to the quarantine."""
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await refuse_m2(store)
         await fill(journal, *(entry(report(f"m{n}")) for n in (1, 2, 3)))
         await project(journal, store)
         assert [row["sms_msg_id"] for row in await rows_of(store, messages)] == ["m1", "m3"]
@@ -350,7 +371,8 @@ async def test_one_push_takes_few_rows_of_the_quarantine(store_url: str, tmp_pat
     assert [bytes(row["body"]) for row in found[:3]] == [b'{"bad": %d}' % n for n in range(3)]
     (rest,) = found[3:]
     assert rest["reason"] == (
-        "And 29997 more items of this push cannot be used; the push as it came."
+        "And 29997 more items of this push cannot be used. Kept is the push as it came, "
+        "or its beginning where `truncated` is true."
     )
     assert (bytes(rest["body"]), rest["size"]) == (pushed[: limits.body_bytes], len(pushed))
     assert {row["trust"] for row in found} == {"signed"}
@@ -677,6 +699,24 @@ async def test_many_events_are_cut_into_transactions(store_url: str, tmp_path: P
             await projecting.until(lambda: len(projecting.changes) == 3, "all were told")
             assert [changes.sends for changes in projecting.changes] == [1400, 1400, 700]
         assert (await counts_of(store))["messages"] == 3500
+
+
+async def test_a_large_push_is_taken_in_pieces(store_url: str, tmp_path: Path) -> None:
+    """However often it is killed in the middle of a large push, each item is taken once."""
+    pushed = batch([*({"smsMsgId": f"m{n}", "status": "A"} for n in range(4500)), {"bad": 1}])
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        await fill(
+            journal, entry(report("before")), entry(pushed, "batch"), entry(report("behind"))
+        )
+        starts = position = 0
+        while position < journal.last_position:
+            async with a_projector(journal, store) as projecting:
+                await projecting.until(projecting.changes.copy, "a piece is taken")
+            position, starts = projecting.projector.position, starts + 1
+        found = await counts_of(store)
+        assert {row["redeliveries"] for row in await rows_of(store, reports)} == {0}
+    assert starts > 1
+    assert (found["messages"], found["reports"], found["quarantine"]) == (4502, 4502, 1)
 
 
 async def test_a_report_leaves_what_it_does_not_change(tmp_path: Path) -> None:

@@ -29,7 +29,6 @@ LONGEST_ID = 255  # documented: 50
 LONGEST_TEXT = 255  # characters that are kept of other fields; documented: up to 128
 LONGEST_DESCRIPTION = 2000  # documented: 500
 LONGEST_STATUS = 64  # documented: 7; the longest known code has 11
-MOST_ITEMS = 5000  # of a push that are taken; documented: 50
 MOST_BAD = 50  # items of a push that are kept one by one; documented: 50 items in all
 MANY_VALUES = 4096  # of a JSON; a documented batch has up to 502
 
@@ -41,7 +40,6 @@ _TOO_LONG = (
     f"The item is not valid JSON of up to {batches.LONGEST_ITEM} characters; "
     "nothing behind it was read."
 )
-_TOO_MANY = f"Up to {MOST_ITEMS} items of one push are taken."
 _NOT_WRITABLE = (_TOO_DEEP, _TOO_LONG)  # items of which no JSON can be made again
 
 
@@ -235,7 +233,7 @@ def _sift_json(body: bytes, headers: str, most_bad: int) -> Steps[Push]:
     more_bad = 0
     for entry in _entries(body, headers):
         yield
-        reason = _TOO_MANY if len(items) >= MOST_ITEMS else _why_not_usable(entry)
+        reason = _why_not_usable(entry)
         if reason is None:
             items.append(entry)
         elif len(bad) < most_bad:

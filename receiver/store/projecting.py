@@ -50,6 +50,12 @@ async def read_checkpoints(connection: AsyncConnection) -> dict[str, int]:
     return {str(journal): int(position) for journal, position in found}
 
 
+async def read_taken(connection: AsyncConnection, journal: str) -> int:
+    """Return how many events are taken of the row that follows a journal's checkpoint."""
+    query = select(checkpoints.c.taken).where(checkpoints.c.journal == journal)
+    return int((await connection.execute(query)).scalar() or 0)
+
+
 async def take_turn(connection: AsyncConnection) -> None:
     """Wait until no other node folds messages; the turn ends with the transaction."""
     if connection.dialect.name == "postgresql":
@@ -185,10 +191,18 @@ async def _save_uplinks(connection: AsyncConnection, changed: Sequence[UplinkRec
 
 
 async def save_checkpoint(
-    connection: AsyncConnection, journal: str, position: int, now: int
+    connection: AsyncConnection, journal: str, position: int, now: int, taken: int = 0
 ) -> None:
-    """Note how far a journal has been projected; part of the same transaction as the effects."""
-    values = {"position": position, "updated_at": now}
+    """Note how far a journal has been projected; part of the same transaction as the effects.
+
+    Args:
+        connection: in that transaction.
+        journal: by its identity.
+        position: of the last row that is projected whole.
+        now: the time, microseconds since the epoch.
+        taken: how many events of the next row are projected too.
+    """
+    values = {"position": position, "updated_at": now, "taken": taken}
     done = await connection.execute(
         update(checkpoints).where(checkpoints.c.journal == journal).values(values)
     )

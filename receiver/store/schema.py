@@ -35,6 +35,8 @@ checkpoints = Table(
     Column("journal", String(36), primary_key=True),  # the journal's identity
     Column("position", BigInteger, nullable=False),
     Column("updated_at", _Instant, nullable=False),
+    # How many events of the next row are taken too: a large push is taken in several transactions.
+    Column("taken", BigInteger, nullable=False, server_default=text("0")),
 )
 
 messages = Table(

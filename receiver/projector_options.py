@@ -1,0 +1,36 @@
+"""How the projector works, and whom it tells what it did."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from receiver.domain import rhythm, times
+from receiver.projection import Changes
+from receiver.store.quarantine import QuarantineLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the projector works."""
+
+    batch_rows: int = 500
+    batch_bytes: int = 8 * 1024 * 1024
+    slice_s: float = 0.003
+    overdue_after_us: int = 73 * 3600 * times.SECOND
+    journal_kept_us: int = 72 * 3600 * times.SECOND
+    silence: rhythm.Options = field(default_factory=rhythm.Options)
+    quarantine: QuarantineLimits = field(default_factory=QuarantineLimits)
+
+
+def _ignore(*_: object) -> None:
+    """Stand in where nobody observes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Whom the projector tells what it did."""
+
+    on_changes: Callable[[Changes], None] = _ignore
+    on_orphans: Callable[[int], None] = _ignore  # how many there are at the start
+    on_overdue: Callable[[int], None] = _ignore
+    on_failure: Callable[[], None] = _ignore
+    on_evicted: Callable[[int], None] = _ignore  # how many rows left the quarantine for others
