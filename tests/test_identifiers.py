@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.domain.identifiers import clean
+from receiver.domain.identifiers import clean, visible
 from tests.doors import INVISIBLE, padded
 
 
@@ -16,6 +16,13 @@ def test_invisible_signs(sign: str) -> None:
     assert clean(f"{sign}{inner}{sign}") == inner
     assert clean(f"{sign}{sign} {inner}\r\n{sign}") == inner
     assert clean(3 * sign) == ""
+
+
+@pytest.mark.parametrize("sign", INVISIBLE, ids=lambda sign: f"U+{ord(sign):04X}")
+def test_what_is_visible(sign: str) -> None:
+    """What is no opaque identifier loses such signs in its middle too, but for its blanks."""
+    kept = sign if sign.isspace() else ""
+    assert visible(f"A{sign}b{sign}{sign}c") == f"A{kept}b{kept}{kept}c"
 
 
 @given(st.text("aZ09_-%.中é"), st.data())

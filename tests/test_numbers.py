@@ -11,8 +11,10 @@ from receiver.domain.numbers import (
     is_number,
     may_stand_for_number,
     normalise,
+    normalise_channel,
     without_home_code,
 )
+from tests.doors import INVISIBLE
 
 PERSON = "+8615500005172"
 
@@ -47,6 +49,25 @@ def test_every_writing_of_a_mainland_number(text: str) -> None:
     """However a mainland number is written, it is the same person in the same country."""
     assert normalise(text) == PERSON
     assert country_of(text) == "CN"
+
+
+@pytest.mark.parametrize("sign", [*INVISIBLE, "\u2212", "%E2%80%8B"], ids=ascii)
+@pytest.mark.parametrize("number", ["+8615500005172", "15500005172", "+14155552671"])
+def test_nothing_unseen_makes_another_number(number: str, sign: str) -> None:
+    """What nobody sees, or what separates groups of digits, leads to the same person anywhere."""
+    for place in range(1, len(number)):
+        written = f"{number[:place]}{sign}{number[place:]}"
+        assert normalise(written) == normalise(number)
+        assert country_of(written) == country_of(number)
+
+
+@pytest.mark.parametrize("sign", [one for one in INVISIBLE if not one.isspace()], ids=ascii)
+def test_nothing_unseen_is_part_of_a_code(sign: str) -> None:
+    """Short codes, masked numbers and channels lose what nobody sees and stay as written."""
+    for text in ("10086", "155****5172", "csms12345678", "106-903"):
+        written = f"{text[:3]}{sign}{text[3:]}"
+        assert normalise(written) == text
+        assert normalise_channel(written) == text
 
 
 @given(st.integers(0, 10**9 - 1), st.integers(3, 9))

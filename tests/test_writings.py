@@ -1,12 +1,14 @@
 """One number in texts: every usual writing is found, and no other number."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.domain.writings import Writings
+from tests.doors import INVISIBLE
 
 HOME = "+8615500005172"
 WIDE = "".join(chr(0xFF10 + int(digit)) for digit in "15500005172")
@@ -52,6 +54,30 @@ def test_writings_are_found(number: str, text: str, found: bool) -> None:
     covered = writings.cover(text)
     assert not writings.in_text(covered)
     assert (covered == text) is not found
+
+
+@pytest.mark.parametrize(
+    "sign", [*(one for one in INVISIBLE if one not in "\r\n\f\v"), "\u2212"], ids=ascii
+)
+def test_what_nobody_sees_hides_nothing(sign: str) -> None:
+    """The number is found and covered whatever stands unseen between its digits."""
+    text = f"from +86155{sign}0000{sign}5172 to"
+    writings = Writings(HOME)
+    assert writings.in_text(text)
+    assert writings.in_value(json.loads(json.dumps({"a": text})))
+    assert not writings.in_text(writings.cover(text))
+
+
+@pytest.mark.parametrize("sign", "\u200b\u200e\u202a\u2060\ufeff\xad\xa0\u2013", ids=ascii)
+def test_what_nobody_sees_hides_nothing_in_bytes(sign: str) -> None:
+    """So it is in files: as UTF-8, escaped for a form, and escaped in JSON."""
+    text = f"155{sign}0000{sign}5172"
+    writings = Writings(HOME)
+    for data in (text.encode(), quote(text).encode(), json.dumps(text).encode()):
+        assert writings.in_raw(data)
+        assert writings.in_raw(data, apart=True)
+        assert writings.in_bytes(data)
+        assert not writings.in_bytes(writings.cover_bytes(data))
 
 
 @pytest.mark.parametrize(

@@ -41,5 +41,15 @@ def clean(text: str) -> str:
     return text[start:end]
 
 
+def visible(text: str) -> str:
+    """Return a text without its invisible characters, those in its middle too; blanks stay.
+
+    For what is no opaque identifier: nobody who reads a phone number sees them.
+    """
+    if text.isascii() and text.isprintable():  # nearly always
+        return text
+    return "".join(one for one in text if one.isspace() or not _is_invisible(one))
+
+
 def _is_invisible(character: str) -> bool:
     return unicodedata.category(character) in _CATEGORIES or character in _OTHERS

@@ -8,12 +8,12 @@ from urllib.parse import unquote
 import phonenumbers
 from phonenumbers import PhoneNumberType, ValidationResult
 
-from receiver.domain.identifiers import clean
+from receiver.domain.identifiers import clean, visible
 
 # The platform adds +86 to a number without a country code (sms_05_0001).
 HOME_REGION = "CN"
 _MAINLAND_MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
-_DIALLABLE = re.compile(r"[+0-9()./\s\u2010-\u2015-]+")  # no mask, no alias, no extension
+_DIALLABLE = re.compile(r"[+0-9()./\s\u2010-\u2015\u2212-]+")  # no mask, no alias, no extension
 _LONGEST = 40  # the documented maximum is 21; longer text is no phone number
 _HOME_CODE = str(phonenumbers.country_code_for_region(HOME_REGION))
 # How a number is written in full without a plus sign: with the trunk prefix, or the country code.
@@ -32,15 +32,15 @@ def normalise(text: str | None) -> str | None:
 
     A number is in full with its country code behind `+` or 00; of the home region also as a mobile
     number, with the trunk prefix and area code, or with the country code alone. Short codes
-    (`10086`), channel numbers, masked numbers and aliases stay as written. A number that was
-    escaped for a form once more than needed (`%2B86...`) is read.
+    (`10086`), channel numbers, masked numbers and aliases stay as written, but for characters that
+    nobody sees. A number that was escaped for a form once more than needed (`%2B86...`) is read.
     """
     if text is None:
         return None
     mainland = _MAINLAND_MOBILE.fullmatch(text)
     if mainland:
         return "+86" + mainland[1]
-    text = clean(text)
+    text = visible(clean(text))
     return _parse(text)[0] if text else None
 
 
@@ -95,7 +95,7 @@ def without_home_code(number: str) -> str:
 
 def normalise_channel(text: str) -> str:
     """Return a channel number as plain digits; an alias such as `csms12345678` stays as it is."""
-    return "".join(clean(text).split()).removeprefix("+")
+    return "".join(visible(clean(text)).split()).removeprefix("+")
 
 
 def is_mainland_mobile(text: str) -> bool:
@@ -109,7 +109,7 @@ def country_of(text: str | None) -> str | None:
         return None
     if _MAINLAND_MOBILE.fullmatch(text):
         return HOME_REGION
-    return _parse(clean(text))[1]
+    return _parse(visible(clean(text)))[1]
 
 
 @lru_cache(maxsize=4096)
@@ -117,6 +117,7 @@ def _parse(text: str) -> tuple[str, str | None]:
     plain = unicodedata.normalize("NFKC", text)  # full-width digits and signs, as people type
     if "%" in plain:
         plain = _unescape(plain)
+    plain = " ".join(plain.split())  # no other blanks are read
     if len(plain) > _LONGEST or not _DIALLABLE.fullmatch(plain):
         return text, None
     try:
@@ -136,7 +137,7 @@ def _unescape(text: str) -> str:
     """Undo what escaped a text for a form, once or twice more than needed."""
     for _ in range(2):
         text = unquote(text)
-    return clean(text)
+    return visible(clean(text))
 
 
 def _is_in_full(written: str, number: phonenumbers.PhoneNumber) -> bool:

@@ -11,9 +11,24 @@ import phonenumbers
 from receiver.domain.numbers import HOME_REGION, is_mainland_mobile, is_number, normalise
 
 # Between two digits, as people and forms write them: blanks, hyphens, dots, slashes, brackets; also
-# dashes and what has no width.
-_BETWEEN = r"(?:[ \t()./+-]|%2[089DdEeFf]){0,3}"
-_BETWEEN_TEXT = r"(?:[ \t()./+\u00ad\u200b-\u200d\u2010-\u2015\u2060\ufeff-]|%2[089DdEeFf]){0,3}"
+# dashes and what nobody sees.
+_SIGNS = r" \t()./+"
+_UNSEEN = (
+    r"\u0080-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f"
+    r"\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+    r"\U000e0001\U000e0020-\U000e01ef"
+)
+_ESCAPED_SIGN = "%2[089DdEeFf]"
+_BETWEEN_TEXT = (
+    rf"(?:[{_SIGNS}\x00-\x08\x0e-\x1f\x7f{_UNSEEN}\u2010-\u2015\u2212-]|{_ESCAPED_SIGN}){{0,3}}"
+)
+# The usual ones of them in bytes: as UTF-8, escaped for a form and escaped in JSON.
+_UNSEEN_BYTES = (
+    r"\xc2[\xa0\xad]|\xe2[\x80\x81][\x80-\xaf]|\xef\xbb\xbf"
+    r"|%[Cc]2%[Aa][0Dd]|%[Ee]2%8[01]%[89Aa][0-9A-Fa-f]|%[Ee][Ff]%[Bb][Bb]%[Bb][Ff]"
+    r"|\\u(?:00[Aa][0Dd]|20[0126][0-9A-Fa-f]|[Ff][Ee][Ff][Ff])"
+)
+_BETWEEN = rf"(?:[{_SIGNS}-]|{_ESCAPED_SIGN}|{_UNSEEN_BYTES}){{0,3}}"
 # What stands before is no digit of the number itself, but may end with one where it is escaped.
 _BEFORE = r"(?:(?<![0-9])|(?<=%[0-9A-Fa-f][0-9])|(?<=\\u[0-9A-Fa-f]{3}[0-9]))"
 _SIGN = r"(?:\+|00|%2[Bb])"
