@@ -27,6 +27,7 @@ from receiver.domain.retrying.planning import plan_for
 from receiver.domain.retrying.policy import RetryPolicy
 from receiver.domain.suppression import Said
 from receiver.domain.times import SECOND
+from receiver.domain.uplinks import digest_of
 from receiver.domain.verdict import Verdict, decide, subject_of
 
 ReportKey = tuple[int, str, str]
@@ -204,7 +205,7 @@ def keys_of(events: Iterable[Event]) -> tuple[set[Key], set[UplinkKey]]:
             case SendRegistered(arrival, send):
                 messages.add((arrival.application, send.sms_msg_id))
             case UplinkArrived(arrival, uplink):
-                uplinks.add((arrival.application, uplink.sms_msg_id, uplink.digest))
+                uplinks.add((arrival.application, uplink.sms_msg_id, digest_of(uplink)))
             case SetByHand() | Quarantined():
                 pass
     return messages, uplinks
@@ -292,7 +293,7 @@ class Projection:
         return message
 
     def _uplink(self, arrival: Arrival, uplink: Uplink) -> None:
-        key = (arrival.application, uplink.sms_msg_id, uplink.digest)
+        key = (arrival.application, uplink.sms_msg_id, digest_of(uplink))
         came = arrival.received_at
         intent = self._words.asked_by(uplink)
         record = self._known.uplinks.get(key) or self._known.erased_uplinks.get(key[:2])

@@ -16,6 +16,7 @@ from receiver.domain.messages import StoredReport, report_key
 from receiver.domain.numbers import normalise
 from receiver.domain.optouts import Words
 from receiver.domain.steps import finish
+from receiver.domain.uplinks import digest_of
 from receiver.huawei import wire
 from receiver.huawei.garbled import repair
 from receiver.journal import Row
@@ -68,7 +69,7 @@ def reread_uplink(record: UplinkRecord, number: str | None, words: Words) -> Upl
     again = replace(
         record,
         uplink=uplink,
-        digest=uplink.digest if uplink.raw else record.digest,
+        digest=digest_of(uplink) if uplink.raw else record.digest,
         intent=words.asked_by(uplink) or record.intent,
     )
     is_same = _seen(again) == _seen(record) and number in (None, normalise(uplink.sender))

@@ -224,6 +224,33 @@ async def test_an_uplink_is_kept_once(store_url: str, tmp_path: Path) -> None:
     assert (row["received_at"], row["last_received_at"]) == (NOW, NOW + 1)
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param({"from_": "15500005172"}, id="number without its country code"),
+        pytest.param({"from_": "+86 155-0000\u200b-5172"}, id="number in groups"),
+        pytest.param({"to": "+1069 03"}, id="channel number in groups"),
+        pytest.param({"createTime": "2026-11-30 16:00:00"}, id="time without T and zone"),
+        pytest.param({"createTime": "2026-12-01T00:00:00+08:00"}, id="time of another zone"),
+        pytest.param({"createTime": "2026-11-30T16%3A00%3A00Z"}, id="time escaped twice"),
+    ],
+)
+async def test_another_writing_is_the_same_uplink(
+    again: dict[str, str], store_url: str, tmp_path: Path
+) -> None:
+    """What is written otherwise and says the same is a redelivery; what came first is kept."""
+    first = {"from_": "+8615500005172", "to": "106903", "createTime": "2026-11-30T16:00:00Z"}
+    usual = {"smsMsgId": "u1", "body": "R"}
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        for fields in (first, {**first, **again}, first):
+            await fill(journal, entry(form(**usual, **fields), "uplink"))
+            await project(journal, store)
+        (row,) = await rows_of(store, uplinks)
+    assert (row["from_text"], row["to_number"]) == ("+8615500005172", "106903")
+    assert json.loads(row["raw"])["createTime"] == first["createTime"]
+    assert row["redeliveries"] == 2
+
+
 async def test_the_same_id_in_two_applications_is_two_messages(
     store_url: str, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from receiver.domain.events import Conflict
 from receiver.journal import Journal
@@ -163,6 +163,37 @@ async def test_a_hidden_uplink_is_found_in_the_journal(tmp_path: Path) -> None:
         assert found_by(run) == Rereading(recovered=1)
         assert [row["body"] for row in await rows_of(store, uplinks)] == ["Hello", "R"]
         assert [row["number"] for row in await rows_of(store, suppressions)] == ["+8615500004001"]
+
+
+async def test_numbers_and_uplinks_that_were_told_apart_become_one(tmp_path: Path) -> None:
+    """An invisible character in a number, or another writing of it, makes nobody else."""
+    hidden = "+861550000\u200b4001"
+    person: dict[str, Any] = {"to": "106900000001", "smsMsgId": "same-1", "body": "R"}
+    async with a_journal(tmp_path) as journal, a_store(default_url(tmp_path)) as store:
+        await journal.append(entry(form(**person, from_=hidden), "uplink", trust="token"))
+        sent = form(smsMsgId="m", status="DELIVRD", to=hidden, extend="x")
+        await journal.append(entry(sent))
+        await project(journal, store)
+        async with store.writing() as connection:  # as an older version stored it
+            found = await connection.execute(select(uplinks))
+            older = {**found.mappings().one(), "digest": "of its writing", "from_number": hidden}
+            other = {**older, "id": older["id"] + 1, "digest": "of another writing"}
+            await connection.execute(uplinks.delete())
+            await connection.execute(uplinks.insert(), [older, {**other, "redeliveries": 1}])
+            await connection.execute(update(suppressions).values(number=hidden))
+            await connection.execute(update(messages).values(to_number=hidden))
+        await journal.append(entry(form(**person, from_="15500004001"), "uplink", trust="token"))
+        await project(journal, store)
+        redeliveries = [row["redeliveries"] for row in await rows_of(store, uplinks)]
+        assert (len(redeliveries), sum(redeliveries)) == (2, 2)  # known before it is read again
+        run = await reclassified(store)
+        assert found_by(run) == Rereading(messages=1, uplinks=2)
+        (uplink,) = await rows_of(store, uplinks)
+        assert (uplink["from_text"], uplink["from_number"]) == (hidden, "+8615500004001")
+        assert uplink["redeliveries"] == 3
+        assert [row["number"] for row in await rows_of(store, suppressions)] == ["+8615500004001"]
+        assert [row["to_number"] for row in await rows_of(store, messages)] == ["+8615500004001"]
+        assert found_by(await reclassified(store)) == Rereading()
 
 
 async def test_of_two_registrations_of_one_id_the_earlier_stands(tmp_path: Path) -> None:

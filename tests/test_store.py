@@ -18,8 +18,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 import receiver.store
-from receiver.domain.events import Send, content_digest
+from receiver.domain.events import Send
 from receiver.domain.merging import merge_sends
+from receiver.domain.uplinks import content_digest
 from receiver.errors import SettingsError, StoreRejectedError, StoreUnavailableError
 from receiver.store.bulk import insert_rows, update_rows
 from receiver.store.migrating import run_migrations, upgrade
@@ -209,7 +210,7 @@ async def test_uplinks_of_an_older_version_are_known_by_their_content(store_url:
         with engine.connect() as connection:
             query = text("SELECT id, digest FROM uplinks ORDER BY sms_msg_id")
             (_, digest), (erased_id, erased) = connection.execute(query).all()
-    assert digest == content_digest("1", "2", "退订", "t")
+    assert digest == content_digest("1", "2", "退订", "t", None)
     assert erased == f"erased {erased_id}"
 
 

@@ -1,7 +1,5 @@
 """What happens: the events that pushes and registrations carry, in our own neutral words."""
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -78,17 +76,6 @@ class Uplink:
     is_guess: bool = False  # `body` is in a charset that nobody declared
     guesses: tuple[str, ...] = ()  # what it may say; nothing is sure about any of them
     raw: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def digest(self) -> str:
-        """What tells it from other uplinks under its id."""
-        return content_digest(self.sender, self.to, self.body, self.create_time)
-
-
-def content_digest(sender: str, to: str, body: str, create_time: str) -> str:
-    """Give the SHA-256 of an uplink's content, in hex: its texts as they are stored."""
-    content = json.dumps([sender, to, body, create_time], separators=(",", ":"))
-    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def written_at(created_at: int | None, received_at: int) -> int:

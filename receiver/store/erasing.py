@@ -14,9 +14,9 @@ from sqlalchemy import Column, Select, Table, and_, delete, func, or_, select, u
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.events import content_digest
 from receiver.domain.messages import Key
 from receiver.domain.numbers import is_number
+from receiver.domain.uplinks import content_digest
 from receiver.domain.writings import Writings
 from receiver.store import walking
 from receiver.store.records import load_send
@@ -119,8 +119,10 @@ async def look_through(
     more: list[Column[Any]] = []
     if table is reports:
         more = [table.c.message_id, messages.c.to_number]
-    elif table in (messages, uplinks):
+    elif table is messages:
         more = [table.c.application]
+    elif table is uplinks:
+        more = [table.c.application, table.c.created_at]
     query: Select[Any] = select(table.c.id, *more, *texts).where(
         table.c.id > after, table.c.id <= upto, _may_hold(texts, writings)
     )
@@ -209,7 +211,8 @@ def _of_content(row: Row, values: dict[str, Any]) -> dict[str, Any]:
     if not raw:
         return {}
     create_time = raw.get("createTime") or ""
-    digest = content_digest(became["from_text"], became["to_number"], became["body"], create_time)
+    texts = (became["from_text"], became["to_number"], became["body"])
+    digest = content_digest(*texts, create_time, row["created_at"])
     # In another charset than UTF-8 the number cannot be made unreadable.
     lost = {"raw": "{}", "original_body": None} if "body" in values and "raw" not in values else {}
     return {"digest": digest, **lost}

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.entries import Category
 from receiver.domain.messages import OPEN_STATES, Key, State
+from receiver.domain.uplinks import digest_of
 from receiver.projection import (
     Changes,
     Decided,
@@ -105,11 +106,18 @@ async def _load_uplinks(
     for some in pieces({identifier for _, identifier, _ in keys}):
         found = await connection.execute(select(uplinks).where(uplinks.c.sms_msg_id.in_(some)))
         for row in found.mappings():
-            key = (row["application"], row["sms_msg_id"], row["digest"])
-            if key in keys:
-                known[key] = records.read_uplink(dict(row))
-            elif row["digest"].startswith(ERASED_DIGEST):
-                erased[key[:2]] = records.read_uplink(dict(row))
+            record = records.read_uplink(dict(row))
+            application, sms_msg_id = row["application"], row["sms_msg_id"]
+            if row["digest"].startswith(ERASED_DIGEST):
+                erased[application, sms_msg_id] = record
+                continue
+            stored = (application, sms_msg_id, row["digest"])
+            # An older version told the writings of a number or a time apart.
+            today = (application, sms_msg_id, digest_of(record.uplink))
+            if stored in keys:
+                known[stored] = record
+            elif today in keys:
+                known.setdefault(today, record)
     return known, erased
 
 
