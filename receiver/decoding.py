@@ -11,6 +11,7 @@ from receiver.domain.events import Arrival, Trust
 from receiver.domain.steps import Steps
 from receiver.huawei import charsets, wire
 from receiver.huawei.registration import RegistrationError, read_registration
+from receiver.huawei.unused import Unused
 from receiver.journal import Kind, Row, read_refusal
 from receiver.projection import (
     Event,
@@ -74,11 +75,15 @@ def _decode_push(row: Row, most_bad: int) -> Steps[list[Event]]:
     if row.kind == Kind.UNUSABLE and (refused := read_refusal(row.headers)):
         reason, whole_bytes = refused
         return [replace(set_aside(row, reason), size=whole_bytes)]
-    push = yield from wire.sift_in_steps(row.body, row.headers, most_bad)
+    unused = Unused()
+    push = yield from wire.sift_in_steps(row.body, row.headers, most_bad, unused)
+    left_out = unused.tell()
+    told = [set_aside(row, f"{left_out} {_KEPT}")] if left_out else []
     writing = charsets.writing_of(push.items, row.headers)
     arrival = _arrival(row)
     if push.kind is wire.Kind.UPLINK:
-        return [UplinkArrived(arrival, wire.read_uplink(item, writing)) for item in push.items]
+        uplinks = (wire.read_uplink(item, writing) for item in push.items)
+        return [*(UplinkArrived(arrival, uplink) for uplink in uplinks), *told]
     events: list[Event] = []
     for item in push.items:
         events.append(ReportArrived(arrival, wire.read_report(item, writing)))
@@ -89,7 +94,7 @@ def _decode_push(row: Row, most_bad: int) -> Steps[list[Event]]:
     if push.more_bad:
         reason = f"And {push.more_bad} more items of this push cannot be used. {_KEPT}"
         events.append(set_aside(row, reason, items=push.more_bad))
-    return events
+    return [*events, *told]
 
 
 def _arrival(row: Row) -> Arrival:

@@ -152,7 +152,7 @@ def _scrub_sends(row: Row, person: Person) -> bytes | None:
         for send in sends
         if not (_is_theirs(row, send.sms_msg_id, person) or person.writings.is_it(send.to))
     ]
-    if kept == sends and not person.writings.in_value(wire.load_json(row.body)):
+    if kept == sends and not _is_in_json(row, wire.load_json(row.body), person):
         return row.body
     return _padded(write_registration(kept), row.body) if kept else None
 
@@ -217,13 +217,18 @@ def _scrub_batch(row: Row, person: Person) -> bytes | None:
         for item in items
         if not (_is_object(item) and _is_his(row, charsets.readable(item, writing), person))
     ]
-    if kept == items and not person.writings.in_value(document):
+    if kept == items and not _is_in_json(row, document, person):
         return row.body
     if not kept:
         return None
     beside = {name: value for name, value in document.items() if name != "statusReportList"}
     whole = {**person.writings.cover_value(beside), "statusReportList": kept}
     return _padded(_dump(whole), row.body)
+
+
+def _is_in_json(row: Row, document: Any, person: Person) -> bool:
+    """Tell whether a row's JSON holds the number, in a member that is given again behind it too."""
+    return person.writings.in_value(document) or person.writings.in_unread(row.body)
 
 
 def _is_object(item: Any) -> bool:

@@ -436,11 +436,12 @@ async def test_up_to_a_thousand_ids_are_looked_up(tmp_path: Path) -> None:
         b'{"ids": [], "application": 7}',
         b'{"references": "m1"}',
         b'{"ids": ["m1"], "extends": [1]}',
+        b'{"ids": ["m1"], "ids": ["m2"]}',
         b"\xff",
     ],
     ids=[
         "empty", "list", "no ids", "text", "number", "NUL", "surrogate", "application",
-        "references", "extends", "bytes",
+        "references", "extends", "ids twice", "bytes",
     ],
 )  # fmt: skip
 async def test_what_is_no_lookup_is_refused(tmp_path: Path, body: bytes) -> None:

@@ -597,6 +597,39 @@ def test_names_that_came_later_cost_nothing(
         )
 
 
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        pytest.param('{"sends":[{"sms_msg_id":"a","sms_msg_id":"m"}]}', "`sms_msg_id`", id="entry"),
+        pytest.param('{"sends":[],"sends":[{"sms_msg_id":"m"}]}', "`sends`", id="the list"),
+        pytest.param(
+            '{"sends":[{"sms_msg_id":"m"}],"references":{"13800000001":"a","13800000001":"b"}}',
+            "A member of an object",
+            id="number",
+        ),
+        pytest.param(
+            json.dumps({"response": '{"code":"1","code":"000000","result":[{"smsMsgId":"m"}]}'}),
+            "`code`",
+            id="response as a text",
+        ),
+    ],
+)
+def test_a_member_that_is_given_again(body: str, name: str) -> None:
+    """A new registration with two values of a member is refused; in a taken one the last counts."""
+    assert [send.sms_msg_id for send in read_registration(body.encode()).sends] == ["m"]
+    with pytest.raises(RegistrationError) as refused:
+        read_registration(body.encode(), is_new=True)
+    assert str(refused.value) == (
+        f"{name} is given more than once with different values: give it once."
+    )
+
+
+def test_the_same_member_again_is_harmless() -> None:
+    """A member that is given again with the same value contradicts nothing."""
+    body = b'{"sends":[{"sms_msg_id":"m","sms_msg_id":"m"}]}'
+    assert len(read_registration(body, is_new=True).sends) == 1
+
+
 def test_names_of_fields_for_tables() -> None:
     """Every field of a send that an entry may carry is among the names that importers go by."""
     ours = {"sender" if name == "from" else name for name in FIELDS}

@@ -164,6 +164,22 @@ def _bytes(told: Any) -> bytes:
     return told if isinstance(told, bytes) else repr(told).encode(errors="replace")
 
 
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        pytest.param("batch", '{"statusReportList":[%s]}', '{"statusReportList":[%s]}', id="batch"),
+        pytest.param("sends", '{"sends":[%s]}', '{"sends":[%s]}', id="sends"),
+    ],
+)
+def test_of_a_member_given_twice_nothing_stays(kind: str, before: str, after: str) -> None:
+    """What a member said goes too where another value of it follows, which counts."""
+    item = '{"smsMsgId":"m","status":"A","extend":%s"x"}'
+    became = scrubbed(row((before % item % f'"{PERSON}","extend":').encode(), kind))
+    assert became is not None
+    assert PERSON[-4:].encode() not in became.body
+    assert told(became) == told(row((after % item % "").encode(), kind))
+
+
 @given(st.lists(st.booleans(), min_size=1, max_size=12))
 def test_of_a_registration_the_others_stay(whose: list[bool]) -> None:
     """Sends of others decode to the same, whatever form they came in."""

@@ -212,8 +212,8 @@ UNDERSTOOD: list[Any] = [
     ),
     pytest.param(
         b"smsMsgId=first&status=A&status=B&smsMsgId=second",
-        {"sms_msg_id": "first", "status": "A"},
-        id="of a field given twice the first stands",
+        {"sms_msg_id": "second", "status": "B"},
+        id="of a field given twice the last counts",
     ),
     pytest.param(
         b"smsMsgId=+%EF%BB%BFm%E2%80%8B%0D%0A&status=%09A%C2%A0&extend=+e%00&to=+1&updateTime=+x",

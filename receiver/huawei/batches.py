@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from json import JSONDecodeError
 from typing import Any
 
-LIST = "statusReportList"
+from receiver.huawei.unused import LIST
+
 LONGEST_ITEM = 64 * 1024  # characters; the documented fields have 13,158 where all are escaped
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
@@ -27,12 +28,22 @@ class NoListError(ValueError):
     """There is no list of reports."""
 
 
-def read_items(text: str, scan: Scan) -> Iterator[Any]:
+ANEW = object()  # in the place of an item: another list begins, and counts instead
+
+
+def read_items(
+    text: str, scan: Scan, beside: Callable[[Any, Any], None] | None = None
+) -> Iterator[Any]:
     """Give the items of `statusReportList`; what is wrong behind one is told after it.
+
+    Args:
+        text: of the batch.
+        scan: reads a value.
+        beside: is told the members beside the list.
 
     Raises:
         TooLongError: an item cannot be read within its longest; what follows it is not read.
-        NoListError: the JSON has no such list, or two.
+        NoListError: the JSON has no such list.
         ValueError: it is no JSON.
     """
     walk = _Walk(text, scan)
@@ -42,13 +53,18 @@ def read_items(text: str, scan: Scan) -> Iterator[Any]:
     while True:
         name = walk.value()
         walk.expect(":")
-        if name != LIST or not walk.take("["):
-            walk.value()
-        elif found:
-            raise NoListError
+        if name != LIST:
+            value = walk.value()
+            if beside:
+                beside(name, value)
         else:
-            found = True
-            yield from _rest_of_list(walk)
+            if found:
+                yield ANEW
+            found = walk.take("[")
+            if found:
+                yield from _rest_of_list(walk)
+            else:
+                walk.value()
         if walk.take("}"):
             break
         walk.expect(",")

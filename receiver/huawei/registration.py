@@ -6,7 +6,7 @@ its Python SDK; or a list `sends` in our own words.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from receiver.domain import times
 from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
 from receiver.domain.identifiers import clean
+from receiver.domain.members import Pairs, RepeatedError, single
 from receiver.domain.texts import is_storable, storable
 from receiver.huawei.beside import (
     LATER_FIELDS,
@@ -85,13 +86,18 @@ class Registration:
     ignored: list[Note] = field(default_factory=list)  # parts of what was taken nevertheless
 
 
-def read_registration(body: bytes) -> Registration:
+def read_registration(body: bytes, *, is_new: bool = False) -> Registration:
     """Read a registration.
+
+    Args:
+        body: as it came.
+        is_new: it is not taken yet: a member that is given more than once is refused. In one that
+            is taken the last counts, as it did then.
 
     Raises:
         RegistrationError: the document as a whole cannot be used.
     """
-    document = _load(body)
+    document = _load(body, single if is_new else None)
     entries = _entries(document)
     if len(entries) > MOST_ENTRIES:
         raise RegistrationError(f"Up to {MOST_ENTRIES} sends can be registered at once.")
@@ -107,11 +113,13 @@ def read_registration(body: bytes) -> Registration:
     return Registration(application, _refusal(document), sends, rejected, beside.finish())
 
 
-def _load(body: bytes) -> dict[str, Any]:
+def _load(body: bytes, make: Callable[[Pairs], Any] | None) -> dict[str, Any]:
     try:
-        document = json.loads(body)
+        document = json.loads(body, object_pairs_hook=make)
         if isinstance(document, dict) and isinstance(document.get("response"), str):
-            document["response"] = json.loads(document["response"])
+            document["response"] = json.loads(document["response"], object_pairs_hook=make)
+    except RepeatedError as error:
+        raise RegistrationError(str(error)) from None
     except (ValueError, RecursionError):
         raise RegistrationError("The body is not valid JSON.") from None
     if not isinstance(document, dict):

@@ -7,7 +7,7 @@ projector later turns the sifted items into events; an item that passed `sift` n
 import contextlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from receiver.domain.texts import is_storable
 from receiver.huawei import batches, charsets
 from receiver.huawei.charsets import Writing
 from receiver.huawei.garbled import repair
+from receiver.huawei.unused import LIST, Unused
 
 MOST_FIELDS = 64  # a documented push has 9
 DEEPEST_ITEM = 16  # levels; the documented fields have none
@@ -121,18 +122,27 @@ def _as_utf_8(body: bytes) -> bytes:
     return charsets.narrow(body).removeprefix(_BYTE_ORDER_MARK)
 
 
-def sift_in_steps(body: bytes, headers: str = "", most_bad: int = MOST_BAD) -> Steps[Push]:
+def sift_in_steps(
+    body: bytes, headers: str = "", most_bad: int = MOST_BAD, unused: Unused | None = None
+) -> Steps[Push]:
     """Do as `sift`, item by item.
 
     Args:
         body: of the push.
         headers: of the push, a `name: value` line each.
         most_bad: how many of the bad items are kept one by one.
+        unused: where to note what is not used.
     """
     body = _as_utf_8(body)
     if _begins_json(body):
-        return (yield from _sift_json(body, headers, most_bad))
-    return _sift_form(body)
+        return (yield from _sift_json(body, headers, most_bad, unused))
+    push = _sift_form(body)
+    if unused:
+        if body.count(b"&") >= len(push.items[0]):  # more pairs than fields
+            unused.form(_unquoted(body))
+        if push.kind is Kind.STATUS:
+            unused.item(push.items[0])
+    return push
 
 
 def kind_of_form(body: bytes) -> Kind:
@@ -183,9 +193,18 @@ def _split_form(text: str) -> dict[str, str]:
     escaped: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if equals:  # of a field given twice the first stands, as in servlets
-            escaped.setdefault(_unquote(name) if "%" in name or "+" in name else name, value)
+        if equals:  # of a field given more than once the last counts, as in JSON
+            escaped[_unquote(name) if "%" in name or "+" in name else name] = value
     return escaped
+
+
+def _unquoted(body: bytes) -> Iterator[tuple[str, str]]:
+    """Give all fields of a form, those given more than once too."""
+    text = body.strip(b"\r\n").decode(errors="surrogateescape")
+    for pair in text.split("&"):
+        name, equals, value = pair.partition("=")
+        if equals:
+            yield _unquote(name), _unquote(value)
 
 
 def _unquote(text: str) -> str:
@@ -197,8 +216,13 @@ def _unquote(text: str) -> str:
     return unquote(text, errors="surrogateescape")
 
 
-def load_json(body: bytes, headers: str = "") -> Any:
+def load_json(body: bytes, headers: str = "", unused: Unused | None = None) -> Any:
     """Read the JSON of a push in any charset; numbers that no float holds become texts.
+
+    Args:
+        body: of the push.
+        headers: of the push.
+        unused: where to note members that are given more than once.
 
     Raises:
         ValueError: it is none.
@@ -207,11 +231,13 @@ def load_json(body: bytes, headers: str = "") -> Any:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        return _load_no_utf_8(body, headers)
-    return _loads(text)
+        return _load_no_utf_8(body, headers, unused)
+    return _loads(text, unused)
 
 
-def _loads(text: str) -> Any:
+def _loads(text: str, unused: Unused | None) -> Any:
+    if unused:
+        return _decoder_of(unused).decode(text)
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError:
@@ -220,45 +246,60 @@ def _loads(text: str) -> Any:
         return _LENIENT_DECODER.decode(text)
 
 
-def _load_no_utf_8(body: bytes, headers: str) -> Any:
+def _load_no_utf_8(body: bytes, headers: str, unused: Unused | None) -> Any:
     for text in charsets.texts_of_json(body, headers):
         with contextlib.suppress(ValueError):
-            return _loads(text)
+            return _loads(text, unused)
     raise ValueError("no JSON in any charset")
 
 
-def _sift_json(body: bytes, headers: str, most_bad: int) -> Steps[Push]:
+def _sift_json(
+    body: bytes, headers: str, most_bad: int, unused: Unused | None = None
+) -> Steps[Push]:
     items: list[dict[str, Any]] = []
     bad: list[BadItem] = []
     more_bad = 0
-    for entry in _entries(body, headers):
+    for entry in _entries(body, headers, unused):
         yield
+        if entry is batches.ANEW:
+            items, bad, more_bad = [], [], 0
+            if unused:
+                unused.list_again()
+            continue
         reason = _why_not_usable(entry)
         if reason is None:
             items.append(entry)
+            if unused:
+                unused.item(entry)
         elif len(bad) < most_bad:
             bad.append(BadItem(reason, None if reason in _NOT_WRITABLE else entry))
         else:
             more_bad += 1
     if not items and not bad:
-        raise UnusableError(f"The list `{batches.LIST}` is empty.")
+        raise UnusableError(f"The list `{LIST}` is empty.")
     if not items:
-        raise UnusableError(f"No item of `{batches.LIST}` can be used: {bad[0].reason}")
+        raise UnusableError(f"No item of `{LIST}` can be used: {bad[0].reason}")
     return Push(Kind.BATCH, items, bad, more_bad)
 
 
-def _entries(body: bytes, headers: str) -> Iterable[Any]:
+def _entries(body: bytes, headers: str, unused: Unused | None) -> Iterable[Any]:
     """Give the items of a batch, of whatever type; what cannot be read of them is the last one."""
     try:
         if not is_long_work(body):
-            yield from _list_of(load_json(body, headers))
+            document = load_json(body, headers, unused)
+            yield from _list_of(document)
+            if unused:
+                for name, value in document.items():
+                    unused.beside(name, value)
             return
         try:
-            yield from batches.read_items(_text_of(body, headers), _LENIENT_DECODER.raw_decode)
+            decoder = _decoder_of(unused) if unused else _LENIENT_DECODER
+            beside = unused.beside if unused else None
+            yield from batches.read_items(_text_of(body, headers), decoder.raw_decode, beside)
         except batches.TooLongError:
             yield _UNREAD
     except batches.NoListError:
-        raise UnusableError(f"The JSON has no list `{batches.LIST}`.") from None
+        raise UnusableError(f"The JSON has no list `{LIST}`.") from None
     except RecursionError:
         raise UnusableError("The JSON is nested too deeply.") from None
     except ValueError:
@@ -273,7 +314,7 @@ def _text_of(body: bytes, headers: str) -> str:
 
 
 def _list_of(document: Any) -> list[Any]:
-    listed = document.get(batches.LIST) if isinstance(document, dict) else None
+    listed = document.get(LIST) if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise batches.NoListError
     return listed
@@ -310,6 +351,15 @@ def _countable(text: str) -> int | str:
 
 _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=str)
 _LENIENT_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=str, parse_int=_countable)
+
+
+def _decoder_of(unused: Unused) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=unused.object,
+        parse_float=_finite,
+        parse_constant=str,
+        parse_int=_countable,
+    )
 
 
 def _why_not(item: Mapping[str, Any], kind: Kind) -> str | None:

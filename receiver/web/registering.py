@@ -30,7 +30,7 @@ class Registering(Endpoints):
         query.done()
         body = await read_body(request, parts.max_body_bytes)
         try:
-            registration = read_registration(body)
+            registration = read_registration(body, is_new=True)
         except RegistrationError as error:
             raise bad(str(error)) from None
         application = self._known_application(within(request, registration.application))

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from receiver.domain import times
 from receiver.domain.identifiers import clean
 from receiver.domain.languages import FALLBACK, Language, negotiate, speaks
+from receiver.domain.members import RepeatedError, single
 from receiver.domain.numbers import (
     is_mainland_mobile,
     is_number,
@@ -136,7 +137,9 @@ def read_json_object(body: bytes) -> dict[str, Any]:
         ProblemError: it is none.
     """
     try:
-        document = json.loads(body)
+        document = json.loads(body, object_pairs_hook=single)
+    except RepeatedError as error:
+        raise bad(str(error)) from None
     except (ValueError, RecursionError):
         raise bad("The body is not valid JSON.") from None
     if not isinstance(document, dict):
@@ -167,8 +170,8 @@ class Query:
     def text(self, name: str) -> str | None:
         """Give a parameter as it stands; an empty one is refused, for a script may have lost it."""
         given = self.texts(name)
-        if len(given) > 1:
-            raise bad(f"`{name}` stands twice.")
+        if len(set(given)) > 1:
+            raise bad(f"`{name}` is given more than once with different values: give it once.")
         return given[0] if given else None
 
     def application(self) -> str | None:
