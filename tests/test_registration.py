@@ -21,6 +21,7 @@ from receiver.huawei.registration import (
     read_send,
 )
 from receiver.store.records import dump_send, load_send
+from tests.doors import INVISIBLE
 
 SENT = 1_527_266_074_000_000  # 2018-05-25T16:34:34Z
 ENTRY = {
@@ -51,6 +52,7 @@ SEND = Send(
     total=2,
     country="CN",
 )
+
 OURS = {
     "sms_msg_id": "d6e3cdd0-522b-4692-8304-a07553cdf591_8539659",
     "to": "+86155****5678",
@@ -287,6 +289,56 @@ def test_what_cannot_be_used_beside(document: dict[str, Any], notes: list[Note])
 
     assert registration.sends == [Send("m")]
     assert registration.ignored == notes
+
+
+AROUND = "had blanks or invisible characters around it; they were left out."
+
+
+@pytest.mark.parametrize("sign", INVISIBLE, ids=ascii)
+def test_what_is_left_out_around_a_text_is_named(sign: str) -> None:
+    """Whatever is taken away around a text of an entry or beside it, `ignored` names the field."""
+    document = {
+        "sends": [{"sms_msg_id": f"{sign}m", "reference": f"r{sign}", "extend": f"a{sign}b"}],
+        "template_id": f"{sign}t{sign}",
+        "request": {"from": f"1{sign}"},
+        "retry_of": sign,
+    }
+    registration = read(document)
+    expected = Send("m", reference="r", extend=f"a{sign}b", template_id="t", sender="1")
+    assert registration.sends == [replace(expected, extend=registration.sends[0].extend)]
+    assert registration.ignored == [
+        Note(None, f"`template_id` {AROUND}"),
+        Note(
+            None,
+            "`retry_of` has nothing but blanks or invisible characters: it counts as absent.",
+        ),
+        Note(None, f"`from` {AROUND}"),
+        Note(0, f"`sms_msg_id` {AROUND}"),
+        Note(0, f"`reference` {AROUND}"),
+    ]
+
+
+def test_references_that_contradict_each_other_are_counted() -> None:
+    """Of two references for one number in two writings one counts, and `ignored` says so."""
+    references = {"13800000001": "a", "+8613800000001": "b", "13800000002": "c", " m2 ": "d "}
+    registration = read(
+        {
+            "sends": [
+                {"sms_msg_id": "m1", "to": "13800000001"},
+                {"sms_msg_id": "m2", "to": "+8613800000002"},
+            ],
+            "references": references,
+        }
+    )
+    assert [send.reference for send in registration.sends] == ["a", "d"]
+    assert [note.reason for note in registration.ignored] == [
+        "2 texts of `references` had blanks or invisible characters around them.",
+        (
+            "1 numbers have several keys in `references` with different values: "
+            "the key that is written as `to` counts, else the last one."
+        ),
+        "2 keys of `references` fit no entry.",
+    ]
 
 
 @pytest.mark.parametrize("name", ["sent_at", "createTime", "create_time"])

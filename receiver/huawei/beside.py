@@ -4,7 +4,7 @@ None of it is needed to find a message again, so none of it costs an entry: what
 left out and named.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,10 @@ _SENDER = ("from", "_from")
 _TEXT_LENGTH = ("text_length", "textLength")
 _CONTENTS = ("smsContent", "sms_content")
 _SENT_AT = ("sent_at", "createTime", "create_time")
+_NAMES_BESIDE = (
+    "application", "extend", "reference", *_TEMPLATE, *_TEXT_LENGTH, "retry_of",
+)  # fmt: skip
+_PADDING = "blanks or invisible characters"
 NO_TIME_OF_DAY = "`sent_at` (or `createTime`) is a date without the time of day."
 
 Reader = Callable[[str, Any], Any]
@@ -65,9 +69,16 @@ class Beside:
         notes: what was left out so far.
     """
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, Any], names: Iterable[str]) -> None:
+        """Read them.
+
+        Args:
+            document: the registration.
+            names: of the fields of an entry.
+        """
         self.notes: list[Note] = []
         self._index: int | None = None
+        self._names = tuple(names)
         request = self._object("request", document.get("request"))
         if isinstance(request.get("body"), dict):  # the SDK's request objects hold it so
             request = request["body"]
@@ -83,16 +94,20 @@ class Beside:
             "extend": self._read("extend", request.get("extend")),
             "sender": self._read("from", first_of(request, _SENDER)),
         }
+        self._note_padding(document, _NAMES_BESIDE)
+        self._note_padding(request, (*_TEMPLATE, "extend", *_SENDER))
         self._said, self._requested = _given(said), _given(requested)
         self._templates = self._read_templates(first_of(request, _CONTENTS))
         given = self._object("references", document.get("references"))
         self._by_key = {clean(key): value for key, value in given.items() if is_given(value)}
         self._by_number = {normalise(key): key for key in self._by_key}
         self._unused = set(self._by_key)
+        self._note_references(given)
 
     def complete(self, send: Send, index: int, entry: Mapping[str, Any]) -> Send:
         """Fill in what an entry leaves open; `index` is its place, for the notes."""
         self._index = index
+        self._note_padding(entry, self._names)
         found = read_later(send, entry, self._read)
         written = first_of(entry, _SENT_AT)
         if isinstance(written, str) and not names_zone(clean(written)):
@@ -130,6 +145,34 @@ class Beside:
                 reference: str | None = self._read("reference", self._by_key[key])
                 return reference
         return None
+
+    def _note_padding(self, fields: Mapping[str, Any], names: Iterable[str]) -> None:
+        """Note what `clean` takes away of texts."""
+        for name in names:
+            value = fields.get(name)
+            if not isinstance(value, str) or not value:
+                continue
+            text = clean(value)
+            if not text:
+                self._note(f"`{name}` has nothing but {_PADDING}: it counts as absent.")
+            elif text != value:
+                self._note(f"`{name}` had {_PADDING} around it; they were left out.")
+
+    def _note_references(self, given: Mapping[str, Any]) -> None:
+        texts = [text for pair in given.items() for text in pair if isinstance(text, str)]
+        padded = sum(text != clean(text) for text in texts)
+        if padded:
+            self._note(f"{padded} texts of `references` had {_PADDING} around them.")
+        numbers: dict[str | None, set[str]] = {}
+        for key, value in given.items():
+            if is_given(value):
+                numbers.setdefault(normalise(key), set()).add(str(value))
+        several = sum(len(values) > 1 for values in numbers.values())
+        if several:
+            self._note(
+                f"{several} numbers have several keys in `references` with different values: "
+                "the key that is written as `to` counts, else the last one."
+            )
 
     def _read_templates(self, contents: Any) -> dict[str | None, str]:
         """Give the template of each number of `batchSendDiffSms`; one with several is left out."""

@@ -15,8 +15,6 @@ from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, json_answer, needs
 from receiver.web.requests import Query, bad, read_body, within
 
-MOST_SHOWN = 100  # entries of each list in the answer
-
 
 class Registering(Endpoints):
     """Takes sends."""
@@ -34,7 +32,7 @@ class Registering(Endpoints):
         except RegistrationError as error:
             raise bad(str(error)) from None
         application = self._known_application(within(request, registration.application))
-        shown = registration.rejected[:MOST_SHOWN]
+        shown = registration.rejected[: views.MOST_SHOWN]
         rejected = [{"index": r.index, "reason": r.reason} for r in shown]
         if rejected and not registration.sends:
             raise bad("No entry can be registered.", rejected=rejected)
@@ -46,12 +44,10 @@ class Registering(Endpoints):
                 "application": application,
                 "registered": len(registration.sends),
                 "rejected": rejected,
-                "ignored": [
-                    {"index": note.index, "reason": note.reason}
-                    for note in registration.ignored[:MOST_SHOWN]
-                ],
+                "ignored": views.ignored_json(registration.ignored),
                 "refused": [
-                    self._refused(send, application, language) for send in refused[:MOST_SHOWN]
+                    self._refused(send, application, language)
+                    for send in refused[: views.MOST_SHOWN]
                 ],
                 "request": (
                     self._refusal(registration.refusal, language) if registration.refusal else None

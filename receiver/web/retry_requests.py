@@ -15,7 +15,7 @@ from receiver.domain.messages import fold
 from receiver.domain.numbers import normalise
 from receiver.domain.retrying.items import ItemState
 from receiver.domain.times import SECOND, to_rfc3339
-from receiver.huawei.registration import RegistrationError, read_registration
+from receiver.huawei.registration import Note, RegistrationError, read_registration
 from receiver.retrier.claims import Claimed, Order, digest
 from receiver.retrier.judging import Judged
 from receiver.store import leasing, queries
@@ -81,8 +81,13 @@ def read_text(given: Mapping[str, Any], name: str) -> str:
     return text
 
 
-def read_completion(given: Mapping[str, Any], stored: queries.StoredMessage) -> tuple[bytes, Send]:
+def read_completion(
+    given: Mapping[str, Any], stored: queries.StoredMessage
+) -> tuple[bytes, Send, list[Note]]:
     """Make the registration of what was sent, which tells what it followed.
+
+    Returns:
+        The registration, the send in it, and what was left out of it.
 
     Raises:
         ProblemError: the response does not name exactly one send to the same number.
@@ -117,7 +122,7 @@ def read_completion(given: Mapping[str, Any], stored: queries.StoredMessage) -> 
     number, sent_to = before.to if before else None, sends[0].to
     if None not in (number, sent_to) and normalise(sent_to) != normalise(number):
         raise bad("The response is about another number than the item.")
-    return body, sends[0]
+    return body, sends[0], registration.ignored
 
 
 async def find_item(connection: AsyncConnection, message_id: int, request: Request) -> Item:

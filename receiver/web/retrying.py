@@ -41,7 +41,7 @@ from receiver.web.retry_requests import (
     row_json,
 )
 from receiver.web.telling import Telling
-from receiver.web.views import retry_json
+from receiver.web.views import ignored_json, retry_json
 
 Json = dict[str, Any]
 
@@ -121,7 +121,7 @@ class Retrying(Repeatable, Telling):
                 return respond(again)
             item = await find_item(connection, message_id, request)
             stored = (await queries.load_messages(connection, [message_id]))[message_id]
-        registration, sent = read_completion(given, stored)
+        registration, sent, notes = read_completion(given, stored)
         # First of all it is registered: it was sent, whoever holds the lease now.
         await self._parts.accept(
             Entry(
@@ -136,7 +136,8 @@ class Retrying(Repeatable, Telling):
         )
 
         async def work(connection: AsyncConnection, now: int) -> Reply:
-            return await self._finish(connection, request, message_id, lease, sent, now)
+            reply = await self._finish(connection, request, message_id, lease, sent, now)
+            return replace(reply, document={**reply.document, "ignored": ignored_json(notes)})
 
         return respond(await self.once(request, body, work))
 

@@ -17,6 +17,7 @@ from receiver.domain.sentences import Reason
 from receiver.domain.texts import storable_value
 from receiver.domain.times import SECOND, to_rfc3339
 from receiver.domain.verdict import Verdict
+from receiver.huawei.registration import Note
 from receiver.reclassification import Run
 from receiver.reclassifier import Phase
 from receiver.retrier.judging import Decided
@@ -24,6 +25,7 @@ from receiver.store.queries import Row, StoredMessage
 from receiver.store.seen import SeenCode
 
 Json = dict[str, Any]
+MOST_SHOWN = 100  # entries of each list about a registration
 
 
 def message_json(decided: Decided, language: Language) -> Json:
@@ -125,6 +127,11 @@ def _conflicts_json(send: Send | None) -> list[Json]:
         else:
             registrations.append({"registered_at": at, name: value})
     return registrations
+
+
+def ignored_json(notes: Sequence[Note]) -> list[Json]:
+    """Write what was left out of a registration, or beside it."""
+    return [{"index": note.index, "reason": note.reason} for note in notes[:MOST_SHOWN]]
 
 
 def quarantine_json(row: Row) -> Json:
