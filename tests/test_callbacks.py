@@ -1,8 +1,10 @@
 """The public edge, as a table: request -> status, what is counted, what the journal has."""
 
 import asyncio
+import gzip
 import hashlib
 import sqlite3
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -332,6 +334,37 @@ async def test_a_row_says_where_it_came_from(tmp_path: Path) -> None:
         f"ompsid: {('7f54' * 100)[:200]}",
         "tracehandle: DMZ_1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        pytest.param(gzip.compress(REPORT), {"content-encoding": "gzip"}, id="gzip"),
+        pytest.param(gzip.compress(REPORT), {}, id="gzip that nobody declares"),
+        pytest.param(zlib.compress(REPORT), {"Content-Encoding": "deflate"}, id="deflate"),
+        pytest.param(gzip.compress(MIXED), {"content-encoding": "x-gzip"}, id="batch"),
+    ],
+)
+async def test_a_compressed_push_is_told_how_to_come(
+    tmp_path: Path, body: bytes, headers: dict[str, str]
+) -> None:
+    """A body that is compressed is refused with what is accepted instead, and is kept."""
+    async with an_edge(tmp_path) as edge:
+        answer = await edge.client.post(PATH, content=body, headers=headers)
+        (row,) = await edge.rows()
+    assert answer.status_code == 400
+    assert "without `Content-Encoding`" in answer.json()["detail"]
+    assert answer.headers["accept-encoding"] == "identity"
+    (event,) = finish(decode(row))
+    assert isinstance(event, Quarantined)
+    assert (event.body, event.reason) == (body, answer.json()["detail"])
+
+
+async def test_a_plain_push_that_is_declared_as_compressed_is_taken(tmp_path: Path) -> None:
+    """What can be used is used, whatever its headers say of it."""
+    async with an_edge(tmp_path) as edge:
+        headers = {"content-encoding": "gzip"}
+        assert (await edge.client.post(PATH, content=REPORT, headers=headers)).status_code == 200
 
 
 async def test_a_refusal_repeats_nothing_of_the_push(tmp_path: Path) -> None:

@@ -92,7 +92,18 @@ def test_what_the_receiver_rejects_is_named_by_its_row() -> None:
 def test_a_request_without_one_good_send_is_no_failure() -> None:
     """Where all are rejected the receiver answers 400, with the reasons."""
     rejected = [{"index": 0, "reason": "no"}, {"index": 1, "reason": "no"}]
-    with peer((400, {}, {"detail": "No entry can be registered.", "rejected": rejected})) as server:
+    with peer(
+        (
+            400,
+            {},
+            {
+                (
+                    "detail"
+                ): "No entry can be registered: correct what `rejected` names, and send it again.",
+                "rejected": rejected,
+            },
+        )
+    ) as server:
         (done,) = register(server, found(2))
 
     assert not done.registered
@@ -118,7 +129,11 @@ def test_retry_after_beyond_the_patience_ends_it() -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        pytest.param((400, {}, {"detail": "There is no such application."}), "no such", id="400"),
+        pytest.param(
+            (400, {}, {("detail"): "There is no such application: name one of `known`, or none."}),
+            "no such",
+            id="400",
+        ),
         pytest.param((401, {}, {"detail": "The key is not known."}), "not known", id="401"),
         pytest.param((404, {}, "nothing"), "HTTP 404", id="404"),
         pytest.param((202, {}, "<html>"), "is no receiver", id="no JSON"),

@@ -467,7 +467,7 @@ def test_a_response_that_failed_in_part() -> None:
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        pytest.param("text", "The entry is not an object.", id="no object"),
+        pytest.param("text", "The entry must be an object.", id="no object"),
         pytest.param({}, "`sms_msg_id` (or `smsMsgId`) is missing.", id="no id"),
         pytest.param({"sms_msg_id": " "}, "`sms_msg_id` (or `smsMsgId`) is missing.", id="blank"),
         pytest.param(
@@ -526,26 +526,40 @@ def test_bad_entry(entry: Any, reason: str) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        pytest.param(b"", "The body is not valid JSON.", id="empty"),
-        pytest.param(b"code=000000", "The body is not valid JSON.", id="form"),
-        pytest.param(b"\xff\xfe\xff", "The body is not valid JSON.", id="binary"),
-        pytest.param(10_000 * b"[", "The body is not valid JSON.", id="nested deeply"),
+        pytest.param(b"", "The body is not valid JSON: send a JSON object in UTF-8.", id="empty"),
         pytest.param(
-            b'{"response":"{"}', "The body is not valid JSON.", id="response is broken text"
+            b"code=000000", "The body is not valid JSON: send a JSON object in UTF-8.", id="form"
         ),
-        pytest.param(b"[]", "The body is not a JSON object.", id="array"),
-        pytest.param(b"null", "The body is not a JSON object.", id="null"),
+        pytest.param(
+            b"\xff\xfe\xff",
+            "The body is not valid JSON: send a JSON object in UTF-8.",
+            id="binary",
+        ),
+        pytest.param(
+            10_000 * b"[",
+            "The body is not valid JSON: send a JSON object in UTF-8.",
+            id="nested deeply",
+        ),
+        pytest.param(
+            b'{"response":"{"}',
+            "The body is not valid JSON: send a JSON object in UTF-8.",
+            id="response is broken text",
+        ),
+        pytest.param(b"[]", "The body is not a JSON object: send one.", id="array"),
+        pytest.param(b"null", "The body is not a JSON object: send one.", id="null"),
         pytest.param(b"{}", EXPECTED, id="nothing known"),
         pytest.param(b'{"response":null}', EXPECTED, id="null response"),
         pytest.param(b'{"response":[]}', EXPECTED, id="response is a list"),
         pytest.param(
             b'{"response":{"description":"x"}}', EXPECTED, id="response is something else"
         ),
-        pytest.param(b'{"sends":{}}', "`sends` is not a list.", id="sends is an object"),
-        pytest.param(b'{"sends":null}', "`sends` is not a list.", id="sends is null"),
+        pytest.param(
+            b'{"sends":{}}', "`sends` must be a list of objects.", id="sends is an object"
+        ),
+        pytest.param(b'{"sends":null}', "`sends` must be a list of objects.", id="sends is null"),
         pytest.param(
             b'{"code":"0","result":{"a":1}}',
-            "`result` of the send response is not a list.",
+            "`result` of the send response must be a list, as the platform gives it.",
             id="result is an object",
         ),
         pytest.param(

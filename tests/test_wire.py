@@ -30,11 +30,13 @@ from receiver.huawei.wire import (
 
 BOM = b"\xef\xbb\xbf"
 DELIVERED = 1_523_601_106_000_000  # 2018-04-13T06:31:46Z
-WANTED_FORM = "The form has neither `status` (status report) nor `body` (uplink SMS)."
-NO_LIST = "The JSON has no list `statusReportList`."
-NOT_JSON = "The body starts like JSON but is not valid JSON."
+WANTED_FORM = (
+    "The form has neither `status` (status report) nor `body` (uplink SMS): send one of them."
+)
+NO_LIST = "The JSON has no list `statusReportList`: send an object with the reports in it."
+NOT_JSON = "The body starts like JSON but is not valid JSON: send valid JSON, or a form."
 NINES = 4000 * "9"
-TOO_DEEP = "The JSON is nested too deeply."
+TOO_DEEP = "The JSON is nested too deeply: an item may have 16 levels."
 
 
 def batch(*items: Any) -> bytes:
@@ -338,8 +340,8 @@ def test_understood(body: bytes, expected: dict[str, Any]) -> None:
 # --- pushes that cannot be used -------------------------------------------------------------
 
 UNUSABLE: list[Any] = [
-    pytest.param(b"", "The body is empty; a form or a JSON object was expected.", id="empty"),
-    pytest.param(b" \r\n", "The body is empty; a form or a JSON object was expected.", id="blank"),
+    pytest.param(b"", "The body is empty: send a form or a JSON object.", id="empty"),
+    pytest.param(b" \r\n", "The body is empty: send a form or a JSON object.", id="blank"),
     pytest.param(b"&&&", WANTED_FORM, id="no fields"),
     pytest.param(b"\x00\xff\xfe", WANTED_FORM, id="binary"),
     pytest.param(b"hello", WANTED_FORM, id="prose"),
@@ -377,7 +379,9 @@ UNUSABLE: list[Any] = [
     pytest.param(b'{"statusReportList":{"smsMsgId":"m"}}', NO_LIST, id="JSON whose list is none"),
     pytest.param(b'{"statusReportList":null}', NO_LIST, id="JSON null for the list"),
     pytest.param(
-        b'{"statusReportList":[]}', "The list `statusReportList` is empty.", id="empty list"
+        b'{"statusReportList":[]}',
+        "The list `statusReportList` is empty: send a report in it.",
+        id="empty list",
     ),
     pytest.param(b"{", NOT_JSON, id="cut short"),
     pytest.param(BATCH[:-2], NOT_JSON, id="batch cut short"),
@@ -394,7 +398,7 @@ UNUSABLE: list[Any] = [
     pytest.param(b"smsMsgId=m&status=%EF%BB%BF", "`status` is empty.", id="unseen status"),
     pytest.param(
         b'{"a":"\xff"}',
-        "The JSON has no list `statusReportList`.",
+        "The JSON has no list `statusReportList`: send an object with the reports in it.",
         id="JSON that is not UTF-8",
     ),
     pytest.param(4_000 * b"[", TOO_DEEP, id="nested 4,000 levels, never closed"),

@@ -101,7 +101,10 @@ def read_registration(body: bytes, *, is_new: bool = False) -> Registration:
     document = _load(body, single if is_new else None)
     entries = _entries(document)
     if len(entries) > MOST_ENTRIES:
-        raise RegistrationError(f"Up to {MOST_ENTRIES} sends can be registered at once.")
+        raise RegistrationError(
+            f"Up to {MOST_ENTRIES} sends can be registered at once: send the others "
+            "in further requests."
+        )
     common = {name: document.get(name) for name in _COMMON}
     application = read_text("application", document.get("application"))
     beside = Beside(document, _NAMES)
@@ -122,9 +125,11 @@ def _load(body: bytes, make: Callable[[Pairs], Any] | None) -> dict[str, Any]:
     except RepeatedError as error:
         raise RegistrationError(str(error)) from None
     except (ValueError, RecursionError):
-        raise RegistrationError("The body is not valid JSON.") from None
+        raise RegistrationError(
+            "The body is not valid JSON: send a JSON object in UTF-8."
+        ) from None
     if not isinstance(document, dict):
-        raise RegistrationError("The body is not a JSON object.")
+        raise RegistrationError("The body is not a JSON object: send one.")
     return document
 
 
@@ -132,7 +137,7 @@ def _entries(document: Mapping[str, Any]) -> list[Any]:
     if "sends" in document:
         entries = document["sends"]
         if not isinstance(entries, list):
-            raise RegistrationError("`sends` is not a list.")
+            raise RegistrationError("`sends` must be a list of objects.")
         return entries
     response = document.get("response", document)
     if not isinstance(response, dict) or not ("code" in response or "result" in response):
@@ -143,7 +148,9 @@ def _entries(document: Mapping[str, Any]) -> list[Any]:
     # A request that failed as a whole has no `result`: nothing was sent, nothing to register.
     entries = response.get("result") or []
     if not isinstance(entries, list):
-        raise RegistrationError("`result` of the send response is not a list.")
+        raise RegistrationError(
+            "`result` of the send response must be a list, as the platform gives it."
+        )
     return entries
 
 
@@ -197,7 +204,7 @@ def write_registration(sends: Iterable[Send]) -> bytes:
 def _read_entry(entry: Any, common: Mapping[str, Any]) -> Send:
     """Read one entry; `common` has what stands once for all entries beside it."""
     if not isinstance(entry, dict):
-        raise RegistrationError("The entry is not an object.")
+        raise RegistrationError("The entry must be an object.")
     given = {name: first_of(entry, names) for name, names in _FIELDS.items()}
     for name, value in common.items():
         if given[name] is None:

@@ -166,7 +166,7 @@ def _split_usable(body: bytes) -> tuple[Kind, dict[str, str]]:
     """Return the kind of a form and its values, still escaped."""
     body = body.strip(b"\r\n")  # never part of a form, but tools like to add one
     if not body.strip():
-        raise UnusableError("The body is empty; a form or a JSON object was expected.")
+        raise UnusableError("The body is empty: send a form or a JSON object.")
     escaped = _split_form(body.decode(errors="surrogateescape"))
     if "status" not in escaped and "body" not in escaped:
         escaped = {charsets.read(name).text: value for name, value in escaped.items()}
@@ -176,7 +176,8 @@ def _split_usable(body: bytes) -> tuple[Kind, dict[str, str]]:
         kind = Kind.UPLINK
     else:
         raise UnusableError(
-            "The form has neither `status` (status report) nor `body` (uplink SMS)."
+            "The form has neither `status` (status report) nor `body` (uplink SMS): "
+            "send one of them."
         )
     needed = {name: _unquote(escaped[name]) for name in _NEEDED[kind] if name in escaped}
     reason = _why_not(needed, kind)
@@ -189,7 +190,9 @@ def _split_form(text: str) -> dict[str, str]:
     """Split a form as `urllib.parse.parse_qsl` does; values stay escaped."""
     pairs = text.split("&")
     if len(pairs) > MOST_FIELDS:
-        raise UnusableError(f"The form has more than {MOST_FIELDS} fields.")
+        raise UnusableError(
+            f"The form has more than {MOST_FIELDS} fields: send one report or uplink SMS in each."
+        )
     escaped: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -276,7 +279,7 @@ def _sift_json(
         else:
             more_bad += 1
     if not items and not bad:
-        raise UnusableError(f"The list `{LIST}` is empty.")
+        raise UnusableError(f"The list `{LIST}` is empty: send a report in it.")
     if not items:
         raise UnusableError(f"No item of `{LIST}` can be used: {bad[0].reason}")
     return Push(Kind.BATCH, items, bad, more_bad)
@@ -299,11 +302,17 @@ def _entries(body: bytes, headers: str, unused: Unused | None) -> Iterable[Any]:
         except batches.TooLongError:
             yield _UNREAD
     except batches.NoListError:
-        raise UnusableError(f"The JSON has no list `{LIST}`.") from None
+        raise UnusableError(
+            f"The JSON has no list `{LIST}`: send an object with the reports in it."
+        ) from None
     except RecursionError:
-        raise UnusableError("The JSON is nested too deeply.") from None
+        raise UnusableError(
+            f"The JSON is nested too deeply: an item may have {DEEPEST_ITEM} levels."
+        ) from None
     except ValueError:
-        raise UnusableError("The body starts like JSON but is not valid JSON.") from None
+        raise UnusableError(
+            "The body starts like JSON but is not valid JSON: send valid JSON, or a form."
+        ) from None
 
 
 def _text_of(body: bytes, headers: str) -> str:

@@ -25,8 +25,10 @@ from receiver.web.answers import Answer, Header, make_answer, refusal
 from receiver.web.exchanges import Exchange, Limits, Trouble
 from receiver.web.gates import Gates
 from receiver.web.judging import (
+    UNKNOWN,
     Verdict,
     carries_fields,
+    is_compressed,
     judge,
     judge_in_steps,
     loses_fields,
@@ -64,7 +66,10 @@ _NOT_DURABLE = refusal(
     "The push could not be made durable; it was not accepted.",
     _RETRY_AFTER,
 )
-_UNKNOWN_TOKEN = refusal(Problem.NOT_FOUND, "There is no such callback address.")
+_UNKNOWN_TOKEN = refusal(
+    Problem.NOT_FOUND,
+    "There is no such callback address: push to one with a token of this receiver.",
+)
 _WRONG_ADDRESS = refusal(
     Problem.WRONG_ADDRESS, "Add the address to `allow_from` if it is the platform's."
 )
@@ -73,15 +78,26 @@ _NOT_SIGNED = refusal(
     "Sign pushes with a push AK/SK pair that this receiver knows.",
     (b"www-authenticate", b"SDK-HMAC-SHA256"),
 )
-_NOT_A_POST = refusal(Problem.METHOD_NOT_ALLOWED, "Pushes come by POST.", _ALLOW_POST)
+_NOT_A_POST = refusal(Problem.METHOD_NOT_ALLOWED, "Send pushes by POST.", _ALLOW_POST)
 _FIELDS_BESIDE_A_BODY = (
     "The fields in the query of this push were not read, because it has a body: send all fields "
     "in the body."
 )
+_SEND_UNCOMPRESSED = (
+    "The body is compressed: send it as it is, a form or JSON, without `Content-Encoding`."
+)
+_COMPRESSED = Verdict(
+    UNKNOWN,
+    "unusable",
+    refusal=refusal(Problem.UNUSABLE_PUSH, _SEND_UNCOMPRESSED, (b"accept-encoding", b"identity")),
+)
 _MISPLACED_BY_POST = "The body is empty; send the fields in it, as a form, not in the query."
 _MISPLACED_ELSEWHERE = "Pushes come by POST; send the fields in its body, as a form."
 _NOT_A_POST_WITH_FIELDS = refusal(Problem.METHOD_NOT_ALLOWED, _MISPLACED_ELSEWHERE, _ALLOW_POST)
-_NOTHING_HERE = refusal(Problem.NOT_FOUND, "There is nothing at this path.")
+_NOTHING_HERE = refusal(
+    Problem.NOT_FOUND,
+    "There is nothing at this path: push to the callback address with its token.",
+)
 _NOT_A_GET = refusal(Problem.METHOD_NOT_ALLOWED, "Ask for the health by GET.", _ALLOW_GET)
 
 # Of the documented headers, those that help to trace a push; the others say nothing about it.
@@ -103,7 +119,7 @@ _TROUBLES: Mapping[Trouble, tuple[str, Problem, str]] = {
     Trouble.BODY_TOO_LARGE: (
         "too_large",
         Problem.TOO_LARGE,
-        "A push may have up to {0.max_body_bytes} bytes.",
+        "A push may have up to {0.max_body_bytes} bytes (`max_body_bytes`).",
     ),
     Trouble.TOO_SLOW: (
         "too_slow",
@@ -189,8 +205,12 @@ class Callbacks:
         self._limits = limits
         # Neither a form that is too large nor long work.
         self._quick_bytes = min(limits.max_form_bytes, wire.MANY_VALUES)
-        self._form_too_large = f"A form may have up to {limits.max_form_bytes} bytes."
-        self._push_too_large = f"A push may have up to {limits.max_body_bytes} bytes."
+        self._form_too_large = (
+            f"A form may have up to {limits.max_form_bytes} bytes (`max_form_bytes`)."
+        )
+        self._push_too_large = (
+            f"A push may have up to {limits.max_body_bytes} bytes (`max_body_bytes`)."
+        )
         self._traces = Traces(limits.cut_off_traces_per_minute, clock)
         self._judging: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
@@ -349,10 +369,14 @@ class Callbacks:
             reason: why it cannot be used, where the body does not say.
             whole_bytes: its size, where the body is the beginning of it.
         """
+        kind = verdict.kind
+        if verdict.refusal:
+            kind = Kind.UNUSABLE
+            if reason is None and is_compressed(exchange):
+                verdict, reason = _COMPRESSED, _SEND_UNCOMPRESSED
         headers = _kept_headers(exchange.headers)
         if reason is not None:
             headers = note_refusal(headers, reason, whole_bytes)
-        kind = Kind.UNUSABLE if verdict.refusal else verdict.kind
         entry = self._entry(exchange, kind, headers, exchange.body)
         settle = partial(self._settle, exchange, verdict, entry)
         try:

@@ -19,6 +19,10 @@ from receiver.web.telling import Telling
 MOST_KEYS = 1000  # of all kinds together
 MOST_OF_A_KEY = 100  # messages under one reference or extend
 MOST_BY_KEYS = 1000  # messages under all of them
+_TOO_MANY = (
+    f"Up to {MOST_KEYS} ids, references and extends can be looked up at once: "
+    "ask for the others in further requests."
+)
 
 _KINDS: Mapping[str, queries.Key] = {"references": "reference", "extends": "extend"}
 
@@ -87,10 +91,10 @@ def _read(document: views.Json) -> _Asked:
     if ids is None and not keys:
         raise bad('Send {"ids": [...]}, or `references` or `extends`, with texts in them.')
     if len(ids or ()) + sum(map(len, keys.values())) > MOST_KEYS:
-        raise bad(f"Up to {MOST_KEYS} ids, references and extends can be looked up at once.")
+        raise bad(_TOO_MANY)
     application = document.get("application")
     if application is not None and not isinstance(application, str):
-        raise bad("`application` is not text.")
+        raise bad("`application` must be a text.")
     application = clean(application or "") or None
     check_storable(application or "")
     return _Asked(ids, keys, application)
@@ -102,9 +106,9 @@ def _texts(document: views.Json, name: str) -> list[str] | None:
     if values is None:
         return None
     if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
-        raise bad(f"`{name}` is no list of texts.")
+        raise bad(f"`{name}` must be a list of texts.")
     if len(values) > MOST_KEYS:
-        raise bad(f"Up to {MOST_KEYS} ids, references and extends can be looked up at once.")
+        raise bad(_TOO_MANY)
     cleaned = list(dict.fromkeys(map(clean, values)))
     for one in cleaned:
         check_storable(one)

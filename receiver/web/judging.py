@@ -13,6 +13,7 @@ _FIELDS = re.compile(
     rb"(?:^|&)(?:smsMsgId|status|statusDesc|sequence|total|source|updateTime|orgCode|extend|from|to"
     rb"|body|createTime)="
 )
+_GZIP = b"\x1f\x8b"  # how each such body begins
 UNKNOWN = "unknown"  # the kind of what cannot be used
 _ACCEPTED = "accepted"
 
@@ -53,6 +54,15 @@ def _accept(push: wire.Push) -> Verdict:
 
 def _refuse(error: wire.UnusableError) -> Verdict:
     return Verdict(UNKNOWN, "unusable", refusal=refusal(Problem.UNUSABLE_PUSH, str(error)))
+
+
+def is_compressed(exchange: Exchange) -> bool:
+    """Tell whether a request says, or its body shows, that the body is compressed."""
+    said = (
+        name == b"content-encoding" and value.strip().lower() not in (b"", b"identity")
+        for name, value in exchange.headers
+    )
+    return exchange.body.startswith(_GZIP) or any(said)
 
 
 def carries_fields(exchange: Exchange) -> bool:

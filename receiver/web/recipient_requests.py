@@ -130,7 +130,7 @@ def check_application(name: str | None, known: Sequence[str]) -> str:
         ProblemError: there is none of that name.
     """
     if name is not None and name not in known:
-        raise bad("There is no such application.", known=list(known))
+        raise bad("There is no such application: name one of `known`, or none.", known=list(known))
     return name or ""
 
 

@@ -35,7 +35,10 @@ class Registering(Endpoints):
         shown = registration.rejected[: views.MOST_SHOWN]
         rejected = [{"index": r.index, "reason": r.reason} for r in shown]
         if rejected and not registration.sends:
-            raise bad("No entry can be registered.", rejected=rejected)
+            raise bad(
+                "No entry can be registered: correct what `rejected` names, and send it again.",
+                rejected=rejected,
+            )
         if registration.sends:
             await parts.accept(self._entry(application, request, body))
         refused = [send for send in registration.sends if send.refused]
@@ -91,5 +94,7 @@ class Registering(Endpoints):
         if name is None:
             return known[0]
         if name not in known:
-            raise bad("There is no such application.", known=list(known))
+            raise bad(
+                "There is no such application: name one of `known`, or none.", known=list(known)
+            )
         return name

@@ -57,7 +57,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     """Read the body.
 
     Raises:
-        ProblemError: it is larger than the limit (bytes).
+        ProblemError: it is larger than the limit (bytes), or compressed.
     """
     body = bytearray()
     try:
@@ -70,7 +70,13 @@ async def read_body(request: Request, limit: int) -> bytes:
                     {"connection": "close"},
                 )
     except ClientDisconnect:
-        raise bad("The body ended early.") from None
+        raise bad("The body ended early: send the request again.") from None
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise ProblemError(
+            Problem.BAD_REQUEST,
+            "The body is compressed: send it as it is, without `Content-Encoding`.",
+            {"accept-encoding": "identity"},
+        )
     return bytes(body)
 
 
@@ -141,9 +147,9 @@ def read_json_object(body: bytes) -> dict[str, Any]:
     except RepeatedError as error:
         raise bad(str(error)) from None
     except (ValueError, RecursionError):
-        raise bad("The body is not valid JSON.") from None
+        raise bad("The body is not valid JSON: send a JSON object in UTF-8.") from None
     if not isinstance(document, dict):
-        raise bad("The body is not a JSON object.")
+        raise bad("The body is not a JSON object: send one.")
     return document
 
 
@@ -155,7 +161,11 @@ def refuse_unknown(given: Mapping[str, Any], *known: str) -> None:
     """
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise bad("The body has unknown fields.", unknown=unknown, known=sorted(known))
+        raise bad(
+            "The body has unknown fields: leave out those in `unknown`; `known` are read.",
+            unknown=unknown,
+            known=sorted(known),
+        )
 
 
 class Query:
@@ -190,7 +200,10 @@ class Query:
             if text == "":
                 raise bad(f"`{name}` is empty; leave it out or give it a value.")
             if len(text) > _LONGEST_PARAMETER or not is_storable(text):
-                raise bad(f"`{name}` is too long or holds characters that nothing stored can hold.")
+                raise bad(
+                    f"`{name}` may have up to {_LONGEST_PARAMETER} characters, without NUL "
+                    "and unpaired surrogates."
+                )
         return given
 
     def number(self, name: str) -> str | None:
@@ -279,7 +292,7 @@ class Query:
         unknown = sorted(set(self._parameters) - self._asked)
         if unknown:
             raise bad(
-                "The query has unknown parameters.",
+                "The query has unknown parameters: leave out those in `unknown`; `known` are read.",
                 unknown=unknown,
                 known=sorted(self._asked),
             )

@@ -44,7 +44,9 @@ def message_id_of(request: Request) -> int:
     """
     message_id = int(request.path_params["id"])
     if message_id > _HIGHEST_ID:
-        raise ProblemError(Problem.NOT_FOUND, "There is no such item in the retry queue.")
+        raise ProblemError(
+            Problem.NOT_FOUND, "There is no such item in the retry queue: see `GET /v1/retries`."
+        )
     return message_id
 
 
@@ -53,7 +55,7 @@ def read_order(given: Mapping[str, Any]) -> Order:
     refuse_unknown(given, "limit", "lease_seconds", "application")
     application = given.get("application")
     if application is not None and not isinstance(application, str):
-        raise bad("`application` is not text.")
+        raise bad("`application` must be a text.")
     application = clean(application or "") or None
     check_storable(application or "")
     return Order(
@@ -118,10 +120,12 @@ def read_completion(
     if len(sends) > 1:
         raise bad("The response names several sends; complete each item with its own.")
     if sends[0].sms_msg_id == message.sms_msg_id:
-        raise bad("The response is that of the message itself, not of another attempt.")
+        raise bad("The response is that of the message itself: send the one of the new attempt.")
     number, sent_to = before.to if before else None, sends[0].to
     if None not in (number, sent_to) and normalise(sent_to) != normalise(number):
-        raise bad("The response is about another number than the item.")
+        raise bad(
+            "The response is about another number than the item: complete each item with its own."
+        )
     return body, sends[0], registration.ignored
 
 
@@ -134,7 +138,9 @@ async def find_item(connection: AsyncConnection, message_id: int, request: Reque
     item = await leasing.find_item(connection, message_id)
     only = request.state.key.application
     if item is None or only not in (None, item.application):
-        raise ProblemError(Problem.NOT_FOUND, "There is no such item in the retry queue.")
+        raise ProblemError(
+            Problem.NOT_FOUND, "There is no such item in the retry queue: see `GET /v1/retries`."
+        )
     return item
 
 
@@ -147,7 +153,8 @@ def check_held(item: Item, lease: str) -> None:
     if item.state is not ItemState.CLAIMED or item.lease != digest(lease):
         raise ProblemError(
             Problem.LEASE_LOST,
-            "You do not hold the lease of this item.",
+            "You do not hold the lease of this item: it is over, or of another "
+            "claimer; claim again.",
             state=item.state.value,
         )
 
