@@ -318,6 +318,22 @@ def test_what_is_left_out_around_a_text_is_named(sign: str) -> None:
     ]
 
 
+def test_names_of_one_field_that_differ_are_named() -> None:
+    """Where an entry tells a field under several names, the first counts, and that is said."""
+    entry = {
+        "sms_msg_id": "m",
+        "smsMsgId": "other",
+        "to": "+8613800000001",
+        "originTo": "13800000001",
+        "templateId": "t",
+    }
+    registration = read({"sends": [entry]})
+    assert registration.sends == [Send("m", to="+8613800000001", template_id="t")]
+    assert registration.ignored == [
+        Note(0, "`sms_msg_id`, `smsMsgId` are names of one field and differ: the first counts.")
+    ]
+
+
 def test_references_that_contradict_each_other_are_counted() -> None:
     """Of two references for one number in two writings one counts, and `ignored` says so."""
     references = {"13800000001": "a", "+8613800000001": "b", "13800000002": "c", " m2 ": "d "}

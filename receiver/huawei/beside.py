@@ -6,6 +6,7 @@ left out and named.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -69,16 +70,17 @@ class Beside:
         notes: what was left out so far.
     """
 
-    def __init__(self, document: Mapping[str, Any], names: Iterable[str]) -> None:
+    def __init__(self, document: Mapping[str, Any], fields: Mapping[str, _Names]) -> None:
         """Read them.
 
         Args:
             document: the registration.
-            names: of the fields of an entry.
+            fields: of an entry, each with the names that it may have there.
         """
         self.notes: list[Note] = []
         self._index: int | None = None
-        self._names = tuple(names)
+        self._names = tuple(dict.fromkeys(chain.from_iterable(fields.values())))
+        self._several = [names for names in fields.values() if len(names) > 1]
         request = self._object("request", document.get("request"))
         if isinstance(request.get("body"), dict):  # the SDK's request objects hold it so
             request = request["body"]
@@ -108,6 +110,7 @@ class Beside:
         """Fill in what an entry leaves open; `index` is its place, for the notes."""
         self._index = index
         self._note_padding(entry, self._names)
+        self._note_differing(entry)
         found = read_later(send, entry, self._read)
         written = first_of(entry, _SENT_AT)
         if isinstance(written, str) and not names_zone(clean(written)):
@@ -157,6 +160,14 @@ class Beside:
                 self._note(f"`{name}` has nothing but {_PADDING}: it counts as absent.")
             elif text != value:
                 self._note(f"`{name}` had {_PADDING} around it; they were left out.")
+
+    def _note_differing(self, entry: Mapping[str, Any]) -> None:
+        """Note fields that an entry has under several names with different values."""
+        for names in self._several:
+            present = [name for name in names if is_given(entry.get(name))]
+            if len(present) > 1 and len({normalise(str(entry[name])) for name in present}) > 1:
+                told = ", ".join(f"`{name}`" for name in present)
+                self._note(f"{told} are names of one field and differ: the first counts.")
 
     def _note_references(self, given: Mapping[str, Any]) -> None:
         texts = [text for pair in given.items() for text in pair if isinstance(text, str)]

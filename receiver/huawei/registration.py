@@ -63,7 +63,6 @@ _LATER = {name: names for name, names, _ in LATER_FIELDS.values()}
 FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {name: (*_FIELDS.get(name, ()), *_LATER.get(name, ())) for name in (_FIELDS | _LATER)}
 )
-_NAMES = tuple(dict.fromkeys(name for names in FIELDS.values() for name in names))
 _COMMON = ("extend", "reference", "template_id")  # may stand once, beside `response` or `sends`
 _NOTHING_IN_COMMON: Mapping[str, Any] = MappingProxyType({})
 
@@ -107,7 +106,7 @@ def read_registration(body: bytes, *, is_new: bool = False) -> Registration:
         )
     common = {name: document.get(name) for name in _COMMON}
     application = read_text("application", document.get("application"))
-    beside = Beside(document, _NAMES)
+    beside = Beside(document, FIELDS)
     sends, rejected = [], []
     for index, entry in enumerate(entries):
         try:
