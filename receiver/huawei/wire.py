@@ -332,7 +332,7 @@ def _list_of(document: Any) -> list[Any]:
 def _why_not_usable(entry: Any) -> str | None:
     if entry is _UNREAD:
         return _TOO_LONG
-    if _is_deeper(entry, DEEPEST_ITEM):
+    if isinstance(entry, (dict, list)) and _is_deeper(entry, DEEPEST_ITEM):
         return _TOO_DEEP
     return _why_not(entry, Kind.STATUS) if isinstance(entry, dict) else "The item is no object."
 

@@ -362,6 +362,34 @@ def test_ids_that_an_earlier_one_left_are_completed(make_server: MakeServer) -> 
     assert [message["sms_msg_id"] for message in known] == ["other"]
 
 
+@pytest.mark.parametrize("sign", ["\u200b", "\u202a", "\ufeff", "\xa0"], ids=ascii)
+def test_a_number_with_what_nobody_sees_goes_too(make_server: MakeServer, sign: str) -> None:
+    """Nothing is left of a number that came with an invisible character, or in a field twice."""
+    server = make_server().start()
+    hidden = f"155{sign}{PERSON[-8:]}"
+    server.api.register({"sends": [{"sms_msg_id": "p1", "to": hidden}, {"sms_msg_id": "o1"}]})
+    told = {"smsMsgId": "o1", "status": "A", "extend": "x"}
+    bodies = [
+        form(from_=hidden, to="1069", body="R", smsMsgId="u1"),
+        form(smsMsgId="p1", status="DELIVRD", to=hidden),
+        batch([{"smsMsgId": "p2", "status": "A", "to": hidden}, told]),
+        batch([told]).replace(b'"extend"', f'"extend":"{BARE}","extend"'.encode()),
+        form(smsMsgId="o1", status="A", extend=hidden) + b"&extend=x",
+    ]
+    for body in bodies:
+        assert server.push(body).status_code == 200, body
+    server.caught_up()
+    suppressed = server.api.get("/v1/suppressions", number=PERSON)["suppressions"]
+    assert [one["number"] for one in suppressed] == [PERSON]
+    assert len(server.api.get("/v1/messages", to=BARE)["messages"]) == 2
+    done = forget(server, BARE, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    digits = PERSON[-8:].encode()
+    files = [path for path in server.directory.rglob("*") if path.is_file()]
+    assert [path.name for path in files if digits in path.read_bytes()] == []
+    assert server.api.message("o1")["registered"]
+
+
 def test_an_opt_out_can_be_kept(filled: Server) -> None:
     """With --keep-suppression the list keeps the number, and the proof says where."""
     server = filled
