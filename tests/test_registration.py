@@ -88,7 +88,7 @@ def read(document: Any) -> Registration:
         pytest.param(
             {"sends": [{**OURS, "sent_at": "2018-05-26T00:34:34+08:00"}]}, id="time with an offset"
         ),
-        pytest.param({"sends": [{**OURS, "brand_new": {"a": [1]}}]}, id="unknown field ignored"),
+        pytest.param({"result": [{**ENTRY, "brandNew": 1}]}, id="new field of the platform"),
         pytest.param({**RESPONSE, "result": [SDK_ENTRY]}, id="the SDK's to_dict()"),
         pytest.param({"response": {**RESPONSE, "result": [SDK_ENTRY]}}, id="the same, wrapped"),
         pytest.param({"sends": [{**SDK_ENTRY, **OURS}]}, id="the SDK's names and ours"),
@@ -97,6 +97,22 @@ def read(document: Any) -> Registration:
 def test_forms_of_one_registration(document: Any) -> None:
     """A send is the same in whichever documented form the application has it."""
     assert read(document) == Registration(None, None, [SEND], [])
+
+
+@pytest.mark.parametrize(
+    ("document", "notes"),
+    [
+        pytest.param({"sends": [{**OURS, "too": "1"}]}, [(0, "`too` is")], id="of an entry"),
+        pytest.param({"sends": [OURS], "refrence": "r"}, [(None, "`refrence` is")], id="beside"),
+        pytest.param({**RESPONSE, "refrence": "r"}, [(None, "`refrence` is")], id="of a response"),
+        pytest.param({"sends": [{**OURS, "15500005678": 1}]}, [(0, "A field is")], id="no name"),
+    ],
+)
+def test_an_unknown_field_is_named(document: Any, notes: list[tuple[int | None, str]]) -> None:
+    """A typing error costs no entry and is told; what may be a person's is not repeated."""
+    registration = read(document)
+    assert registration.sends == [SEND]
+    assert [(one.index, one.reason.split(" none")[0]) for one in registration.ignored] == notes
 
 
 def test_siblings_hold_for_all_entries() -> None:

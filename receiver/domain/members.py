@@ -6,13 +6,18 @@ Where all of them say the same nothing is lost. Where they differ, somebody has 
 import re
 from typing import Any
 
-_PLAIN = re.compile(r"[A-Za-z_]{1,40}")  # a name of a field; others may be of persons
+_PLAIN = re.compile(r"[A-Za-z_]{1,40}")
 
 Pairs = list[tuple[str, Any]]
 
 
 class RepeatedError(ValueError):
     """A member of an object is given more than once, with different values."""
+
+
+def is_plain(name: str) -> bool:
+    """Tell whether a name is one of a field, and not perhaps a person's number."""
+    return _PLAIN.fullmatch(name) is not None
 
 
 def repeated(pairs: Pairs) -> set[str]:
@@ -30,7 +35,7 @@ def single(pairs: Pairs) -> dict[str, Any]:
     made = dict(pairs)
     names = repeated(pairs) if len(made) != len(pairs) else None
     if names:
-        plain = sorted(filter(_PLAIN.fullmatch, names))
+        plain = sorted(filter(is_plain, names))
         what = f"`{plain[0]}`" if plain else "A member of an object"
         raise RepeatedError(f"{what} is given more than once with different values: give it once.")
     return made

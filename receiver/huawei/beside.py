@@ -4,7 +4,7 @@ None of it is needed to find a message again, so none of it costs an entry: what
 left out and named.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from typing import Any
 
 from receiver.domain.events import Send
 from receiver.domain.identifiers import clean
+from receiver.domain.members import is_plain
 from receiver.domain.numbers import normalise
 from receiver.domain.times import names_zone
 from receiver.domain.wholes import is_given
@@ -31,6 +32,9 @@ _SENT_AT = ("sent_at", "createTime", "create_time")
 _NAMES_BESIDE = (
     "application", "extend", "reference", *_TEMPLATE, *_TEXT_LENGTH, "retry_of",
 )  # fmt: skip
+_DOCUMENT = frozenset(
+    (*_NAMES_BESIDE, "sends", "response", "request", "references", "code", "description", "result")
+)
 _PADDING = "blanks or invisible characters"
 NO_TIME_OF_DAY = "`sent_at` (or `createTime`) is a date without the time of day."
 
@@ -96,7 +100,9 @@ class Beside:
             "extend": self._read("extend", request.get("extend")),
             "sender": self._read("from", first_of(request, _SENDER)),
         }
+        self._is_ours = "sends" in document  # the platform may add fields to its responses
         self._note_padding(document, _NAMES_BESIDE)
+        self._note_unknown(document, _DOCUMENT)
         self._note_padding(request, (*_TEMPLATE, "extend", *_SENDER))
         self._said, self._requested = _given(said), _given(requested)
         self._templates = self._read_templates(first_of(request, _CONTENTS))
@@ -110,6 +116,8 @@ class Beside:
         """Fill in what an entry leaves open; `index` is its place, for the notes."""
         self._index = index
         self._note_padding(entry, self._names)
+        if self._is_ours:
+            self._note_unknown(entry, self._names)
         self._note_differing(entry)
         found = read_later(send, entry, self._read)
         written = first_of(entry, _SENT_AT)
@@ -160,6 +168,11 @@ class Beside:
                 self._note(f"`{name}` has nothing but {_PADDING}: it counts as absent.")
             elif text != value:
                 self._note(f"`{name}` had {_PADDING} around it; they were left out.")
+
+    def _note_unknown(self, fields: Mapping[str, Any], known: Collection[str]) -> None:
+        for name in sorted(set(fields).difference(known)):
+            shown = f"`{name}`" if is_plain(name) else "A field"
+            self._note(f"{shown} is none of the fields of a registration: it was left out.")
 
     def _note_differing(self, entry: Mapping[str, Any]) -> None:
         """Note fields that an entry has under several names with different values."""
