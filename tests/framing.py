@@ -10,6 +10,7 @@ BODY = b"smsMsgId=framed_1&status=DELIVRD"
 MAX_BODY_BYTES = 1024 * 1024  # the default
 _LENGTH = b"Content-Length: %d" % len(BODY)
 _CHUNKED = b"Transfer-Encoding: chunked"
+_EXPECT = b"Expect: 100-continue"
 _CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
 
 
@@ -19,7 +20,7 @@ class Case:
 
     Attributes:
         name: what is special about it.
-        request: the bytes, `@` for the path to push to.
+        request: the bytes, `@` for the path to push to, `(at)` for an at sign.
         status: what the receiver answers.
     """
 
@@ -29,7 +30,7 @@ class Case:
 
     def sent_to(self, path: str) -> bytes:
         """Give the bytes for a path."""
-        return self.request.replace(b"@", path.encode(), 1)
+        return self.request.replace(b"@", path.encode(), 1).replace(b"(at)", b"@")
 
 
 def _request(
@@ -74,6 +75,20 @@ _TAKEN = [
     ("an expectation that nobody knows", _plain(b"Expect: nothing")),
     ("two blanks behind the method", _plain(line=b"POST  @ HTTP/1.1")),
     ("a lone Upgrade", _plain(b"Upgrade: h2c")),
+    ("a host with a dot at the end", _plain(host=b"Host: push.example.")),
+    ("a host with an underscore", _plain(host=b"Host: push_1.example")),
+    ("a percent-encoded host", _plain(host=b"Host: push%2Dexample")),
+    ("a host without its port", _plain(host=b"Host: push.example:")),
+    ("a host with the last port", _plain(host=b"Host: push.example:65535")),
+    ("an IPv4 address in an IPv6 one", _plain(host=b"Host: [::ffff:192.0.2.1]")),
+    ("an absolute target in capitals", _plain(line=b"POST HTTP://PUSH.example:80@ HTTP/1.1")),
+    ("an absolute target of https", _plain(line=b"POST https://push.example@ HTTP/1.1")),
+    ("an absolute target of an IPv6 host", _plain(line=b"POST http://[::1]:80@ HTTP/1.1")),
+    ("an absolute target of another host", _plain(line=b"POST http://other.example@ HTTP/1.1")),
+    ("RTSP in a header", _plain(b"X-A: / RTSP/1.0")),
+    ("RTSP in the query", _plain(line=b"POST @?RTSP/1.0 HTTP/1.1")),
+    ("an expectation in HTTP/1.0", _plain(_EXPECT, line=b"POST @ HTTP/1.0")),
+    ("an expectation in HTTP/1.1", _plain(_EXPECT)),
 ]  # fmt: skip
 
 _REFUSED = [
@@ -84,6 +99,25 @@ _REFUSED = [
     ("a host with a path", _plain(host=b"Host: push.example/a")),
     ("a host with a blank", _plain(host=b"Host: push.example other.example")),
     ("a host with a NUL", _plain(host=b"Host: push\0.example")),
+    ("a host with a blank name in it", _plain(host=b"Host: push..example")),
+    ("a host with a dot ahead", _plain(host=b"Host: .example")),
+    ("a host that is a dot", _plain(host=b"Host: .")),
+    ("a port alone", _plain(host=b"Host: :80")),
+    ("a host with a port too large", _plain(host=b"Host: push.example:65536")),
+    ("a host with a port far too large", _plain(host=b"Host: push.example:99999999")),
+    ("a host with a port that is no number", _plain(host=b"Host: push.example:http")),
+    ("a host with two ports", _plain(host=b"Host: push.example:80:80")),
+    ("a host with a user", _plain(host=b"Host: user(at)push.example")),
+    ("a host with half a percent sign", _plain(host=b"Host: push%2.example")),
+    ("a host with bytes above ASCII", _plain(host=b"Host: caf\xe9.example")),
+    ("two hosts in one value", _plain(host=b"Host: push.example, other.example")),
+    ("half an IPv6 host", _plain(host=b"Host: [::1")),
+    ("an IPv6 host without brackets", _plain(host=b"Host: ::1")),
+    ("an IPv6 host of nothing", _plain(host=b"Host: []")),
+    ("an IPv6 host that is none", _plain(host=b"Host: [1:2:3]")),
+    ("an IPv6 host with a zone", _plain(host=b"Host: [fe80::1%eth0]")),
+    ("an IPv6 host with an encoded zone", _plain(host=b"Host: [fe80::1%25eth0]")),
+    ("an IPv6 host with more behind it", _plain(host=b"Host: [::1]a")),
     ("two hosts in HTTP/1.0", _plain(b"Host: other.example", line=b"POST @ HTTP/1.0")),
     ("HTTP/2.0", _plain(line=b"POST @ HTTP/2.0")),
     ("HTTP/3.0", _plain(line=b"POST @ HTTP/3.0")),
@@ -92,7 +126,19 @@ _REFUSED = [
     ("HTTP/11", _plain(line=b"POST @ HTTP/11")),
     ("HTTP/1.10", _plain(line=b"POST @ HTTP/1.10")),
     ("http/1.1", _plain(line=b"POST @ http/1.1")),
+    ("HTTP/1.01", _plain(line=b"POST @ HTTP/1.01")),
+    ("HTTP/01.1", _plain(line=b"POST @ HTTP/01.1")),
+    ("HTTP/1,1", _plain(line=b"POST @ HTTP/1,1")),
+    ("a blank in the version", _plain(line=b"POST @ HTTP/ 1.1")),
+    ("a blank behind the version", _plain(line=b"POST @ HTTP/1.1 ")),
     ("ICE/1.0", _plain(line=b"POST @ ICE/1.0")),
+    ("SOURCE and ICE/1.0", _plain(line=b"SOURCE @ ICE/1.0")),
+    ("RTSP/1.0", _plain(line=b"POST @ RTSP/1.0")),
+    ("RTSP/1.1", _plain(line=b"POST @ RTSP/1.1")),
+    ("RTSP/2.0", _plain(line=b"POST @ RTSP/2.0")),
+    ("RTSP/1.0 behind two blanks", _plain(line=b"POST  @  RTSP/1.0")),
+    ("RTSP/1.0 behind an empty line", b"\r\n" + _plain(line=b"POST @ RTSP/1.0")),
+    ("RTSP/1.0 and an absolute target", _plain(line=b"POST http://push.example@ RTSP/1.0")),
     ("no version", b"POST @\r\n\r\n"),
     ("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     ("a method in lower case", _plain(line=b"post @ HTTP/1.1")),
@@ -104,6 +150,16 @@ _REFUSED = [
     ("a NUL in the target", _plain(line=b"POST @\0x HTTP/1.1")),
     ("a control character in the target", _plain(line=b"POST @\x01 HTTP/1.1")),
     ("a target of a name alone", _plain(line=b"POST push.example:80 HTTP/1.1")),
+    ("an absolute target of ftp", _plain(line=b"POST ftp://push.example@ HTTP/1.1")),
+    ("an absolute target of a file", _plain(line=b"POST file://@ HTTP/1.1")),
+    ("an absolute target with a user", _plain(line=b"POST http://user(at)push.example@ HTTP/1.1")),
+    ("an absolute target without a host", _plain(line=b"POST http://@ HTTP/1.1")),
+    ("an absolute target of an odd host", _plain(line=b"POST http://push..example@ HTTP/1.1")),
+    ("an absolute target of an odd port", _plain(line=b"POST http://push.example:99999@ HTTP/1.1")),
+    ("a scheme and a path", _plain(line=b"POST http:@ HTTP/1.1")),
+    ("a target without a slash", _plain(line=b"POST callbacks HTTP/1.1")),
+    ("an asterisk", _plain(line=b"POST * HTTP/1.1")),
+    ("an asterisk and more", _plain(line=b"OPTIONS *a HTTP/1.1")),
     ("a connection through", _plain(line=b"CONNECT push.example:80 HTTP/1.1")),
     ("gzip, chunked", _chunked(b"Transfer-Encoding: gzip, chunked")),
     ("gzip", _chunked(b"Transfer-Encoding: gzip")),
@@ -153,7 +209,6 @@ _REFUSED = [
 ]  # fmt: skip
 
 _TOO_LARGE = b"Content-Length: %d" % (MAX_BODY_BYTES + 1)
-_EXPECT = b"Expect: 100-continue"
 _LARGE = [
     ("a body that is told too large", _request(_TOO_LARGE, body=b"")),
     ("asking before a body that is too large", _request(_TOO_LARGE, _EXPECT, body=b"")),

@@ -434,12 +434,20 @@ async def test_who_still_sends_can_read_the_refusal() -> None:
         assert await client.end() == CLOSED
 
 
+@pytest.mark.parametrize("at_a_time", [1, 7, 100_000])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_framing(case: Case) -> None:
-    """What is framed plainly is taken with its body; all else is refused, and that is the end."""
+async def test_framing(case: Case, at_a_time: int) -> None:
+    """What is framed plainly is taken with its body, all else is refused, however it is cut."""
     handler = Echo()
     async with connected(handler, replace(PATIENT, max_body_bytes=MAX_BODY_BYTES)) as client:
-        client.send(case.sent_to("/"))
+        sent = case.sent_to("/")
+        for start in range(0, len(sent), at_a_time):
+            client.send(sent[start : start + at_a_time])
+            await asyncio.sleep(0)
+        goes_on = b"HTTP/1.1 100 Continue\r\n\r\n"
+        if b"Expect: 100-continue" in sent and b"HTTP/1.1" in sent and case.status == 200:
+            async with asyncio.timeout(5):
+                assert await client.reader.readexactly(len(goes_on)) == goes_on
         status, headers, _ = await client.answer()
         if case.status == 200:
             assert (status, handler.troubles) == (200, [])
@@ -450,6 +458,29 @@ async def test_framing(case: Case) -> None:
     large = case.status == 413
     assert handler.troubles == [Trouble.BODY_TOO_LARGE if large else Trouble.MALFORMED]
     assert handler.taken == []
+
+
+LINES = [case for case in CASES if "RTSP" in case.name or "ICE" in case.name]
+
+
+@pytest.mark.parametrize("case", LINES, ids=lambda case: case.name)
+async def test_the_protocol_is_seen_wherever_the_line_is_cut(case: Case) -> None:
+    """Cut at any place of the request line, or behind another request, the answer is the same."""
+    handler = Echo()
+    sent = case.sent_to("/")
+    # Behind another request what looks like such a line elsewhere is refused too.
+    before = (b"", post(b"ahead")) if case.status != 200 else (b"",)
+    async with a_listener(handler, PATIENT) as port:
+        for cut in range(1, sent.index(b"\r\n", 2) + 3):
+            for ahead in before:
+                client = Client(*await asyncio.open_connection("127.0.0.1", port))
+                client.send(ahead, sent[:cut])
+                await asyncio.sleep(0.001)
+                client.send(sent[cut:])
+                if ahead:
+                    assert (await client.answer())[0] == 200
+                assert (await client.answer())[0] == case.status
+                client.close()
 
 
 # --- floods -------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
-from urllib.parse import unquote
 
 import httptools
 import structlog
@@ -20,7 +19,7 @@ from receiver.web.answers import Answer
 from receiver.web.bodies import Bodies
 from receiver.web.crowding import Crowd
 from receiver.web.exchanges import Exchange, Handler, Limits, Trouble
-from receiver.web.framing import read_framing
+from receiver.web.framing import names_http, read_framing, read_path
 from receiver.web.peers import group_of
 from receiver.web.turns import Hold, Tap, Turns
 
@@ -57,7 +56,8 @@ class Edge:
         self.turns = Turns()
         self.bodies = Bodies(limits.max_inflight_body_bytes)
         # One for all: what is read is parsed before anything else is read.
-        self.body_buffer = memoryview(bytearray(_READ_BODY_BYTES))
+        self.raw = bytearray(_READ_BODY_BYTES)
+        self.body_buffer = memoryview(self.raw)
         self.buffer = self.body_buffer[:_READ_BYTES]
         self.is_ending = False
         self.ended = asyncio.Event()  # no connection is left, and none will come
@@ -96,14 +96,17 @@ class Connection(asyncio.BufferedProtocol):
     __slots__ = (
         "_arrived",
         "_body",
+        "_data",
         "_edge",
         "_exchange",
         "_exchanges",
         "_group",
         "_held_back_bytes",
+        "_is_behind",
         "_is_deaf",
         "_left_bytes",
         "_limits",
+        "_line",
         "_loop",
         "_parser",
         "_peer",
@@ -129,6 +132,8 @@ class Connection(asyncio.BufferedProtocol):
         self._left_bytes = 0  # of a body that is wanted and was told by its length
         self._work = 0  # requests and pieces of bodies from this reading
         self._url = b""
+        self._line = b""  # what earlier readings had of a request line
+        self._is_behind = False  # the request began in one reading with the end of another one
         self._body: bytes | bytearray = b""
 
     # --- the transport's side ---------------------------------------------------------------
@@ -184,6 +189,7 @@ class Connection(asyncio.BufferedProtocol):
     def _parse(self, data: memoryview) -> None:
         # When the bytes were there: before others were served in this turn of the event loop.
         self._arrived = min(time.perf_counter(), self._loop.time() + _CLOCK_STEP_S)
+        self._data = data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -193,6 +199,8 @@ class Connection(asyncio.BufferedProtocol):
             self._give_up(Trouble.MALFORMED)
         else:
             if self._exchange is not None and not self._left_bytes:
+                if not self._exchange.path and not self._is_line_whole():
+                    self._line += data
                 self._count_held_back(len(data))
 
     def take_turn(self) -> None:
@@ -227,6 +235,8 @@ class Connection(asyncio.BufferedProtocol):
         self._exchange = exchange = Exchange(self, self._peer)
         exchange.started = self._arrived
         self._url = b""
+        self._line = b""
+        self._is_behind = self._work > 0
         self._body = b""
         self._held_back_bytes = 0
         self._trailer_bytes = 0
@@ -255,15 +265,16 @@ class Connection(asyncio.BufferedProtocol):
         if exchange is None:
             return
         parser, edge = self._parser, self._edge
-        exchange.method = parser.get_method()
-        exchange.path = _path(self._url)
-        exchange.target = bytes(self._url)
+        exchange.method = method = parser.get_method()
+        exchange.target = self._url
+        path = read_path(method, self._url)
+        exchange.path = path or "*"
         if self._is_head_too_large(exchange):
             self._give_up(Trouble.HEAD_TOO_LARGE)
             return
         version = parser.get_http_version()
         framing = None if parser.should_upgrade() else read_framing(version, exchange.headers)
-        if framing is None:
+        if framing is None or path is None or not self._is_http(exchange):
             self._give_up(Trouble.MALFORMED)
             return
         # A client of HTTP/1.0 that asks for it is not told that we agree, so we do not.
@@ -278,6 +289,20 @@ class Connection(asyncio.BufferedProtocol):
                 return
         length, asks_first = framing
         self._await_body(exchange, length, asks_first=asks_first)
+
+    def _is_http(self, exchange: Exchange) -> bool:
+        """Tell whether the request line names HTTP."""
+        target = exchange.target
+        if not self._is_behind and exchange.started is self._arrived:  # nearly always
+            end = len(exchange.method) + 1 + len(target)
+            if self._edge.raw.startswith(b" HTTP/", end):
+                return True
+        raw = self._line if self._is_line_whole() else self._line + self._data
+        return names_http(target, raw, is_behind=self._is_behind)
+
+    def _is_line_whole(self) -> bool:
+        """Tell whether earlier readings are known to have had all of the request line."""
+        return not self._is_behind and b"\n" in self._line.lstrip(b"\r\n")
 
     def _await_body(self, exchange: Exchange, length: int, *, asks_first: bool) -> None:
         """Do what the headers ask for before the body comes."""
@@ -498,14 +523,3 @@ class Connection(asyncio.BufferedProtocol):
 def _size_of(name: bytes, value: bytes) -> int:
     """Return how many bytes a header has, with colon, blank and line end."""
     return len(name) + len(value) + _AROUND_A_HEADER
-
-
-def _path(url: bytes) -> str:
-    """Give the path of a request target; undecodable bytes and odd forms lead nowhere."""
-    if not url.startswith(b"/"):
-        try:
-            url = httptools.parse_url(url).path or b"*"
-        except httptools.HttpParserInvalidURLError:
-            return "*"
-    path = url.partition(b"?")[0].decode("latin-1")
-    return unquote(path) if "%" in path else path
