@@ -14,7 +14,6 @@ from starlette.types import Scope
 from receiver.errors import JournalUnavailableError, StoreUnavailableError
 from receiver.store.moves import ExpiredCursorError
 from receiver.web.attempts import Attempts
-from receiver.web.callbacks import RETRY_AFTER_S
 from receiver.web.codes import Codes
 from receiver.web.describing import Describing
 from receiver.web.endpoints import Parts
@@ -27,6 +26,7 @@ from receiver.web.problems import MEDIA_TYPE, Problem, document
 from receiver.web.process import Process
 from receiver.web.recipients import Recipients
 from receiver.web.reclassifying import Reclassifying
+from receiver.web.refusals import RETRY_AFTER_S
 from receiver.web.registering import Registering
 from receiver.web.requests import ProblemError
 from receiver.web.retrying import Retrying

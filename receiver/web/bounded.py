@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from receiver.web.crowding import Crowd
-from receiver.web.guarding import HEAD_TOO_LARGE
+from receiver.web.guarding import HEAD_TOO_LARGE, NOT_PLAIN
 from receiver.web.peers import group_of
 from receiver.web.problems import MEDIA_TYPE, Problem, document
 from receiver.web.turns import Hold, Tap, Turns
@@ -192,18 +192,26 @@ class Bounded(H11Protocol):
     def make_room(self) -> None:
         """Leave, because others need the connection."""
         self._shared.crowd.work(self, self._group)  # it is not chosen twice
-        self._leave(Problem.UNAVAILABLE, "There are too many connections (`api_max_connections`).")
+        self._leave(
+            Problem.UNAVAILABLE,
+            "There are too many connections (`api_max_connections`), and this one was waiting "
+            "longest; ask again.",
+        )
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are for its log
         """Answer what is no request."""
         if len(self.conn.trailing_data[0]) > self._shared.bounds.max_head_bytes:
             self._leave(*HEAD_TOO_LARGE)
         else:
-            self._leave(Problem.BAD_REQUEST, "This is no HTTP/1.1 request.")
+            self._leave(*NOT_PLAIN)
 
     def _run_out(self) -> None:
         self._running_out = None
-        self._leave(Problem.TOO_SLOW, "A request must be whole within `api_request_seconds`.")
+        self._leave(
+            Problem.TOO_SLOW,
+            "A whole request must come within `api_request_seconds`, and the rest of this one did "
+            "not; ask again.",
+        )
 
     def _leave(self, problem: Problem, detail: str) -> None:
         """Close; a request that has begun and has no answer yet gets this one."""

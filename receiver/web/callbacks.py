@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 
 import structlog
 
@@ -21,6 +21,7 @@ from receiver.huawei import wire
 from receiver.journal import Entry, Kind, Settle, note_refusal
 from receiver.metrics import Metrics
 from receiver.pacing import Pacer
+from receiver.web import refusals
 from receiver.web.answers import Answer, Header, make_answer, refusal
 from receiver.web.exchanges import Exchange, Limits, Trouble
 from receiver.web.gates import Gates
@@ -42,7 +43,6 @@ from receiver.web.traces import Traces, describe
 _log = structlog.get_logger(__name__)
 
 PREFIX = "/callbacks/"
-RETRY_AFTER_S = 1
 # A push with many values is judged in slices, one such push at a time; in between others have as
 # much time.
 _SLICE_S = 0.002
@@ -52,92 +52,17 @@ _NOTE_EVERY_US = 60_000_000
 _MOST_NOTED = 10_000  # addresses
 _ANY_TOKEN = b""  # who pushes by one token is no guesser of another
 
-_ALLOW_POST = (b"allow", b"POST")
-_ALLOW_GET = (b"allow", b"GET, HEAD")
-_RETRY_AFTER = (b"retry-after", b"%d" % RETRY_AFTER_S)
-
 # The platform's own sample of an answer; it ignores the body (sms_05_0003).
 _ACCEPTED = make_answer(
     200, "application/json;charset=UTF-8", b'{"returnCode":0,"returnCodeDesc":"Success"}'
 )
 _HEALTHY = make_answer(200, "application/json", b'{"status":"ok"}')
-_NOT_DURABLE = refusal(
-    Problem.UNAVAILABLE,
-    "The push could not be made durable; it was not accepted.",
-    _RETRY_AFTER,
-)
-_UNKNOWN_TOKEN = refusal(
-    Problem.NOT_FOUND,
-    "There is no such callback address: push to one with a token of this receiver.",
-)
-_WRONG_ADDRESS = refusal(
-    Problem.WRONG_ADDRESS, "Add the address to `allow_from` if it is the platform's."
-)
-_NOT_SIGNED = refusal(
-    Problem.UNSIGNED_PUSH,
-    "Sign pushes with a push AK/SK pair that this receiver knows.",
-    (b"www-authenticate", b"SDK-HMAC-SHA256"),
-)
-_NOT_A_POST = refusal(Problem.METHOD_NOT_ALLOWED, "Send pushes by POST.", _ALLOW_POST)
-_FIELDS_BESIDE_A_BODY = (
-    "The fields in the query of this push were not read, because it has a body: send all fields "
-    "in the body."
-)
-_SEND_UNCOMPRESSED = (
-    "The body is compressed: send it as it is, a form or JSON, without `Content-Encoding`."
-)
-_COMPRESSED = Verdict(
-    UNKNOWN,
-    "unusable",
-    refusal=refusal(Problem.UNUSABLE_PUSH, _SEND_UNCOMPRESSED, (b"accept-encoding", b"identity")),
-)
-_MISPLACED_BY_POST = "The body is empty; send the fields in it, as a form, not in the query."
-_MISPLACED_ELSEWHERE = "Pushes come by POST; send the fields in its body, as a form."
-_NOT_A_POST_WITH_FIELDS = refusal(Problem.METHOD_NOT_ALLOWED, _MISPLACED_ELSEWHERE, _ALLOW_POST)
-_NOTHING_HERE = refusal(
-    Problem.NOT_FOUND,
-    "There is nothing at this path: push to the callback address with its token.",
-)
-_NOT_A_GET = refusal(Problem.METHOD_NOT_ALLOWED, "Ask for the health by GET.", _ALLOW_GET)
+_COMPRESSED = Verdict(UNKNOWN, "unusable", refusal=refusals.COMPRESSED)
 
 # Of the documented headers, those that help to trace a push; the others say nothing about it.
 _KEPT_HEADERS = frozenset({b"content-type", b"x-sdk-date", b"ompsid", b"tracehandle"})
 _LONGEST_KEPT_HEADER = 200
 
-# A request that never was whole: outcome in the metrics, problem, what to do (limits filled in).
-_TROUBLES: Mapping[Trouble, tuple[str, Problem, str]] = {
-    Trouble.MALFORMED: (
-        "malformed",
-        Problem.BAD_REQUEST,
-        "Send plain HTTP/1.1: one Host, one Content-Length or chunked, and no upgrade.",
-    ),
-    Trouble.HEAD_TOO_LARGE: (
-        "too_large",
-        Problem.HEAD_TOO_LARGE,
-        "A request may have up to {0.max_headers} headers of {0.max_head_bytes} bytes together.",
-    ),
-    Trouble.BODY_TOO_LARGE: (
-        "too_large",
-        Problem.TOO_LARGE,
-        "A push may have up to {0.max_body_bytes} bytes (`max_body_bytes`).",
-    ),
-    Trouble.TOO_SLOW: (
-        "too_slow",
-        Problem.TOO_SLOW,
-        "A whole request must come within {0.request_s:g} seconds.",
-    ),
-    Trouble.NO_ROOM: (
-        "unavailable",
-        Problem.UNAVAILABLE,
-        "All bodies together are too large, and this one is the largest; push again.",
-    ),
-    Trouble.CROWDED: (
-        "crowded",
-        Problem.UNAVAILABLE,
-        "There are too many connections, and this one was waiting longest; push again.",
-    ),
-    Trouble.DEFECT: ("failed", Problem.INTERNAL, "The push was not accepted; try again."),
-}
 _REFUSED = (
     "unavailable", "unusable", "unknown_token", "wrong_method", "wrong_address", "unsigned",
     "slowed",
@@ -145,7 +70,7 @@ _REFUSED = (
 _OUTCOMES = {
     *((kind.value, outcome) for kind in wire.Kind for outcome in ("accepted", "unavailable")),
     *(("unknown", one) for one in _REFUSED),
-    *(("unknown", outcome) for outcome, _, _ in _TROUBLES.values()),
+    *(("unknown", outcome) for outcome in refusals.OUTCOMES.values()),
 }
 
 
@@ -199,18 +124,14 @@ class Callbacks:
         self._items = metrics.push_items
         self._ack_seconds = metrics.ack_seconds
         self._troubles = {
-            trouble: (outcome, _refuse(problem, detail.format(limits)))
-            for trouble, (outcome, problem, detail) in _TROUBLES.items()
+            trouble: (outcome, refusals.give_up(trouble, limits))
+            for trouble, outcome in refusals.OUTCOMES.items()
         }
         self._limits = limits
         # Neither a form that is too large nor long work.
         self._quick_bytes = min(limits.max_form_bytes, wire.MANY_VALUES)
-        self._form_too_large = (
-            f"A form may have up to {limits.max_form_bytes} bytes (`max_form_bytes`)."
-        )
-        self._push_too_large = (
-            f"A push may have up to {limits.max_body_bytes} bytes (`max_body_bytes`)."
-        )
+        self._form_too_large = refusals.FORM_TOO_LARGE.format(limits)
+        self._push_too_large = refusals.PUSH_TOO_LARGE.format(limits)
         self._traces = Traces(limits.cut_off_traces_per_minute, clock)
         self._judging: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
@@ -233,7 +154,7 @@ class Callbacks:
             return _answer_elsewhere(exchange)
         if exchange.method != b"POST" and not carries_fields(exchange):
             self._count("unknown", "wrong_method")
-            return _NOT_A_POST
+            return refusals.NOT_A_POST
         self._gates.identify(exchange)
         digest = _digest(path[len(PREFIX) :].removesuffix("/"))
         address = self._addresses.get(digest)
@@ -243,19 +164,19 @@ class Callbacks:
             wait_s = self._wait_s(exchange.peer)
             if wait_s:
                 self._count("unknown", "slowed")
-                return _slowed(wait_s)
+                return refusals.slowed(wait_s)
         if address is None and self.look_for_tokens():
             address = self._addresses.get(digest)  # it may have been made this very second
         if address is None:
             self._guesses.note_wrong(group_of(exchange.peer), self._clock())
             self._count("unknown", "unknown_token")
-            return _UNKNOWN_TOKEN
+            return refusals.UNKNOWN_TOKEN
         exchange.application = address.application
         exchange.trust = address.trust.value
         exchange.address = digest
         if not self._gates.admits(exchange):
             self._count("unknown", "wrong_address")
-            return _WRONG_ADDRESS
+            return refusals.WRONG_ADDRESS
         return None
 
     def _wait_s(self, peer: str) -> int:
@@ -272,7 +193,7 @@ class Callbacks:
         body = exchange.body
         if not self._gates.believes(exchange):
             self._count("unknown", "unsigned")
-            exchange.dismiss(_NOT_SIGNED)
+            exchange.dismiss(refusals.NOT_SIGNED)
             return
         if body and b"?" in exchange.target and loses_fields(exchange):
             self._keep_query(exchange)
@@ -293,7 +214,7 @@ class Callbacks:
         """Keep the query of a push whose body is taken: nothing else tells of it."""
         if self._traces.leave(exchange.application) is None:
             return
-        headers = note_refusal(_kept_headers(exchange.headers), _FIELDS_BESIDE_A_BODY, None)
+        headers = note_refusal(_kept_headers(exchange.headers), refusals.FIELDS_BESIDE_A_BODY, None)
         entry = self._entry(exchange, Kind.UNUSABLE, headers, query_of(exchange))
         with suppress(ReceiverError):  # the push that follows fares alike, and says so
             self._submit(entry, lambda _: None)
@@ -314,10 +235,10 @@ class Callbacks:
         """Keep what came where no push belongs, for it is lost otherwise."""
         query = query_of(exchange)
         if exchange.method != b"POST":
-            reason = _MISPLACED_ELSEWHERE
-            verdict = Verdict("unknown", "wrong_method", refusal=_NOT_A_POST_WITH_FIELDS)
+            reason = refusals.MISPLACED_ELSEWHERE
+            verdict = Verdict("unknown", "wrong_method", refusal=refusals.NOT_A_POST_WITH_FIELDS)
         elif query:
-            reason = _MISPLACED_BY_POST
+            reason = refusals.MISPLACED_BY_POST
             answer = refusal(Problem.UNUSABLE_PUSH, reason)
             verdict = Verdict("unknown", "unusable", refusal=answer)
         else:
@@ -373,7 +294,7 @@ class Callbacks:
         if verdict.refusal:
             kind = Kind.UNUSABLE
             if reason is None and is_compressed(exchange):
-                verdict, reason = _COMPRESSED, _SEND_UNCOMPRESSED
+                verdict, reason = _COMPRESSED, refusals.SEND_UNCOMPRESSED
         headers = _kept_headers(exchange.headers)
         if reason is not None:
             headers = note_refusal(headers, reason, whole_bytes)
@@ -389,7 +310,7 @@ class Callbacks:
     ) -> None:
         if isinstance(result, ReceiverError):
             self._count(verdict.kind, "unavailable")
-            exchange.answer(_NOT_DURABLE)
+            exchange.answer(refusals.NOT_DURABLE)
         elif verdict.refusal is not None:
             self._count(verdict.kind, verdict.outcome)
             exchange.answer(verdict.refusal)
@@ -422,20 +343,6 @@ class Callbacks:
         self._outcome[kind, outcome].inc()
 
 
-@cache
-def _slowed(wait_s: int) -> Answer:
-    """Give the answer to somebody who has to wait: there are sixty of them at most."""
-    return refusal(
-        Problem.SLOWED,
-        "Too many wrong callback addresses were tried from here; correct the address and wait.",
-        (b"retry-after", b"%d" % wait_s),
-    )
-
-
-def _refuse(problem: Problem, detail: str) -> Answer:
-    return refusal(problem, detail, *([_RETRY_AFTER] if problem is Problem.UNAVAILABLE else []))
-
-
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="surrogateescape")).digest()
 
@@ -452,5 +359,5 @@ def _header_line(header: Header) -> str:
 
 def _answer_elsewhere(exchange: Exchange) -> Answer:
     if exchange.path != "/healthz":
-        return _NOTHING_HERE
-    return _HEALTHY if exchange.method in (b"GET", b"HEAD") else _NOT_A_GET
+        return refusals.NOTHING_HERE
+    return _HEALTHY if exchange.method in (b"GET", b"HEAD") else refusals.NOT_A_GET

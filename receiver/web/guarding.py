@@ -21,7 +21,17 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
 _USUAL_PORTS = {"http": "80", "https": "443"}
 _AROUND_A_HEADER = 4  # bytes: colon, blank, line end
-HEAD_TOO_LARGE = (Problem.HEAD_TOO_LARGE, "The head is larger than `max_head_bytes`.")
+HEAD_TOO_LARGE = (
+    Problem.HEAD_TOO_LARGE,
+    "Target and headers are larger than `max_head_bytes`; send less, or raise it.",
+)
+NOT_PLAIN = (
+    Problem.BAD_REQUEST,
+    (
+        "This request is damaged, or its framing is not plain. Send HTTP/1.1 with a path, one "
+        "valid Host, and one Content-Length or chunked."
+    ),
+)
 _WRONG_KEY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
 _ADDED = {
     "x-content-type-options": "nosniff",
@@ -80,12 +90,15 @@ class Guard:
                 "Ask by an address or `localhost`, or add the name to the setting `api_hosts`."
             )
         if read_framing(scope["http_version"], scope["headers"]) is None:
-            return Problem.BAD_REQUEST, "Send plain HTTP/1.1: one Host, one length or chunked."
+            return NOT_PLAIN
         if scope["method"] in _READING:
             return None
         if all(_is_same(origin, told) for origin in _values(scope, b"origin")):
             return None
-        return Problem.WRONG_ORIGIN, "A page of another host may not change anything here."
+        return Problem.WRONG_ORIGIN, (
+            "A page of another host may not change anything here; ask by a program, without "
+            "`Origin`."
+        )
 
     def _is_ours(self, authority: str) -> bool:
         match = _AUTHORITY.fullmatch(authority)
