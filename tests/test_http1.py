@@ -519,6 +519,22 @@ async def test_one_byte_chunks_leave_turns_to_others() -> None:
         other.close()
 
 
+async def test_many_who_send_byte_by_byte_are_all_answered() -> None:
+    """Where more of them are read than a turn allows, they wait, and none is forgotten."""
+    handler = Echo()
+    sent = post(b"a")
+    async with a_listener(handler, PATIENT) as port:
+        clients = [Client(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(60)]
+        for place in range(len(sent)):
+            for client in clients:
+                client.send(sent[place : place + 1])
+            await asyncio.sleep(0)
+        for client in clients:
+            assert (await client.answer())[2] == b"a"
+            client.close()
+    assert handler.troubles == []
+
+
 async def test_the_end_of_a_flood_is_heard_behind_it() -> None:
     """All that came before the client's end is answered, in order, then the connection closes."""
     handler = Echo()

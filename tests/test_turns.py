@@ -45,6 +45,16 @@ async def test_others_are_served_between_turns() -> None:
     assert max(after - before for before, after in itertools.pairwise(seen)) <= 4
 
 
+async def test_readings_that_complete_nothing_are_few_in_a_turn() -> None:
+    """Some are free in each turn of the event loop, whoever reads; then all have to wait."""
+    turns = Turns()
+    for _ in range(3):
+        spent = [turns.spend() for _ in range(40)]
+        assert spent == sorted(spent)
+        assert 0 < spent.count(False) < 40
+        await asyncio.sleep(0)
+
+
 async def test_who_leaves_has_no_turn() -> None:
     """A connection that ended while it waited is forgotten, and the others have their turns."""
     turns, had = Turns(), list[str]()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Protocol
 
 import httptools
 import structlog
@@ -38,9 +39,18 @@ _READ_BYTES = 4 * 1024
 _READ_BODY_BYTES = 64 * 1024
 _MOST_AT_ONCE = 4  # requests and pieces of bodies from one reading, before others have their turn
 _CLOCK_STEP_S = 0.001  # of the event loop
+_CLOSE_S = 0.02  # between two connections: more may wait behind them, as turns take so long
+_FEW_CONNECTIONS = 16  # cannot be in others' way by readings that complete nothing
 _LONGEST_STEP_S = 1.0
 _AROUND_A_HEADER = 4  # bytes: colon, blank, line end
 _NEVER = float("inf")
+
+
+class Leaver(Protocol):
+    """A connection, or one that is to be."""
+
+    def make_room(self) -> None:
+        """Leave, because others need the connection."""
 
 
 class Edge:
@@ -50,9 +60,11 @@ class Edge:
         self.handler = handler
         self.limits = limits
         self.connections: set[Connection] = set()
-        self.crowd: Crowd[Connection] = Crowd(
+        self.crowd: Crowd[Leaver] = Crowd(
             limits.max_connections, limits.max_connections_per_peer, limits.exempt_peers
         )
+        self.accept_more: Callable[[], None] = lambda: None  # takes what waits to be accepted
+        self.came = 0.0  # when the last connection did, by the clock of the event loop
         self.turns = Turns()
         self.bodies = Bodies(limits.max_inflight_body_bytes)
         # One for all: what is read is parsed before anything else is read.
@@ -75,6 +87,19 @@ class Edge:
         self.end_close = date + b"\r\nconnection: close\r\n\r\n"
         for connection in [one for one in self.connections if one.deadline < self.now]:
             connection.run_out()
+
+    def group_of(self, peer: str) -> str:
+        """Return whom an address stands for where strangers are bounded."""
+        return peer if peer in self.limits.exempt_peers else group_of(peer)
+
+    def is_fruitless(self) -> bool:
+        """Count a reading that completes nothing; tell whether there were many in this turn."""
+        return len(self.connections) > _FEW_CONNECTIONS and self.turns.spend()
+
+    def come(self, connection: "Leaver", group: str) -> None:
+        """Take a connection in; where it is one too many, somebody leaves."""
+        if self.crowd.come(connection, group):
+            (self.crowd.longest(group) or connection).make_room()
 
     def end(self) -> None:
         """Let every connection end after what it has begun."""
@@ -146,11 +171,13 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if peer else ""
         edge = self._edge
-        is_exempt = self._peer in edge.limits.exempt_peers
-        self._group = self._peer if is_exempt else group_of(self._peer)
+        self._group = edge.group_of(self._peer)
         edge.connections.add(self)
-        if edge.crowd.come(self, self._group):
-            (edge.crowd.longest(self._group) or self).make_room()
+        edge.come(self, self._group)
+        now = self._loop.time()
+        if now - edge.came < _CLOSE_S:
+            edge.accept_more()
+        edge.came = now
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the base's signature
         """Forget a connection; what was taken of it is kept all the same."""
@@ -180,15 +207,21 @@ class Connection(asyncio.BufferedProtocol):
         self._work = 0
         if not self._is_deaf:
             self._parse(self._edge.body_buffer[:nbytes])
+        edge = self._edge
         is_more = nbytes >= _READ_BYTES and not self._left_bytes
-        if (is_more or self._work > _MOST_AT_ONCE) and not self._transport.is_closing():
+        if is_more or self._work > _MOST_AT_ONCE or (not self._work and edge.is_fruitless()):
+            self._wait_for_turn()
+
+    def _wait_for_turn(self) -> None:
+        if not self._transport.is_closing():
             self._turn_since = self._edge.now
             self._tap.hold(Hold.TURN)
             self._edge.turns.wait(self, self._group)
 
     def _parse(self, data: memoryview) -> None:
         # When the bytes were there: before others were served in this turn of the event loop.
-        self._arrived = min(time.perf_counter(), self._loop.time() + _CLOCK_STEP_S)
+        now, turn = time.perf_counter(), self._loop.time() + _CLOCK_STEP_S
+        self._arrived = turn if turn < now else now  # noqa: FURB136 - every push would pay for `min`
         self._data = data
         try:
             self._parser.feed_data(data)

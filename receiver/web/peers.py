@@ -38,6 +38,8 @@ class Networks:
         return bool(self._networks)
 
     def __contains__(self, address: object) -> bool:
+        if not self._networks:
+            return False  # as for nearly every new connection; to read an address takes longer
         known = read_address(address) if isinstance(address, str) else None
         return known is not None and any(
             known.version == network.version and known in network for network in self._networks

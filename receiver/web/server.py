@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from receiver.errors import ReceiverError
+from receiver.web.accepting import Arrivals
 from receiver.web.bounded import Bounded, Bounds, Shared
 from receiver.web.exchanges import Handler, Limits
 from receiver.web.http1 import Connection, Edge
@@ -74,6 +75,8 @@ class PublicListener:
         self._edge = Edge(handler, limits)
         self._tls = tls
         self._handshake_s = None if tls is None else limits.request_s
+        self._arrivals = Arrivals(self._edge, listening, tls, self._handshake_s)
+        self._edge.accept_more = self._arrivals.accept_more
         self._socket = listening
         self._shutdown_s = shutdown_s
         self._server: asyncio.Server | None = None
@@ -101,6 +104,7 @@ class PublicListener:
         if self._server is None or self._ticking is None:
             return
         await _read_what_came(self._socket, self._server)
+        self._arrivals.close()
         self._edge.end()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._edge.ended.wait(), self._shutdown_s)

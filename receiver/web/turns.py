@@ -9,6 +9,9 @@ import asyncio
 from typing import Protocol
 
 _MOST_IN_A_TURN = 4  # connections that read on in one turn of the event loop
+# Readings in a turn that complete nothing, of all connections together: a part of a head, a byte.
+# Whoever goes on like that waits, and what has come meanwhile is read at once.
+_MOST_FRUITLESS = 16
 
 
 class Waiter(Protocol):
@@ -27,6 +30,17 @@ class Turns:
         # no faster than one of another address.
         self._waiting: dict[str, dict[Waiter, None]] = {}
         self._is_due = False
+        self._fruitless = 0  # readings in this turn
+
+    def spend(self) -> bool:
+        """Count a reading that completes nothing; tell whether there were many in this turn."""
+        self._fruitless += 1
+        if self._fruitless == 1:
+            asyncio.get_running_loop().call_soon(self._begin_anew)
+        return self._fruitless > _MOST_FRUITLESS
+
+    def _begin_anew(self) -> None:
+        self._fruitless = 0
 
     def wait(self, waiter: Waiter, group: str) -> None:
         """Let a connection read on in a later turn."""
