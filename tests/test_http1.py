@@ -331,6 +331,57 @@ async def test_a_head_may_come_in_pieces(sent: bytes, at_a_time: int) -> None:
     assert handler.troubles == []
 
 
+async def test_short_headers_without_an_end_are_not_kept() -> None:
+    """More headers than may be are refused before the head is whole: each takes memory."""
+    handler = Echo()
+    async with connected(handler) as client:
+        client.send(b"POST / HTTP/1.1\r\n" + b"a:\r\n" * (PATIENT.max_headers + 2))
+        assert (await client.answer())[0] == 400
+    assert handler.troubles == [Trouble.HEAD_TOO_LARGE]
+
+
+async def test_unfinished_heads_have_the_room_of_bodies() -> None:
+    """All heads and bodies that are not whole share one bound; beyond it the largest goes."""
+    handler = Echo()
+    limits = replace(PATIENT, max_inflight_body_bytes=10_000)
+    async with a_listener(handler, limits) as port:
+        clients = [Client(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(8)]
+        for client in clients:
+            client.send(b"POST / HTTP/1.1\r\nX: " + b"y" * 1500)
+            await asyncio.sleep(0.01)
+        await until(lambda: len(handler.troubles) > 0)
+        assert set(handler.troubles) == {Trouble.NO_ROOM}
+        for client in clients:
+            client.close()
+
+
+async def test_the_room_of_a_head_is_given_back() -> None:
+    """However a request whose head came in pieces ends, nothing of it is counted any longer."""
+    handler = Echo()
+    limits = replace(PATIENT, max_inflight_body_bytes=3000)
+    endings = [
+        post(b"abc", "X: " + "y" * 900),
+        post(b"abc", "X: " + "y" * 900, path="/at-once"),
+        post(b"abc", "X: " + "y" * 900, path="/nothing"),
+        post(b"abc", "X: " + "y" * 900, "Host: twice"),
+        post(b"abc", "X: " + "y" * 900)[:-1],
+        post(b"abc", "X: " + "y" * 900)[:500],
+    ]
+    async with a_listener(handler, limits) as port:
+        for sent in endings * 3:
+            client = Client(*await asyncio.open_connection("127.0.0.1", port))
+            client.send(sent[:400])
+            await asyncio.sleep(0.01)
+            client.send(sent[400:])
+            await asyncio.sleep(0.01)
+            client.close()
+        client = Client(*await asyncio.open_connection("127.0.0.1", port))
+        client.send(post(b"x" * 1000))
+        assert (await client.answer())[2] == b"x" * 1000
+        client.close()
+    assert Trouble.NO_ROOM not in handler.troubles
+
+
 async def test_target_and_headers_share_the_limit() -> None:
     """What neither breaks alone they break together."""
     handler = Echo()

@@ -1,5 +1,7 @@
 """All bodies in memory together: those that are being received, and those that wait for the disk.
 
+A head that came in pieces counts as a part of its body.
+
 When there is no room, the largest unfinished body goes: whoever sends much slowly makes room for
 all who send little. An eighth of the room is for small bodies alone.
 """

@@ -15,7 +15,7 @@ class Trouble(Enum):
     HEAD_TOO_LARGE = auto()
     BODY_TOO_LARGE = auto()
     TOO_SLOW = auto()
-    NO_ROOM = auto()  # all bodies together were too large, and this one was the largest
+    NO_ROOM = auto()  # all requests together were too large, and this one was the largest
     CROWDED = auto()  # others needed the connection
     DEFECT = auto()  # of ours
 
@@ -26,7 +26,7 @@ class Limits:
 
     max_body_bytes: int = 1024 * 1024
     max_form_bytes: int = 64 * 1024
-    max_inflight_body_bytes: int = 64 * 1024 * 1024  # all bodies that are held together
+    max_inflight_body_bytes: int = 64 * 1024 * 1024  # all bodies and unfinished heads together
     cut_off_body_bytes: int = 64 * 1024  # kept of a body that is too large
     cut_off_traces_per_minute: int = 10  # such bodies of an application that are kept
     max_head_bytes: int = 16 * 1024

@@ -38,6 +38,7 @@ _MOST_PIPELINED = 16  # requests of a connection in hand before it is read on
 _READ_BYTES = 4 * 1024
 _READ_BODY_BYTES = 64 * 1024
 _MOST_AT_ONCE = 4  # requests and pieces of bodies from one reading, before others have their turn
+_UNREAD_BYTES = 8 * 1024  # of answers that a client leaves unread, before it is read no further
 _CLOCK_STEP_S = 0.001  # of the event loop
 _CLOSE_S = 0.02  # between two connections: more may wait behind them, as turns take so long
 _FEW_CONNECTIONS = 16  # cannot be in others' way by readings that complete nothing
@@ -166,6 +167,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's
         """Begin."""
         self._transport = transport
+        transport.set_write_buffer_limits(_UNREAD_BYTES)
         self._tap = Tap(transport)
         self._loop = asyncio.get_running_loop()
         peer = transport.get_extra_info("peername")
@@ -231,10 +233,17 @@ class Connection(asyncio.BufferedProtocol):
         except httptools.HttpParserError:
             self._give_up(Trouble.MALFORMED)
         else:
-            if self._exchange is not None and not self._left_bytes:
-                if not self._exchange.path and not self._is_line_whole():
-                    self._line += data
+            exchange = self._exchange
+            if exchange is not None and not self._left_bytes:
                 self._count_held_back(len(data))
+                if not exchange.path and not self._is_deaf:
+                    self._keep_head(data)
+
+    def _keep_head(self, data: memoryview) -> None:
+        """Count a piece of a head that is not whole; keep it as far as it may name the protocol."""
+        if not self._is_line_whole():
+            self._line += data
+        self._edge.bodies.grow(self, len(data))
 
     def take_turn(self) -> None:
         """Read on, since others have been served; a client loses no time by that."""
@@ -393,6 +402,7 @@ class Connection(asyncio.BufferedProtocol):
         if not exchange.keep_alive:
             self._is_deaf = True
         if exchange.answered is not None:
+            self._edge.bodies.drop(self)
             self._send_answers()
         else:
             self._hand_over(exchange, self._edge.handler.take)
@@ -504,7 +514,11 @@ class Connection(asyncio.BufferedProtocol):
         """Count what was read of a head, of trailers or of the size of a chunk that has no end."""
         self._held_back_bytes += more_bytes
         # Ahead of the head may stand the end of another request, in one reading with its beginning.
-        if self._held_back_bytes > self._limits.max_head_bytes + _READ_BYTES:
+        is_long = self._held_back_bytes > self._limits.max_head_bytes + _READ_BYTES
+        exchange = self._exchange
+        # Each header takes memory beside its bytes, of short ones forty times as much.
+        is_many = exchange is not None and len(exchange.headers) > self._limits.max_headers
+        if is_long or is_many:
             self._give_up(Trouble.HEAD_TOO_LARGE)
 
     def make_room(self) -> None:

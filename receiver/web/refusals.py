@@ -103,8 +103,8 @@ _TROUBLES: Mapping[Trouble, tuple[Problem, str]] = {
     Trouble.NO_ROOM: (
         Problem.UNAVAILABLE,
         (
-            "All bodies together are too large (`max_inflight_body_bytes`), and this one is the "
-            "largest; push again."
+            "All unfinished requests together are too large (`max_inflight_body_bytes`), and this "
+            "one is the largest; push again."
         ),
     ),
     Trouble.CROWDED: (
