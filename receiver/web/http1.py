@@ -255,6 +255,7 @@ class Connection(asyncio.BufferedProtocol):
         """Answer what is whole, although the client will send no more."""
         self._cut_off_announced()
         self._edge.bodies.drop(self)
+        self._body = self._line = b""
         self._is_deaf = True
         self._exchange = None
         self.deadline = _NEVER if self._exchanges else self._edge.now + _LINGER_S
@@ -491,6 +492,7 @@ class Connection(asyncio.BufferedProtocol):
         exchange = self._exchange or Exchange(self, self._peer)
         self._exchange = None
         self._edge.bodies.drop(self)
+        self._body = self._line = b""  # the client may stay for a while
         self._left_bytes = 0
         self.read_no_more()
         self.deadline = _NEVER
