@@ -27,6 +27,7 @@ from . import (
     disk,
     floods,
     framings,
+    hoards,
     killed,
     poison,
     power,
@@ -49,6 +50,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *twice.EXPERIMENTS,
     *framings.EXPERIMENTS,
     *floods.EXPERIMENTS,
+    *hoards.EXPERIMENTS,
     *upkeep.EXPERIMENTS,
 )
 _RESULT = Path("build/faults/faults.json")

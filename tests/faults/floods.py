@@ -9,7 +9,7 @@ from statistics import quantiles
 from typing import Self
 
 from tests.faults.experiment import Bench, Experiment, Outcome
-from tests.faults.flooder import FLOODS
+from tests.faults.flooder import BUSY, FLOODS
 from tests.faults.rivals import bare_uvicorn
 from tests.faults.rounds import stop_and_audit
 from tests.faults.shown import Shown
@@ -19,6 +19,9 @@ _FLOODERS = 4
 _SPARE_S = 1.0  # that a flood lasts longer than the pushes
 _PATIENCE_S = 60.0
 _P99_MS = 100.0
+# Flooders take processors from the receiver, too. Where processes that only compute make pushes
+# that slow already, no more can be asked than so many times that.
+_TIMES_BUSY = 2.0
 _QUICK_STEP = 3  # one in so many kinds
 _COMPARED_QUICKLY = 2  # kinds
 _CALM = "calm"  # no flood at all: what the machine itself does
@@ -67,7 +70,10 @@ def _push_while(kind: str, port: int, flooded: int, path: str, name: str, second
     """Push for so long while some flood; each process ends by itself, and is waited for."""
     count = 0 if kind == _CALM else _FLOODERS
     lasting = seconds + _SPARE_S
-    floods = [_run("flooder", flooded, path, kind, lasting) for _ in range(count)]
+    floods = [
+        _run("flooder", flooded, path, kind, lasting, f"127.0.{number + 1}.1")
+        for number in range(count)
+    ]
     pusher = _run("pusher", port, path, name, seconds)
     try:
         written, _ = pusher.communicate(timeout=_PATIENCE_S)
@@ -88,7 +94,8 @@ def flood(bench: Bench) -> Outcome:
         server.ready()
         path = server.callback_path
         acknowledged: dict[str, str] = {}
-        kinds = (_CALM, *FLOODS)
+        most_ms = _P99_MS
+        kinds = (_CALM, BUSY, *FLOODS)
         for number, kind in enumerate(kinds[::_QUICK_STEP] if bench.quick else kinds):
             bench.say(kind)
             name = f"push-{number}"
@@ -98,9 +105,11 @@ def flood(bench: Bench) -> Outcome:
             acknowledged |= pushed.acknowledged
             figures = pushed.describe()
             shown.require(not pushed.refused, f"{kind}: {pushed.refused} pushes had no 200")
-            if not bench.quick:
+            if kind == BUSY:
+                most_ms = max(_P99_MS, _TIMES_BUSY * pushed.p99_ms)
+            elif not bench.quick:
                 slow = f"{kind}: p99 {pushed.p99_ms:.0f} ms"
-                shown.require(pushed.p99_ms < _P99_MS, slow)
+                shown.require(pushed.p99_ms < most_ms, slow)
             if not bench.quick or number < _COMPARED_QUICKLY:
                 rival = _push_while(kind, bare, bare, path, name, seconds)
                 figures += f" (bare uvicorn {rival.describe()})"
@@ -113,7 +122,10 @@ EXPERIMENTS = (
     Experiment(
         name="floods",
         how=f"{_FLOODERS} clients flood in each of {len(FLOODS)} ways while 100 pushes/s come",
-        must_hold=f"no push refused, 0 lost; p99 < {_P99_MS:.0f} ms (not with --quick)",
+        must_hold=(
+            f"no push refused, 0 lost; p99 < {_P99_MS:.0f} ms, or {_TIMES_BUSY:g} times that "
+            f"beside {BUSY} (not with --quick)"
+        ),
         run=flood,
     ),
 )
