@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from receiver.web.server import PublicListener, bind
 
 PATIENCE_S = 20
 MANY = 400
+HELD_S = 0.4
 STRANGE = b"POST /strange HTTP/1.1\r\nHost: x\r\n\r\n"
 UNFINISHED = b"POST /strange HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 10_000
 GENUINE = b"POST /push HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -28,6 +30,7 @@ class Counting:
 
     strange: int = 0
     troubles: list[Trouble] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)  # of some requests before they were read
 
     def open(self, exchange: Exchange) -> Answer | None:
         """Refuse all paths but one."""
@@ -83,7 +86,9 @@ async def listen(
 ) -> tuple[PublicListener, Port]:
     """Begin to listen on a free port."""
     listening = clients.enter_context(bind("listen", "127.0.0.1", 0))
-    listener = PublicListener(handler, listening, limits, shutdown_s=1)
+    listener = PublicListener(
+        handler, listening, limits, shutdown_s=1, observe_wait=handler.waits.append
+    )
     await listener.start()
     return listener, Port(listening.getsockname()[1], clients)
 
@@ -101,6 +106,23 @@ def test_a_push_waits_for_no_queue_of_strangers(sent: bytes) -> None:
             push = port.connect(GENUINE, "127.0.3.1")
             assert (await answer(push)).startswith(b"HTTP/1.1 200 ")
             assert handler.strange < MANY // 4
+            await listener.stop()
+
+    run(main())
+
+
+def test_the_wait_in_the_queue_is_seen() -> None:
+    """How long a push was there before it was read is looked up, for one request between ticks."""
+
+    async def main() -> None:
+        handler = Counting()
+        with ExitStack() as clients:
+            listener, port = await listen(handler, Limits(), clients)
+            pushes = [port.connect(GENUINE, "127.0.3.1") for _ in range(3)]
+            time.sleep(HELD_S)  # noqa: ASYNC251 - holds the event loop on purpose
+            for push in pushes:
+                assert (await answer(push)).startswith(b"HTTP/1.1 200 ")
+            assert handler.waits[0] > HELD_S / 2
             await listener.stop()
 
     run(main())

@@ -46,6 +46,7 @@ NAMES = {
     "receiver_projector_lag_rows",
     "receiver_projector_lag_seconds",
     "receiver_push_items",
+    "receiver_read_wait_seconds",
     "receiver_push_signatures_total",
     "receiver_pushes_cut_off_total",
     "receiver_pushes_total",

@@ -107,6 +107,7 @@ async def running(
             node.limits,
             shutdown_s=patience,
             tls=certificate.context if certificate else None,
+            observe_wait=metrics.read_wait.observe,
         )
         stack.push_async_callback(_stop_all, public, private)
         await private.start()

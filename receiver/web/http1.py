@@ -21,6 +21,7 @@ from receiver.web.bodies import Bodies
 from receiver.web.crowding import Crowd
 from receiver.web.exchanges import Exchange, Handler, Limits, Trouble
 from receiver.web.framing import names_http, read_framing, read_path
+from receiver.web.loopdelay import read_wait_s
 from receiver.web.peers import group_of
 from receiver.web.turns import Hold, Tap, Turns
 
@@ -65,6 +66,7 @@ class Edge:
             limits.max_connections, limits.max_connections_per_peer, limits.exempt_peers
         )
         self.accept_more: Callable[[], None] = lambda: None  # takes what waits to be accepted
+        self.observe_wait: Callable[[float], object] = lambda _: None  # seconds, now and then
         self.came = 0.0  # when the last connection did, by the clock of the event loop
         self.turns = Turns()
         self.bodies = Bodies(limits.max_inflight_body_bytes)
@@ -80,6 +82,7 @@ class Edge:
 
     def tick(self) -> None:
         """Look at the clock, for all connections at once: to be called several times a second."""
+        self.is_sampling = True
         looked = time.monotonic()
         self.now += min(looked - self._looked, _LONGEST_STEP_S)
         self._looked = looked
@@ -92,6 +95,13 @@ class Edge:
     def group_of(self, peer: str) -> str:
         """Return whom an address stands for where strangers are bounded."""
         return peer if peer in self.limits.exempt_peers else group_of(peer)
+
+    def sample(self, transport: asyncio.Transport) -> None:
+        """Look how long the bytes of a request waited to be read: of one between two ticks."""
+        self.is_sampling = False
+        waited = read_wait_s(transport)
+        if waited is not None:
+            self.observe_wait(waited)
 
     def is_fruitless(self) -> bool:
         """Count a reading that completes nothing; tell whether there were many in this turn."""
@@ -275,6 +285,8 @@ class Connection(asyncio.BufferedProtocol):
         """Begin a request."""
         if self._is_deaf:
             return
+        if self._edge.is_sampling:
+            self._edge.sample(self._transport)
         self._exchange = exchange = Exchange(self, self._peer)
         exchange.started = self._arrived
         self._url = b""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -61,6 +62,7 @@ class PublicListener:
         *,
         shutdown_s: float,
         tls: ssl.SSLContext | None = None,
+        observe_wait: Callable[[float], object] = lambda _: None,
     ) -> None:
         """Make a listener that does not accept yet.
 
@@ -70,9 +72,11 @@ class PublicListener:
             limits: what a request may be.
             shutdown_s: the longest wait for open requests at the end.
             tls: None: plain text.
+            observe_wait: takes now and then how long bytes waited to be read, in seconds.
         """
         self.url = _url_of(listening, "http" if tls is None else "https")
         self._edge = Edge(handler, limits)
+        self._edge.observe_wait = observe_wait
         self._tls = tls
         self._handshake_s = None if tls is None else limits.request_s
         self._arrivals = Arrivals(self._edge, listening, tls, self._handshake_s)
