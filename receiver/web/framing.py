@@ -86,6 +86,7 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=16)  # nearly every request has the same one
 def read_path(method: bytes, target: bytes) -> str | None:
     """Return the path of a request target, percent-encoding undone; None: it is not to be taken.
 

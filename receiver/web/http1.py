@@ -169,7 +169,7 @@ class Connection(asyncio.BufferedProtocol):
         self._work = 0  # requests and pieces of bodies from this reading
         self._url = b""
         self._line = b""  # what earlier readings had of a request line
-        self._is_behind = False  # the request began in one reading with the end of another one
+        self._is_behind = 0  # not 0: the request began in one reading with the end of another one
         self._body: bytes | bytearray = b""
 
     # --- the transport's side ---------------------------------------------------------------
@@ -219,9 +219,8 @@ class Connection(asyncio.BufferedProtocol):
         self._work = 0
         if not self._is_deaf:
             self._parse(self._edge.body_buffer[:nbytes])
-        edge = self._edge
         is_more = nbytes >= _READ_BYTES and not self._left_bytes
-        if is_more or self._work > _MOST_AT_ONCE or (not self._work and edge.is_fruitless()):
+        if is_more or self._work > _MOST_AT_ONCE or (not self._work and self._edge.is_fruitless()):
             self._wait_for_turn()
 
     def _wait_for_turn(self) -> None:
@@ -291,7 +290,7 @@ class Connection(asyncio.BufferedProtocol):
         exchange.started = self._arrived
         self._url = b""
         self._line = b""
-        self._is_behind = self._work > 0
+        self._is_behind = self._work
         self._body = b""
         self._held_back_bytes = 0
         self._trailer_bytes = 0
@@ -353,7 +352,7 @@ class Connection(asyncio.BufferedProtocol):
             if self._edge.raw.startswith(b" HTTP/", end):
                 return True
         raw = self._line if self._is_line_whole() else self._line + self._data
-        return names_http(target, raw, is_behind=self._is_behind)
+        return names_http(target, raw, is_behind=self._is_behind > 0)
 
     def _is_line_whole(self) -> bool:
         """Tell whether earlier readings are known to have had all of the request line."""
