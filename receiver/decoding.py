@@ -3,8 +3,6 @@
 import json
 from dataclasses import replace
 
-import structlog
-
 from receiver.domain import times
 from receiver.domain.byhand import read_word
 from receiver.domain.events import Arrival, Trust
@@ -24,7 +22,6 @@ from receiver.projection import (
 
 _TRUSTS = frozenset(Trust)
 _KEPT = "Kept is the push as it came, or its beginning where `truncated` is true."
-_log = structlog.get_logger(__name__)
 
 
 def decode(row: Row, most_bad: int = wire.MOST_BAD) -> Steps[list[Event]]:
@@ -45,10 +42,17 @@ def decode(row: Row, most_bad: int = wire.MOST_BAD) -> Steps[list[Event]]:
             case _:
                 return (yield from _decode_push(row, most_bad))
     except (wire.UnusableError, RegistrationError) as error:
-        return [set_aside(row, str(error))]
+        return [_unusable(row, str(error))]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is about this row alone
-        _log.error("row cannot be read", position=row.position, error=type(error).__name__)
-        return [set_aside(row, f"The receiver failed on it: {type(error).__name__}.")]
+        return [_unusable(row, f"The receiver failed on it: {type(error).__name__}.")]
+
+
+def _unusable(row: Row, reason: str) -> Quarantined:
+    if row.kind == Kind.UNUSABLE:
+        return set_aside(row, reason)
+    # It was read before it was acknowledged: either its bytes have changed or the reader has.
+    reason = f"It was acknowledged, and nothing in it can be used. {reason}"
+    return replace(set_aside(row, reason), lost_at=row.position)
 
 
 def set_aside(row: Row, reason: str, body: bytes | None = None, items: int = 1) -> Quarantined:

@@ -77,6 +77,7 @@ class Quarantined:
     body: bytes
     items: int = 1  # for how many it stands
     size: int | None = None  # bytes of what the body is the beginning of; None: the body is all
+    lost_at: int | None = None  # position of a row that was acknowledged and cannot be used
 
 
 Event = ReportArrived | SendRegistered | UplinkArrived | SetByHand | Quarantined

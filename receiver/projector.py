@@ -245,6 +245,8 @@ class Projector:
         except Exception as error:  # noqa: BLE001 - whatever it is, one row must not stop the rest
             _log.warning("a batch failed, taking its rows one by one", error=type(error).__name__)
             done = [await self._commit_alone(row, pacer) for row in batch.rows]
+        lost = [one.lost_at for changes in done for one in changes.quarantined]
+        self._journal.note_unusable([at for at in lost if at is not None])
         for changes in done:
             await pacer.breathe()
             self._observers.on_changes(changes)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from receiver.errors import DataDirectoryError, JournalUnavailableError
 from receiver.journal import FILE_NAME, Commit, Entry, Journal, Row
+from receiver.journal.writer import COLUMNS, checksum
 from receiver.proof import files_below, find_in_files
 from tests.conftest import (
     NOW,
@@ -99,7 +100,9 @@ async def test_an_entry_is_on_disk_before_its_awaitable_returns(tmp_path: Path) 
     given = Entry("batch", "shop", 12_345, "2001:db8::1", "signed", "a: b\nc: d", b"\x00\xff body")
     async with a_journal(tmp_path) as journal:
         position = await journal.append(given)
-        assert read_rows(tmp_path / FILE_NAME, "SELECT * FROM journal") == [(position, *given)]
+        assert read_rows(tmp_path / FILE_NAME, f"SELECT {COLUMNS} FROM journal") == [  # noqa: S608
+            (position, *given, checksum(position, *given))
+        ]
 
 
 async def test_many_appends_are_few_commits_in_order(tmp_path: Path) -> None:
@@ -447,7 +450,7 @@ async def test_a_newer_layout_is_refused(tmp_path: Path) -> None:
     async with a_journal(tmp_path):
         pass
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
-        connection.execute("UPDATE meta SET value = '2' WHERE name = 'layout'")
+        connection.execute("UPDATE meta SET value = '3' WHERE name = 'layout'")
         connection.commit()
     with pytest.raises(DataDirectoryError, match="newer version"):
         await Journal.open(tmp_path / FILE_NAME)

@@ -6,7 +6,7 @@ import random
 import shutil
 import sqlite3
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -170,6 +170,30 @@ async def test_a_damaged_file_gives_all_the_rest(
     journal = await Journal.open(path)
     assert journal.problems == []
     await journal.close()
+
+
+async def prune(journal: Journal) -> None:
+    """Delete what is old."""
+    await journal.prune(up_to=EVERYTHING, arrived_before=0)
+
+
+@pytest.mark.parametrize("upkeep", [prune, Journal.compact])
+async def test_damage_that_upkeep_meets_is_mended(
+    sound: Path, tmp_path: Path, upkeep: Callable[[Journal], Awaitable[None]]
+) -> None:
+    """What only deletes or rewrites tells of damage too, and the file is sound afterwards."""
+    path = tmp_path / FILE_NAME
+    shutil.copy(sound, path)
+    overwrite(LEAF, 0.0)(path)
+    findings: list[Finding] = []
+    journal = await Journal.open(path, on_finding=findings.append)
+    await upkeep(journal)
+    assert await journal.append(entry(b"after"))
+    await journal.close()
+    (finding,) = findings
+    assert "arrived between" in finding.text
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 # --- the write-ahead log ------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ from receiver.journal.entries import Kind, Row
 _KEPT = ".damaged-"  # in the names of files that are kept aside
 _SPARE_BYTES = 64 * 1024 * 1024  # of the disk: never used up by copies
 _APPLICATION = "default"
-_DOUBTFUL = "This push stood in a damaged part of the journal: it may differ from what was sent."
+_NAMED = 10  # positions in one text
+_DOUBTFUL = "This row was damaged in the journal: it may differ from what was taken."
 
 
 class Lost(NamedTuple):
@@ -61,6 +62,19 @@ def marker(lost: Lost, kept: str) -> Row:
 def doubtful(row: Row) -> Row:
     """Let a row be kept without being taken for what was pushed."""
     return row._replace(kind=Kind.DAMAGED, headers=f"{_DOUBTFUL}\n{row.headers}")
+
+
+def unusable(positions: Sequence[int]) -> Finding:
+    """Say that acknowledged rows, of a version without checksums, cannot be used."""
+    named = ", ".join(map(str, positions[:_NAMED]))
+    more = f" and {len(positions) - _NAMED} more" if len(positions) > _NAMED else ""
+    return Finding(
+        "Rows of the journal were acknowledged and hold nothing that can be used: they are damaged,"
+        f" or this version reads them otherwise. Positions {named}{more}; they are kept in the "
+        "quarantine, and `receiver reclassify` reads them again.",
+        "",
+        lost=len(positions),
+    )
 
 
 def gaps(positions: Iterable[int], after: int, upto: int) -> Iterator[tuple[int, int]]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from receiver.journal.writer import checksum
+
 
 class Kind:
     """What a row holds; the kinds of pushes are those of `huawei.wire.Kind`."""
@@ -62,12 +64,39 @@ class Row(NamedTuple):
     body: bytes
 
 
+class FoundRow(NamedTuple):
+    """A row as a file holds it, and the checksum that is kept beside it."""
+
+    row: Row
+    checksum: object  # None: there is none, as in rows of older versions
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the checksum says that this is what was taken."""
+        return self.checksum == checksum(*self.row)
+
+    def is_sound(self, checked_from: int) -> bool:
+        """Tell whether nothing speaks against the row.
+
+        Args:
+            checked_from: the position from which on every row has a checksum.
+        """
+        if self.checksum is None:
+            return self.row.position < checked_from
+        return self.is_proven
+
+
 # SQLite keeps values of any type in any column. Nothing of ours writes others than the right ones,
 # but a file that was damaged or edited may hold them: one row must not stop all behind it.
-def read_row(position: int, *values: object) -> Row:
-    """Make a row of a position and the other seven columns, whatever types they have."""
-    kind, application, received_at, peer, trust, headers, body = values
-    return Row(
+def read_row(position: int, *values: object) -> FoundRow:
+    """Make a row of a position and the other columns, whatever types they have.
+
+    Args:
+        position: of the row.
+        values: of the other seven columns, and the checksum where there is one.
+    """
+    kind, application, received_at, peer, trust, headers, body, *sums = values
+    row = Row(
         position,
         read_text(kind),
         read_text(application),
@@ -77,6 +106,7 @@ def read_row(position: int, *values: object) -> Row:
         read_text(headers),
         body if isinstance(body, bytes) else str(body).encode(),
     )
+    return FoundRow(row, sums[0] if sums else None)
 
 
 def read_text(value: object) -> str:

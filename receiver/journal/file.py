@@ -22,12 +22,12 @@ from receiver.journal.opening import cannot_open, held_by_another
 from receiver.journal.process import WriterError, WriterProcess
 from receiver.journal.rebuild import is_damage
 from receiver.journal.recovery import LogDamage
-from receiver.journal.writer import COLUMNS, LAYOUT, HeldError
+from receiver.journal.writer import CHECKED_FROM, COLUMNS, LAYOUT, HeldError
 
 FILE_NAME = "journal.sqlite3"
 _ENDS = ("", "-wal", "-shm", "-journal")
 _RESTORED = 50  # rows in a statement
-MOST_ROWS_A_COMMIT = 512  # 8 columns each: far below SQLite's 32,766 parameters
+MOST_ROWS_A_COMMIT = 512  # 9 columns each: far below SQLite's 32,766 parameters
 
 
 class JournalFile:
@@ -40,6 +40,7 @@ class JournalFile:
         self._reader = reader
         self._reading = asyncio.Lock()
         self._inode: int | None = path.stat().st_ino
+        self.checked_from = 0  # the position from which on every row has a checksum
 
     @classmethod
     async def open(cls, path: Path) -> tuple[Self, list[Finding]]:
@@ -80,6 +81,7 @@ class JournalFile:
         file = cls(path, process, reader)
         try:
             layout = await file._meta("layout")
+            await file._find_checks()
             await file.last_position()
         except JournalUnavailableError as error:
             await file.close()
@@ -121,6 +123,13 @@ class JournalFile:
         ((value,),) = await self._fetch("SELECT value FROM meta WHERE name = ?", (name,))
         return str(value)
 
+    async def _find_checks(self) -> None:
+        """Read from which position on rows have checksums."""
+        written = await self._meta(CHECKED_FROM)
+        if not written.isdecimal():
+            raise JournalDamagedError(f"The journal {self.path} is damaged (`{CHECKED_FROM}`).")
+        self.checked_from = int(written)
+
     # --- writing ----------------------------------------------------------------------------
 
     async def append(self, first: int, entries: Sequence[Entry]) -> None:
@@ -149,7 +158,7 @@ class JournalFile:
 
     async def replace(self, rows: Sequence[Row]) -> None:
         """Put another kind, headers and body in the place of those of rows, all or none."""
-        await self._ask("replace", [(r.kind, r.headers, r.body, r.position) for r in rows])
+        await self._ask("replace", [list(row) for row in rows])
 
     async def switch(self, target: Path, kept: Path | None) -> bool:
         """Go on in a file that holds the same rows; tell whether no reader hindered it.
@@ -164,13 +173,13 @@ class JournalFile:
             # Whoever closes the last descriptor of a large file waits for its blocks.
             old = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                return bool(
-                    await self._ask("adopt", str(target), "" if kept is None else str(kept))
-                )
+                done = await self._ask("adopt", str(target), "" if kept is None else str(kept))
             finally:
                 self._reader = await _connect(self.path)
                 self._inode = self.path.stat().st_ino
                 asyncio.get_running_loop().run_in_executor(None, os.close, old)
+        await self._find_checks()
+        return bool(done)
 
     async def checkpoint(self, *, empty_wal: bool) -> bool:
         """Copy the WAL into the file, or empty it too; tell whether nobody hindered it."""
@@ -219,7 +228,12 @@ class JournalFile:
             " WHERE position > ? AND position <= ? ORDER BY position",
             (position, last),
         )
-        return [read_row(*row) for row in found]
+        rows_found = [read_row(*row) for row in found]
+        if not all(one.is_sound(self.checked_from) for one in rows_found):
+            raise JournalDamagedError(
+                f"Rows of the journal {self.path} do not fit their checksums."
+            )
+        return [one.row for one in rows_found]
 
     async def arrival_after(self, position: int) -> int | None:
         """Give when the entry after a position arrived (microseconds), None if there is none."""

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 import structlog
 
 from receiver.errors import JournalDamagedError, JournalUnavailableError, ReceiverError
-from receiver.journal.damage import Finding, kept_aside
+from receiver.journal.damage import Finding, kept_aside, unusable
 from receiver.journal.entries import Commit, Entry, Limits, Row
 from receiver.journal.file import MOST_ROWS_A_COMMIT, JournalFile
 from receiver.journal.guard import Guard
@@ -35,6 +35,7 @@ _CLOSE_LOOKS_EVERY_S = 0.005
 _MOST_BYTES_A_COMMIT = 8 * 1024 * 1024  # of bodies, but for a single one
 _CHECKPOINT_BYTES = 8 * 1024 * 1024  # of bodies: the disk takes so much in a fraction of a second
 _REPEAT_EVERY_S = 600.0
+_FINDINGS_KEPT = 50  # where all is damaged, readiness must not grow without an end
 # After a failed fsync the kernel may have dropped the dirty pages, so what the file holds is no
 # longer known to this process.
 _UNTRUSTWORTHY = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
@@ -97,6 +98,7 @@ class Journal:
         self._on_loss_of_trust = on_loss_of_trust
         self._on_finding = on_finding
         self._findings: list[Finding] = []
+        self._findings_left_out = 0
         self._upkeep = Upkeep(
             file,
             self._take_turn,
@@ -338,10 +340,13 @@ class Journal:
             with contextlib.suppress(JournalDamagedError):
                 return await ask()
         rows, lost = await asyncio.to_thread(
-            read_past, self._file.path, position, self.last_position
+            read_past, self._file.path, position, self.last_position, self._file.checked_from
         )
         for one in lost:
-            text = f"Rows of the journal cannot be read and are left out: {one.describe()}."
+            text = (
+                "Rows of the journal cannot be read or do not fit their checksums, and do not "
+                f"count: {one.describe()}."
+            )
             self.note_finding(Finding(text, "", lost=one.rows))
         return rows
 
@@ -370,7 +375,11 @@ class Journal:
 
         The newest row always stays: positions must never start again.
         """
-        return await self._upkeep.prune(up_to=up_to, arrived_before=arrived_before)
+        try:
+            return await self._upkeep.prune(up_to=up_to, arrived_before=arrived_before)
+        except JournalDamagedError:
+            await self._upkeep.mend()
+            return 0
 
     async def replace(self, rows: Sequence[Row]) -> None:
         """Put another kind, headers and body in the place of those of rows; positions stay.
@@ -394,7 +403,11 @@ class Journal:
         Raises:
             JournalUnavailableError: it could not be written; all stays as it was.
         """
-        await self._upkeep.compact()
+        try:
+            await self._upkeep.compact()
+        except JournalDamagedError:
+            if not await self._upkeep.mend(surely=True):
+                raise
 
     def _mend_soon(self) -> None:
         """Write the file anew beside the appends, which fail until that is done."""
@@ -402,9 +415,20 @@ class Journal:
         self._turns.add(mending)
         mending.add_done_callback(self._turns.discard)
 
+    def note_unusable(self, positions: Sequence[int]) -> None:
+        """Say that acknowledged rows cannot be used; those without checksums count as damaged."""
+        checked_from = self._file.checked_from
+        if checked := [at for at in positions if at >= checked_from]:
+            _log.error("acknowledged rows cannot be used, though they are sound", positions=checked)
+        if unchecked := [at for at in positions if at < checked_from]:
+            self.note_finding(unusable(unchecked))
+
     def note_finding(self, finding: Finding) -> None:
         """Say that damage was found; it is said again for as long as its bytes are kept."""
         self._findings.append(finding)
+        if len(self._findings) > _FINDINGS_KEPT:
+            del self._findings[0]
+            self._findings_left_out += 1
         self._repeated = time.monotonic()
         _log.error("journal damaged", finding=finding.text)
         self._on_finding(finding)
@@ -424,6 +448,7 @@ class Journal:
         return [
             *filter(None, (self._upkeep.obstacle, self._guard.trouble)),
             *(one.text for one in known),
+            *self._left_out(),
             *(
                 f"{name} keeps the bytes of a damage that was found earlier; remove it when "
                 "nothing more is to be saved from it."
@@ -431,6 +456,10 @@ class Journal:
                 if name not in named
             ),
         ]
+
+    def _left_out(self) -> list[str]:
+        count = self._findings_left_out
+        return [f"{count} earlier findings of damage stand in the log alone."] if count else []
 
     async def begin_anew(self) -> None:
         """Take a new identity, so that every row counts as unread (after a restored backup)."""

@@ -66,19 +66,29 @@ def describe(made: Rebuild, kept: str) -> Finding:
         f"; {made.found} rows came from pages that SQLite could not reach." if made.found else "."
     )
     text += _name_lost(made.lost)
+    if made.spoiled:
+        text += (
+            f" Not as they were taken, so they do not count and stand in the quarantine: "
+            f"{_name(made.spoiled)}."
+        )
     text += (
         f" Kept in: {kept}. What is saved from it can be pushed again: what is known already is a "
         "redelivery."
     )
-    return Finding(text, kept, sum(one.rows for one in made.lost), made.found)
+    lost = sum(one.rows for one in (*made.lost, *made.spoiled))
+    return Finding(text, kept, lost, made.found)
 
 
 def _name_lost(lost: list[Lost]) -> str:
     if not lost:
         return " No row was lost."
+    return f" Lost, or deleted before: {_name(lost)}."
+
+
+def _name(lost: list[Lost]) -> str:
     named = "; ".join(one.describe() for one in lost[:_NAMED])
     more = f"; and {len(lost) - _NAMED} more ranges" if len(lost) > _NAMED else ""
-    return f" Lost, or deleted before: {named}{more}."
+    return f"{named}{more}"
 
 
 _NAMED = 10

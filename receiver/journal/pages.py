@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from receiver.journal.entries import Row, read_row
+from receiver.journal.entries import FoundRow, read_row
 
 Fetch = Callable[[int], bytes | None]  # the page of a number; None: there is none
 
@@ -17,7 +17,7 @@ USUAL_PAGE_SIZE = 4096
 
 _HEADER_BYTES = 100  # of the file, before the b-tree of page 1
 _TABLE_LEAF = 13
-_COLUMNS = 8
+_COLUMNS = frozenset({8, 9})  # rows of older versions have no checksum
 _NULL = 0  # serial type: the position stands in the key, not in the record
 _MAX_VARINT = 9
 _MORE = 0x80  # the bit of a byte that says another one follows
@@ -26,7 +26,7 @@ _FLOAT, _ZERO, _FIRST_OF_ANY_SIZE = 7, 8, 12
 _U16, _U32, _F64 = struct.Struct(">H"), struct.Struct(">I"), struct.Struct(">d")
 
 
-def read_rows(page: bytes, fetch: Fetch) -> Iterator[Row]:
+def read_rows(page: bytes, fetch: Fetch) -> Iterator[FoundRow]:
     """Give the rows of the journal's table that a page holds; of another page none.
 
     A cell that is damaged, or whose overflow pages are, is left out.
@@ -48,7 +48,7 @@ def read_rows(page: bytes, fetch: Fetch) -> Iterator[Row]:
             yield row
 
 
-def _read_cell(page: bytes, at: int, fetch: Fetch) -> Row | None:
+def _read_cell(page: bytes, at: int, fetch: Fetch) -> FoundRow | None:
     size, at = _read_varint(page, at)
     position, at = _read_varint(page, at)
     payload = _read_payload(page, at, size, fetch)
@@ -57,7 +57,7 @@ def _read_cell(page: bytes, at: int, fetch: Fetch) -> Row | None:
     while place < header:
         one, place = _read_varint(payload, place)
         types.append(one)
-    if len(types) != _COLUMNS or types[0] != _NULL or position <= 0:
+    if len(types) not in _COLUMNS or types[0] != _NULL or position <= 0:
         return None
     values: list[object] = []
     for one in types[1:]:
@@ -121,7 +121,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("unreachable")
 
 
-def scan(path: Path, newer: Mapping[int, bytes], breathe: Callable[[], None]) -> Iterator[Row]:
+def scan(path: Path, newer: Mapping[int, bytes], breathe: Callable[[], None]) -> Iterator[FoundRow]:
     """Give all rows found on any page of a file that is not free, in no order (blocking).
 
     Args:

@@ -15,11 +15,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
-from receiver.journal.damage import Lost, marker
-from receiver.journal.entries import Row, read_row, read_text, read_time
+from receiver.journal.damage import Lost, doubtful, marker
+from receiver.journal.entries import FoundRow, Row, read_row, read_text, read_time
 from receiver.journal.pages import scan
 from receiver.journal.wal import read_log
-from receiver.journal.writer import COLUMNS, SCHEMA, add_meta
+from receiver.journal.writer import (
+    CHECKED_FROM,
+    COLUMNS,
+    LAYOUT,
+    SCHEMA,
+    UNCHECKED_LAYOUT,
+    add_meta,
+    checksum,
+)
 
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -30,7 +38,7 @@ _SCANNED_S = 0.005  # of scanning at a time; the same time is left to others
 NO_END = 2**62  # no position is known to be the last
 _READ_PAST_ROWS = 50
 _LEAP = 1_000_000  # positions; further apart they are damaged
-_PLACES = ", ".join("?" * 8)
+_PLACES = ", ".join("?" * 9)
 
 Range = tuple[int, int]
 
@@ -55,6 +63,10 @@ class Rebuild:
         self.missing: list[Range] = []  # positions that SQLite cannot read
         self.lost: list[Lost] = []  # those that the raw pages do not hold either
         self.found = 0  # rows from the raw pages
+        self.spoiled: list[Lost] = []  # rows that do not fit their checksums, kept as doubtful
+        self._spoiled: list[int] = []  # their positions
+        self._checked_from = NO_END  # not known
+        self._columns = COLUMNS
         self._descriptor = os.open(
             target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
         )
@@ -64,14 +76,17 @@ class Rebuild:
         for pragma in ("journal_mode = MEMORY", "synchronous = OFF"):
             self._to.execute(f"PRAGMA main.{pragma}")
         self._to.executescript(SCHEMA)
+        self._to.text_factory = read_text
         self._is_readable = True
         try:
             self._to.execute("ATTACH ? AS old", (f"{source.absolute().as_uri()}?mode=ro",))
             self._to.execute("SELECT position FROM old.journal LIMIT 0")
+            self._columns = self._columns_of_old()
         except sqlite3.DatabaseError:
             if not mends:
                 raise
             self._is_readable = False  # the raw pages may hold rows all the same
+        self._checked_from = int(dict(self._meta()).get(CHECKED_FROM, NO_END))
 
     def __enter__(self) -> Self:
         """Give itself."""
@@ -86,6 +101,29 @@ class Rebuild:
         with contextlib.suppress(sqlite3.Error):
             self._to.close()
         os.close(self._descriptor)
+
+    def _columns_of_old(self) -> str:
+        """Return what to select: a file of an older version has no checksums."""
+        names = [name for _, name, *_ in self._to.execute("PRAGMA old.table_info(journal)")]
+        return COLUMNS if "checksum" in names else COLUMNS.replace("checksum", "NULL")
+
+    def _meta(self) -> list[tuple[str, str]]:
+        """Return what the old file says of itself, but for what cannot be read.
+
+        Without its identity the new file gets another one: every row counts as unread then, which
+        doubles nothing.
+        """
+        try:
+            found = self._to.execute("SELECT name, value FROM old.meta").fetchall()
+        except sqlite3.DatabaseError:
+            if not self._mends:
+                raise
+            return []
+        return [
+            (name, LAYOUT if (name, value) == ("layout", UNCHECKED_LAYOUT) else value)
+            for name, value in found
+            if name != CHECKED_FROM or str(value).isdecimal()
+        ]
 
     # --- copying ----------------------------------------------------------------------------
 
@@ -134,14 +172,29 @@ class Rebuild:
                 return upto
             raise _out_of_order()  # the newest row is never deleted
         copied = self._to.execute(
-            f"INSERT INTO main.journal ({COLUMNS}) SELECT {COLUMNS} FROM old.journal"  # noqa: S608 - constants only
+            f"INSERT INTO main.journal ({COLUMNS}) SELECT {self._columns} FROM old.journal"  # noqa: S608 - constants only
             " WHERE position > ? AND position <= ?",
             (after, last),
         ).rowcount
         if copied != rows:
             self._to.execute("DELETE FROM main.journal WHERE position > ?", (after,))
             raise _out_of_order()
+        if self._mends:
+            self._check(after, last)
         return last
+
+    def _check(self, after: int, last: int) -> None:
+        """Keep rows that do not fit their checksums, but not as what was taken."""
+        copied = self._to.execute(
+            f"SELECT {COLUMNS} FROM main.journal WHERE position > ? AND position <= ?",  # noqa: S608 - constants only
+            (after, last),
+        ).fetchall()
+        for found in (read_row(*values) for values in copied):
+            if not found.is_sound(self._checked_from):
+                self._to.execute(
+                    "DELETE FROM main.journal WHERE position = ?", (found.row.position,)
+                )
+                self._put(found)
 
     def _step_over(self, after: int, upto: int) -> int:
         """Note the positions that cannot be read; give the last of them."""
@@ -171,9 +224,16 @@ class Rebuild:
         """
         wanted = [*self.missing, *self._gaps()]
         newer = read_log(_read(self._source.with_name(f"{self._source.name}-wal"))).pages()
-        for row in scan(self._source, newer, _Breath()):
-            if row.position <= upto and any(one <= row.position <= end for one, end in wanted):
-                self.found += self._put(row)
+        spoiled: list[FoundRow] = []
+        for found in scan(self._source, newer, _Breath()):
+            position = found.row.position
+            if position > upto or not any(one <= position <= end for one, end in wanted):
+                continue
+            if found.is_sound(self._checked_from):
+                self.found += self._put(found)
+            else:
+                spoiled.append(found)
+        self.found += sum(self._put(found) for found in spoiled)  # where no sound one was found
         oldest, newest = self._ends()
         ranges = self._gaps()
         if self.missing and self.missing[0][0] == 1 and oldest > 1:
@@ -181,15 +241,37 @@ class Rebuild:
         if newest < upto < NO_END:
             ranges.append((newest + 1, upto))
         for first, last in ranges:
-            lost = Lost(first, last, self._arrival(first, "<"), self._arrival(last, ">"))
+            lost = self._lose(first, last)
             self.lost.append(lost)
-            self._put(marker(lost, kept))
+            stands_for = marker(lost, kept)
+            self._put(FoundRow(stands_for, checksum(*stands_for)))
 
-    def _put(self, row: Row) -> int:
-        return self._to.execute(
+    def _lose(self, first: int, last: int) -> Lost:
+        return Lost(first, last, self._arrival(first, "<"), self._arrival(last, ">"))
+
+    def _put(self, found: FoundRow) -> int:
+        """Put a row where there is none, as doubtful if it does not fit its checksum.
+
+        Returns:
+            how many were put: 1 or 0.
+        """
+        row, kept_sum = found
+        is_sound = found.is_sound(self._checked_from)
+        if not is_sound:
+            row = doubtful(row)
+            kept_sum = checksum(*row)
+        done = self._to.execute(
             f"INSERT OR IGNORE INTO main.journal ({COLUMNS}) VALUES ({_PLACES})",  # noqa: S608 - constants only
-            row,
+            (*row, kept_sum),
         ).rowcount
+        if done and not is_sound:
+            self._spoiled.append(row.position)
+        return done
+
+    @property
+    def found_damage(self) -> bool:
+        """Whether anything of the old file was not as it was written."""
+        return bool(self.missing or self.lost or self._spoiled)
 
     def _gaps(self) -> list[Range]:
         """Give the stretches between the rows of the new file."""
@@ -224,14 +306,9 @@ class Rebuild:
 
     def finish(self) -> None:
         """Take over the identity, and make the new file durable and complete."""
+        self.spoiled = [self._lose(position, position) for position in sorted(self._spoiled)]
         add_meta(self._to)
-        try:
-            meta = self._to.execute("SELECT name, value FROM old.meta").fetchall()
-        except sqlite3.DatabaseError:
-            if not self._mends:
-                raise
-            meta = []  # a new identity: every row counts as unread, which doubles nothing
-        self._to.executemany("INSERT OR REPLACE INTO main.meta VALUES (?, ?)", meta)
+        self._to.executemany("INSERT OR REPLACE INTO main.meta VALUES (?, ?)", self._meta())
         os.fsync(self._descriptor)
         self._to.close()
 
@@ -249,16 +326,20 @@ def rebuild_whole(source: Path, target: Path, kept: str) -> Rebuild | None:
     return made
 
 
-def read_past(source: Path, after: int, upto: int) -> tuple[list[Row], list[Lost]]:
+def read_past(
+    source: Path, after: int, upto: int, checked_from: int
+) -> tuple[list[Row], list[Lost]]:
     """Read some rows behind a position of a damaged file, however little of it can be read.
 
     Args:
         source: the journal.
         after: the position.
         upto: the newest position.
+        checked_from: the position from which on every row has a checksum.
 
     Returns:
-        rows, with one that stands for each stretch that cannot be read; and these stretches.
+        rows, with one that stands for each stretch that cannot be read, and doubtful ones where
+        they do not fit their checksums; and what does not count of them.
     """
     uri = f"{source.absolute().as_uri()}?mode=ro"
     rows: list[Row] = []
@@ -278,7 +359,8 @@ def read_past(source: Path, after: int, upto: int) -> tuple[list[Row], list[Lost
         while after < upto and len(rows) < _READ_PAST_ROWS:
             is_sound = _works(first_after, after)
             found = first_after(after) if is_sound else reach(first_after, after, upto)
-            row = None if found is None else _read_one(connection, found)
+            one = None if found is None else _read_one(connection, found)
+            row = None if one is None else one.row
             if found is None:
                 last_lost = after if is_sound else upto
             elif row is None:
@@ -289,6 +371,10 @@ def read_past(source: Path, after: int, upto: int) -> tuple[list[Row], list[Lost
                 at = rows[-1].received_at if rows else None
                 lost.append(Lost(after + 1, last_lost, at, row.received_at if row else None))
                 rows.append(marker(lost[-1], ""))
+            if one is not None and not one.is_sound(checked_from):
+                at = rows[-1].received_at if rows else None
+                lost.append(Lost(one.row.position, one.row.position, at, None))
+                row = doubtful(one.row)
             if row is not None:
                 rows.append(row)
             if row is None and last_lost == after:
@@ -327,7 +413,7 @@ def _works(first_after: Callable[[int], int | None], position: int) -> bool:
     return True
 
 
-def _read_one(connection: sqlite3.Connection, position: int) -> Row | None:
+def _read_one(connection: sqlite3.Connection, position: int) -> FoundRow | None:
     try:
         found = connection.execute(
             f"SELECT {COLUMNS} FROM journal WHERE position = ?",  # noqa: S608 - a constant list of names

@@ -26,7 +26,7 @@ class LogDamage:
         was_synced: another transaction began after the damaged one, so that one was on disk and
             may have been acknowledged. Otherwise it may be the last one before a loss of power,
             which nobody was told of.
-        rows: found in good frames behind the damaged ones.
+        rows: found in good frames behind the damaged ones, or proven by their checksums.
         doubtful: found in damaged frames only.
     """
 
@@ -87,11 +87,17 @@ def _rows_behind(path: Path, log: Log) -> tuple[dict[int, Row], dict[int, Row]]:
     newest = log.pages()
     fetch = page_reader(path, newest, log.page_size)
     good = {
-        row.position: row
+        found.row.position: found.row
         for page in log.pages(log.wrong[0]).values()
-        for row in read_rows(page, fetch)
+        for found in read_rows(page, fetch)
     }
-    bad = {row.position: row for page in log.damaged_pages() for row in read_rows(page, fetch)}
+    bad: dict[int, Row] = {}
+    for page in log.damaged_pages():
+        for found in read_rows(page, fetch):
+            if found.is_proven:
+                good.setdefault(found.row.position, found.row)
+            else:
+                bad[found.row.position] = found.row
     return good, bad
 
 

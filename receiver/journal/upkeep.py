@@ -10,13 +10,13 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from receiver.errors import JournalUnavailableError
+from receiver.errors import JournalDamagedError, JournalUnavailableError
 from receiver.journal.damage import Finding, fits, name_aside
 from receiver.journal.entries import Row
 from receiver.journal.file import JournalFile
 from receiver.journal.opening import describe, new_file
 from receiver.journal.process import WriterError
-from receiver.journal.rebuild import Rebuild
+from receiver.journal.rebuild import Rebuild, is_damage
 
 _T = TypeVar("_T")
 
@@ -112,9 +112,8 @@ class Upkeep:
             try:
                 await self._rewrite(None)
             except sqlite3.Error as error:
-                raise JournalUnavailableError(
-                    f"The journal could not be written anew: {_name(error)}."
-                ) from error
+                kind = JournalDamagedError if is_damage(error) else JournalUnavailableError
+                raise kind(f"The journal could not be written anew: {_name(error)}.") from error
 
     async def mend(self, *, surely: bool = False) -> bool:
         """Go on in a new file that holds all rows which can be read; tell whether that was done.
@@ -157,7 +156,7 @@ class Upkeep:
             position = await self._copy(made, 0)
             if kept is not None:
                 await asyncio.to_thread(made.mend, kept.name, position)
-                if not (made.missing or made.lost or surely):
+                if not (made.found_damage or surely):
                     return None
             for _ in range(_SWITCH_TRIES):
                 position = await self._copy(made, position)

@@ -22,16 +22,19 @@ import struct
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
-COLUMNS = "position, kind, application, received_at, peer, trust, headers, body"
-LAYOUT = "1"  # raised when the tables change in a way that older code cannot read
+COLUMNS = "position, kind, application, received_at, peer, trust, headers, body, checksum"
+LAYOUT = "2"  # raised when the tables change in a way that older code cannot read
+UNCHECKED_LAYOUT = "1"  # the one before, whose rows have no checksums
+CHECKED_FROM = "checked_from"  # in `meta`: the position from which on every row has a checksum
 LENGTH = struct.Struct("!Q")
 
-_WIDTH = 8  # columns
+_WIDTH = 9  # columns
 _PARAMETERS = f"({', '.join('?' * _WIDTH)})"
 _STATEMENTS_KEPT = 512  # one for each size of a group
 _BUSY_TIMEOUT_S = 5
@@ -49,7 +52,8 @@ CREATE TABLE IF NOT EXISTS journal (
     peer TEXT NOT NULL,
     trust TEXT NOT NULL,
     headers TEXT NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    checksum INTEGER
 );
 """
 _PRAGMAS = (
@@ -83,11 +87,12 @@ class Writer:
         for pragma in _PRAGMAS:
             self._connection.execute(pragma)
         self._connection.executescript(SCHEMA)
+        _add_checksums(self._connection)
         add_meta(self._connection)
 
     def append(self, rows: int, values: list[Any]) -> None:
         """Write rows in one statement; on return they are on disk."""
-        self._connection.execute(_insert(rows), values)
+        self._connection.execute(_insert(rows), _with_checksums(values))
 
     def restore(self, rows: list[list[Any]], keeps: bool) -> int:
         """Put rows at their own positions; give how many were not there.
@@ -105,7 +110,8 @@ class Writer:
         statement = _insert(len(rows)).replace(
             "INSERT", "INSERT OR IGNORE" if keeps else "INSERT OR REPLACE", 1
         )
-        self._connection.execute(statement, [value for row in rows for value in row])
+        values = [value for row in rows for value in row]
+        self._connection.execute(statement, _with_checksums(values))
         return len(rows) - int(there)
 
     def delete(self, positions: list[int]) -> None:
@@ -127,17 +133,18 @@ class Writer:
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (_PROBE,))
         self._connection.execute("DELETE FROM meta WHERE name = 'probe'")
 
-    def replace(self, rows: list[tuple[str, str, bytes, int]]) -> None:
-        """Put another kind, headers and body in the place of those of rows, all or none."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+    def replace(self, rows: list[list[Any]]) -> None:
+        """Put another kind, headers and body in the place of those of rows, all or none.
+
+        Args:
+            rows: with all columns.
+        """
+        with _transaction(self._connection):
             self._connection.executemany(
-                "UPDATE journal SET kind = ?, headers = ?, body = ? WHERE position = ?", rows
+                "UPDATE journal SET kind = ?, headers = ?, body = ?, checksum = ?"
+                " WHERE position = ?",
+                [(row[1], row[6], row[7], checksum(*row), row[0]) for row in rows],
             )
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     def adopt(self, target: str, kept: str) -> bool:
         """Go on in a file that holds the same rows; tell whether no reader hindered it.
@@ -170,11 +177,57 @@ class Writer:
         self._connection.close()
 
 
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def checksum(
+    position: int,
+    kind: str,
+    application: str,
+    received_at: int,
+    peer: str,
+    trust: str,
+    headers: str,
+    body: bytes,
+) -> int:
+    """Return what is kept beside a row to see damage by: SQLite checks no content of a row."""
+    head = f"{position}\0{kind}\0{application}\0{received_at}\0{peer}\0{trust}\0{headers}"
+    return crc32(body, crc32(head.encode()))
+
+
+def _with_checksums(values: list[Any]) -> list[Any]:
+    """Return the values of rows, each row with its checksum behind it."""
+    complete: list[Any] = []
+    for row in zip(*[iter(values)] * (_WIDTH - 1), strict=True):
+        complete += row
+        complete.append(checksum(*row))
+    return complete
+
+
+def _add_checksums(connection: sqlite3.Connection) -> None:
+    """Let the rows that are written to a journal of the layout before have checksums."""
+    found = connection.execute("SELECT value FROM meta WHERE name = 'layout'").fetchone()
+    if found == (UNCHECKED_LAYOUT,):
+        with _transaction(connection):
+            connection.execute("ALTER TABLE journal ADD COLUMN checksum INTEGER")
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'layout'", (LAYOUT,))
+            add_meta(connection)
+
+
 def add_meta(connection: sqlite3.Connection) -> None:
-    """Let a file without a layout and an identity have them."""
+    """Let a file have what it lacks of layout, identity and where its checksums begin."""
     connection.execute(
-        "INSERT OR IGNORE INTO meta VALUES ('layout', ?), ('identity', ?)",
-        (LAYOUT, str(uuid.uuid4())),
+        "INSERT OR IGNORE INTO meta VALUES ('layout', ?), ('identity', ?),"
+        " (?, (SELECT coalesce(max(position), 0) + 1 FROM journal))",
+        (LAYOUT, str(uuid.uuid4()), CHECKED_FROM),
     )
 
 
@@ -246,7 +299,7 @@ def answer(writer: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
     """Do one request; give `(True, result)` or `(False, error code, error name)`."""
     try:
         return True, writer(*arguments)
-    except (sqlite3.Error, OSError, ValueError, OverflowError) as error:
+    except (sqlite3.Error, OSError, ValueError, OverflowError, TypeError) as error:
         code = getattr(error, "sqlite_errorcode", 0)
         return False, code, getattr(error, "sqlite_errorname", type(error).__name__)
 
