@@ -29,5 +29,9 @@ class StoreUnavailableError(ReceiverError):
     """The store cannot be read or written now."""
 
 
+class StoreDamagedError(StoreUnavailableError):
+    """The store is damaged: nothing is written to it until it has been replaced."""
+
+
 class StoreRejectedError(ReceiverError):
     """The store is reachable but refused a value; trying again would not help."""

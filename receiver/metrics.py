@@ -108,21 +108,7 @@ class Metrics:
             "Size of the journal with its write-ahead log.",
             registry=registry,
         )
-        self.journal_damaged = Counter(
-            "receiver_journal_damages",
-            "Times that the journal's file or its log was found damaged.",
-            registry=registry,
-        )
-        self.journal_lost_rows = Counter(
-            "receiver_journal_lost_rows",
-            "Rows that a damaged journal no longer holds, at most.",
-            registry=registry,
-        )
-        self.journal_salvaged_rows = Counter(
-            "receiver_journal_salvaged_rows",
-            "Rows of a damaged journal that were taken back from its pages.",
-            registry=registry,
-        )
+        self._add_damages(registry)
         self.lag_rows = Gauge(
             "receiver_projector_lag_rows",
             "Journal depth: entries that the store does not have yet.",
@@ -285,6 +271,28 @@ class Metrics:
             "receiver_delivery_seconds",
             "From the sending to the delivery of a message, by the platform's times.",
             buckets=_DELIVERY_BUCKETS,
+            registry=registry,
+        )
+
+    def _add_damages(self, registry: CollectorRegistry) -> None:
+        self.journal_damaged = Counter(
+            "receiver_journal_damages",
+            "Times that the journal's file or its log was found damaged.",
+            registry=registry,
+        )
+        self.journal_lost_rows = Counter(
+            "receiver_journal_lost_rows",
+            "Rows that a damaged journal no longer holds, at most.",
+            registry=registry,
+        )
+        self.journal_salvaged_rows = Counter(
+            "receiver_journal_salvaged_rows",
+            "Rows of a damaged journal that were taken back from its pages.",
+            registry=registry,
+        )
+        self.store_damaged = Counter(
+            "receiver_store_damages",
+            "Statements that found the store damaged.",
             registry=registry,
         )
 

@@ -59,6 +59,7 @@ NAMES = {
     "receiver_report_gap_usual_seconds",
     "receiver_reports_total",
     "receiver_sends_total",
+    "receiver_store_damages_total",
     "receiver_suppressed",
     "receiver_unknown_codes_total",
     "receiver_uplinks_total",

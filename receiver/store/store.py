@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from receiver.errors import StoreUnavailableError
+from receiver.errors import StoreDamagedError, StoreUnavailableError
 from receiver.store.engines import (
     BUSY_TIMEOUT_S,
     READERS,
@@ -22,6 +23,9 @@ from receiver.store.migrating import migrate
 from receiver.store.schema import checkpoints
 from receiver.store.urls import ASYNC_DRIVERS, check_url
 
+_log = structlog.get_logger(__name__)
+
+_MARK = ".damaged"  # ends the name of the file that tells the next process of damage
 _WAL_CAP_BYTES = 48 * 1024 * 1024  # reached only when readers let the WAL grow
 
 
@@ -29,20 +33,27 @@ class Store:
     """An open store: one writer, several readers.
 
     SQLite is written through exactly one connection (versions before 3.51.3 can corrupt a WAL
-    file otherwise); readers open it read-only and never checkpoint.
+    file otherwise); readers open it read-only and never checkpoint. One that any statement found
+    damaged is not written to again; it is read as far as it can be.
+
+    Attributes:
+        damage: what is damaged and what to do, "" while no damage was found.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, on_damage: Callable[[], None] = lambda: None) -> None:
         """Make a store that connects when it is first used.
 
         Args:
             url: `sqlite:////path/to/file` or `postgresql://user:password@host/database`.
+            on_damage: called for each statement that found it damaged.
 
         Raises:
             SettingsError: the URL cannot be used.
         """
         self._url = check_url(url)
-        self._failures = Failures(self._url)
+        self._failures = Failures(self._url, self._note_damage)
+        self._on_damage = on_damage
+        self.damage = ""
         self._turn = asyncio.Lock()
         self._file: Path | None = None  # of SQLite
         self._inode: int | None = None  # of the file that was prepared
@@ -68,7 +79,10 @@ class Store:
         async with self._turn:
             if not self._is_in_place():
                 await self.close()  # what is open leads to the file that was taken away
+                self._forget_damage()
+            self._refuse_damaged()
             with self._failures.translated():
+                await self._look_whole()
                 await asyncio.to_thread(migrate, self._url)
             self._inode = self._inode_now()
 
@@ -77,12 +91,14 @@ class Store:
 
         Raises:
             StoreUnavailableError: it does not; `prepare` makes a new one.
+            StoreDamagedError: it is damaged.
         """
         if not self._is_in_place():
             raise StoreUnavailableError(
                 "The store's file was taken away; what stands in its place is brought up to date "
                 "from the journal."
             )
+        self._refuse_damaged()
 
     def _is_in_place(self) -> bool:
         return self._inode is None or self._inode_now() == self._inode
@@ -101,12 +117,18 @@ class Store:
             StoreUnavailableError: trying again later may help.
             StoreRejectedError: it will not.
         """
+        async with self._turn_to_write():
+            async with self._writer.begin() as connection:
+                yield connection
+            if self._wal_bytes() > _WAL_CAP_BYTES:
+                await self._checkpoint("TRUNCATE")
+
+    @contextlib.asynccontextmanager
+    async def _turn_to_write(self) -> AsyncIterator[None]:
         async with self._turn:
+            self._refuse_damaged()
             with self._failures.translated():
-                async with self._writer.begin() as connection:
-                    yield connection
-                if self._wal_bytes() > _WAL_CAP_BYTES:
-                    await self._checkpoint("TRUNCATE")
+                yield
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -157,9 +179,8 @@ class Store:
         """
         if self._file is None:
             return True
-        async with self._turn:
-            with self._failures.translated():
-                done = await self._checkpoint("FULL", patience_s=BUSY_TIMEOUT_S)
+        async with self._turn_to_write():
+            done = await self._checkpoint("FULL", patience_s=BUSY_TIMEOUT_S)
         return done and self._is_in_place()
 
     @property
@@ -177,9 +198,8 @@ class Store:
         """
         if self._file is None:
             return True
-        async with self._turn:
-            with self._failures.translated():
-                return await self._checkpoint("TRUNCATE", patience_s=BUSY_TIMEOUT_S)
+        async with self._turn_to_write():
+            return await self._checkpoint("TRUNCATE", patience_s=BUSY_TIMEOUT_S)
 
     async def compact(self) -> None:
         """Write the whole file anew, without what is left between its rows.
@@ -189,9 +209,8 @@ class Store:
         """
         if self._file is None:
             return
-        async with self._turn:
-            with self._failures.translated():
-                await self._outside("VACUUM")
+        async with self._turn_to_write():
+            await self._outside("VACUUM")
 
     async def settle(self) -> None:
         """Use a quiet moment: copy the WAL into the file and give memory back.
@@ -201,10 +220,51 @@ class Store:
         """
         if self._file is None:
             return
-        async with self._turn:
-            with self._failures.translated():
-                await self._checkpoint("PASSIVE")
-                await self._pragma("shrink_memory")
+        async with self._turn_to_write():
+            await self._checkpoint("PASSIVE")
+            await self._pragma("shrink_memory")
+
+    # --- damage -----------------------------------------------------------------------------
+
+    def _refuse_damaged(self) -> None:
+        if self.damage:
+            raise StoreDamagedError(self.damage)
+
+    def _note_damage(self, error: StoreDamagedError) -> None:
+        """Say once that it is damaged, and let the next process know."""
+        self._on_damage()
+        if self.damage:
+            return
+        self.damage = str(error)
+        _log.error("store damaged", finding=self.damage)
+        if self._inode is None:
+            self._inode = self._inode_now()  # by which its replacement is known
+        if (mark := self._mark) is not None:
+            with contextlib.suppress(OSError):
+                mark.write_text(f"{self.damage}\n")
+
+    def _forget_damage(self) -> None:
+        """Begin anew: another file stands there."""
+        self.damage = ""
+        self._inode = None
+
+    async def _look_whole(self) -> None:
+        """Check all of a file that was found damaged before: it may be mended, or another one.
+
+        Raises:
+            StoreDamagedError: it is neither.
+        """
+        mark = self._mark
+        if mark is None or not mark.exists():
+            return
+        ((found,),) = await self._pragma("integrity_check(1)")
+        if found != "ok":
+            raise self._failures.damaged("integrity_check")
+        mark.unlink(missing_ok=True)
+
+    @property
+    def _mark(self) -> Path | None:
+        return None if self._file is None else Path(f"{self._file}{_MARK}")
 
     async def _checkpoint(self, mode: str, *, patience_s: float = 0) -> bool:
         """Copy the WAL into the file, as far as readers allow; tell whether all of it was."""

@@ -68,7 +68,7 @@ class Node:
         self._settings = settings
         self._metrics = metrics
         self._journal = opened
-        self._store = Store(settings.effective_store_url)
+        self._store = Store(settings.effective_store_url, metrics.store_damaged.inc)
         self._policy = make_policy(settings)
         show_catalogue(metrics, self._policy.catalogue)
         self._projector = Projector(
@@ -268,13 +268,15 @@ class Node:
             store = True
         except (StoreUnavailableError, TimeoutError):
             store = False
+        known = " ".join(self._projector.problems)
+        damage = [one for one in [self._store.damage] if one and one not in known]
         running = self._projecting is not None and not self._projecting.done()
         return Health(
             journal=await self._journal.is_writable(),
             projector=running and self._projector.healthy,
-            store=store,
+            store=store and not self._store.damage,
             event_loop=self._loop_delay.longest_s <= self._settings.max_loop_delay_seconds,
-            found=(*self._journal.problems, *self._projector.problems),
+            found=(*self._journal.problems, *self._projector.problems, *damage),
         )
 
     async def _refresh_metrics(self) -> None:

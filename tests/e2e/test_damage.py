@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import read_rows
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
 from tests.e2e.outside import check_integrity
 from tests.faults.injection import journal_writer
 from tests.server import MakeServer, Server, eventually
+from tests.test_store_damage import ruin_index
+from tests.test_store_damage import ruin_leaf as ruin_store_leaf
 
 PAGE = 4096
 _TABLE_LEAF = 13
@@ -240,6 +243,46 @@ def test_what_does_not_fit_together_is_said(
     eventually(lambda: any(said in one for one in problems(server)), said)
     logged = [f"{line.get('finding', '')} {line.get('reason', '')}" for line in errors(server)]
     assert any(said in one for one in logged)
+
+
+@pytest.mark.parametrize(
+    "damage", [pytest.param(ruin_store_leaf, id="a table"), pytest.param(ruin_index, id="an index")]
+)
+def test_a_damaged_store_is_told_and_not_written_to(
+    make_server: MakeServer, damage: Callable[[Path], None]
+) -> None:
+    """One look-up is enough; pushes wait in the journal until the file has been moved aside."""
+    server = make_server().start()
+    taken = push_many(server, "victim", 300)
+    server.caught_up()
+    assert server.stop() == 0
+    damage(server.store_file)
+    server.start()
+    answer = server.api.http.post("/v1/messages/lookup", json={"ids": list(taken)})
+    assert answer.status_code == 503
+    assert "store's file is damaged" in answer.json()["detail"]
+    eventually(lambda: server.api.http.get("/readyz").status_code == 503, "it is not ready")
+    assert server.api.http.get("/readyz").json()["store"] is False
+    assert any("move the file" in problem for problem in problems(server))
+    assert server.api.metric("receiver_store_damages_total") >= 1
+    (told,) = (line for line in errors(server) if line["event"] == "store damaged")
+    assert "move the file" in told["finding"]
+    for prefix in ("this", "next"):  # in this process and in the next
+        before = read_rows(server.store_file, "SELECT position FROM checkpoints")
+        taken |= push_many(server, prefix, 3)
+        assert server.api.metric("receiver_projector_lag_rows") >= 3
+        assert read_rows(server.store_file, "SELECT position FROM checkpoints") == before
+        assert server.stop() == 0
+        server.start()
+        eventually(lambda: any("is damaged" in one for one in problems(server)), "it is named")
+    assert server.stop() == 0
+    for file in server.directory.glob("store.sqlite3*"):
+        if file.suffix != ".damaged":
+            file.rename(server.directory.with_name(file.name))
+    server.start().caught_up()
+    assert_kept(server, taken)
+    server.ready()
+    assert problems(server) == []
 
 
 def test_a_store_that_was_emptied_is_rebuilt(make_server: MakeServer) -> None:
