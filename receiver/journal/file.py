@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiosqlite
+import structlog
 
 from receiver.errors import (
     DataDirectoryError,
@@ -24,6 +25,8 @@ from receiver.journal.rebuild import is_damage
 from receiver.journal.recovery import LogDamage
 from receiver.journal.writer import CHECKED_FROM, COLUMNS, LAYOUT, HeldError
 
+_log = structlog.get_logger(__name__)
+
 FILE_NAME = "journal.sqlite3"
 _ENDS = ("", "-wal", "-shm", "-journal")
 _RESTORED = 50  # rows in a statement
@@ -37,6 +40,7 @@ class JournalFile:
         self.path = path
         self._wal = path.with_name(path.name + "-wal")
         self._process = process
+        self._ended: WriterProcess | None = None  # of which that was said
         self._reader = reader
         self._reading = asyncio.Lock()
         self._inode: int | None = path.stat().st_ino
@@ -186,10 +190,32 @@ class JournalFile:
         return bool(await self._ask("checkpoint", "TRUNCATE" if empty_wal else "PASSIVE"))
 
     async def _ask(self, name: str, *arguments: object) -> Any:
-        if not self._process.alive:
-            await self._process.end()
-            self._process = await WriterProcess.start(self.path)
+        await self.keep_writer()
         return await self._process.ask(name, *arguments)
+
+    async def keep_writer(self) -> None:
+        """Start another writer where the last one has ended.
+
+        Raises:
+            WriterError: it cannot open the file.
+        """
+        if self._process.alive:
+            return
+        await self._process.end()
+        self.note_end()
+        self._process = await WriterProcess.start(self.path)
+        _log.warning("another writer of the journal was started", writer=self._process.pid)
+
+    def note_end(self) -> bool:
+        """Say that the writer has ended, and how; tell whether that was new."""
+        how = self._process.ending()
+        if not how or self._process is self._ended:
+            return False
+        self._ended = self._process
+        _log.error(
+            "the journal's writer has ended, starting another", writer=self._process.pid, how=how
+        )
+        return True
 
     @property
     def writer(self) -> WriterProcess:

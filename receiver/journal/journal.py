@@ -296,6 +296,8 @@ class Journal:
                 self._failure = self._failure or "Stalled"
                 _fail(late, "The disk did not answer in time.")
             self._guard.look()
+            if self._file.note_end():
+                self._begin(self._keep_writer())
             self._repeat_findings()
             if not self._file.is_in_place():
                 _log.critical("the journal's file was taken away while it was written")
@@ -411,9 +413,20 @@ class Journal:
 
     def _mend_soon(self) -> None:
         """Write the file anew beside the appends, which fail until that is done."""
-        mending = asyncio.create_task(self._upkeep.mend(surely=True))
-        self._turns.add(mending)
-        mending.add_done_callback(self._turns.discard)
+        self._begin(self._upkeep.mend(surely=True))
+
+    async def _keep_writer(self) -> None:
+        """Let a writer be there before the next entry comes."""
+        try:
+            await self._take_turn(self._file.keep_writer)
+        except WriterError as error:
+            self._note_failure(error)
+
+    def _begin(self, work: Coroutine[None, None, object]) -> None:
+        """Do something beside the appends; the journal is closed when it is done."""
+        task = asyncio.create_task(work)
+        self._turns.add(task)
+        task.add_done_callback(self._turns.discard)
 
     def note_unusable(self, positions: Sequence[int]) -> None:
         """Say that acknowledged rows cannot be used; those without checksums count as damaged."""

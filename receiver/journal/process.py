@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import marshal
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -118,6 +119,16 @@ class WriterProcess:
     def pid(self) -> int:
         """The process's id."""
         return self._process.pid
+
+    def ending(self) -> str:
+        """Say how the process ended, "" while it has not."""
+        status = self._process.poll()
+        if status is None:
+            return ""
+        if status >= 0:
+            return f"exit status {status}"
+        known = {number.value: number.name for number in signal.Signals}
+        return f"killed by {known.get(-status, f'signal {-status}')}"
 
     def silent_s(self) -> float:
         """Give how long a request has been without an answer (seconds)."""

@@ -5,9 +5,12 @@ import signal
 import time
 from functools import partial
 
+import pytest
+
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
 from tests.e2e.outside import check_integrity, is_running
+from tests.e2e.test_damage import errors
 from tests.server import Server, eventually
 
 ROUNDS = 5
@@ -33,12 +36,32 @@ def test_a_killed_writer_costs_no_acknowledged_push(server: Server) -> None:
                 f"pushes are accepted again (round {number})",
                 timeout_s=5,
             )
+    ended = [line for line in errors(server) if "writer has ended" in line["event"]]
+    assert [line["how"] for line in ended] == ROUNDS * ["killed by SIGKILL"]
     assert {attempt.status for attempt in load.attempts} <= {200, 503}
     assert max(attempt.seconds for attempt in load.attempts) < 5
     server.caught_up()
     assert_kept(server, load.acknowledged)
     assert server.stop() == 0
     check_integrity(server)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_the_end_of_an_idle_writer_is_told(server: Server, number: signal.Signals) -> None:
+    """The log says which process ended and how, and another one is there before a push comes."""
+    (pid,) = server.children()
+    os.kill(pid, number)
+    (another,) = eventually(lambda: set(server.children()) - {pid}, "another writer is there")
+    (line,) = (line for line in errors(server) if "writer has ended" in line["event"])
+    assert (line["writer"], line["how"]) == (pid, f"killed by {number.name}")
+    assert f'"writer": {another}' in eventually(
+        lambda: "".join(x for x in server.log.read_text().splitlines() if "was started" in x),
+        "the log names it",
+    )
+    assert server.push(b"smsMsgId=after&status=DELIVRD").status_code == 200
+    assert server.children() == [another]
+    assert server.stop() == 0
+    assert len([line for line in errors(server) if "has ended" in line["event"]]) == 1
 
 
 def test_a_killed_server_leaves_no_process_behind(server: Server) -> None:
