@@ -101,7 +101,7 @@ async def test_an_entry_is_on_disk_before_its_awaitable_returns(tmp_path: Path) 
     async with a_journal(tmp_path) as journal:
         position = await journal.append(given)
         assert read_rows(tmp_path / FILE_NAME, f"SELECT {COLUMNS} FROM journal") == [  # noqa: S608
-            (position, *given, checksum(position, *given))
+            (position, *given, checksum((position, *given)))
         ]
 
 

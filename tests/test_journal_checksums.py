@@ -304,6 +304,25 @@ async def test_a_damaged_journal_without_checksums_is_mended(tmp_path: Path) -> 
     assert [one.row.position for one in read_found(path) if one.is_proven] == [21]
 
 
+async def test_where_checksums_begin_may_be_damaged_too(tmp_path: Path) -> None:
+    """A journal that does not say so is written anew; its rows and what comes are checked."""
+    path = tmp_path / FILE_NAME
+    with a_writer(path) as writer:
+        for position, one in taken().items():
+            writer.append(1, [position, *one])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE meta SET value = '3x' WHERE name = 'checked_from'")
+    flip(value(b"victim-", 3))(path)
+    findings: list[Finding] = []
+    journal = await Journal.open(path, on_finding=findings.append)
+    rows = await read_all(journal)
+    assert await journal.append(entry(b"new")) == 21
+    await journal.close()
+    assert len(findings) == 1
+    assert [at for at, row in rows.items() if row.kind == Kind.DAMAGED] == [VICTIM]
+    assert read_rows(path, "SELECT value FROM meta WHERE name = 'checked_from'") == [("21",)]
+
+
 def test_rewriting_a_row_renews_its_checksum(tmp_path: Path) -> None:
     """Redacted and restored rows fit the checksums that stand beside them."""
     path = tmp_path / FILE_NAME

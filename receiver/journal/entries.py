@@ -73,7 +73,7 @@ class FoundRow(NamedTuple):
     @property
     def is_proven(self) -> bool:
         """Whether the checksum says that this is what was taken."""
-        return self.checksum == checksum(*self.row)
+        return self.checksum == checksum(self.row)
 
     def is_sound(self, checked_from: int) -> bool:
         """Tell whether nothing speaks against the row.

@@ -190,7 +190,8 @@ class JournalFile:
         return bool(await self._ask("checkpoint", "TRUNCATE" if empty_wal else "PASSIVE"))
 
     async def _ask(self, name: str, *arguments: object) -> Any:
-        await self.keep_writer()
+        if not self._process.alive:
+            await self.keep_writer()
         return await self._process.ask(name, *arguments)
 
     async def keep_writer(self) -> None:

@@ -20,8 +20,8 @@ from receiver.journal.damage import Finding, kept_aside, unusable
 from receiver.journal.entries import Commit, Entry, Limits, Row
 from receiver.journal.file import MOST_ROWS_A_COMMIT, JournalFile
 from receiver.journal.guard import Guard
+from receiver.journal.past_damage import read_past
 from receiver.journal.process import WriterError
-from receiver.journal.rebuild import read_past
 from receiver.journal.upkeep import Upkeep
 
 _T = TypeVar("_T")

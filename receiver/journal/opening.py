@@ -65,24 +65,18 @@ def describe(made: Rebuild, kept: str) -> Finding:
     text += (
         f"; {made.found} rows came from pages that SQLite could not reach." if made.found else "."
     )
-    text += _name_lost(made.lost)
+    if made.lost:
+        text += f" Lost, or deleted before: {_name(made.lost)}."
     if made.spoiled:
-        text += (
-            f" Not as they were taken, so they do not count and stand in the quarantine: "
-            f"{_name(made.spoiled)}."
-        )
+        text += f" Changed, so they do not count as what was taken: {_name(made.spoiled)}."
+    if not (made.lost or made.spoiled):
+        text += " No row was lost."
     text += (
         f" Kept in: {kept}. What is saved from it can be pushed again: what is known already is a "
         "redelivery."
     )
     lost = sum(one.rows for one in (*made.lost, *made.spoiled))
     return Finding(text, kept, lost, made.found)
-
-
-def _name_lost(lost: list[Lost]) -> str:
-    if not lost:
-        return " No row was lost."
-    return f" Lost, or deleted before: {_name(lost)}."
 
 
 def _name(lost: list[Lost]) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from receiver.journal.damage import Lost, doubtful, marker
-from receiver.journal.entries import FoundRow, Row, read_row, read_text, read_time
+from receiver.journal.entries import FoundRow, read_row, read_text, read_time
 from receiver.journal.pages import scan
 from receiver.journal.wal import read_log
 from receiver.journal.writer import (
@@ -36,7 +36,6 @@ _SLICE_BYTES = 2 * 1024 * 1024
 _FEWER = 8  # times, where a slice meets damage
 _SCANNED_S = 0.005  # of scanning at a time; the same time is left to others
 NO_END = 2**62  # no position is known to be the last
-_READ_PAST_ROWS = 50
 _LEAP = 1_000_000  # positions; further apart they are damaged
 _PLACES = ", ".join("?" * 9)
 
@@ -160,12 +159,12 @@ class Rebuild:
             (after, limit + 1),
         ).fetchall()
         for (before, _), (behind, _) in pairwise(sizes):
-            _check_order(before, behind)
+            check_order(before, behind)
         last, left, rows = after, _SLICE_BYTES, 0
         for position, size in sizes[:limit]:
             if position > upto or (rows and size > left):
                 break
-            _check_order(last, position)
+            check_order(last, position)
             last, left, rows = position, left - size, rows + 1
         if not rows:
             if upto == NO_END and not sizes:
@@ -210,7 +209,7 @@ class Rebuild:
         ).fetchone()
         if found is None:
             return None
-        _check_order(position, found[0])
+        check_order(position, found[0])
         return int(found[0])
 
     # --- mending ----------------------------------------------------------------------------
@@ -244,7 +243,7 @@ class Rebuild:
             lost = self._lose(first, last)
             self.lost.append(lost)
             stands_for = marker(lost, kept)
-            self._put(FoundRow(stands_for, checksum(*stands_for)))
+            self._put(FoundRow(stands_for, checksum(stands_for)))
 
     def _lose(self, first: int, last: int) -> Lost:
         return Lost(first, last, self._arrival(first, "<"), self._arrival(last, ">"))
@@ -259,7 +258,7 @@ class Rebuild:
         is_sound = found.is_sound(self._checked_from)
         if not is_sound:
             row = doubtful(row)
-            kept_sum = checksum(*row)
+            kept_sum = checksum(row)
         done = self._to.execute(
             f"INSERT OR IGNORE INTO main.journal ({COLUMNS}) VALUES ({_PLACES})",  # noqa: S608 - constants only
             (*row, kept_sum),
@@ -326,63 +325,6 @@ def rebuild_whole(source: Path, target: Path, kept: str) -> Rebuild | None:
     return made
 
 
-def read_past(
-    source: Path, after: int, upto: int, checked_from: int
-) -> tuple[list[Row], list[Lost]]:
-    """Read some rows behind a position of a damaged file, however little of it can be read.
-
-    Args:
-        source: the journal.
-        after: the position.
-        upto: the newest position.
-        checked_from: the position from which on every row has a checksum.
-
-    Returns:
-        rows, with one that stands for each stretch that cannot be read, and doubtful ones where
-        they do not fit their checksums; and what does not count of them.
-    """
-    uri = f"{source.absolute().as_uri()}?mode=ro"
-    rows: list[Row] = []
-    lost: list[Lost] = []
-    with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
-        connection.text_factory = read_text
-
-        def first_after(position: int) -> int | None:
-            found = connection.execute(
-                "SELECT position FROM journal WHERE position > ? ORDER BY position LIMIT 1",
-                (position,),
-            ).fetchone()
-            if found is not None:
-                _check_order(position, found[0])
-            return None if found is None else int(found[0])
-
-        while after < upto and len(rows) < _READ_PAST_ROWS:
-            is_sound = _works(first_after, after)
-            found = first_after(after) if is_sound else reach(first_after, after, upto)
-            one = None if found is None else _read_one(connection, found)
-            row = None if one is None else one.row
-            if found is None:
-                last_lost = after if is_sound else upto
-            elif row is None:
-                last_lost = found
-            else:
-                last_lost = after if is_sound else found - 1
-            if last_lost > after:
-                at = rows[-1].received_at if rows else None
-                lost.append(Lost(after + 1, last_lost, at, row.received_at if row else None))
-                rows.append(marker(lost[-1], ""))
-            if one is not None and not one.is_sound(checked_from):
-                at = rows[-1].received_at if rows else None
-                lost.append(Lost(one.row.position, one.row.position, at, None))
-                row = doubtful(one.row)
-            if row is not None:
-                rows.append(row)
-            if row is None and last_lost == after:
-                break
-            after = rows[-1].position
-    return rows, lost
-
-
 def reach(first_after: Callable[[int], int | None], after: int, upto: int) -> int | None:
     """Find the first row behind damaged pages; None when none can be reached.
 
@@ -391,19 +333,20 @@ def reach(first_after: Callable[[int], int | None], after: int, upto: int) -> in
         after: where the damage begins.
         upto: the last position there can be.
     """
-    works = partial(_works, first_after)
+    is_sound = partial(works, first_after)
     low, high, step = after, after, 1
-    while not works(high):
+    while not is_sound(high):
         if high >= upto:
             return None
         low, high, step = high, min(upto, high + step), 2 * step
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if works(middle) else (middle, high)
+        low, high = (low, middle) if is_sound(middle) else (middle, high)
     return first_after(high)
 
 
-def _works(first_after: Callable[[int], int | None], position: int) -> bool:
+def works(first_after: Callable[[int], int | None], position: int) -> bool:
+    """Tell whether what follows a position can be found."""
     try:
         first_after(position)
     except sqlite3.DatabaseError as error:
@@ -413,20 +356,8 @@ def _works(first_after: Callable[[int], int | None], position: int) -> bool:
     return True
 
 
-def _read_one(connection: sqlite3.Connection, position: int) -> FoundRow | None:
-    try:
-        found = connection.execute(
-            f"SELECT {COLUMNS} FROM journal WHERE position = ?",  # noqa: S608 - a constant list of names
-            (position,),
-        ).fetchone()
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise
-        return None
-    return None if found is None else read_row(*found)
-
-
-def _check_order(before: int, position: int) -> None:
+def check_order(before: int, position: int) -> None:
+    """Raise what SQLite raises for damage where a position cannot follow another one."""
     if not before < position or (before and position - before > _LEAP):
         raise _out_of_order()
 

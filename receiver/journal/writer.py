@@ -22,7 +22,7 @@ import struct
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -134,16 +134,12 @@ class Writer:
         self._connection.execute("DELETE FROM meta WHERE name = 'probe'")
 
     def replace(self, rows: list[list[Any]]) -> None:
-        """Put another kind, headers and body in the place of those of rows, all or none.
-
-        Args:
-            rows: with all columns.
-        """
+        """Put another kind, headers and body in the place of those of whole rows, all or none."""
         with _transaction(self._connection):
             self._connection.executemany(
                 "UPDATE journal SET kind = ?, headers = ?, body = ?, checksum = ?"
                 " WHERE position = ?",
-                [(row[1], row[6], row[7], checksum(*row), row[0]) for row in rows],
+                [(row[1], row[6], row[7], checksum(row), row[0]) for row in rows],
             )
 
     def adopt(self, target: str, kept: str) -> bool:
@@ -188,17 +184,9 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def checksum(
-    position: int,
-    kind: str,
-    application: str,
-    received_at: int,
-    peer: str,
-    trust: str,
-    headers: str,
-    body: bytes,
-) -> int:
+def checksum(row: Sequence[Any]) -> int:
     """Return what is kept beside a row to see damage by: SQLite checks no content of a row."""
+    position, kind, application, received_at, peer, trust, headers, body = row
     head = f"{position}\0{kind}\0{application}\0{received_at}\0{peer}\0{trust}\0{headers}"
     return crc32(body, crc32(head.encode()))
 
@@ -208,7 +196,7 @@ def _with_checksums(values: list[Any]) -> list[Any]:
     complete: list[Any] = []
     for row in zip(*[iter(values)] * (_WIDTH - 1), strict=True):
         complete += row
-        complete.append(checksum(*row))
+        complete.append(checksum(row))
     return complete
 
 
