@@ -14,6 +14,7 @@ import pytest
 
 from receiver.errors import DataDirectoryError
 from receiver.journal import FILE_NAME, Entry, Finding, Journal, Kind, Row
+from receiver.journal.recovery import examine_log
 from receiver.journal.wal import read_log
 from receiver.journal.writer import Writer
 from tests.conftest import entry
@@ -289,6 +290,23 @@ async def test_damage_in_the_log_costs_only_what_stood_there(
     assert position == 151
     assert finding.salvaged > 0
     assert finding.kept in finding.text
+
+
+def test_rows_of_a_damaged_frame_are_known_by_their_checksums(killed: Path, tmp_path: Path) -> None:
+    """Of a damaged frame only the row that was hit is doubtful."""
+    path, log = copy_of(killed, tmp_path)
+    whole = log.read_bytes()
+    expected = dict(enumerate(entries()[:150], 1))
+    for frame in range(30, 110, 2):
+        data = bytearray(whole)
+        end = 32 + (frame + 1) * (24 + PAGE)
+        for at in range(end - 20, end - 10):  # in the page's oldest row, which earlier frames have
+            data[at] ^= 0x55
+        log.write_bytes(data)
+        found = examine_log(path)
+        assert found is not None
+        assert len(found.doubtful) <= 1  # the row that was hit
+        assert {row.position: Entry(*row[1:]) for row in found.rows}.items() <= expected.items()
 
 
 @pytest.mark.parametrize(

@@ -298,10 +298,15 @@ POISON = [
 async def test_a_row_that_cannot_be_digested_is_set_aside(
     store_url: str, tmp_path: Path, poison: Entry
 ) -> None:
-    """A poisonous row stands in the quarantine as it came, and all behind it is projected."""
+    """A poisonous row stands in the quarantine as it came, and all behind it is projected.
+
+    Its checksum says that it is no damage; the log names it, if it was acknowledged.
+    """
     async with a_journal(tmp_path) as journal, a_store(store_url) as store:
         await fill(journal, poison, entry(report("after")))
-        await project(journal, store)
+        with capture_logs() as logs:
+            await project(journal, store)
+        assert journal.problems == []
         (row,) = await rows_of(store, quarantine)
         assert [m["sms_msg_id"] for m in await rows_of(store, messages)] == ["after"]
     assert (row["kind"], bytes(row["body"]), row["size"]) == (
@@ -312,6 +317,10 @@ async def test_a_row_that_cannot_be_digested_is_set_aside(
     assert (row["peer"], row["headers"]) == (poison.peer, poison.headers)
     assert row["received_at"] == NOW
     assert row["reason"].endswith(".")
+    was_acknowledged = poison.kind != "unusable"
+    assert row["reason"].startswith("It was acknowledged") == was_acknowledged
+    named = [line for line in logs if "cannot be used" in line["event"]]
+    assert [line["first"] for line in named] == ([1] if was_acknowledged else [])
 
 
 @settings(max_examples=10, deadline=None)

@@ -432,7 +432,11 @@ class Journal:
         """Say that acknowledged rows cannot be used; those without checksums count as damaged."""
         checked_from = self._file.checked_from
         if checked := [at for at in positions if at >= checked_from]:
-            _log.error("acknowledged rows cannot be used, though they are sound", positions=checked)
+            _log.error(
+                "acknowledged rows cannot be used, though they are as they were taken",
+                first=checked[0],
+                rows=len(checked),
+            )
         if unchecked := [at for at in positions if at < checked_from]:
             self.note_finding(unusable(unchecked))
 

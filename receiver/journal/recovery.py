@@ -91,14 +91,12 @@ def _rows_behind(path: Path, log: Log) -> tuple[dict[int, Row], dict[int, Row]]:
         for page in log.pages(log.wrong[0]).values()
         for found in read_rows(page, fetch)
     }
+    proven: dict[int, Row] = {}
     bad: dict[int, Row] = {}
     for page in log.damaged_pages():
         for found in read_rows(page, fetch):
-            if found.is_proven:
-                good.setdefault(found.row.position, found.row)
-            else:
-                bad[found.row.position] = found.row
-    return good, bad
+            (proven if found.is_proven else bad)[found.row.position] = found.row
+    return {**proven, **good}, bad
 
 
 def page_reader(
