@@ -68,7 +68,10 @@ def describe(made: Rebuild, kept: str) -> Finding:
     if made.lost:
         text += f" Lost, or deleted before: {_name(made.lost)}."
     if made.spoiled:
-        text += f" Changed, so they do not count as what was taken: {_name(made.spoiled)}."
+        text += (
+            " Changed, so they do not count as what was taken, and are to be put right before they "
+            f"are pushed again: {_name(made.spoiled)}."
+        )
     if not (made.lost or made.spoiled):
         text += " No row was lost."
     text += (
