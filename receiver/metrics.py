@@ -32,7 +32,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no
 class Metrics:
     """Everything that is measured. A new instance has its own registry."""
 
-    def __init__(self, version: str) -> None:  # noqa: PLR0915 - one statement for each metric
+    def __init__(self, version: str) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
