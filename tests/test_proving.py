@@ -138,10 +138,8 @@ async def test_any_order_proves_the_same(
     """Whatever the order of arrival, entry by entry or at once, with everything once more."""
     orders = list(permutations(story))
     some = Random(7).sample(orders, min(len(orders), at_length(12, 120)))  # noqa: S311 - no secret
-    for place, order in enumerate(some):
-        directory = tmp_path / str(place)
-        directory.mkdir()
-        async with a_journal(directory) as journal, a_store(store_url) as store:
+    async with a_journal(tmp_path) as journal, a_store(store_url) as store:
+        for place, order in enumerate(some):
             await _empty(store)
             for one in (*order, *order):
                 await journal.append(one)
