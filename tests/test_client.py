@@ -4,154 +4,27 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import socket
-import stat
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.client import AsyncClient, Client, NotRegisteredError, Registered, Unusable, spool
+from receiver.client import AsyncClient, Client, NotRegisteredError, Registered, Unusable
 from receiver.client.attempts import Answer, Attempts, Failure, Outcome, Patience
 from tests.conftest import ROOT
-from tests.server import KEY, free_port
-
-PERSON = "+8613912345678"
-ENTRY = {"smsMsgId": "m_1", "originTo": PERSON, "status": "000000"}
-RESPONSE = {"code": "000000", "description": "Success", "result": [ENTRY]}
-KINDS = ["sync", "async"]
-
-
-# --- a server that answers as it is told ----------------------------------------------------------
-
-
-@dataclass
-class Reply:
-    """One answer."""
-
-    status: int = 202
-    body: Any = field(default_factory=lambda: {"registered": 1, "rejected": [], "refused": []})
-    headers: dict[str, str] = field(default_factory=dict)
-    after_s: float = 0.0
-    drop: bool = False  # the connection, without an answer
-
-
-@dataclass
-class Scripted:
-    """What a server is to answer, the last reply for ever; and what it was asked."""
-
-    url: str
-    replies: list[Reply]
-    asked: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    connections: set[Any] = field(default_factory=set)
-
-    @property
-    def documents(self) -> list[Any]:
-        """The registrations that came."""
-        return [json.loads(body) for _, body in self.asked]
-
-
-@contextmanager
-def scripted(*replies: Reply, port: int = 0) -> Iterator[Scripted]:
-    """Run a server on loopback."""
-    script = Scripted("", list(replies) or [Reply()])
-    lock = threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 5
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            with lock:
-                script.asked.append((dict(self.headers.items()), body))
-                script.connections.add(self.client_address)
-                reply = script.replies.pop(0) if len(script.replies) > 1 else script.replies[0]
-            time.sleep(reply.after_s)
-            if reply.drop:
-                self.close_connection = True
-                return
-            answer = (
-                reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-            )
-            self.send_response(reply.status)
-            for name, value in {**reply.headers, "Content-Length": str(len(answer))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: Any) -> None:
-            """A client that went away is no error of the test."""
-
-    with Server(("127.0.0.1", port), Handler) as server:
-        script.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield script
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def nobody() -> str:
-    """Give an address where nothing listens."""
-    return f"http://127.0.0.1:{free_port()}"
-
-
-def register(kind: str, url: str, *responses: Any, **options: Any) -> list[Registered]:
-    """Register responses, one after the other, by a client of either kind."""
-    own = {"reference", "references", "extend", "template_id", "text_length", "request", "raising"}
-    details = {name: options.pop(name) for name in own & set(options)}
-    options = {"timeout_s": 2.0, "patience_s": 2.0, **options}
-
-    async def all_of_them() -> list[Registered]:
-        async with AsyncClient(url, KEY, **options) as client:
-            return [await client.register(response, **details) for response in responses]
-
-    if kind == "async":
-        return asyncio.run(all_of_them())
-    with Client(url, KEY, **options) as client:
-        return [client.register(response, **details) for response in responses]
-
-
-def flush(kind: str, url: str, directory: Path) -> int:
-    """Deliver what is in a spool by a client of either kind; give how many are left."""
-
-    async def all_of_it() -> int:
-        async with AsyncClient(url, KEY, spool=directory, patience_s=0.3) as client:
-            return await client.flush()
-
-    if kind == "async":
-        return asyncio.run(all_of_it())
-    with Client(url, KEY, spool=directory, patience_s=0.3) as client:
-        return client.flush()
-
-
-def kept(directory: Path) -> list[Any]:
-    """Give the documents in a spool, in order."""
-    return [json.loads(file.read_bytes()) for file in sorted(directory.glob("*.ndjson"))]
-
+from tests.scripted import ENTRY, KINDS, PERSON, RESPONSE, Reply, kept, nobody, register, scripted
+from tests.server import KEY
 
 # --- what is taken --------------------------------------------------------------------------------
 
@@ -349,6 +222,12 @@ def test_what_was_taken_is_told(kind: str) -> None:
             Reply(403, {}), "The receiver refuses the key (HTTP 403).", True, id="weak key"
         ),
         pytest.param(
+            Reply(400, {"detail": "There is no such application.", "known": ["shop"]}),
+            "The receiver has no such application (HTTP 400); correct `application`.",
+            True,
+            id="wrong application",
+        ),
+        pytest.param(
             Reply(404, {}), "What answers there is no receiver (HTTP 404).", True, id="nothing"
         ),
         pytest.param(
@@ -455,40 +334,6 @@ def test_attempts_end(retry_after: list[str | None], total_s: float, timeout_s: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_raising_when_asked(kind: str) -> None:
-    """Who asks for it gets one exception type for whatever went wrong, with the result."""
-    for url, response in ((nobody(), RESPONSE), (nobody(), 7)):
-        with pytest.raises(NotRegisteredError) as raised:
-            register(kind, url, response, raising=True, patience_s=0.2)
-        assert raised.value.result.error == str(raised.value)
-
-
-# --- the spool ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_cannot_be_delivered_is_kept(
-    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A registration that finds no receiver lies in the spool, whole, for its owner's eyes only."""
-    directory = tmp_path / "spool"
-    (result,) = register(kind, nobody(), RESPONSE, spool=directory, patience_s=0.2)
-
-    assert result.spooled
-    assert result.error == "The receiver does not answer (ConnectError)."
-    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    (file,) = directory.iterdir()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert file.read_bytes().count(b"\n") == 1
-    assert kept(directory) == [{"response": RESPONSE}]
-    assert KEY not in file.read_text()
-    (record,) = [record for record in caplog.records if record.name == "receiver.client"]
-    assert record.levelno == logging.WARNING
-    assert PERSON[3:] not in caplog.text
-    assert KEY not in caplog.text
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_without_a_spool_a_loss_is_an_error(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     """Where nothing keeps it, the log says at level error that a registration is lost."""
     (result,) = register(kind, nobody(), RESPONSE, patience_s=0.2)
@@ -499,179 +344,15 @@ def test_without_a_spool_a_loss_is_an_error(kind: str, caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_next_success_delivers_the_spool(kind: str, tmp_path: Path) -> None:
-    """Once a registration gets through, those in the spool follow it, the oldest first."""
-    later = [{"sends": [{"sms_msg_id": f"m_{n}"}]} for n in range(3)]
-    for document in later:
-        register(kind, nobody(), document, spool=tmp_path, patience_s=0.2)
-    with scripted() as server:
-        (result,) = register(kind, server.url, RESPONSE, spool=tmp_path)
-
-    assert result == Registered(registered=1)
-    assert server.documents == [{"response": RESPONSE}, *later]
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_flushing(kind: str, tmp_path: Path) -> None:
-    """`flush` delivers what is in the spool, or tells how many are left when nobody answers."""
-    for n in range(2):
-        register(kind, nobody(), {"sends": [{"sms_msg_id": f"m_{n}"}]}, spool=tmp_path)
-    assert flush(kind, nobody(), tmp_path) == 2
-    assert len(kept(tmp_path)) == 2
-    with scripted() as server:
-        assert flush(kind, server.url, tmp_path) == 0
-
-    assert [document["sends"][0]["sms_msg_id"] for document in server.documents] == ["m_0", "m_1"]
-    assert kept(tmp_path) == []
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_refused_for_good_does_not_block_the_spool(
-    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A registration out of the spool that the receiver refuses is put aside; the rest goes on."""
-    register(kind, nobody(), RESPONSE, {"sends": []}, spool=tmp_path, patience_s=0.2)
-    with scripted(Reply(400, {"detail": PERSON}), Reply()) as server:
-        assert flush(kind, server.url, tmp_path) == 0
-
-    assert len(server.asked) == 2
-    (aside,) = tmp_path.iterdir()
-    assert aside.suffix == ".refused"
-    assert json.loads(aside.read_bytes()) == {"response": RESPONSE}
-    assert "refused" in caplog.text
-    assert PERSON not in caplog.text
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_absent_receiver_is_not_waited_for_at_each_send(kind: str, tmp_path: Path) -> None:
-    """After one failure further registrations go to the spool at once, none is lost."""
-    began = time.monotonic()
-    first, *others = register(kind, nobody(), *(20 * [RESPONSE]), spool=tmp_path, patience_s=1)
-    took = time.monotonic() - began
-
-    assert first.error == "The receiver does not answer (ConnectError)."
-    assert {other.error for other in others} == {"The receiver did not answer a moment ago."}
-    assert len(kept(tmp_path)) == 20
-    assert took < 3
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_full_spool_does_not_hold_up_a_send(kind: str, tmp_path: Path) -> None:
-    """A registration delivers out of the spool for about a second, and leaves the rest."""
-    register(kind, nobody(), *(8 * [RESPONSE]), spool=tmp_path, patience_s=0.2)
-    with scripted(Reply(after_s=0.3)) as server:
-        began = time.monotonic()
-        (result,) = register(kind, server.url, RESPONSE, spool=tmp_path)
-        took = time.monotonic() - began
-
-    assert result.error is None
-    assert took < 2.5
-    assert 0 < len(kept(tmp_path)) < 8
-
-
-def test_what_a_crash_left_is_not_delivered(tmp_path: Path) -> None:
-    """A file that was not finished is never delivered, and is removed when it is old."""
-    young, old = tmp_path / "1-1-a.tmp", tmp_path / "0-1-b.tmp"
-    for file in (young, old):
-        file.write_text('{"response": {"co')
-    os.utime(old, (1, 1))
-    with scripted() as server:
-        register("sync", server.url, RESPONSE, spool=tmp_path)
-
-    assert server.documents == [{"response": RESPONSE}]
-    assert list(tmp_path.iterdir()) == [young]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_spool_that_cannot_be_written(
-    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A directory that is gone is told as an error; the send path never notices."""
-    directory = tmp_path / "spool"
-
-    async def in_a_loop() -> Registered:
-        async with AsyncClient(nobody(), KEY, spool=directory, patience_s=0.2) as client:
-            directory.rmdir()
-            return await client.register(RESPONSE)
-
-    if kind == "async":
-        result = asyncio.run(in_a_loop())
-    else:
-        with Client(nobody(), KEY, spool=directory, patience_s=0.2) as client:
-            directory.rmdir()
-            result = client.register(RESPONSE)
-
-    assert result.error
-    assert not result.spooled
-    assert "the spool cannot be written (FileNotFoundError)" in caplog.text
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_delivery_counts_though_the_spool_is_gone(
-    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A registration that got through is a success, whatever happens to the spool afterwards."""
-    directory = tmp_path / "spool"
-
-    async def in_a_loop(url: str) -> Registered:
-        async with AsyncClient(url, KEY, spool=directory) as client:
-            directory.rmdir()
-            return await client.register(RESPONSE)
-
-    with scripted() as server:
-        if kind == "async":
-            result = asyncio.run(in_a_loop(server.url))
-        else:
-            with Client(server.url, KEY, spool=directory) as client:
-                directory.rmdir()
-                result = client.register(RESPONSE)
-
-    assert result == Registered(registered=1)
-    assert "The spool cannot be read" in caplog.text
-
-
-def test_the_spool_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A spool takes a limited number; what comes on top is told to be lost."""
-    monkeypatch.setattr(spool, "MOST_KEPT", 2)
-    results = register("sync", nobody(), *(3 * [RESPONSE]), spool=tmp_path, patience_s=0.2)
-
-    assert [result.spooled for result in results] == [True, True, False]
-    assert len(kept(tmp_path)) == 2
+def test_raising_when_asked(kind: str) -> None:
+    """Who asks for it gets one exception type for whatever went wrong, with the result."""
+    for url, response in ((nobody(), RESPONSE), (nobody(), 7)):
+        with pytest.raises(NotRegisteredError) as raised:
+            register(kind, url, response, raising=True, patience_s=0.2)
+        assert raised.value.result.error == str(raised.value)
 
 
 # --- programs -------------------------------------------------------------------------------------
-
-
-def test_a_program_that_is_stopped_keeps_its_registration(tmp_path: Path) -> None:
-    """An interrupt in the midst of a registration gets through, and the registration is kept."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1))
-    try:
-        with scripted(Reply(after_s=2)) as server:
-            timer.start()
-            with pytest.raises(KeyboardInterrupt):
-                register("sync", server.url, RESPONSE, spool=tmp_path, timeout_s=5)
-    finally:
-        timer.cancel()
-        signal.signal(signal.SIGUSR1, before)
-
-    assert kept(tmp_path) == [{"response": RESPONSE}]
-
-
-async def test_a_task_that_is_cancelled_keeps_its_registration(tmp_path: Path) -> None:
-    """A cancelled registration is cancelled, and kept."""
-    with scripted(Reply(after_s=1)) as server:
-        async with AsyncClient(server.url, KEY, spool=tmp_path) as client:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.2):
-                    await client.register(RESPONSE)
-
-    assert kept(tmp_path) == [{"response": RESPONSE}]
 
 
 def test_threads_share_a_client() -> None:
@@ -892,6 +573,85 @@ async def test_a_send_in_a_thread_is_registered_though_its_caller_left() -> None
             assert server.asked == []
 
         assert server.documents == [{"response": RESPONSE, "request": REDUCED}]
+
+
+class Promise:
+    """A response to come that can only be waited for, as that of the SDK."""
+
+    def __init__(self, future: Future[Any]) -> None:
+        self._future = future
+
+    def result(self) -> Any:
+        """Wait for it."""
+        return self._future.result()
+
+
+@pytest.mark.parametrize("make", [Promise, lambda future: future], ids=["of the SDK", "standard"])
+def test_a_send_that_gives_a_future(make: Callable[[Future[Any]], Any]) -> None:
+    """The future comes back as it is, at once; it is registered when it is done."""
+    future: Future[Any] = Future()
+    given = make(future)
+    with scripted() as server:
+        with Client(server.url, KEY) as client:
+            assert client.sending(lambda _: given)(REQUEST, reference="r") is given
+            assert server.asked == []
+            future.set_result(RESPONSE)
+        assert server.documents == [{"response": RESPONSE, "request": REDUCED, "reference": "r"}]
+
+
+@pytest.mark.parametrize("make", [Promise, lambda future: future], ids=["of the SDK", "standard"])
+def test_a_future_in_an_asynchronous_program(make: Callable[[Future[Any]], Any]) -> None:
+    """There the wrapped function gives what the future gives, registered."""
+
+    def send(_: Any) -> Any:
+        future: Future[Any] = Future()
+        threading.Timer(0.05, future.set_result, (RESPONSE,)).start()
+        return make(future)
+
+    with scripted() as server:
+        assert wrapped("async", server.url, send) == RESPONSE
+    assert server.documents == [{"response": RESPONSE, "request": REDUCED}]
+
+
+def test_a_future_that_fails() -> None:
+    """What a future raises is for the one who has it; nothing is registered."""
+    future: Future[Any] = Future()
+    future.set_exception(RuntimeError("refused"))
+    with scripted() as server:
+        with Client(server.url, KEY) as client:
+            given = client.sending(lambda _: future)(REQUEST)
+        with pytest.raises(RuntimeError, match="refused"):
+            given.result()
+    assert server.asked == []
+
+
+def test_futures_that_nobody_waits_for(tmp_path: Path) -> None:
+    """A program that ends with sends under way registers them first."""
+    program = (
+        "import sys, time\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from receiver.client import Client\n"
+        "pool = ThreadPoolExecutor(4)\n"
+        "client = Client(sys.argv[1], 'key')\n"
+        "send = client.sending(lambda n: pool.submit(lambda: time.sleep(0.3) or {'result': [n]}))\n"
+        "for n in range(20): send({'n': n})\n"
+    )
+    file = tmp_path / "program.py"
+    file.write_text(program)
+    with scripted() as server:
+        run_program(str(file), server.url)
+
+    assert sorted(d["response"]["result"][0]["n"] for d in server.documents) == list(range(20))
+
+
+def test_an_asynchronous_send_needs_the_other_client() -> None:
+    """A coroutine function cannot be wrapped by the synchronous client: it would never be run."""
+
+    async def send(_: Any) -> None:
+        """Send."""
+
+    with Client(nobody(), KEY) as client, pytest.raises(TypeError, match="AsyncClient"):
+        client.sending(send)
 
 
 def test_a_port_where_something_else_listens() -> None:

@@ -2,26 +2,41 @@
 
 import asyncio
 import inspect
-import math
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import httpx
 
-from receiver.client.attempts import Answer, Attempts, Failure, Outcome, Patience
+from receiver.client.attempts import (
+    LARGEST_ANSWER,
+    Answer,
+    Attempts,
+    Failure,
+    Outcome,
+    Patience,
+)
+from receiver.client.documents import is_future
+from receiver.client.interruptions import interruption
 from receiver.client.registrations import (
-    DRAIN_S,
     USUAL_URL,
+    Drain,
     Registrations,
     broken,
     finish,
     not_tried,
 )
 from receiver.client.results import Registered
+
+# Of the time for a call, for one operation: httpx closes a socket whose own time-out ends, and
+# leaves that of a handshake which is cancelled to the garbage collector.
+_OPERATION = 0.95
 
 
 @dataclass(slots=True)
@@ -101,7 +116,9 @@ class AsyncClient:
         }
         try:
             result = await self._register(response, fields, request)
-        except Exception as error:  # noqa: BLE001 - no failure of ours may stop the caller's send
+        except Exception as error:  # no failure of ours may stop the caller's send
+            if interruption(error):
+                raise
             result = self._registrations.failed(error)
         return finish(result, raising=raising)
 
@@ -110,6 +127,8 @@ class AsyncClient:
 
         As `Client.sending`. A function that is not asynchronous, as those of the SDK, runs in a
         thread; where the caller is cancelled meanwhile, it goes on, and its response is registered.
+        Where it gives a future, as the SDK's asynchronous client does, the wrapped function gives
+        what the future gives.
         """
         is_asynchronous = inspect.iscoroutinefunction(send)
 
@@ -117,7 +136,11 @@ class AsyncClient:
             if is_asynchronous:
                 return await send(*args, **kwargs)
             response = await asyncio.to_thread(send, *args, **kwargs)
-            return await response if inspect.isawaitable(response) else response
+            if inspect.isawaitable(response):
+                return await response
+            if isinstance(response, Future):
+                return await asyncio.wrap_future(response)
+            return await asyncio.to_thread(response.result) if is_future(response) else response
 
         async def send_and_register(
             request: Any,
@@ -146,69 +169,84 @@ class AsyncClient:
         return send_and_register if is_asynchronous else send_in_background
 
     async def flush(self) -> int:
-        """Deliver what is in the spool; gives how many are left, for the receiver is away.
+        """Deliver what is in the spool; return how many are left, of those this client may deliver.
 
         Raises:
             OSError: the spool cannot be read.
         """
-        held = self._hold()
-        async with held.draining:
-            return await self._drain(held.http, self._registrations.patient_attempts)
+        async with self._hold().draining:
+            return await self._drain(self._registrations.drain_patiently())
+
+    async def adopt(self, application: str | None = None, *, url: str | None = None) -> int:
+        """Make what clients made with other arguments left in the spool this client's own.
+
+        As `Client.adopt`.
+        """
+        return await asyncio.to_thread(self._registrations.adopt, application, url)
 
     async def _register(self, response: Any, fields: Mapping[str, Any], request: Any) -> Registered:
         registrations = self._registrations
-        line = registrations.write(response, fields, request)
+        write = partial(registrations.write, response, fields, request)
+        line, attempts, settling = None, None, None
         try:
+            line = write()
             attempts = registrations.attempts()
             outcome = await self._deliver(line, attempts) if attempts else not_tried()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the registration is kept
+            if outcome.worth_keeping:
+                # To sync a file takes milliseconds; once begun, a cancelled task does not end it.
+                settling = registrations.begin_settling(line, attempts, outcome)
+                return await asyncio.shield(asyncio.wrap_future(settling))
+        except BaseException as error:
+            interrupt = interruption(error)
+            if interrupt is not None:
+                if settling is None:
+                    registrations.interrupted(line, write)
+                raise interrupt from None
+            if line is None:
+                raise
             outcome = broken(error)
-        except BaseException:
-            registrations.interrupted(line)
-            raise
+        result = registrations.settle(line, attempts, outcome)
         if not outcome.worth_keeping:
-            result = registrations.settle(line, outcome)
             await self._drain_in_passing()
-            return result
-        # To sync a file takes milliseconds; once begun it must not be cancelled half-way.
-        return await asyncio.shield(asyncio.to_thread(registrations.settle, line, outcome))
+        return result
 
     async def _drain_in_passing(self) -> None:
-        held = self._hold()
-        if self._registrations.spool is None or held.draining.locked():
+        drain, held = self._registrations.drain_in_passing(), self._hold()
+        if drain is None or held.draining.locked():
             return
         async with held.draining:
             try:
-                until = monotonic() + DRAIN_S
-                await self._drain(held.http, self._registrations.attempts_in_passing, until)
-            except OSError as error:
+                await self._drain(drain)
+            except Exception as error:  # the registration at hand was delivered
+                if interruption(error):
+                    raise
                 self._registrations.not_drained(error)
 
-    async def _drain(
-        self, http: httpx.AsyncClient, attempts: Callable[[], Attempts], until: float = math.inf
-    ) -> int:
-        """Deliver out of the spool, for a while; gives how many are left."""
-        registrations, spool = self._registrations, self._registrations.spool
-        if spool is None:
-            return 0
-        waiting = await asyncio.to_thread(spool.waiting)
-        for place, file in enumerate(waiting):
-            if monotonic() >= until:
-                return len(waiting) - place
-            line = await asyncio.to_thread(spool.read, file)
-            if line is not None and not registrations.delivered(
-                file, await _deliver(http, registrations.address, line, attempts())
-            ):
-                return len(waiting) - place
-        return 0
+    async def _drain(self, drain: Drain) -> int:
+        step = await asyncio.to_thread(_go_on, drain, None)
+        while not isinstance(step, int):
+            step = await asyncio.to_thread(_go_on, drain, await self._deliver(*step))
+        return step
 
     async def _deliver(self, line: bytes, attempts: Attempts) -> Outcome:
-        return await _deliver(self._hold().http, self._registrations.address, line, attempts)
+        http, address = self._hold().http, self._registrations.address
+        while True:
+            heard = await _post(http, address, line, attempts.timeout_s(monotonic()))
+            judged = attempts.judge(heard, monotonic())
+            if isinstance(judged, Outcome):
+                return judged
+            await asyncio.sleep(judged)
 
     def _hold(self) -> _Held:
         held = self._held
         if held is None or not _is_here(held):
-            http = httpx.AsyncClient(**self._registrations.http_options())
+            registrations = self._registrations
+            http = httpx.AsyncClient(
+                headers=registrations.headers(),
+                verify=registrations.context(),
+                # A proxy of the environment has no business between a program and its receiver.
+                trust_env=False,
+            )
             held = self._held = _Held(http, asyncio.get_running_loop())
         return held
 
@@ -217,23 +255,33 @@ def _is_here(held: _Held) -> bool:
     return held.pid == os.getpid() and held.loop is asyncio.get_running_loop()
 
 
-async def _deliver(
-    http: httpx.AsyncClient, address: str, line: bytes, attempts: Attempts
-) -> Outcome:
-    while True:
-        heard = await _post(http, address, line, attempts.timeout_s(monotonic()))
-        judged = attempts.judge(heard, monotonic())
-        if isinstance(judged, Outcome):
-            return judged
-        await asyncio.sleep(judged)
+def _go_on(drain: Drain, outcome: Outcome | None) -> tuple[bytes, Attempts] | int:
+    """Return the next step of a drain, or how many registrations it has left."""
+    try:
+        return next(drain) if outcome is None else drain.send(outcome)
+    except StopIteration as end:
+        return int(end.value)
 
 
 async def _post(
     http: httpx.AsyncClient, address: str, line: bytes, timeout_s: float
 ) -> Answer | Failure:
+    body = bytearray()
+    operation_s = _OPERATION * timeout_s
     try:
-        async with asyncio.timeout(timeout_s):
-            answer = await http.post(address, content=line, timeout=timeout_s)
+        async with (
+            asyncio.timeout(timeout_s),
+            http.stream("POST", address, content=line, timeout=operation_s) as answer,
+            aclosing(cast("AsyncGenerator[bytes, None]", answer.aiter_raw())) as chunks,
+        ):
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > LARGEST_ANSWER:
+                    body.clear()
+                    break
     except (httpx.HTTPError, TimeoutError) as error:
+        interrupt = interruption(error)
+        if interrupt is not None:
+            raise interrupt from None
         return Failure(type(error).__name__)
-    return Answer(answer.status_code, answer.content, answer.headers.get("retry-after"))
+    return Answer(answer.status_code, bytes(body), answer.headers.get("retry-after"))

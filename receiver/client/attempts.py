@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +14,7 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _LEAST_TIMEOUT_S = 0.1
 _LONGEST_DETAIL = 500
+LARGEST_ANSWER = 1024 * 1024  # bytes; the receiver's own lists in an answer are bounded
 _SOME_REJECTED = "The receiver could not use some entries; `rejected` names them."
 
 # The document itself is at fault: it would be refused again.
@@ -33,7 +34,7 @@ _FOR_NOW = frozenset(
 class Patience:
     """How long a registration may take, in seconds."""
 
-    timeout_s: float  # for one attempt
+    timeout_s: float  # for one attempt from its connection to the last byte of its answer
     total_s: float  # no attempt begins later
 
 
@@ -42,7 +43,7 @@ class Answer:
     """What the receiver answered."""
 
     status: int
-    body: bytes
+    body: bytes  # empty where it was larger than LARGEST_ANSWER
     retry_after: str | None = None
 
 
@@ -60,8 +61,8 @@ class Outcome:
     result: Registered
     worth_keeping: bool = False  # it was not taken, and could be another time
     away: bool = False  # the receiver did not answer, or cannot take anything now
+    concerns_all: bool = False  # the key or the address is at fault: others fare no better
     status: int | None = None  # of the last answer
-    tried: bool = True
 
 
 class Attempts:
@@ -71,29 +72,43 @@ class Attempts:
         patience: how long it may take.
         now: the time of a clock that only goes forward, seconds.
         single: there is to be one attempt only.
+        is_probe: it finds out whether a receiver that was away is back.
+        may_go_on: asked after each failure whether these attempts, which would end at a moment, may
+            continue.
     """
 
-    def __init__(self, patience: Patience, now: float, *, single: bool = False) -> None:
+    def __init__(
+        self,
+        patience: Patience,
+        now: float,
+        *,
+        single: bool = False,
+        is_probe: bool = False,
+        may_go_on: Callable[[object, float], bool] = lambda *_: True,
+    ) -> None:
+        self.began = now
+        self.is_probe = is_probe
         self._timeout_s = patience.timeout_s
         self._until = now if single else now + patience.total_s
         self._single = single
+        self._may_go_on = may_go_on
         self._pause_s = _FIRST_PAUSE_S
 
     def timeout_s(self, now: float) -> float:
-        """Give how long the next attempt may take."""
+        """Return how long the next attempt may take."""
         if self._single:
             return self._timeout_s
         return min(self._timeout_s, max(self._until - now, _LEAST_TIMEOUT_S))
 
     def judge(self, heard: Answer | Failure, now: float) -> Outcome | float:
-        """Give the end of it, or how many seconds to wait before the next attempt."""
+        """Return the end of it, or how many seconds to wait before the next attempt."""
         if isinstance(heard, Answer) and not _is_for_now(heard.status):
             return _end(heard)
         pause_s = self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         if isinstance(heard, Answer):
             pause_s = max(pause_s, _seconds(heard.retry_after))
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
-        if now + pause_s < self._until:
+        if now + pause_s < self._until and self._may_go_on(self, self._until):
             return pause_s
         if isinstance(heard, Failure):
             error = f"The receiver does not answer ({heard.what})."
@@ -118,6 +133,9 @@ def _end(answer: Answer) -> Outcome:
         result = _taken(document)
         if result is not None:
             return Outcome(result, status=answer.status)
+    if answer.status == HTTPStatus.BAD_REQUEST and _names_applications(document):
+        error = "The receiver has no such application (HTTP 400); correct `application`."
+        return Outcome(Registered(error=error), worth_keeping=True, status=answer.status)
     if answer.status in _FOR_GOOD:
         rejected = _unusable(document.get("rejected"))
         told = {name: value for name, value in document.items() if name != "rejected"}
@@ -127,9 +145,18 @@ def _end(answer: Answer) -> Outcome:
         return Outcome(Registered(rejected=rejected, error=error), status=answer.status)
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         error = f"The receiver refuses the key (HTTP {answer.status})."
+        # A key that is known may still be for another application than this registration's.
+        concerns_all = answer.status == HTTPStatus.UNAUTHORIZED
     else:
         error = f"What answers there is no receiver (HTTP {answer.status})."
-    return Outcome(Registered(error=error), worth_keeping=True, status=answer.status)
+        concerns_all = True
+    result = Registered(error=error)
+    return Outcome(result, worth_keeping=True, concerns_all=concerns_all, status=answer.status)
+
+
+def _names_applications(document: Mapping[str, Any]) -> bool:
+    """Tell whether a problem document is about an application that does not exist."""
+    return isinstance(document.get("known"), list) and "unknown" not in document
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

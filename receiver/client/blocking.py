@@ -1,27 +1,33 @@
 """The client for synchronous programs."""
 
-import math
+import inspect
 import os
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any, Self, TypeVar
 
-import httpx
-
-from receiver.client.attempts import Answer, Attempts, Failure, Outcome, Patience
+from receiver.client.attempts import Attempts, Outcome, Patience
+from receiver.client.connections import Connections
+from receiver.client.documents import is_future
+from receiver.client.interruptions import interruption
 from receiver.client.registrations import (
-    DRAIN_S,
     USUAL_URL,
+    Drain,
     Registrations,
     broken,
     finish,
     not_tried,
 )
 from receiver.client.results import Registered
+
+_WAITERS = 8  # threads that wait for futures; the SDK sends with as many at once
 
 _Response = TypeVar("_Response")
 
@@ -30,8 +36,9 @@ _Response = TypeVar("_Response")
 class _Held:
     """What one process holds: after a fork the child must not use its parent's connections."""
 
-    http: httpx.Client
-    draining: threading.Lock = field(default_factory=threading.Lock)
+    connections: Connections
+    waiters: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_WAITERS))
+    draining: Any = field(default_factory=threading.RLock)
 
 
 class Client:
@@ -41,8 +48,9 @@ class Client:
         url: where the receiver's private API listens.
         key: an API key with the scope `write`; usually from `RECEIVER_API_KEY`.
         application: whose sends these are; the receiver's first application when not given.
-        timeout_s: how long one attempt may take.
-        patience_s: no attempt at one registration begins later than this.
+        timeout_s: how long one attempt may take, from the look-up of the address to the last byte
+            of the answer.
+        patience_s: how long all attempts at one registration may take.
         spool: a directory in which to keep what could not be delivered.
         verify: how to check the certificate of an https address.
 
@@ -76,10 +84,15 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections; another registration opens new ones."""
-        held = self._held.pop(os.getpid(), None)
+        """Wait for sends whose futures are not done, and close the connections.
+
+        Another registration opens new ones.
+        """
+        held = self._held.get(os.getpid())
         if held is not None:
-            held.http.close()
+            held.waiters.shutdown()  # what is registered meanwhile uses the connections
+            self._held.pop(os.getpid(), None)
+            held.connections.close()
 
     def register(
         self,
@@ -110,16 +123,18 @@ class Client:
         Raises:
             NotRegisteredError: only with `raising`: not everything is registered.
         """
-        fields = {
-            "reference": reference,
-            "references": references,
-            "extend": extend,
-            "template_id": template_id,
-            "text_length": text_length,
-        }
         try:
+            fields = {
+                "reference": reference,
+                "references": references,
+                "extend": extend,
+                "template_id": template_id,
+                "text_length": text_length,
+            }
             result = self._register(response, fields, request)
-        except Exception as error:  # noqa: BLE001 - no failure of ours may stop the caller's send
+        except Exception as error:  # no failure of ours may stop the caller's send
+            if interruption(error):
+                raise
             result = self._registrations.failed(error)
         return finish(result, raising=raising)
 
@@ -128,8 +143,14 @@ class Client:
 
         The wrapped function takes the same arguments, and by name `reference`, `references` and
         `text_length`. It gives the response unchanged; what `send` raises comes through unchanged,
-        and nothing else is raised, for the SMS has been sent.
+        and nothing else is raised, for the SMS has been sent. Where `send` gives a future, as the
+        SDK's asynchronous client does, the registration happens in a thread as soon as it is done.
+
+        Raises:
+            TypeError: `send` is a coroutine function.
         """
+        if inspect.iscoroutinefunction(send):
+            raise TypeError("An asynchronous `send` needs an AsyncClient.")
 
         def send_and_register(
             request: Any,
@@ -140,99 +161,128 @@ class Client:
             **kwargs: Any,
         ) -> _Response:
             response = send(request, *args, **kwargs)
-            self.register(
-                response,
-                reference=reference,
-                references=references,
-                text_length=text_length,
-                request=request,
-            )
+
+            def register(sent: Any) -> None:
+                self.register(
+                    sent,
+                    reference=reference,
+                    references=references,
+                    text_length=text_length,
+                    request=request,
+                )
+
+            if is_future(response):
+                self._register_when_done(response, register)
+            else:
+                register(response)
             return response
 
         return send_and_register
 
     def flush(self) -> int:
-        """Deliver what is in the spool; gives how many are left, for the receiver is away.
+        """Deliver what is in the spool; return how many are left, of those this client may deliver.
 
         Raises:
             OSError: the spool cannot be read.
         """
-        held = self._hold()
-        with held.draining:
-            return self._drain(held.http, self._registrations.patient_attempts)
+        with self._hold().draining:
+            return self._drain(self._registrations.drain_patiently())
+
+    def adopt(self, application: str | None = None, *, url: str | None = None) -> int:
+        """Make what clients made with other arguments left in the spool this client's own.
+
+        For after a key, an application or an address was changed or corrected: what was left for
+        that address and that application, with whatever key, this client delivers from now on, with
+        its own key and under its own application.
+
+        Args:
+            application: the one that those clients were made with; None: without any.
+            url: likewise; None: this client's own.
+
+        Returns:
+            How many registrations they are.
+
+        Raises:
+            OSError: the spool cannot be read or written.
+        """
+        return self._registrations.adopt(application, url)
 
     def _register(self, response: Any, fields: Mapping[str, Any], request: Any) -> Registered:
         registrations = self._registrations
-        line = registrations.write(response, fields, request)
+        write = partial(registrations.write, response, fields, request)
+        line, attempts = None, None
         try:
+            line = write()
             attempts = registrations.attempts()
             outcome = self._deliver(line, attempts) if attempts else not_tried()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the registration is kept
+            result = registrations.settle(line, attempts, outcome)
+        except BaseException as error:
+            interrupt = interruption(error)
+            if interrupt is not None:
+                registrations.interrupted(line, write)
+                raise interrupt from None
+            if line is None:
+                raise
             outcome = broken(error)
-        except BaseException:
-            registrations.interrupted(line)
-            raise
-        result = registrations.settle(line, outcome)
-        if registrations.spool and not outcome.worth_keeping:
+            result = registrations.settle(line, attempts, outcome)
+        if not outcome.worth_keeping:
             self._drain_in_passing()
         return result
 
+    def _register_when_done(self, future: Any, register: Callable[[Any], None]) -> None:
+        def wait() -> None:
+            try:
+                response = future.result()
+            except Exception:  # noqa: BLE001 - it is the caller's, who has the future as well
+                return
+            register(response)
+
+        try:
+            self._hold().waiters.submit(wait)
+        except RuntimeError:  # the program is ending, and no thread can be begun
+            wait()
+
     def _drain_in_passing(self) -> None:
-        held = self._hold()
-        if not held.draining.acquire(blocking=False):
+        drain, draining = self._registrations.drain_in_passing(), self._hold().draining
+        if drain is None:
             return
         try:
-            until = monotonic() + DRAIN_S
-            self._drain(held.http, self._registrations.attempts_in_passing, until)
-        except OSError as error:
+            if draining.acquire(blocking=False):
+                self._drain(drain)
+        except Exception as error:  # the registration at hand was delivered
+            if interruption(error):
+                raise
             self._registrations.not_drained(error)
         finally:
-            held.draining.release()
+            with suppress(RuntimeError):  # another thread's; an interrupt may come at any time
+                draining.release()
 
-    def _drain(
-        self, http: httpx.Client, attempts: Callable[[], Attempts], until: float = math.inf
-    ) -> int:
-        """Deliver out of the spool, for a while; gives how many are left."""
-        registrations, spool = self._registrations, self._registrations.spool
-        if spool is None:
-            return 0
-        waiting = spool.waiting()
-        for place, file in enumerate(waiting):
-            if monotonic() >= until:
-                return len(waiting) - place
-            line = spool.read(file)
-            if line is not None and not registrations.delivered(
-                file, _deliver(http, registrations.address, line, attempts())
-            ):
-                return len(waiting) - place
-        return 0
+    def _drain(self, drain: Drain) -> int:
+        try:
+            step = next(drain)
+            while True:
+                step = drain.send(self._deliver(*step))
+        except StopIteration as end:
+            return int(end.value)
 
     def _deliver(self, line: bytes, attempts: Attempts) -> Outcome:
-        return _deliver(self._hold().http, self._registrations.address, line, attempts)
+        connections = self._hold().connections
+        while True:
+            heard = connections.post(line, attempts.timeout_s(monotonic()))
+            judged = attempts.judge(heard, monotonic())
+            if isinstance(judged, Outcome):
+                return judged
+            time.sleep(judged)
 
     def _hold(self) -> _Held:
         pid = os.getpid()
         held = self._held.get(pid)
         if held is None:
-            made = _Held(httpx.Client(**self._registrations.http_options()))
+            registrations = self._registrations
+            made = _Held(
+                Connections(registrations.address, registrations.headers(), registrations.context())
+            )
             held = self._held.setdefault(pid, made)
-            if held is not made:  # another thread was first
-                made.http.close()
+            for parent in set(self._held) - {pid}:  # its descriptors are copies, for nothing here
+                self._held.pop(parent).connections.close()
         return held
-
-
-def _deliver(http: httpx.Client, address: str, line: bytes, attempts: Attempts) -> Outcome:
-    while True:
-        heard = _post(http, address, line, attempts.timeout_s(monotonic()))
-        judged = attempts.judge(heard, monotonic())
-        if isinstance(judged, Outcome):
-            return judged
-        time.sleep(judged)
-
-
-def _post(http: httpx.Client, address: str, line: bytes, timeout_s: float) -> Answer | Failure:
-    try:
-        answer = http.post(address, content=line, timeout=timeout_s)
-    except httpx.HTTPError as error:
-        return Failure(type(error).__name__)
-    return Answer(answer.status_code, answer.content, answer.headers.get("retry-after"))

@@ -59,6 +59,11 @@ def take_request(request: Any) -> Json:
     return taken
 
 
+def is_future(response: Any) -> bool:
+    """Tell whether a response is still to come, as that of the SDK's asynchronous client."""
+    return callable(getattr(response, "result", None))
+
+
 def _written(value: Any) -> Any:
     """Write references that are keys of a database, such as a UUID, as people see them."""
     if isinstance(value, Mapping):
@@ -80,7 +85,7 @@ def _plain(given: Any, what: str) -> Json:
 
 
 def _content_of(model: Any) -> Any:
-    """Give what a model of the SDK, or of another library, holds."""
+    """Return what a model of the SDK, or of another library, holds."""
     as_it_came = getattr(model, "to_json_object", None)
     if callable(as_it_came):  # what the SDK wants used for responses that came over the wire
         with suppress(ValueError):

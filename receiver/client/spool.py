@@ -1,39 +1,95 @@
 """Registrations that could not be delivered, kept on disk until they can.
 
-One file for each, of one line of JSON: written under another name, synced, then renamed. So a file
-that is there is whole, several processes can share a directory without locks, and the worst that a
-crash leaves is a registration that is delivered twice, which changes nothing.
+One file for each, of two lines of JSON: whose it is, and the registration. It is written under
+another name, synced, then renamed. So a file that is there is whole, several processes can share a
+directory without locks, and the worst that a crash leaves is a registration that is delivered
+twice, which changes nothing.
 """
 
+import hashlib
+import json
+import logging
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+from time import monotonic
+from typing import Any, Self
+
+from receiver.client.interruptions import interruption
 
 MOST_KEPT = 100_000  # registrations; a block of the file system each
+MOST_REFUSED = 1_000  # for people to look at; the oldest go
 _KEPT = ".ndjson"
 _REFUSED = ".refused"
 _UNFINISHED = ".tmp"
+_PUT_AWAY = "refused"  # a directory, so that nothing reads past what lies in it
+_RECOVERED_AFTER_S = 10.0  # nobody is that slow between the last byte and the new name
 _ABANDONED_S = 3600.0
+_PUT_OFF_S = 60.0
+# The count is taken again when this part of the room that was left may be used up: so many
+# processes can fill a directory together without passing its limit.
+_SHARERS = 64
+_FULL_FOR_S = 1.0
+
+_log = logging.getLogger("receiver.client")
 
 
 class SpoolFullError(OSError):
     """The spool holds as much as it may."""
 
 
+class UnusableFileError(ValueError):
+    """A file of the spool is not what a client writes."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose registrations a client keeps and delivers."""
+
+    address: str
+    key: str  # a fingerprint
+    application: str | None
+
+    @classmethod
+    def of(cls, address: str, key: str, application: str | None) -> Self:
+        """Describe a client; 32 bits tell keys apart, and confirm nobody's guess at one."""
+        return cls(address, hashlib.sha256(key.encode()).hexdigest()[:8], application)
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first line of its files."""
+        return json.dumps(asdict(self), separators=(",", ":")).encode()
+
+    @cached_property
+    def ending(self) -> str:
+        """How the names of its files end."""
+        return f".{hashlib.sha256(self.head).hexdigest()[:16]}{_KEPT}"
+
+
 class Spool:
     """A directory of registrations; it is made, readable by its owner alone, if need be.
+
+    Args:
+        directory: where the files are.
+        owner: whose registrations are kept and delivered here.
 
     Raises:
         OSError: it cannot be made or read.
     """
 
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def __init__(self, directory: Path, owner: Owner) -> None:
         self._directory = directory
-        self._count = 0
-        self._sweep()
+        self._owner = owner
+        self._room = 0  # for how many registrations the count need not be taken again
+        self._full_until = 0.0
+        self._put_off: dict[str, float] = {}  # names, until when
+        self._make(directory)
+        self._put_away_refused()
         self.waiting()
 
     def keep(self, line: bytes) -> None:
@@ -42,45 +98,146 @@ class Spool:
         Raises:
             OSError: it cannot be kept.
         """
-        if self._count >= MOST_KEPT:
-            raise SpoolFullError(f"The spool holds {MOST_KEPT} registrations.")
-        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
-        unfinished = self._directory / (name + _UNFINISHED)
+        self._take_room()
+        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}{self._owner.ending}"
         try:
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(line + b"\n")
-                file.flush()
-                os.fsync(descriptor)
-            unfinished.rename(self._directory / (name + _KEPT))
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
-        self._count += 1
-        self._sync()
+            self._write(name, line)
+        except FileNotFoundError:  # a cleaner has removed the directory, or the file
+            self._make(self._directory)
+            self._write(name, line)
 
     def waiting(self) -> list[Path]:
-        """Give what is kept, the oldest first."""
-        with os.scandir(self._directory) as entries:
-            names = sorted(entry.name for entry in entries if entry.name.endswith(_KEPT))
-        self._count = len(names)
-        return [self._directory / name for name in names]
+        """Return what this client may deliver, the oldest first."""
+        return [
+            self._directory / name
+            for name in self._names()
+            if name.endswith(self._owner.ending) or _is_of_nobody(name)
+        ]
+
+    def count_others(self, older_than_s: float) -> int:
+        """Return how many registrations only other clients deliver, and for that long did not."""
+        count = 0
+        for file in self._of_others():
+            with suppress(FileNotFoundError):
+                count += time.time() - file.stat().st_mtime > older_than_s
+        return count
+
+    def adopt(self, address: str, application: str | None) -> int:
+        """Make what was kept for an address and an application this client's own.
+
+        Args:
+            address: where the clients that kept it would have delivered it.
+            application: the one that they were made with.
+
+        Returns:
+            How many they are.
+
+        Raises:
+            OSError: some cannot be read or kept.
+        """
+        count = 0
+        for file in self._of_others():
+            with suppress(FileNotFoundError, UnusableFileError):
+                head, line = _lines(file.read_bytes())
+                if (head["address"], head["application"]) != (address, application):
+                    continue
+                self.keep(_renamed(line, application, self._owner.application))
+                self.remove(file)
+                count += 1
+        return count
 
     def read(self, file: Path) -> bytes | None:
-        """Give what is kept in a file; None when another has delivered it."""
+        """Return what is kept in a file; None when there is nothing in it for this client.
+
+        Raises:
+            UnusableFileError: it is no registration.
+            OSError: it cannot be read.
+        """
         try:
-            return file.read_bytes().rstrip(b"\n")
-        except FileNotFoundError:
+            content = file.read_bytes()
+        except FileNotFoundError:  # another has delivered it
+            self._put_off.pop(file.name, None)
             return None
+        if not _is_of_nobody(file.name):
+            return _lines(content)[1]
+        # Of a file that does not say whose it is, the registration itself may.
+        named = _object(content).get("application")
+        return content.rstrip(b"\n") if named == self._owner.application else None
 
     def remove(self, file: Path) -> None:
         """Forget what has been delivered."""
         file.unlink(missing_ok=True)
+        self._put_off.pop(file.name, None)
+
+    def put_off(self, file: Path) -> None:
+        """Leave a file alone for a while, for it could not be dealt with."""
+        self._put_off[file.name] = monotonic() + _PUT_OFF_S
+
+    def is_put_off(self, file: Path) -> bool:
+        """Tell whether a file is left alone for now."""
+        until = self._put_off.get(file.name)
+        return until is not None and monotonic() < until
 
     def set_aside(self, file: Path) -> None:
-        """Put away, under a name that is not tried again, what the receiver refuses for good."""
+        """Put away, to be looked at but not tried again, what the receiver refuses for good."""
+        aside = self._directory / _PUT_AWAY
+        self._make(aside)
         with suppress(FileNotFoundError):  # another process has seen to it
-            file.rename(file.with_suffix(_REFUSED))
+            file.rename(aside / file.with_suffix(_REFUSED).name)
+        self._put_off.pop(file.name, None)
+        refused = sorted(aside.glob(f"*{_REFUSED}"))
+        for oldest in refused[: max(len(refused) - MOST_REFUSED, 0)]:
+            oldest.unlink(missing_ok=True)
+            _log.warning(
+                "Of more than %d refused registrations the oldest was removed.", MOST_REFUSED
+            )
+
+    def _make(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _take_room(self) -> None:
+        if monotonic() < self._full_until:
+            raise SpoolFullError(f"The spool holds {MOST_KEPT} registrations.")
+        if self._room < 1:
+            left = MOST_KEPT - len(self._names())
+            if left < 1:
+                self._full_until = monotonic() + _FULL_FOR_S
+                raise SpoolFullError(f"The spool holds {MOST_KEPT} registrations.")
+            self._room = max(left // _SHARERS, 1)
+        self._room -= 1
+
+    def _names(self) -> list[str]:
+        """Return the names of what is kept, whoever kept it, the oldest first."""
+        try:
+            with os.scandir(self._directory) as entries:
+                names = [entry.name for entry in entries]
+        except FileNotFoundError:  # a cleaner has removed the directory
+            return []
+        recovered = [self._recover(name) for name in names if name.endswith(_UNFINISHED)]
+        kept = [name for name in names if name.endswith(_KEPT)]
+        kept += [name for name in recovered if name]
+        put_off = self._put_off  # another thread may put a new one in its place
+        self._put_off = {name: put_off[name] for name in kept if name in put_off}
+        return sorted(kept)
+
+    def _of_others(self) -> Iterator[Path]:
+        for name in self._names():
+            if not (name.endswith(self._owner.ending) or _is_of_nobody(name)):
+                yield self._directory / name
+
+    def _write(self, name: str, line: bytes) -> None:
+        unfinished = self._directory / (name + _UNFINISHED)
+        try:
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(self._owner.head + b"\n" + line + b"\n")
+                file.flush()
+                os.fsync(descriptor)
+            unfinished.rename(self._directory / name)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+        self._sync()
 
     def _sync(self) -> None:
         descriptor = os.open(self._directory, os.O_RDONLY)
@@ -89,9 +246,69 @@ class Spool:
         finally:
             os.close(descriptor)
 
-    def _sweep(self) -> None:
-        """Remove what a process that ended long ago has begun to write."""
-        for file in self._directory.glob(f"*{_UNFINISHED}"):
-            with suppress(FileNotFoundError):
-                if time.time() - file.stat().st_mtime > _ABANDONED_S:
-                    file.unlink()
+    def _recover(self, name: str) -> str | None:
+        """Give its name to what a process wrote whole before it ended; remove what is torn."""
+        unfinished = self._directory / name
+        finished = name.removesuffix(_UNFINISHED)
+        finished += "" if finished.endswith(_KEPT) else _KEPT
+        try:
+            age_s = time.time() - unfinished.stat().st_mtime
+            if age_s < _RECOVERED_AFTER_S:
+                return None
+            if _is_whole(finished, unfinished.read_bytes()):
+                unfinished.rename(self._directory / finished)
+                return finished
+            if age_s > _ABANDONED_S:
+                unfinished.unlink()
+                _log.error("A registration that a process did not write to its end was removed.")
+        except OSError as error:
+            if interruption(error):
+                raise
+        return None
+
+    def _put_away_refused(self) -> None:
+        for file in self._directory.glob(f"*{_REFUSED}"):
+            self.set_aside(file)
+
+
+def _is_of_nobody(name: str) -> bool:
+    """Tell whether a name is of the form that does not say whose the file is."""
+    return name.count(".") == 1
+
+
+def _lines(content: bytes) -> tuple[dict[str, Any], bytes]:
+    head, _, line = content.rstrip(b"\n").partition(b"\n")
+    owner = _object(head)
+    if not line or not {"address", "application"} <= owner.keys():
+        raise UnusableFileError("A file of the spool does not say whose it is.")
+    return owner, line
+
+
+def _is_whole(name: str, content: bytes) -> bool:
+    """Tell whether what would have this name was written to its last byte."""
+    try:
+        line = content if _is_of_nobody(name) else _lines(content)[1]
+        _object(line)
+    except UnusableFileError:
+        return False
+    return content.endswith(b"\n")
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise UnusableFileError("A line of a file of the spool is no JSON object.")
+    return document
+
+
+def _renamed(line: bytes, before: str | None, now: str | None) -> bytes:
+    """Return a registration with the application of the client that delivers it."""
+    document = _object(line)
+    if before is not None:
+        document.pop("application", None)
+    if now is not None:
+        document["application"] = now
+    return json.dumps(document, separators=(",", ":")).encode()

@@ -22,6 +22,7 @@ from huaweicloudsdksmsapi.v1 import (
     BatchSendSmsRequest,
     BatchSendSmsRequestBody,
     BatchSendSmsResponse,
+    SMSApiAsyncClient,
     SMSApiClient,
     SmsContent,
     SmsID,
@@ -234,6 +235,26 @@ def test_reports_that_come_before_the_registration(
     message = server.api.message(platform.ids["15500000001"])
     assert (message["registered"], message["state"]) == (True, "delivered")
     assert message["reference"] == "order-1"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_the_asynchronous_client_of_the_sdk(
+    kind: str, server: Server, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its futures are registered when they are done, though nobody waits for them."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    credentials = SMSApiCredentials("app-key", "app-secret")
+    builder = SMSApiAsyncClient.new_builder().with_credentials(credentials)
+    sdk = builder.with_endpoints([platform.url]).build()
+    given = send(
+        kind, server, sdk.batch_send_sms_async, one_template("15500000001"), reference="order-1"
+    )
+    assert isinstance(given, BatchSendSmsResponse) == (kind == "async")
+    server.caught_up()
+
+    message = server.api.message(platform.ids["15500000001"])
+    assert (message["registered"], message["reference"]) == (True, "order-1")
+    assert (message["template_id"], message["extend"]) == (TEMPLATE, EXTEND)
 
 
 # --- what the platform refuses --------------------------------------------------------------------
