@@ -71,6 +71,8 @@ def scripted(
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 5
+        wbufsize = -1  # an answer in one piece: two of them wait for each other
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             length = int(self.headers["content-length"])
@@ -146,7 +148,6 @@ def register(kind: str, url: str, *responses: Any, **options: Any) -> list[Regis
 
 def flush(kind: str, url: str, directory: Path, key: str = KEY, **options: Any) -> int:
     """Deliver what is in a spool by a client of either kind; return how many are left."""
-    options = {"patience_s": 0.3, **options}
 
     async def all_of_it() -> int:
         async with AsyncClient(url, key, spool=directory, **options) as client:

@@ -112,7 +112,7 @@ def test_an_absent_receiver_is_not_waited_for_at_each_send(kind: str, tmp_path: 
         assert len(kept(tmp_path)) == 81
         # One that found it out, and a probe for each rest: a busy machine may take several.
         assert slow.connections <= 2 + took_s / REST_S
-        assert sum(one.error != NOT_TRIED for one in others) < slow.connections
+        assert sum(one.error != NOT_TRIED for one in others) <= slow.connections
 
 
 def register_at_once(kind: str, url: str, directory: Path) -> list[Registered]:
@@ -153,7 +153,7 @@ def test_a_receiver_that_is_back(
     monkeypatch.setattr("receiver.client.registrations._REST_S", 0.0)
     port = free_port()
     spool = tmp_path if spooled else None
-    with Client(f"http://127.0.0.1:{port}", KEY, spool=spool, patience_s=0.1) as client:
+    with Client(f"http://127.0.0.1:{port}", KEY, spool=spool, patience_s=1.0) as client:
         assert client.register(RESPONSE).spooled == spooled
         with scripted(port=port) as server:
             seen = iter(lambda: client.register(RESPONSE).registered, None)
@@ -191,7 +191,7 @@ def test_a_refusing_receiver_is_asked_again_where_nothing_is_kept() -> None:
 def test_a_child_finds_out_by_itself(tmp_path: Path) -> None:
     """What a process knows of the receiver is not what its child knows after a fork."""
     port = free_port()
-    with Client(f"http://127.0.0.1:{port}", KEY, spool=tmp_path, patience_s=0.1) as client:
+    with Client(f"http://127.0.0.1:{port}", KEY, spool=tmp_path, patience_s=2.0) as client:
         assert client.register(RESPONSE).spooled
         with scripted(port=port) as server:
             pid = os.fork()

@@ -48,16 +48,10 @@ def handler(raised: type[BaseException]) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
 
 
-@contextmanager
-def signal_after(seconds: float) -> Iterator[None]:
-    """Send this process a signal after a while."""
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
+def _signal(reply: Reply, after_s: float = 0.0) -> Reply:
+    """Send this process a signal, and give a reply."""
+    threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    return reply
 
 
 # --- while a receiver is waited for ---------------------------------------------------------------
@@ -67,9 +61,10 @@ def signal_after(seconds: float) -> Iterator[None]:
 @pytest.mark.parametrize("raised", RAISED)
 def test_an_interrupt_gets_through(kind: str, raised: type[BaseException], tmp_path: Path) -> None:
     """Whatever a signal handler raises gets through, and the registration is kept."""
-    slow = scripted(Reply(after_s=3))
-    with slow as server, handler(raised), signal_after(0.3), pytest.raises(raised):
-        register(kind, server.url, RESPONSE, spool=tmp_path, timeout_s=9)
+    slow = scripted(decide=lambda *_: _signal(Reply(after_s=5)))
+    options = {"timeout_s": 20.0, "patience_s": 20.0}
+    with slow as server, handler(raised), pytest.raises(raised):
+        register(kind, server.url, RESPONSE, spool=tmp_path, **options)
 
     assert kept(tmp_path) == [{"response": RESPONSE}]
 
@@ -77,9 +72,11 @@ def test_an_interrupt_gets_through(kind: str, raised: type[BaseException], tmp_p
 @pytest.mark.parametrize("raised", RAISED)
 def test_an_interrupt_between_two_attempts(raised: type[BaseException], tmp_path: Path) -> None:
     """The pause between two attempts is interrupted like an attempt."""
-    busy = scripted(Reply(503, {}, {"Retry-After": "3"}))
-    with busy as server, handler(raised), signal_after(0.5), pytest.raises(raised):
-        register("sync", server.url, RESPONSE, spool=tmp_path, patience_s=9)
+    reply = Reply(503, {}, {"Retry-After": "5"})
+    busy = scripted(decide=lambda *_: _signal(reply, after_s=0.5))
+    options = {"timeout_s": 20.0, "patience_s": 20.0}
+    with busy as server, handler(raised), pytest.raises(raised):
+        register("sync", server.url, RESPONSE, spool=tmp_path, **options)
 
     assert kept(tmp_path) == [{"response": RESPONSE}]
 
@@ -130,8 +127,8 @@ def test_an_interrupt_at_any_line(
         url = nobody() if receiver == "away" else server.url
         for number in itertools.count(1, at_length(13, 1)):
             directory = tmp_path / str(number)
-            options = {"patience_s": 0.02, "timeout_s": 2.0}
-            with Client(url, KEY, spool=directory, **options) as client:  # type: ignore[arg-type]
+            patience_s = 0.02 if receiver == "away" else 20.0
+            with Client(url, KEY, spool=directory, patience_s=patience_s) as client:
                 if receiver == "full spool":
                     for _ in range(2):
                         client._registrations.spool.keep(b'{"sends":[]}')  # type: ignore[union-attr]  # noqa: SLF001

@@ -1,5 +1,6 @@
 """The client's spool: what is kept, whose it is, who delivers it, and what holds up nobody."""
 
+import asyncio
 import json
 import logging
 import os
@@ -100,7 +101,7 @@ def test_flushing(kind: str, tmp_path: Path) -> None:
     port = free_port()
     for n in range(2):
         register(kind, address(port), send(f"m_{n}"), spool=tmp_path, patience_s=0.2)
-    assert flush(kind, address(port), tmp_path) == 2
+    assert flush(kind, address(port), tmp_path, patience_s=0.2) == 2
     assert len(kept(tmp_path)) == 2
     with scripted(port=port) as server:
         assert flush(kind, server.url, tmp_path) == 0
@@ -318,6 +319,34 @@ def test_what_stays_is_not_tried_at_each_send(kind: str, tmp_path: Path) -> None
         assert names([d for d in server.documents if "sends" in d]) == ["a", "a"]
         assert flush(kind, server.url, tmp_path) == 1
         assert names([d for d in server.documents if "sends" in d]) == ["a", "a", "a"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_receiver_fails_at_does_not_block_the_spool(kind: str, tmp_path: Path) -> None:
+    """A registration that the receiver always fails at is tried last when it is tried again."""
+    port = free_port()
+    register(kind, address(port), *map(send, "abc"), spool=tmp_path, patience_s=0.1)
+
+    def decide(_: str, document: Any) -> Reply:
+        return Reply(500, {}) if document == send("a") else Reply()
+
+    with scripted(port=port, decide=decide) as server:
+        assert flush_twice(kind, server.url, tmp_path) == (3, 1)
+
+    assert kept(tmp_path) == [send("a")]
+
+
+def flush_twice(kind: str, url: str, directory: Path) -> tuple[int, int]:
+    """Flush twice by one client; return how many were left each time."""
+
+    async def in_a_loop() -> tuple[int, int]:
+        async with AsyncClient(url, KEY, spool=directory, patience_s=1.5) as client:
+            return await client.flush(), await client.flush()
+
+    if kind == "async":
+        return asyncio.run(in_a_loop())
+    with Client(url, KEY, spool=directory, patience_s=1.5) as client:
+        return client.flush(), client.flush()
 
 
 def test_refused_files_are_bounded(

@@ -23,10 +23,10 @@ from receiver.client.attempts import (
     Patience,
 )
 from receiver.client.documents import is_future
+from receiver.client.draining import Drain
 from receiver.client.interruptions import interruption
 from receiver.client.registrations import (
     USUAL_URL,
-    Drain,
     Registrations,
     broken,
     finish,
@@ -175,7 +175,7 @@ class AsyncClient:
             OSError: the spool cannot be read.
         """
         async with self._hold().draining:
-            return await self._drain(self._registrations.drain_patiently())
+            return await self._drain(self._registrations.draining.patiently())
 
     async def adopt(self, application: str | None = None, *, url: str | None = None) -> int:
         """Make what clients made with other arguments left in the spool this client's own.
@@ -211,7 +211,7 @@ class AsyncClient:
         return result
 
     async def _drain_in_passing(self) -> None:
-        drain, held = self._registrations.drain_in_passing(), self._hold()
+        drain, held = self._registrations.draining.in_passing(), self._hold()
         if drain is None or held.draining.locked():
             return
         async with held.draining:

@@ -16,10 +16,10 @@ from typing import Any, Self, TypeVar
 from receiver.client.attempts import Attempts, Outcome, Patience
 from receiver.client.connections import Connections
 from receiver.client.documents import is_future
+from receiver.client.draining import Drain
 from receiver.client.interruptions import interruption
 from receiver.client.registrations import (
     USUAL_URL,
-    Drain,
     Registrations,
     broken,
     finish,
@@ -186,7 +186,7 @@ class Client:
             OSError: the spool cannot be read.
         """
         with self._hold().draining:
-            return self._drain(self._registrations.drain_patiently())
+            return self._drain(self._registrations.draining.patiently())
 
     def adopt(self, application: str | None = None, *, url: str | None = None) -> int:
         """Make what clients made with other arguments left in the spool this client's own.
@@ -243,7 +243,7 @@ class Client:
             wait()
 
     def _drain_in_passing(self) -> None:
-        drain, draining = self._registrations.drain_in_passing(), self._hold().draining
+        drain, draining = self._registrations.draining.in_passing(), self._hold().draining
         if drain is None:
             return
         try:

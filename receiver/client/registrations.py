@@ -1,13 +1,11 @@
-"""What both clients do besides waiting: write, judge, keep, deliver what was kept, tell."""
+"""What both clients do besides waiting: write, judge, keep, tell."""
 
 import logging
-import math
 import os
 import ssl
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -18,22 +16,17 @@ import httpx
 from receiver.client.attempts import Attempts, Outcome, Patience
 from receiver.client.circuit import Admitted, Circuit
 from receiver.client.documents import DocumentError, take_request, write_registration
+from receiver.client.draining import Draining, tell
 from receiver.client.interruptions import interruption
 from receiver.client.results import NotRegisteredError, Registered
-from receiver.client.spool import Owner, Spool, UnusableFileError
+from receiver.client.spool import Owner, Spool
 
 KEY_VARIABLE = "RECEIVER_API_KEY"
 USUAL_URL = "http://127.0.0.1:8081"  # the private API's own default
-DRAIN_S = 1.0  # how long a registration may go on to deliver what is in the spool
-_LEAST_S = 0.05  # no delivery in passing begins with less time
 _REST_S = 5.0  # how long a receiver that is away is left alone
-_SCAN_SHARE = 20  # of the time at most a twentieth goes into looking through the spool in passing
 _KEEPERS = 4  # threads; a sync of one file need not wait for that of another
-_STRANDED_S = 3600.0  # after which what only others deliver is worth a word
 
 _log = logging.getLogger("receiver.client")
-
-Drain = Generator[tuple[bytes, Attempts], Outcome, int]
 
 
 @dataclass(slots=True)
@@ -42,7 +35,6 @@ class _Process:
 
     circuit: Circuit
     keepers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_KEEPERS))
-    next_scan: float = 0.0  # of the spool in passing
 
 
 class Registrations:
@@ -73,7 +65,8 @@ class Registrations:
         self.spool = None if spool is None else Spool(Path(spool), owner)
         self._verify = verify
         self._processes: dict[int, _Process] = {}  # no lock, which a fork could leave locked
-        self._tell_of_stranded()
+        self.draining = Draining(self.spool, patience, self._note)
+        self.draining.tell_of_stranded()
 
     @property
     def _process(self) -> _Process:
@@ -228,107 +221,6 @@ class Registrations:
         address = self.address if url is None else _address(url)
         return 0 if self.spool is None else self.spool.adopt(address, application)
 
-    def drain_patiently(self) -> Drain:
-        """Deliver what is in the spool while nobody's send waits; return how many are left."""
-        self._tell_of_stranded()
-        return self._drain(lambda: Attempts(self.patience, monotonic()))
-
-    def drain_in_passing(self) -> Drain | None:
-        """Deliver out of the spool while somebody's send waits; None: it is too early for that."""
-        process, now = self._process, monotonic()
-        if self.spool is None or now < process.next_scan:
-            return None
-        until = now + DRAIN_S
-
-        def attempts() -> Attempts:
-            now = monotonic()
-            timeout_s = min(self.patience.timeout_s, max(until - now, 0.0))
-            return Attempts(Patience(timeout_s, timeout_s), now, single=True)
-
-        return self._drain(attempts, until)
-
-    def _drain(self, attempts: Callable[[], Attempts], until: float = math.inf) -> Drain:
-        """Deliver out of the spool, the oldest first.
-
-        Yields:
-            A registration, and the attempts that it has; what became of it is sent back.
-
-        Returns:
-            How many are left.
-        """
-        spool, in_passing = self.spool, until < math.inf
-        if spool is None:
-            return 0
-        began = monotonic()
-        waiting = spool.waiting()
-        now = monotonic()
-        self._process.next_scan = now + _SCAN_SHARE * (now - began)
-        done = 0
-        for done, file in enumerate(waiting):  # noqa: B007 - after a break: how many were seen to
-            if monotonic() + _LEAST_S > until:
-                break
-            if in_passing and spool.is_put_off(file):
-                continue
-            line = self._read(spool, file)
-            if line is None:
-                continue
-            tries = attempts()
-            outcome = yield line, tries
-            if outcome.away and in_passing:
-                break  # it had little time: that says nothing about the receiver
-            self._note(tries, outcome)
-            if outcome.away or outcome.concerns_all:
-                break
-            with _left_in_place(spool, file):
-                self._settle_kept(spool, file, outcome)
-        else:
-            done = len(waiting)
-        return len(waiting) - done + sum(map(spool.is_put_off, waiting[:done]))
-
-    def _read(self, spool: Spool, file: Path) -> bytes | None:
-        with _left_in_place(spool, file):
-            try:
-                return spool.read(file)
-            except UnusableFileError as error:
-                spool.set_aside(file)
-                _log.error("%s It was put aside.", error)
-        return None
-
-    def _settle_kept(self, spool: Spool, file: Path, outcome: Outcome) -> None:
-        if outcome.worth_keeping:
-            _log.warning("A registration stays in the spool. %s", outcome.result.error)
-            spool.put_off(file)
-            return
-        tell(outcome)
-        if outcome.result.registered or outcome.result.error is None:
-            spool.remove(file)
-        else:
-            spool.set_aside(file)
-
-    def _tell_of_stranded(self) -> None:
-        others = self.spool.count_others(_STRANDED_S) if self.spool else 0
-        if others:
-            _log.warning(
-                "%d registrations of another key, application or address lie in the spool for more"
-                " than an hour. Only their clients deliver them; after a change of the key or the"
-                " application call adopt().",
-                others,
-            )
-
-
-@contextmanager
-def _left_in_place(spool: Spool, file: Path) -> Iterator[None]:
-    """Leave a file in the spool that cannot be dealt with; the others go on."""
-    try:
-        yield
-    except OSError as error:
-        if interruption(error):
-            raise
-        _log.warning(
-            "A file of the spool cannot be read, removed or put aside (%s).", type(error).__name__
-        )
-        spool.put_off(file)
-
 
 def not_tried() -> Outcome:
     """Return the end of a registration that is not tried, so that a send does not wait for it."""
@@ -345,17 +237,6 @@ def broken(error: BaseException) -> Outcome:
 def _in_our_words(error: Exception) -> str:
     """Return the text of an error; only our own are sure to hold nothing of people."""
     return str(error) if isinstance(error, DocumentError) else type(error).__name__
-
-
-def tell(outcome: Outcome) -> None:
-    """Log what the receiver has not taken; its own words stay out of the log."""
-    result = outcome.result
-    if result.error is not None and not result.registered:
-        _log.error("The receiver refused a registration (HTTP %s).", outcome.status)
-    elif result.rejected:
-        _log.error("The receiver could not use %d entries.", len(result.rejected))
-    if result.ignored:
-        _log.warning("The receiver left out %d details.", len(result.ignored))
 
 
 def finish(result: Registered, *, raising: bool) -> Registered:

@@ -31,6 +31,7 @@ from . import (
     killed,
     poison,
     power,
+    sending,
     slow,
     stores,
     tools,
@@ -52,6 +53,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *floods.EXPERIMENTS,
     *hoards.EXPERIMENTS,
     *upkeep.EXPERIMENTS,
+    *sending.EXPERIMENTS,
 )
 _RESULT = Path("build/faults/faults.json")
 _OK, _FAILED, _NOT_RUN = "ok", "FAILED", "NOT RUN"
