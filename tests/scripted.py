@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,6 +49,76 @@ class Scripted:
         return [json.loads(body) for _, body in self.asked]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, port: int, script: Scripted, *, close: bool) -> None:
+        self.script = script
+        self.close = close
+        self.lock = threading.Lock()
+        self.open_ones: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that went away is no error of the test."""
+
+    def reply(self, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Note a request, and return what is to be answered."""
+        script = self.script
+        with self.lock:
+            script.asked.append((dict(headers.items()), body))
+            if script.decide is not None:
+                key = headers["authorization"].removeprefix("Bearer ")
+                return script.decide(key, json.loads(body))
+            return script.replies.pop(0) if len(script.replies) > 1 else script.replies[0]
+
+    def cut_off(self) -> None:
+        """Close what clients have kept open."""
+        for connection in tuple(self.open_ones):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = 5
+    wbufsize = -1  # an answer in one piece: two of them wait for each other
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.open_ones.add(self.connection)
+        self.server.script.connections.add(self.client_address)
+
+    def finish(self) -> None:
+        self.server.open_ones.discard(self.connection)
+        with suppress(OSError):
+            super().finish()
+
+    def do_POST(self) -> None:
+        length = int(self.headers["content-length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client was interrupted
+            self.close_connection = True
+            return
+        reply = self.server.reply(dict(self.headers.items()), body)
+        time.sleep(reply.after_s)
+        if reply.drop:
+            self.close_connection = True
+            return
+        answer = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+        self.send_response(reply.status)
+        for name, value in {**reply.headers, "Content-Length": str(len(answer))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer)
+        self.close_connection = self.server.close
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
 @contextmanager
 def scripted(
     *replies: Reply,
@@ -66,52 +137,7 @@ def scripted(
         close: it closes each connection after one answer, without having said so.
     """
     script = Scripted("", list(replies) or [Reply()], decide=decide)
-    lock = threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 5
-        wbufsize = -1  # an answer in one piece: two of them wait for each other
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            length = int(self.headers["content-length"])
-            body = self.rfile.read(length)
-            if len(body) < length:  # the client was interrupted
-                self.close_connection = True
-                return
-            with lock:
-                script.asked.append((dict(self.headers.items()), body))
-                script.connections.add(self.client_address)
-                if script.decide is not None:
-                    key = self.headers["authorization"].removeprefix("Bearer ")
-                    reply = script.decide(key, json.loads(body))
-                else:
-                    reply = script.replies.pop(0) if len(script.replies) > 1 else script.replies[0]
-            time.sleep(reply.after_s)
-            if reply.drop:
-                self.close_connection = True
-                return
-            answer = (
-                reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-            )
-            self.send_response(reply.status)
-            for name, value in {**reply.headers, "Content-Length": str(len(answer))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer)
-            self.close_connection = close
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: Any) -> None:
-            """A client that went away is no error of the test."""
-
-    with Server(("127.0.0.1", port), Handler) as server:
+    with _Server(port, script, close=close) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         scheme = "http" if tls is None else "https"
@@ -123,6 +149,7 @@ def scripted(
         finally:
             server.shutdown()
             thread.join()
+            server.cut_off()
 
 
 def nobody() -> str:
