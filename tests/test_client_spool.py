@@ -101,7 +101,7 @@ def test_flushing(kind: str, tmp_path: Path) -> None:
     port = free_port()
     for n in range(2):
         register(kind, address(port), send(f"m_{n}"), spool=tmp_path, patience_s=0.2)
-    assert flush(kind, address(port), tmp_path, patience_s=0.2) == 2
+    assert flush(kind, address(port), tmp_path, patience_s=0.2, timeout_s=0.2) == 2
     assert len(kept(tmp_path)) == 2
     with scripted(port=port) as server:
         assert flush(kind, server.url, tmp_path) == 0
@@ -340,12 +340,12 @@ def flush_twice(kind: str, url: str, directory: Path) -> tuple[int, int]:
     """Flush twice by one client; return how many were left each time."""
 
     async def in_a_loop() -> tuple[int, int]:
-        async with AsyncClient(url, KEY, spool=directory, patience_s=1.5) as client:
+        async with AsyncClient(url, KEY, spool=directory, timeout_s=1.5) as client:
             return await client.flush(), await client.flush()
 
     if kind == "async":
         return asyncio.run(in_a_loop())
-    with Client(url, KEY, spool=directory, patience_s=1.5) as client:
+    with Client(url, KEY, spool=directory, timeout_s=1.5) as client:
         return client.flush(), client.flush()
 
 

@@ -20,7 +20,7 @@ from receiver.client.attempts import (
     Attempts,
     Failure,
     Outcome,
-    Patience,
+    usual_patience,
 )
 from receiver.client.documents import is_future
 from receiver.client.draining import Drain
@@ -62,11 +62,11 @@ class AsyncClient:
         *,
         application: str | None = None,
         timeout_s: float = 5.0,
-        patience_s: float = 10.0,
+        patience_s: float | None = None,
         spool: str | os.PathLike[str] | None = None,
         verify: ssl.SSLContext | None = None,
     ) -> None:
-        patience = Patience(timeout_s, patience_s)
+        patience = usual_patience(timeout_s, patience_s, has_spool=spool is not None)
         self._registrations = Registrations(url, key, application, patience, spool, verify)
         self._held: _Held | None = None
         self._sending: set[asyncio.Task[Any]] = set()

@@ -13,6 +13,7 @@ from receiver.client.results import Refused, Registered, Unusable
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _LEAST_TIMEOUT_S = 0.1
+_WITH_SPOOL_S, _WITHOUT_SPOOL_S = 2.0, 10.0
 _LONGEST_DETAIL = 500
 LARGEST_ANSWER = 1024 * 1024  # bytes; the receiver's own lists in an answer are bounded
 _SOME_REJECTED = "The receiver could not use some entries; `rejected` names them."
@@ -36,6 +37,12 @@ class Patience:
 
     timeout_s: float  # for one attempt from its connection to the last byte of its answer
     total_s: float  # no attempt begins later
+
+
+def usual_patience(timeout_s: float, total_s: float | None, *, has_spool: bool) -> Patience:
+    """Return how long a registration may take where a program may leave it open."""
+    usual_s = _WITH_SPOOL_S if has_spool else _WITHOUT_SPOOL_S
+    return Patience(timeout_s, usual_s if total_s is None else total_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, Self, TypeVar
 
-from receiver.client.attempts import Attempts, Outcome, Patience
+from receiver.client.attempts import Attempts, Outcome, usual_patience
 from receiver.client.connections import Connections
 from receiver.client.documents import is_future
 from receiver.client.draining import Drain
@@ -50,7 +50,8 @@ class Client:
         application: whose sends these are; the receiver's first application when not given.
         timeout_s: how long one attempt may take, from the look-up of the address to the last byte
             of the answer.
-        patience_s: how long all attempts at one registration may take.
+        patience_s: how long all attempts at one registration may take; None: 2 seconds with a
+            spool, which is more patient than any program that sends, and 10 without.
         spool: a directory in which to keep what could not be delivered.
         verify: how to check the certificate of an https address.
 
@@ -66,11 +67,11 @@ class Client:
         *,
         application: str | None = None,
         timeout_s: float = 5.0,
-        patience_s: float = 10.0,
+        patience_s: float | None = None,
         spool: str | os.PathLike[str] | None = None,
         verify: ssl.SSLContext | None = None,
     ) -> None:
-        patience = Patience(timeout_s, patience_s)
+        patience = usual_patience(timeout_s, patience_s, has_spool=spool is not None)
         self._registrations = Registrations(url, key, application, patience, spool, verify)
         self._held: dict[int, _Held] = {}  # by process; no lock, which a fork could leave locked
 

@@ -41,7 +41,10 @@ class Draining:
     def patiently(self) -> Drain:
         """Deliver what is in the spool while nobody's send waits; return how many are left."""
         self.tell_of_stranded()
-        return self._drain(lambda: Attempts(self._patience, monotonic()))
+        # A receiver may take its time while nobody waits.
+        timeout_s = self._patience.timeout_s
+        patience = Patience(timeout_s, max(self._patience.total_s, timeout_s))
+        return self._drain(lambda: Attempts(patience, monotonic()))
 
     def in_passing(self) -> Drain | None:
         """Deliver out of the spool while somebody's send waits; None: it is too early for that."""

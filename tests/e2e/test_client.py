@@ -119,6 +119,21 @@ def test_a_refusal_is_a_result(
     assert error in result.error
 
 
+def test_a_wrong_application_is_kept(shared_server: Server, tmp_path: Path) -> None:
+    """What a receiver does not know the application of stays until the program is corrected."""
+    name = "application_0"
+    with Client(shared_server.api_url, KEY, application="nobody", spool=tmp_path) as wrong:
+        result = wrong.register(response("application", "000000"))
+        assert (result.spooled, wrong.flush()) == (True, 1)
+    assert result.error == "The receiver has no such application (HTTP 400); correct `application`."
+    with Client(shared_server.api_url, KEY, spool=tmp_path) as right:
+        assert right.adopt("nobody") == 1
+        assert right.flush() == 0
+    shared_server.caught_up()
+
+    assert shared_server.api.message(name)["registered"] is True
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_receiver_that_is_away_gets_all_later(
     kind: str, make_server: MakeServer, tmp_path: Path
