@@ -363,7 +363,7 @@ def test_refused_files_are_bounded(
     assert [path.name for path in tmp_path.iterdir()] == ["refused"]
     refused = sorted((tmp_path / "refused").iterdir())
     assert [json.loads(f.read_bytes().splitlines()[-1]) for f in refused] == [send("b"), send("c")]
-    assert "the oldest was removed" in caplog.text
+    assert "the oldest 1 were removed" in caplog.text
 
 
 # --- the directory --------------------------------------------------------------------------------

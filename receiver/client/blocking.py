@@ -285,5 +285,7 @@ class Client:
             )
             held = self._held.setdefault(pid, made)
             for parent in set(self._held) - {pid}:  # its descriptors are copies, for nothing here
-                self._held.pop(parent).connections.close()
+                inherited = self._held.pop(parent, None)
+                if inherited is not None:
+                    inherited.connections.close()
         return held

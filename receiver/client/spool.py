@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -89,7 +89,9 @@ class Spool:
         self._full_until = 0.0
         self._put_off: dict[str, float] = {}  # names, until when
         self._make(directory)
-        self._put_away_refused()
+        refused = list(directory.glob(f"*{_REFUSED}"))  # of earlier versions
+        if refused:
+            self._put_away(refused)
         self.waiting()
 
     def keep(self, line: bytes) -> None:
@@ -180,17 +182,8 @@ class Spool:
 
     def set_aside(self, file: Path) -> None:
         """Put away, to be looked at but not tried again, what the receiver refuses for good."""
-        aside = self._directory / _PUT_AWAY
-        self._make(aside)
-        with suppress(FileNotFoundError):  # another process has seen to it
-            file.rename(aside / file.with_suffix(_REFUSED).name)
+        self._put_away([file])
         self._put_off.pop(file.name, None)
-        refused = sorted(aside.glob(f"*{_REFUSED}"))
-        for oldest in refused[: max(len(refused) - MOST_REFUSED, 0)]:
-            oldest.unlink(missing_ok=True)
-            _log.warning(
-                "Of more than %d refused registrations the oldest was removed.", MOST_REFUSED
-            )
 
     def _make(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -266,9 +259,22 @@ class Spool:
                 raise
         return None
 
-    def _put_away_refused(self) -> None:
-        for file in self._directory.glob(f"*{_REFUSED}"):
-            self.set_aside(file)
+    def _put_away(self, files: Iterable[Path]) -> None:
+        aside = self._directory / _PUT_AWAY
+        self._make(aside)
+        for file in files:
+            with suppress(FileNotFoundError):  # another process has seen to it
+                file.rename(aside / file.with_suffix(_REFUSED).name)
+        refused = sorted(aside.glob(f"*{_REFUSED}"))
+        surplus = refused[: max(len(refused) - MOST_REFUSED, 0)]
+        for oldest in surplus:
+            oldest.unlink(missing_ok=True)
+        if surplus:
+            _log.warning(
+                "Of more than %d refused registrations the oldest %d were removed.",
+                MOST_REFUSED,
+                len(surplus),
+            )
 
 
 def _is_of_nobody(name: str) -> bool:
