@@ -17,6 +17,7 @@ import typer
 
 from receiver import settings
 from receiver.cli.client import Client
+from receiver.cli.ending import Ending
 from receiver.cli.imported import Show, Tally, print_tally, progress, summary
 from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal
 from receiver.cli.registering import Done, Registrar
@@ -229,6 +230,8 @@ class _Import:
         self._export = export
         self._tally = Tally()
         self._write: Write = lambda _: None
+        self._ending = Ending()
+        self._counted: Done | None = None
 
     def run(self, client: Client | None, rows: Iterable[Row]) -> Tally:
         """Go through the rows.
@@ -255,7 +258,8 @@ class _Import:
                 writing_rejects(order.rejects, order.file, self._export)
             )
             show = stack.enter_context(progress())
-            self._pass_on(rows, sink, show)
+            with self._ending:
+                self._pass_on(rows, sink, show)
         return self._tally
 
     def _pass_on(self, rows: Iterable[Row], sink: _Sink, show: Show) -> None:
@@ -270,7 +274,7 @@ class _Import:
                 tally.error = f"The file cannot be read on: {error.strerror}."
             sink.finish()
         except KeyboardInterrupt:
-            tally.error = "Interrupted."
+            tally.error = self._ending.reason
             sink.stop()
         except ReceiverError as error:
             tally.error = str(error)
@@ -289,6 +293,13 @@ class _Import:
                 show(tally, self._export.share())
 
     def _count(self, done: Done) -> None:
+        """Count a batch: wholly, and once, whenever a signal comes."""
+        with self._ending.held():
+            if done is not self._counted:
+                self._counted = done
+                self._count_one(done)
+
+    def _count_one(self, done: Done) -> None:
         tally = self._tally
         tally.registered += len(done.registered)
         tally.refused += sum(found.send.refused for found in done.registered)

@@ -134,9 +134,8 @@ class Registrar:
         self._under_way.append(self._threads.submit(self._register, batch, up_to_line))
 
     def _settle(self) -> None:
-        oldest = self._under_way[0].result()
-        self._under_way.popleft()
-        self._on_done(oldest)
+        self._on_done(self._under_way[0].result())
+        self._under_way.popleft()  # behind it: an interrupt between tells it once more, never less
 
     # --- in the threads ------------------------------------------------------------------------
 

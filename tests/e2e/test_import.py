@@ -503,17 +503,23 @@ def _pour_on(pipe: IO[bytes]) -> None:
         return
 
 
-def test_ctrl_c_says_how_far_it_came(server: Server) -> None:
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(signal.SIGINT, "Interrupted."), (signal.SIGTERM, "Ended by SIGTERM.")],
+)
+def test_a_signal_ends_it_and_it_says_how_far_it_came(
+    number: signal.Signals, reason: str, server: Server
+) -> None:
     """What is under way is waited for, and the line is named up to which all is registered."""
     with importing(server) as process:
         pour(process, "c", range(1000))
         eventually(lambda: len(known(server, "c")) > 300, "some are registered")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.wait(30)
         assert process.stderr is not None
         said = process.stderr.read().decode()
     assert process.returncode == 1
-    assert "Interrupted. Up to line " in said
+    assert f"{reason} Up to line " in said
     assert "Traceback" not in said
     up_to = int(said.rpartition("Up to line ")[2].split()[0])
     server.caught_up()
