@@ -1,13 +1,26 @@
 """Writing small XLSX files, in the ways in which different programs write them."""
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import BytesIO
 from xml.sax.saxutils import escape
 
-Value = str | int | float | bool | datetime | None
+
+@dataclass(frozen=True)
+class Formula:
+    """A cell that is calculated, as a program writes it that does not calculate.
+
+    Attributes:
+        empty: how it writes that there is no result.
+    """
+
+    text: str = "B2"
+    empty: str = ""
+
+
+Value = str | int | float | bool | datetime | Formula | None
 Rows = Sequence[Sequence[Value]]
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -30,6 +43,9 @@ def xlsx(
     prefix: str = "",
     references: bool = True,
     more_sheets: Mapping[str, Rows] | None = None,
+    hidden: Collection[str] = (),
+    hidden_rows: Collection[int] = (),
+    merged: Sequence[str] = (),
 ) -> bytes:
     """Write a workbook.
 
@@ -41,22 +57,35 @@ def xlsx(
         prefix: of the XML names.
         references: rows and cells say where they stand.
         more_sheets: further ones by name.
+        hidden: names of sheets that are.
+        hidden_rows: their numbers, in each sheet.
+        merged: ranges of the first sheet.
     """
     cells = _Cells(shared, date_style, 1904 if since_1904 else 1900, references)
 
-    def sheet(content: Rows) -> str:
+    def sheet(content: Rows, ranges: Sequence[str]) -> str:
         lines = []
         for number, row in enumerate(content, 1):
             line = "".join(
                 cells.write(value, f"{chr(65 + at)}{number}") for at, value in enumerate(row)
             )
-            lines.append(f'<row r="{number}">{line}</row>' if references else f"<row>{line}</row>")
-        return f'<worksheet xmlns="{_MAIN}"><sheetData>{"".join(lines)}</sheetData></worksheet>'
+            where = f' r="{number}"' if references else ""
+            seen = ' hidden="1"' if number in hidden_rows else ""
+            lines.append(f"<row{where}{seen}>{line}</row>")
+        cells_of = "".join(f'<mergeCell ref="{one}"/>' for one in ranges)
+        merges = f"<mergeCells>{cells_of}</mergeCells>" if ranges else ""
+        data = f"<sheetData>{''.join(lines)}</sheetData>"
+        return f'<worksheet xmlns="{_MAIN}">{data}{merges}</worksheet>'
 
     sheets = {"Details": rows, **(more_sheets or {})}
-    parts = {f"xl/worksheets/sheet{at}.xml": sheet(one) for at, one in enumerate(sheets.values())}
+    parts = {
+        f"xl/worksheets/sheet{at}.xml": sheet(one, () if at else merged)
+        for at, one in enumerate(sheets.values())
+    }
+    states = ("visible", "hidden")
     entries = "".join(
-        f'<sheet name="{escape(name)}" sheetId="{at + 1}" r:id="s{at}"/>'
+        f'<sheet name="{escape(name)}" sheetId="{at + 1}" r:id="s{at}"'
+        f' state="{states[name in hidden]}"/>'
         for at, name in enumerate(sheets)
     )
     parts["xl/workbook.xml"] = (
@@ -99,6 +128,8 @@ class _Cells:
                 return "", ""
             case bool():
                 parts = ' t="b"', f"<v>{int(value)}</v>"
+            case Formula():
+                parts = "", f"<f>{escape(value.text)}</f>{value.empty}"
             case datetime():
                 parts = f' s="{self.date_style}"', f"<v>{self._days(value)!r}</v>"
             case str() if value.startswith("#"):

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from receiver.cli.client import Json
-from receiver.huawei.exports import Export, Fault
+from receiver.huawei.exports import Export, Fault, Likeness
 
 _MOST_SHOWN = 20  # bad rows
 _MOST_LISTED = 100  # in JSON
@@ -27,6 +27,7 @@ class Tally:
     refused: int = 0  # of those registered: the platform had not taken them
     bad: int = 0
     problems: list[Fault] = field(default_factory=list)  # the first of them
+    ids: Likeness = field(default_factory=Likeness)
     up_to_line: int = 0  # all rows up to here are registered or bad
     error: str | None = None  # why it ended before the end of the file
 
@@ -86,6 +87,8 @@ def print_tally(tally: Tally, *, dry_run: bool) -> None:
         more = tally.bad - _MOST_SHOWN
         typer.echo(f"… and {more:,} more; --rejects FILE writes them all.", err=True)
     bad = f"{tally.bad:,} bad rows"
+    if tally.ids.count:
+        typer.echo(f"warning: {_unlike(tally.ids)}", err=True)
     if dry_run:
         typer.echo(f"{tally.sends:,} sends could be registered; {bad}.")
     else:
@@ -94,6 +97,14 @@ def print_tally(tally: Tally, *, dry_run: bool) -> None:
     if tally.error is not None:
         how_far = "" if dry_run else f" {_how_far(tally)}"
         typer.echo(f"receiver: {tally.error}{how_far}", err=True)
+
+
+def _unlike(ids: Likeness) -> str:
+    more = ", …" if ids.count > len(ids.lines) else ""
+    return (
+        f"{ids.count:,} ids are written unlike the others; see that they are ids: "
+        f"line {', '.join(map(str, ids.lines))}{more}."
+    )
 
 
 def _how_far(tally: Tally) -> str:
@@ -116,6 +127,7 @@ def summary(tally: Tally, file: Path | None, export: Export, *, dry_run: bool) -
         "refused": tally.refused,
         "bad": tally.bad,
         "problems": [{"line": one.line, "reason": one.reason} for one in tally.problems],
+        "unlike_ids": {"count": tally.ids.count, "lines": list(tally.ids.lines)},
         "up_to_line": tally.up_to_line,
         "complete": tally.error is None,
         "error": tally.error,

@@ -116,7 +116,9 @@ def import_file(
             help="Which column holds what, for example to='Mobile Number'; NAME= takes none.",
         ),
     ] = None,
-    sheet: Annotated[str | None, typer.Option(help="Of an XLSX file; default: the first.")] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="Of an XLSX file; default: the first that is not hidden.")
+    ] = None,
     timezone: Annotated[
         str, typer.Option(help="Of times that name none: Asia/Shanghai, +08:00, ...")
     ] = "UTC",
@@ -288,6 +290,7 @@ class _Import:
                 self._note(row)
             else:
                 tally.sends += 1
+                tally.ids.see(row.line, row.send.sms_msg_id)
                 yield row
             if index % _LOOK_EVERY == 0:
                 show(tally, self._export.share())

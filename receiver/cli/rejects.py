@@ -11,7 +11,7 @@ from typing import IO
 from receiver.domain.spreadsheets import defused
 from receiver.errors import ReceiverError
 from receiver.huawei.exports import Columns, Export, Fault
-from receiver.huawei.exports.cells import unwrapped
+from receiver.huawei.exports.cells import Spoilt, unwrapped
 
 Write = Callable[[Fault], None]
 
@@ -69,6 +69,8 @@ def _table_writer(file: IO[str], columns: Columns) -> Write:
 
 def _cell(value: object) -> object:
     """Write a cell so that a spreadsheet takes it for text, and the import for what it was."""
+    if isinstance(value, Spoilt):
+        return ""
     return defused(unwrapped(value)) if isinstance(value, str) else value
 
 

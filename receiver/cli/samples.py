@@ -27,6 +27,8 @@ def show_sample(
         console.print(plain(text), soft_wrap=True)
 
     say(f"{file or 'standard input'}: {export.form}, {export.detail}")
+    for note in export.notes:
+        say(note)
     found = [row for row in head if isinstance(row, Found)]
     if found:
         console.print(_table(export, found, reveal=reveal))
@@ -39,7 +41,9 @@ def show_sample(
         if "status" in map(str.lower, columns.unused) and "status" not in how.columns:
             say(_STATUS_LEFT_OUT)
     if columns is None or "sent_at" in columns.used:
-        say(f"Times without a zone are taken for {how.zone} (--timezone); shown here in UTC.")
+        named = None if columns is None else columns.zone
+        zone, by = (how.zone, "--timezone") if named is None else (named, "by the header")
+        say(f"Times without a zone are taken for {zone} ({by}); shown here in UTC.")
 
 
 def _table(export: Export, found: Sequence[Found], *, reveal: bool) -> Table:

@@ -17,7 +17,7 @@ from typing import IO, Any
 import pytest
 
 from tests.conftest import write_lock
-from tests.e2e.pushes import form
+from tests.e2e.pushes import form as form_of
 from tests.server import (
     KEY,
     READER,
@@ -157,7 +157,7 @@ def test_importing_after_the_reports_binds_all_orphans_and_twice_changes_nothing
     """Reports that came first find their sends; the same file again leaves every message as is."""
     rows = sends(kind, 250)
     for row in rows[::2]:
-        push = form(smsMsgId=row[0], status="DELIVRD", updateTime="2026-01-31T08:05:00Z")
+        push = form_of(smsMsgId=row[0], status="DELIVRD", updateTime="2026-01-31T08:05:00Z")
         assert server.push(push).status_code == 200
     server.caught_up()
     orphans = server.api.get("/v1/messages", registered="false", limit="1000")["messages"]
@@ -298,24 +298,26 @@ def test_rows_larger_than_a_request_are_split_or_named(
 def test_a_dry_run_needs_no_receiver(tmp_path: Path) -> None:
     """Columns, first rows and counts are shown; nothing is asked of anyone."""
     rows = sends("d", 30)
-    rows[20][0] = ""
+    rows[10][0], rows[20][0], rows[25] = "17", "", ["合计", "30"]
     file = tmp_path / "export.csv"
     file.write_bytes(as_csv(rows))
 
     done = run("import", str(file), "--dry-run", "--timezone", "+08:00")
     assert done.returncode == 1
-    assert "29 sends could be registered; 1 bad rows." in done.stdout
+    assert "28 sends could be registered; 2 bad rows." in done.stdout
     for shown in ("CSV, gb18030, comma", "手机号码", SHOWN, "2026-01-31T08:00:02Z", "UTC+08:00"):
         assert shown in done.stderr
     assert "Not taken: 状态码" in done.stderr
-    assert "line 22: " in done.stderr
+    assert "line 22: `sms_msg_id`" in done.stderr
+    assert "line 27: The row is a total" in done.stderr
+    assert "1 ids are written unlike the others; see that they are ids: line 12." in done.stderr
 
 
 def test_columns_sheets_and_numbers_are_taken_as_told(server: Server, tmp_path: Path) -> None:
     """`--map`, `--sheet` and `--international` decide what is read."""
     file = tmp_path / "assistant.xlsx"
-    table = [["Task", "Ref", "Phone"], ["m_1", "r", "2412000000"]]
-    file.write_bytes(xlsx([["x"]], more_sheets={"Numbers": table}))
+    rows = [["Task", "Ref", "Phone"], ["m_1", "r", "2412000000"]]
+    file.write_bytes(xlsx([["x"]], more_sheets={"Numbers": rows}))
 
     imported(
         server, file, "--sheet", "Numbers", "--map", "sms_msg_id=Task", "--map", "reference=Ref",
@@ -333,7 +335,7 @@ def test_columns_sheets_and_numbers_are_taken_as_told(server: Server, tmp_path: 
         pytest.param(["--api-key", "wrong"], 1, "refused", id="a wrong key"),
         pytest.param(["--api-key", READER], 1, "refused", id="a key that may only read"),
         pytest.param(["--application", "nobody"], 1, "no such application", id="application"),
-        pytest.param(["--map", "sms_msg_id=Nr"], 1, "--map sms_msg_id=COLUMN", id="no such id"),
+        pytest.param(["--map", "sms_msg_id=Nr"], 1, "columns are: smsMsgId, to.", id="no such id"),
         pytest.param(["--map", "total=Nr"], 1, "There is no column 'Nr'", id="no such column"),
         pytest.param(["--map", "phone=Nr"], 2, "NAME=COLUMN", id="no such field"),
         pytest.param(["--map", "sms_msg_id="], 2, "NAME=COLUMN", id="no id at all"),

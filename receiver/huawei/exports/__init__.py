@@ -5,8 +5,10 @@ answers, or lists of their own, as one JSON document a line.
 """
 
 from receiver.huawei.exports.cells import read_offset
-from receiver.huawei.exports.columns import COLUMN_NAMES, Columns
+from receiver.huawei.exports.columns import Columns
+from receiver.huawei.exports.doubts import Likeness
 from receiver.huawei.exports.files import Export, open_export
+from receiver.huawei.exports.headers import COLUMN_NAMES
 from receiver.huawei.exports.rows import ExportError, Fault, Found, How, Row, entry_of
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "Fault",
     "Found",
     "How",
+    "Likeness",
     "Row",
     "entry_of",
     "open_export",

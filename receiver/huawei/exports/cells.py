@@ -1,7 +1,8 @@
 """Cells of tables: what spreadsheets make of numbers, ids and times, undone or refused."""
 
 import re
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from enum import Enum
 
 from receiver.domain import times
 from receiver.domain.identifiers import clean
@@ -10,7 +11,15 @@ from receiver.domain.spreadsheets import restored
 MOST_DIGITS = 15  # a spreadsheet keeps that many of a number and writes zeros for the rest
 
 
-Cell = str | int | float | bool | datetime | None
+class Spoilt(Enum):
+    """What a cell of a sheet has in the place of a value."""
+
+    FORMULA = "is a formula whose result the file does not hold; open and save it once"
+    ERROR = "shows an error of a spreadsheet, such as #N/A; correct its formula"
+    MERGED = "is merged with another cell, which alone has the value; unmerge them and fill each"
+
+
+Cell = str | int | float | bool | date | Spoilt | None
 
 
 class CellError(ValueError):
@@ -18,7 +27,11 @@ class CellError(ValueError):
 
 
 _AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)  # how CSV files keep spreadsheets from counting
-_SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?E\+[0-9]{1,3}")
+_SCIENTIFIC = re.compile(
+    r"[+-]?[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]{1,3}|[+-]?[0-9][.,][0-9]+[Ee][0-9]{1,3}"
+)
+_ERROR = re.compile(r"#(?:N/A|NV|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!)|Err:[0-9]{3}")
+_BARE_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
 _DECIMAL = re.compile(r"(\+?[0-9]+)\.0")
 _ADVICE = "format the column as text, then fill it again from the source"
 
@@ -33,9 +46,11 @@ def text_of(cell: Cell, name: str) -> str | None:
         return None
     if isinstance(cell, str):
         return _text(cell, name) or None
+    if isinstance(cell, Spoilt):
+        raise CellError(f"`{name}` {cell.value}.")
     if isinstance(cell, bool):
         raise CellError(f"`{name}` is true or false.")
-    if isinstance(cell, datetime):
+    if isinstance(cell, date):
         raise CellError(f"`{name}` is a date; {_ADVICE}.")
     if isinstance(cell, int) and abs(cell) < 10**MOST_DIGITS:
         return str(cell)
@@ -61,7 +76,9 @@ def unwrapped(cell: str) -> str:
 
 def _text(cell: str, name: str) -> str:
     text = unwrapped(cell)
-    if "E+" in text and _SCIENTIFIC.fullmatch(text):
+    if _ERROR.fullmatch(text):
+        raise CellError(f"`{name}` {Spoilt.ERROR.value}.")
+    if _SCIENTIFIC.fullmatch(text):
         raise CellError(
             f"`{name}` is a number that a spreadsheet has shortened (as 1.38E+10); {_ADVICE}."
         )
@@ -101,6 +118,7 @@ _MONTH_BY_NAME = re.compile(
     re.ASCII,
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_ZERO = timedelta(0)
 _OFFSET = re.compile(r"([+-])([0-9]{1,2}):?([0-9]{2})?", re.ASCII)
 
 
@@ -110,15 +128,21 @@ def moment_of(cell: Cell, name: str, zone: tzinfo) -> int | None:
     Raises:
         CellError: the cell holds no time, or one that can be read in two ways.
     """
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
+    is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
+    if is_number or (isinstance(cell, str) and _BARE_NUMBER.fullmatch(cell.strip())):
         raise CellError(f"`{name}` is a bare number; format the column as date and time.")
+    if isinstance(cell, date) and not isinstance(cell, datetime):
+        raise CellError(
+            f"`{name}` is a date without a time of day, or midnight, which a sheet writes alike; "
+            "write it as text, such as 2026-01-31 00:00:00."
+        )
     if isinstance(cell, datetime):
-        moment = _instant(cell, zone)
+        moment = _instant(cell, name, zone)
     else:
         text = text_of(cell, name)
         if text is None:
             return None
-        moment = read_time(text, zone)
+        moment = read_time(text, name, zone)
     if moment is None:
         raise CellError(
             f"`{name}` is no date with a time of day in a form such as 2026-01-31 16:00:00."
@@ -126,11 +150,14 @@ def moment_of(cell: Cell, name: str, zone: tzinfo) -> int | None:
     return moment
 
 
-def read_time(text: str, zone: tzinfo) -> int | None:
+def read_time(text: str, name: str, zone: tzinfo) -> int | None:
     """Read a time of day on a date, as consoles and spreadsheets write it; None when it is none.
 
     Day and month in figures are read only behind the year: elsewhere they can be taken for each
     other.
+
+    Raises:
+        CellError: clocks showed it twice, or never.
     """
     found = _YEAR_FIRST.fullmatch(text) or _MONTH_BY_NAME.fullmatch(text)
     if found is None:
@@ -146,9 +173,10 @@ def read_time(text: str, zone: tzinfo) -> int | None:
             int(fields["second"] or 0),
             int((fields["part"] or "0")[:6].ljust(6, "0")),
         )
-        return _instant(moment, read_offset(fields["zone"]) if fields["zone"] else zone)
+        where = read_offset(fields["zone"]) if fields["zone"] else zone
     except ValueError:
         return None
+    return _instant(moment, name, where)
 
 
 def _month(name: str) -> int:
@@ -171,6 +199,13 @@ def read_offset(text: str) -> tzinfo:
     return timezone(-ahead if found[1] == "-" else ahead)
 
 
-def _instant(moment: datetime, zone: tzinfo) -> int | None:
-    placed = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+def _instant(moment: datetime, name: str, zone: tzinfo) -> int | None:
+    placed = moment.replace(tzinfo=zone)
+    earlier, later = placed.utcoffset(), placed.replace(fold=1).utcoffset()
+    if earlier != later:
+        shown = "twice" if (earlier or _ZERO) > (later or _ZERO) else "never"
+        raise CellError(
+            f"`{name}` is a local time that clocks showed {shown}, because they were changed; "
+            "write its offset or UTC."
+        )
     return times.parse(placed.isoformat())

@@ -1,97 +1,36 @@
 """Which column of a table holds what, by its header, and what a row then says of a send."""
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import tzinfo
 from itertools import islice
 
 from receiver.domain import times
 from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
 from receiver.domain.identifiers import clean
-from receiver.huawei.exports.cells import Cell, CellError, moment_of, number_of, text_of
+from receiver.huawei.exports.cells import (
+    Cell,
+    CellError,
+    Spoilt,
+    moment_of,
+    number_of,
+    text_of,
+)
+from receiver.huawei.exports.headers import (
+    COUNTRY,
+    HEADERS,
+    ID,
+    SEND_STATUS,
+    STATUS,
+    folded,
+    zone_in,
+)
 from receiver.huawei.exports.rows import ExportError, How
 from receiver.huawei.registration import read_send
 
 Cells = Sequence[Cell]
 Numbered = tuple[int, Cells]  # where the row begins, and its cells
-
-ID = "sms_msg_id"
-STATUS = "status"
-SEND_STATUS = "send_status"  # in our own exports, where it stands beside what reports said
-COUNTRY = "country"
-# In our own exports alone.
-REGISTERED = "registered"
-APPLICATION = "application"
-
-# our name -> headers that say it, the surest first, as `_folded` writes them
-_HEADERS: dict[str, tuple[str, ...]] = {
-    ID: (
-        "smsmsgid",
-        "msgid",
-        "smsid",
-        "messageid",
-        "smsmessageid",
-        "短信id",
-        "消息id",
-        "短信消息id",
-        "短信标识",
-        "消息标识",
-        "短信唯一标识",
-    ),
-    STATUS: ("status", "sendstatus"),
-    "to": (
-        "to",
-        "originto",
-        "mobilenumber",
-        "mobile",
-        "phonenumber",
-        "phone",
-        "recipient",
-        "recipientnumber",
-        "recipientmobilenumber",
-        "手机号码",
-        "手机号",
-        "接收号码",
-        "接收手机号",
-        "接收手机号码",
-        "接收方号码",
-        "被叫号码",
-    ),
-    "from": (
-        "from",
-        "sender",
-        "senderid",
-        "channelnumber",
-        "channelno",
-        "smschannelnumber",
-        "通道号",
-        "通道号码",
-        "短信通道号",
-        "发送方号码",
-    ),
-    "sent_at": (
-        "sentat",
-        "createtime",
-        "sendingtime",
-        "sendtime",
-        "senttime",
-        "timesent",
-        "submittime",
-        "submissiontime",
-        "发送时间",
-        "短信发送时间",
-        "提交时间",
-        "创建时间",
-    ),
-    "total": ("total", "totalparts", "parts", "segments", "拆分条数", "分段数"),
-    COUNTRY: ("country", "countryid", "countrycode", "国家代码", "国家码"),
-    "extend": ("extend", "扩展字段", "扩展参数"),
-    "reference": ("reference", "业务编号", "业务流水号"),
-    "template_id": ("templateid", "smstemplateid", "模板id", "模板编号", "短信模板id"),
-    "text_length": ("textlength", "字数", "短信字数"),
-}
-COLUMN_NAMES = tuple(_HEADERS)
 
 # Where one of these stands, `status` is that of a report and not that of the send's response.
 _OF_REPORTS = frozenset(("updatetime", "statusdesc", "sequence", "source", "orgcode"))
@@ -111,7 +50,7 @@ def response_status(text: str) -> str | None:
 
 def looks_like_report(names: Iterable[str]) -> bool:
     """Tell whether fields or columns are those of status reports."""
-    return not _OF_REPORTS.isdisjoint(map(_folded, names))
+    return not _OF_REPORTS.isdisjoint(map(folded, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +60,7 @@ class Columns:
     header: tuple[str, ...]
     used: Mapping[str, int]  # our name -> index of the column
     row: int  # where the header stands
+    zone: tzinfo | None = None  # of the times, where the header names it
 
     def own(self, name: str, cells: Cells) -> str | None:
         """Return what a row of our own exports says in one of its columns; None in other files."""
@@ -138,7 +78,29 @@ class Columns:
     def without(self, name: str) -> "Columns":
         """Give the same, one field not taken."""
         used = {ours: index for ours, index in self.used.items() if ours != name}
-        return Columns(self.header, used, self.row)
+        return replace(self, used=used)
+
+    def is_repeated_by(self, cells: Cells) -> bool:
+        """Tell whether a row is the header once more.
+
+        Raises:
+            ExportError: it is another header, by which the rows behind it would be read wrongly.
+        """
+        again = [folded(name) for name in _header_of(cells)]
+        header = [folded(name) for name in self.header]
+        if _trimmed(again) == _trimmed(header):
+            return True
+        # A send may have such a word as its reference; a header has one in the place of the id too.
+        words = {folded(self.header[at]) for at in self.used.values()}.union(*HEADERS.values())
+        place = again[self.used[ID]] if self.used[ID] < len(again) else ""
+        said = words.intersection(again)
+        if (place and place not in words) or said.isdisjoint((header[self.used[ID]], *HEADERS[ID])):
+            return False
+        if len(said) == 1:
+            return bool(place)
+        raise ExportError(
+            "Another header begins there: import the rows from it on as a file of their own."
+        )
 
     def send_of(self, cells: Cells, how: How) -> Send:
         """Read a row.
@@ -159,7 +121,7 @@ class Columns:
                 continue
             cell = cells[index]
             if name == "sent_at":
-                moment = moment_of(cell, name, how.zone)
+                moment = moment_of(cell, name, self.zone or how.zone)
                 entry[name] = None if moment is None else times.to_rfc3339(moment)
             elif name in _NUMBERS:
                 international = how.international and name == "to"
@@ -193,27 +155,57 @@ def find_columns(rows: Iterable[Numbered], wanted: Mapping[str, str]) -> Columns
         ExportError: the header leaves open which column is meant, or lacks one that is wanted.
     """
     for number, cells in islice(rows, _MOST_ROWS_BEFORE_HEADER):
-        header = tuple("" if cell is None else clean(str(cell)) for cell in cells)
+        header = _header_of(cells)
         if _is_header(header, wanted):
-            used = {name: _find(name, header, wanted) for name in _HEADERS}
+            used = {name: _find(name, header, wanted) for name in HEADERS}
             found = {name: index for name, index in used.items() if index is not None}
-            return Columns(header, found, number)
+            zone = zone_in(header[found["sent_at"]])[1] if "sent_at" in found else None
+            return Columns(header, found, number, zone)
     return None
 
 
-def _is_header(header: Sequence[str], wanted: Mapping[str, str]) -> bool:
-    folded = {_folded(name) for name in header}
+def no_header(rows: Sequence[Numbered], wanted: Mapping[str, str]) -> ExportError:
+    """Say what is missing where no row is the header, and which columns there are."""
+    headers = [_header_of(cells) for _, cells in rows[:_MOST_ROWS_BEFORE_HEADER]]
+    header = max(headers, key=_known_in, default=())
     if wanted.get(ID):
-        return _folded(wanted[ID]) in folded
-    return not folded.isdisjoint(_HEADERS[ID])
+        return ExportError(f"There is no column {wanted[ID]!r} for `{ID}`. {shown(header)}")
+    return ExportError(
+        "No column is recognised as the message id, without which no report can be bound. "
+        f"{shown(header)} Name it by --map {ID}=COLUMN."
+    )
+
+
+def _known_in(header: Sequence[str]) -> int:
+    said = set(map(folded, header))
+    return sum(not said.isdisjoint(names) for names in HEADERS.values())
+
+
+def _header_of(cells: Cells) -> tuple[str, ...]:
+    return tuple(
+        "" if cell is None or isinstance(cell, Spoilt) else clean(str(cell)) for cell in cells
+    )
+
+
+def _trimmed(names: list[str]) -> list[str]:
+    while names and not names[-1]:
+        names.pop()
+    return names
+
+
+def _is_header(header: Sequence[str], wanted: Mapping[str, str]) -> bool:
+    said = {folded(name) for name in header}
+    if wanted.get(ID):
+        return folded(wanted[ID]) in said
+    return not said.isdisjoint(HEADERS[ID])
 
 
 def _find(name: str, header: Sequence[str], wanted: Mapping[str, str]) -> int | None:
     if name in wanted:
         return _named(name, header, wanted[name]) if wanted[name] else None
-    folded = [_folded(column) for column in header]
-    for known in _HEADERS[name]:
-        places = [index for index, column in enumerate(folded) if column == known]
+    said = [folded(zone_in(column)[0] if name == "sent_at" else column) for column in header]
+    for known in HEADERS[name]:
+        places = [index for index, column in enumerate(said) if column == known]
         if len(places) > 1:
             raise _ambiguous(name, header[places[0]])
         if places:
@@ -222,7 +214,7 @@ def _find(name: str, header: Sequence[str], wanted: Mapping[str, str]) -> int | 
 
 
 def _named(name: str, header: Sequence[str], column: str) -> int:
-    for write in (str, _folded):  # the very name goes before what reads the same
+    for write in (str, folded):  # the very name goes before what reads the same
         places = [index for index, one in enumerate(header) if write(one) == write(column)]
         if len(places) > 1:
             raise _ambiguous(name, column)
@@ -258,7 +250,8 @@ def judge(columns: Columns, rows: Sequence[Cells], wanted: Mapping[str, str]) ->
         if index is None or columns.header[index] == SEND_STATUS:
             continue
         if name not in wanted:
-            values = {clean(str(row[index])).strip("'") for row in rows if index < len(row)}
+            cells = {row[index] for row in rows if index < len(row)}
+            values = {clean(str(cell)).strip("'") for cell in cells if not isinstance(cell, Spoilt)}
             if not fits(columns.header, values - {"", "None"}):
                 columns = columns.without(name)
     return columns
@@ -271,9 +264,3 @@ def _are_of_responses(header: Sequence[str], values: set[str]) -> bool:
 
 def _are_country_codes(_: Sequence[str], values: set[str]) -> bool:
     return all(len(value) <= _LONGEST_COUNTRY and value.isascii() for value in values)
-
-
-def _folded(header: str) -> str:
-    """Write a header without what varies: case, blanks, signs, width."""
-    plain = unicodedata.normalize("NFKC", header).casefold()
-    return "".join(letter for letter in plain if letter.isalnum())

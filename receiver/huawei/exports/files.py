@@ -1,29 +1,22 @@
 """A file of sends, whatever its form: what it is, and its rows."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BufferedReader
 from itertools import chain, islice
 from typing import Protocol
 
 from receiver.huawei.exports.cells import CellError
-from receiver.huawei.exports.columns import (
-    APPLICATION,
-    REGISTERED,
-    Cells,
-    Columns,
-    Numbered,
-    find_columns,
-    judge,
-    shown,
-)
+from receiver.huawei.exports.columns import Columns, Numbered, find_columns, judge, no_header
 from receiver.huawei.exports.delimited import SEPARATORS, decoded, records, separator_of
+from receiver.huawei.exports.doubts import LEARNT_FROM
+from receiver.huawei.exports.headers import APPLICATION, REGISTERED
 from receiver.huawei.exports.lines import read_lines
 from receiver.huawei.exports.rows import NEVER_REGISTERED, ExportError, Fault, Found, How, Row
+from receiver.huawei.exports.table_doubts import RowDoubts, is_blank
 from receiver.huawei.exports.workbook import Workbook
 from receiver.huawei.registration import RegistrationError
 
-_HEAD = 200  # rows by which a table is judged
 _MARK = b"\xef\xbb\xbf"
 _NOT_READ = {
     b"\xd0\xcf\x11\xe0": "This is an XLS file or a protected workbook; save it as XLSX or CSV.",
@@ -31,10 +24,6 @@ _NOT_READ = {
     b"[": "The file is one JSON list; write one entry a line, for example by `jq -c '.[]'`.",
 }
 _PRETTY = "The JSON runs over several lines; write one document a line, for example by `jq -c .`."
-_NO_ID = (
-    "No column is recognised as the message id, without which no report can be bound. {} "
-    "Name it by --map sms_msg_id=COLUMN."
-)
 
 
 class Export(Protocol):
@@ -47,6 +36,10 @@ class Export(Protocol):
     @property
     def detail(self) -> str:
         """How it is read: encoding and separator, or the sheet."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know before it is read."""
 
     @property
     def columns(self) -> Columns | None:
@@ -92,6 +85,7 @@ def open_export(stream: BufferedReader, how: How) -> Export:
 class _Ndjson:
     form = "NDJSON"
     detail = "utf-8"
+    notes: Sequence[str] = ()
     columns = None
 
     def __init__(self, stream: BufferedReader, how: How) -> None:
@@ -104,11 +98,12 @@ class _Ndjson:
 
 class _Csv:
     form = "CSV"
+    notes: Sequence[str] = ()
 
     def __init__(self, stream: BufferedReader, how: How) -> None:
         self.share = _share_of(stream)
         text = self._text = decoded(stream)  # kept: its end would close the stream
-        lines = list(islice(text, _HEAD))
+        lines = list(islice(text, LEARNT_FROM))
         separator = separator_of(lines, how.columns)
         self.detail = f"{text.encoding}, {SEPARATORS[separator]}"
         self._table = _Table(records(chain(lines, text), separator), how)
@@ -122,6 +117,7 @@ class _Book:
     def __init__(self, stream: BufferedReader, how: How) -> None:
         book = Workbook(stream, how.sheet)
         self.detail = f"sheet {book.sheet}"
+        self.notes = book.notes
         self.share = book.share
         self._table = _Table(book.rows(), how)
         self.columns = self._table.columns
@@ -133,16 +129,16 @@ class _Table:
 
     def __init__(self, source: Iterable[Numbered | Fault], how: How) -> None:
         rest = iter(source)
-        head = list(islice(rest, _HEAD))
+        head = list(islice(rest, LEARNT_FROM))
         rows = [row for row in head if not isinstance(row, Fault)]
         found = find_columns(rows, how.columns)
         if found is None:
-            first = [str(cell) for cell in rows[0][1] if cell is not None] if rows else []
-            raise ExportError(_NO_ID.format(shown(first)))
+            raise no_header(rows, how.columns)
         data = [row[1] for row in rows if row[0] > found.row]
         self.columns = judge(found, data, how.columns)
         self._source = chain((row for row in head if row[0] > found.row), rest)
         self._how = how
+        self._doubts = RowDoubts(self.columns, data, how)
 
     def rows(self) -> Iterator[Row]:
         columns, how = self.columns, self._how
@@ -151,19 +147,23 @@ class _Table:
                 yield row
                 continue
             line, cells = row
+            registered = columns.own(REGISTERED, cells)
+            if registered == "false":
+                yield Fault(line, NEVER_REGISTERED, cells)
+                continue
+            send, reason = None, None
             try:
-                if columns.own(REGISTERED, cells) == "false":
-                    yield Fault(line, NEVER_REGISTERED, cells)
-                    continue
-                application = columns.own(APPLICATION, cells)
-                yield Found(line, columns.send_of(cells, how), application, cells)
+                send = columns.send_of(cells, how)
             except (CellError, RegistrationError) as error:
-                if not _is_blank(cells):
-                    yield Fault(line, str(error), cells)
-
-
-def _is_blank(cells: Cells) -> bool:
-    return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
+                if is_blank(cells):
+                    continue
+                reason = str(error)
+            if registered is None:
+                reason = self._doubts.of(line, cells, send) or reason
+            if send is None or reason is not None:
+                yield Fault(line, reason or "", cells)
+            else:
+                yield Found(line, send, columns.own(APPLICATION, cells), cells)
 
 
 def _share_of(stream: BufferedReader) -> Callable[[], float | None]:

@@ -6,9 +6,12 @@ from io import BufferedReader
 from typing import Any
 
 from receiver.domain import times
+from receiver.domain.events import Send
 from receiver.domain.identifiers import clean
-from receiver.huawei.exports.cells import read_time, with_plus
-from receiver.huawei.exports.columns import COLUMN_NAMES, ID, looks_like_report, response_status
+from receiver.huawei.exports.cells import CellError, read_time, with_plus
+from receiver.huawei.exports.columns import looks_like_report, response_status
+from receiver.huawei.exports.doubts import AHEAD, doubt_of_send
+from receiver.huawei.exports.headers import COLUMN_NAMES, ID
 from receiver.huawei.exports.rows import NEVER_REGISTERED, Fault, Found, How, Row
 from receiver.huawei.registration import FIELDS, RegistrationError, read_registration, read_send
 
@@ -59,16 +62,27 @@ def _read_line(
     if not isinstance(document, dict):
         yield Fault(number, "The line is no JSON object.", _text(line))
     elif not any(key in document for key in names[ID]) and any(k in document for k in _WHOLE):
-        yield from _read_whole(number, line, document)
+        yield from _read_whole(number, line, document, how)
+    elif ID in how.columns and how.columns[ID] not in document:
+        yield Fault(number, f"The line has no field {how.columns[ID]!r} for `{ID}`.", document)
     elif _is_ours(document) and document.get("registered") is False:
         yield Fault(number, NEVER_REGISTERED, document)
     else:
         try:
             send = read_send(_entry(document, names, how))
             application = document.get("application") if _is_ours(document) else None
-            yield Found(number, send, application, document)
-        except RegistrationError as error:
+            yield _found(number, send, application, document, how)
+        except (CellError, RegistrationError) as error:
             yield Fault(number, str(error), document)
+
+
+def _found(number: int, send: Send, application: str | None, document: Json, how: How) -> Row:
+    doubt = None if _is_ours(document) else doubt_of_send(send, how.now + AHEAD)
+    return (
+        Found(number, send, application, document)
+        if doubt is None
+        else Fault(number, doubt, document)
+    )
 
 
 def _is_ours(document: Json) -> bool:
@@ -83,7 +97,7 @@ def _entry(document: Json, names: Mapping[str, tuple[str, ...]], how: How) -> Js
     }
     sent_at, to, status = entry["sent_at"], entry["to"], entry["status"]
     if isinstance(sent_at, str):
-        moment = read_time(clean(sent_at), how.zone)
+        moment = read_time(clean(sent_at), "sent_at", how.zone)
         entry["sent_at"] = sent_at if moment is None else times.to_rfc3339(moment)
     if how.international and isinstance(to, str):
         entry["to"] = with_plus(clean(to))
@@ -99,14 +113,14 @@ def _entry(document: Json, names: Mapping[str, tuple[str, ...]], how: How) -> Js
     return entry
 
 
-def _read_whole(number: int, line: bytes, document: Json) -> Iterator[Row]:
+def _read_whole(number: int, line: bytes, document: Json, how: How) -> Iterator[Row]:
     try:
         registration = read_registration(line)
     except RegistrationError as error:
         yield Fault(number, str(error), document)
         return
     for send in registration.sends:
-        yield Found(number, send, registration.application, document)
+        yield _found(number, send, registration.application, document, how)
     for rejected in registration.rejected:
         yield Fault(number, f"Entry {rejected.index + 1}: {rejected.reason}", document)
 

@@ -1,5 +1,6 @@
 """What reading a file gives: rows that name a send, and rows that cannot be used."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -44,6 +45,7 @@ class How:
     sheet: str | None = None  # None: the first
     zone: tzinfo = UTC  # of times that name none
     international: bool = False  # numbers without a plus sign carry their country code
+    now: int = field(default_factory=lambda: time.time_ns() // 1000)  # no send has a later time
 
 
 def entry_of(send: Send) -> dict[str, str | int]:
