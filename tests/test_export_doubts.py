@@ -453,3 +453,53 @@ def test_a_header_may_name_the_zone_of_its_times(header: str, zone: tzinfo, expe
 
     assert isinstance(row, Found)
     assert row.send.sent_at == times.parse(f"2026-01-31T{expected}:00:00Z")
+
+
+TRADITIONAL = "簡訊ID,手機號碼,業務編號,傳送時間\nx,1,訂單一,2026-01-31 16:00\n"
+SIMPLIFIED = "短信ID,手机号码,业务编号,发送时间\nx,1,订单一,2026-01-31 16:00\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "reference"),
+    [
+        (TRADITIONAL, "big5", "訂單一"),
+        (TRADITIONAL, "gb18030", "訂單一"),
+        (TRADITIONAL, "utf-8", "訂單一"),
+        (SIMPLIFIED, "gb18030", "订单一"),
+    ],
+)
+def test_characters_in_common_use_tell_the_encoding(
+    text: str, encoding: str, reference: str
+) -> None:
+    """Big5 and GB18030 are told apart, and columns are recognised in both ways of writing."""
+    content = text.replace("業務編號", "reference").encode(encoding)
+    export = opened(content)
+    (row,) = export.rows()
+
+    assert export.detail == f"{encoding}, comma"
+    assert not export.notes
+    assert isinstance(row, Found)
+    assert (row.send.reference, row.send.to) == (reference, "1")
+    assert row.send.sent_at is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("手機", "big5"), ("订单", "gb18030"), ("déjà vu, été", "cp1252"), ("注文メモ", "shift_jis")],
+)
+def test_an_encoding_that_is_not_certain_is_told_and_can_be_named(text: str, encoding: str) -> None:
+    """Few or foreign characters leave doubts, which `--encoding` settles."""
+    content = f'smsMsgId,reference\nx,"{text}"\n'.encode(encoding)
+
+    assert any("--encoding" in note for note in opened(content).notes)
+    export = opened(content, How(encoding=encoding))
+    (row,) = export.rows()
+    assert not export.notes
+    assert isinstance(row, Found)
+    assert row.send.reference == text
+
+
+def test_an_encoding_that_does_not_exist_is_told() -> None:
+    """Its name is repeated, and some that exist are given."""
+    with pytest.raises(ExportError, match="no encoding 'big-six'"):
+        opened("smsMsgId\nx\n", How(encoding="big-six"))

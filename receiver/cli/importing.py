@@ -119,6 +119,9 @@ def import_file(
     sheet: Annotated[
         str | None, typer.Option(help="Of an XLSX file; default: the first that is not hidden.")
     ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of a CSV file: gb18030, big5, ...; default: as it looks.")
+    ] = None,
     timezone: Annotated[
         str, typer.Option(help="Of times that name none: Asia/Shanghai, +08:00, ...")
     ] = "UTC",
@@ -151,7 +154,7 @@ def import_file(
     zone = _read_zone(timezone)
     order = _Order(
         file=None if str(file) == "-" else file,
-        how=How(_read_columns(columns or ()), sheet, zone, international),
+        how=How(_read_columns(columns or ()), sheet, zone, international, encoding),
         application=application,
         patience_s=patience,
         ask=not yes and not as_json,

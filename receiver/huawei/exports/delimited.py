@@ -1,59 +1,17 @@
-"""CSV files: encoding, separator, and records that keep the line numbers of the file."""
+"""CSV files: separator, and records that keep the line numbers of the file."""
 
-import codecs
 import csv
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import BufferedReader, TextIOWrapper
 
 from receiver.huawei.exports.columns import Numbered, find_columns
 from receiver.huawei.exports.rows import ExportError, Fault
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
-_CHUNK = 1 << 20
 _NOT_READ = (
     "The row cannot be read: its quotation marks do not match, or a cell has more than "
     f"{csv.field_size_limit():,} characters."
 )
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-
-
-def decoded(stream: BufferedReader) -> TextIOWrapper:
-    """Give the text of a file in UTF-8 or GB18030; bytes that are neither become surrogates."""
-    encoding = _encoding_of(stream)
-    return TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
-
-
-def _encoding_of(stream: BufferedReader) -> str:
-    start = stream.peek(4)
-    for mark, encoding in _MARKS.items():
-        if start.startswith(mark):
-            return encoding
-    for encoding in ("utf-8", "gb18030"):
-        if _is_in(encoding, stream, start):
-            return encoding
-    return "utf-8"
-
-
-def _is_in(encoding: str, stream: BufferedReader, start: bytes) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        if not stream.seekable():
-            decoder.decode(start)
-            return True
-        try:
-            while chunk := stream.read(_CHUNK):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        finally:
-            stream.seek(0)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 class _Lines(Iterator[str]):

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from receiver.huawei.exports.cells import CellError
 from receiver.huawei.exports.columns import Columns, Numbered, find_columns, judge, no_header
-from receiver.huawei.exports.delimited import SEPARATORS, decoded, records, separator_of
+from receiver.huawei.exports.delimited import SEPARATORS, records, separator_of
 from receiver.huawei.exports.doubts import LEARNT_FROM
+from receiver.huawei.exports.encodings import decoded
 from receiver.huawei.exports.headers import APPLICATION, REGISTERED
 from receiver.huawei.exports.lines import read_lines
 from receiver.huawei.exports.rows import NEVER_REGISTERED, ExportError, Fault, Found, How, Row
@@ -98,11 +99,11 @@ class _Ndjson:
 
 class _Csv:
     form = "CSV"
-    notes: Sequence[str] = ()
 
     def __init__(self, stream: BufferedReader, how: How) -> None:
         self.share = _share_of(stream)
-        text = self._text = decoded(stream)  # kept: its end would close the stream
+        # Kept: its end would close the stream.
+        text, self.notes = self._text, _ = decoded(stream, how.encoding)
         lines = list(islice(text, LEARNT_FROM))
         separator = separator_of(lines, how.columns)
         self.detail = f"{text.encoding}, {SEPARATORS[separator]}"

@@ -45,6 +45,7 @@ class How:
     sheet: str | None = None  # None: the first
     zone: tzinfo = UTC  # of times that name none
     international: bool = False  # numbers without a plus sign carry their country code
+    encoding: str | None = None  # of CSV; None: what the bytes look like
     now: int = field(default_factory=lambda: time.time_ns() // 1000)  # no send has a later time
 
 
