@@ -24,6 +24,7 @@ from receiver.huawei.exports import (
     open_export,
 )
 from receiver.huawei.exports.cells import CellError, moment_of, text_of
+from tests.layouts import LAYOUTS, NUMBERS, WITHOUT_IDS, WRITERS, as_csv, ids, table
 from tests.workbooks import Formula, Rows, Value, xlsx
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -503,3 +504,38 @@ def test_an_encoding_that_does_not_exist_is_told() -> None:
     """Its name is repeated, and some that exist are given."""
     with pytest.raises(ExportError, match="no encoding 'big-six'"):
         opened("smsMsgId\nx\n", How(encoding="big-six"))
+
+
+# --- real layouts -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_exports_of_the_platform_are_read_without_a_map(name: str, form: str) -> None:
+    """Each send is found with its number, channel, template and time; no report refuses one."""
+    layout = LAYOUTS[name]
+    content = WRITERS[form](table(layout, "2ea20735"))
+    export = opened(content, How(zone=CHINA))
+    rows = list(export.rows())
+
+    first, second, third = ids("2ea20735")
+    assert ids_of(rows) == [first, second, third, third]
+    assert [row.send.to for row in rows if isinstance(row, Found)] == [*NUMBERS, NUMBERS[-1]]
+    (start, *_) = (row.send for row in rows if isinstance(row, Found))
+    assert start.sent_at == times.parse("2026-01-31T08:00:00Z")
+    assert (start.sender, start.template_id, start.status, start.country) == (
+        "1069031221280000001",
+        "8ff55eac1d0b478ab3c06c3c6a492300",
+        None,
+        None,
+    )
+    assert [line for line, _ in faults_of(rows)] == [len(layout.above) + 6] * bool(layout.below)
+    assert export.columns is not None
+    assert {"状态码", "Status Code"} & set(export.columns.unused)
+
+
+@pytest.mark.parametrize("rows", WITHOUT_IDS.values(), ids=WITHOUT_IDS)
+def test_lists_without_ids_are_explained(rows: list[list[str]]) -> None:
+    """Numbers for the assistant and its record of tasks bind nothing, and say so."""
+    with pytest.raises(ExportError, match="without which no report can be bound"):
+        opened(as_csv(rows))

@@ -18,6 +18,7 @@ import pytest
 
 from tests.conftest import write_lock
 from tests.e2e.pushes import form as form_of
+from tests.layouts import LAYOUTS, WRITERS, ids, table
 from tests.server import (
     KEY,
     READER,
@@ -290,6 +291,36 @@ def test_rows_larger_than_a_request_are_split_or_named(
     assert "line 52: The row is larger" in done.stderr
     server.caught_up()
     assert known(server, "s") == set(range(120)) - {50}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_exports_of_the_platform_bind_their_reports(
+    name: str, shared_server: Server, tmp_path: Path
+) -> None:
+    """Each layout is read as it is; a total below it goes to the rejects, and reports bind."""
+    number = list(LAYOUTS).index(name)
+    layout, prefix, form = LAYOUTS[name], f"a9e0000{number}", list(WRITERS)[number % 2]
+    file, bad = tmp_path / f"details.{form}", tmp_path / "bad.csv"
+    file.write_bytes(WRITERS[form](table(layout, prefix)))
+    first, *others = ids(prefix)
+    assert shared_server.push(form_of(smsMsgId=first, status="DELIVRD")).status_code == 200
+
+    arguments = ("--timezone", "Asia/Shanghai", "--rejects", str(bad), "--json")
+    done = run("import", str(file), *to(shared_server), *arguments)
+    assert done.returncode == bool(layout.below)
+    summary = json.loads(done.stdout)
+    assert (summary["registered"], summary["bad"]) == (4, len(layout.below))
+    assert summary["unlike_ids"] == {"count": 0, "lines": []}
+    with bad.open(encoding="utf-8-sig", newline="") as written:
+        assert [row[2:4] for row in csv.reader(written)][1:] == list(layout.below)
+    shared_server.caught_up()
+    messages = shared_server.api.lookup([first, *others])
+    assert [messages[one]["state"] for one in (first, *others)] == [
+        "delivered",
+        "pending",
+        "pending",
+    ]
+    assert messages[first]["sent_at"] == "2026-01-31T08:00:00Z"
 
 
 # --- before it begins ---------------------------------------------------------------------------
