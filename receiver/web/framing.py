@@ -96,12 +96,20 @@ def read_path(method: bytes, target: bytes) -> str | None:
     if not target.startswith(b"/"):
         if target == b"*" and method == b"OPTIONS":
             return "*"
-        match = _ABSOLUTE.fullmatch(target)
-        if match is None or not _is_host(match[1], ""):
+        absolute = read_absolute(target)
+        if absolute is None:
             return None
-        target = match[2] or b"/"
+        target = absolute[1]
     path = target.partition(b"?")[0].decode("latin-1")
     return unquote(path) if "%" in path else path
+
+
+def read_absolute(target: bytes) -> tuple[bytes, bytes] | None:
+    """Return authority and path of a target that is a whole URL of HTTP; None: it is none."""
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None or not _is_host(match[1], ""):
+        return None
+    return match[1], match[2] or b"/"
 
 
 def names_http(target: bytes, raw: bytes, *, is_behind: bool) -> bool:

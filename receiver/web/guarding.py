@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from ipaddress import ip_address
+from urllib.parse import unquote
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from receiver.web.framing import read_framing
+from receiver.web.framing import read_absolute, read_framing
 from receiver.web.problems import MEDIA_TYPE, Problem, document
 
 _LOCAL = frozenset({"localhost"})
@@ -62,7 +63,8 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refusal = self._refusal(scope)
+        scope, authorities = _in_origin_form(scope)
+        refusal = self._refusal(scope, authorities)
         if refusal is not None:
             await _refuse(*refusal, send)
             return
@@ -80,12 +82,12 @@ class Guard:
 
         await self.app(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope) -> tuple[Problem, str] | None:
+    def _refusal(self, scope: Scope, authorities: list[str]) -> tuple[Problem, str] | None:
         if _head_bytes(scope) > self._max_head_bytes:
             return HEAD_TOO_LARGE
         told = _values(scope, b"host")
         # Only programs speak HTTP/1.0 without a host.
-        if len(told) > 1 or not all(map(self._is_ours, told)):
+        if len(told) > 1 or not all(map(self._is_ours, (*told, *authorities))):
             return Problem.WRONG_HOST, (
                 "Ask by an address or `localhost`, or add the name to the setting `api_hosts`."
             )
@@ -106,6 +108,16 @@ class Guard:
             return False
         host = match[1].strip("[]")
         return host in self._hosts or _is_address(host)
+
+
+def _in_origin_form(scope: Scope) -> tuple[Scope, list[str]]:
+    """Return a request by its path alone, and the authority that a whole URL named before it."""
+    absolute = read_absolute(scope["raw_path"])
+    if absolute is None:
+        return scope, []
+    authority, path = absolute
+    here = {**scope, "path": unquote(path.decode("latin-1")), "raw_path": path}
+    return here, [authority.decode("latin-1").lower()]
 
 
 def _is_to_a_stranger(status: int, *, has_key: bool) -> bool:

@@ -200,3 +200,20 @@ def test_many_connections_make_room_for_those_that_ask(make_server: MakeServer) 
             stack.enter_context(connect(server))
         assert read_to_the_end(half[0]).startswith(b"HTTP/1.1 503 ")
         check_alive(server)
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        pytest.param("http://127.0.0.1:8081/v1/messages?limit=1", 200, id="a whole URL"),
+        pytest.param("HTTP://localhost/v1/messages", 200, id="in capitals"),
+        pytest.param("http://localhost", 404, id="without a path"),
+        pytest.param("http://evil.example/v1/messages", 421, id="of another name"),
+        pytest.param("ftp://localhost/v1/messages", 404, id="of another protocol"),
+    ],
+)
+def test_a_target_may_be_a_whole_url(server: Server, target: str, status: int) -> None:
+    """As a program behind a proxy writes it (RFC 9112 3.2.2); its host is checked like `Host`."""
+    with connect(server) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\n{HEAD}Connection: close\r\n\r\n".encode())
+        assert read_to_the_end(connection).startswith(f"HTTP/1.1 {status} ".encode())
