@@ -154,6 +154,16 @@ def test_what_breaks_an_invariant_is_found(broken: Entry, field: str, text: str)
 
 
 SOUND = [
+    pytest.param(
+        row(
+            "X",
+            "quota-exhausted",
+            "next-day",
+            en=Words("Daily limit", "As you say.", "Wait."),
+            zh=Words("Daily limit", "依据您的文件。", "等待。"),
+        ),
+        id="one language speaks for both",
+    ),
     pytest.param(row("X", "content-rejected", "after-fix"), id="fix"),
     pytest.param(
         row(

@@ -80,7 +80,7 @@ def test_each_field_stands_as_it_was_registered_first(name: str) -> None:
 @pytest.mark.parametrize(
     ("earlier", "later", "refused", "kept"),
     [
-        pytest.param(None, "E200033", True, [], id="a list without statuses, then the refusal"),
+        pytest.param(None, "E200033", False, ["E200033"], id="a list without statuses, refused"),
         pytest.param("E200033", None, True, [], id="the refusal, then a list without statuses"),
         pytest.param("000000", "E200033", False, ["E200033"], id="accepted, then refused"),
         pytest.param("E200033", "000000", True, ["000000"], id="refused, then accepted"),
@@ -91,7 +91,7 @@ def test_each_field_stands_as_it_was_registered_first(name: str) -> None:
 def test_a_status_stands_as_it_was_told_first(
     earlier: str | None, later: str | None, refused: bool, kept: list[str]
 ) -> None:
-    """A status that was not told contradicts none; a contradiction never makes a send refused."""
+    """What was not told counts as accepted; a contradiction never makes a send refused."""
     joined = merge_sends(Send("m", earlier), Send("m", later), AT)
     assert (joined.refused, [one.value for one in joined.conflicts]) == (refused, kept)
 

@@ -104,6 +104,15 @@ async def given_up(served: Served) -> None:
     assert (await end_item(served, item, "abandon", reason="no use")).status_code == 200
 
 
+async def suppressed_for_a_minute(served: Served) -> None:
+    """Suppress its number until soon."""
+    until = ago(-60)
+    answer = await served.api.put(
+        f"/v1/suppressions/{NUMBER}", json={"reason": "asked", "until": until}
+    )
+    assert answer.status_code == 200
+
+
 async def suppressed(served: Served) -> None:
     """Suppress its number."""
     answer = await served.api.put(f"/v1/suppressions/{NUMBER}", json={"reason": "asked"})
@@ -120,6 +129,7 @@ async def suppressed(served: Served) -> None:
         (delivered_again, "no", "chain-delivered", "none"),
         (given_up, "no", "abandoned", "stop"),
         (suppressed, "no", "suppressed", "stop"),
+        (suppressed_for_a_minute, "retry", None, "retry"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -412,7 +422,7 @@ def test_a_verdict_never_contradicts_its_decision(
     meaning = decide(Subject(changes["state"], code, 2, None), rules.catalogue)
     candidate = a_failure(**{**_facts_of(DUE), **changes, "action": meaning.action})
     retry, _ = decide_retry(candidate, rules.retry, Facts(now, item, suppressed=suppressed))
-    verdict = settle(meaning, candidate, retry)
+    verdict = settle(meaning, candidate.state, retry)
     assert (verdict.action is Action.RETRY) is retry.may_help is verdict.retryable
     assert verdict.not_before == retry.not_before
     assert (verdict.meaning, verdict.category) == (meaning.meaning, meaning.category)

@@ -635,6 +635,17 @@ def test_a_workbook_damaged_further_down_is_explained() -> None:
         ),
         pytest.param({"smsMsgId": "x", "status": "DELIVRD"}, [Send("x")], id="nor is its code"),
         pytest.param(
+            {
+                "sms_msg_id": "x",
+                "verdict": {},
+                "registered": True,
+                "state": "pending",
+                "attempts": {"previous": "before", "next": None, "count": 2},
+            },
+            [Send("x", retry_of="before")],
+            id="another attempt, in our own export",
+        ),
+        pytest.param(
             {"smsMsgId": "x", "createTime": "2026-01-31 16:00:00"},
             [Send("x", sent_at=AT)],
             id="a local time",

@@ -154,10 +154,13 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         "MK:0001,routing,never,Own words\n"
         "XQ:1,routing,,Own words\n"
         "*,routing,never,Own words\n"
+        "XQ:2,routing,never,Own words,extra\n"
         "MK:0001,routing,never,Own words\n",
     )
     places = [line.split(": ")[0] for line in said]
-    assert places == ["line 2, category", "line 4, retry", "line 5, code", "line 6, code"]
+    assert places == [
+        "line 2, category", "line 4, retry", "line 5, code", "line 6, row", "line 7, code",
+    ]  # fmt: skip
 
 
 def test_very_many_problems_are_counted(tmp_path: Path) -> None:

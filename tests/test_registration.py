@@ -99,6 +99,35 @@ def test_forms_of_one_registration(document: Any) -> None:
     assert read(document) == Registration(None, None, [SEND], [])
 
 
+def test_all_lists_of_a_document_are_taken() -> None:
+    """A response and a list of one's own, in whichever places, are registered alike."""
+    second, third = {**OURS, "sms_msg_id": "second"}, {**ENTRY, "smsMsgId": "third"}
+    document = {"sends": [second], "response": RESPONSE, "code": "E000510", "result": [third]}
+    registration = read(document)
+    assert [send.sms_msg_id for send in registration.sends] == ["second", SEND.sms_msg_id, "third"]
+    assert registration.refusal == "E000510"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "notes"),
+    [
+        pytest.param("000000", "000000", 0, id="accepted"),
+        pytest.param(0, "000000", 0, id="zeros that were counted"),
+        pytest.param("e200033", "E200033", 0, id="refused, in lower case"),
+        pytest.param("", None, 0, id="not told"),
+        pytest.param("DELIVRD", None, 1, id="of a report"),
+        pytest.param("Success", None, 1, id="a word"),
+    ],
+)
+def test_only_a_status_of_a_send_response_counts(
+    status: object, expected: str | None, notes: int
+) -> None:
+    """Another text makes no send a refused one, and is named."""
+    registration = read({"sends": [{**OURS, "status": status}]})
+    assert registration.sends[0].status == expected
+    assert len(registration.ignored) == notes
+
+
 @pytest.mark.parametrize(
     ("document", "notes"),
     [

@@ -4,7 +4,14 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from receiver.domain.conflicts import COMPARED, add_conflicts, agree, is_unknown, tells_more
-from receiver.domain.events import Conflict, Send, StatusReport, Trust, trust_order
+from receiver.domain.events import (
+    ACCEPTED_BY_PLATFORM,
+    Conflict,
+    Send,
+    StatusReport,
+    Trust,
+    trust_order,
+)
 from receiver.domain.messages import StoredReport
 
 _Text = TypeVar("_Text", str, int)
@@ -47,7 +54,8 @@ def merge_sends(
 ) -> Send:
     """Join two registrations of one SMS: what was unknown is added, and what is known stays.
 
-    A value that contradicts what is known is kept once in `conflicts`, see `agree`.
+    A value that contradicts what is known is kept once in `conflicts`, see `agree`. A send whose
+    status was not told counts as accepted: a refusal contradicts that.
 
     Args:
         earlier: what is known.
@@ -58,9 +66,10 @@ def merge_sends(
     """
     standing: dict[str, Any] = {}
     found = []
+    beliefs = {"to": reported_to, "status": ACCEPTED_BY_PLATFORM}
     for name in COMPARED:
         known, told = getattr(earlier, name), getattr(later, name)
-        believed = reported_to if name == "to" and is_unknown(known) else known
+        believed = beliefs.get(name) if is_unknown(known) else known
         if is_unknown(told):
             continue
         if not is_unknown(believed) and not agree(name, believed, told):

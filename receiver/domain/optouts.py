@@ -22,7 +22,10 @@ USUAL_OPT_OUT = (
 )  # fmt: skip
 USUAL_OPT_IN = ("START", "UNSTOP", "订阅", "恢复订阅")
 
-_ACUTE_AS_QUOTE = str.maketrans("\u00b4", "'")  # NFKC would make it a blank and an accent
+# NFKC would make an acute a blank and an accent. Phones write dashes where a hyphen was typed.
+_AS_TYPED = str.maketrans(
+    {"\u00b4": "'"} | dict.fromkeys("_\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+)
 _KEYCAP = re.compile("[0-9#*]\ufe0f?\u20e3")
 # Letters and marks by their category, though nothing is seen of them: fillers, variation
 # selectors, the grapheme joiner.
@@ -55,7 +58,7 @@ def fold(text: str) -> str:
     width, brackets, quotation marks and colons everywhere; other punctuation, symbols and emojis
     around the rest.
     """
-    plain = unicodedata.normalize("NFKC", text.translate(_ACUTE_AS_QUOTE)).casefold()
+    plain = unicodedata.normalize("NFKC", text.translate(_AS_TYPED)).casefold()
     plain = unicodedata.normalize("NFKC", plain)
     letters = _between([character for character in plain if _is_seen(character)])
     return "".join(character for character in letters if not _is_enclosing(character))

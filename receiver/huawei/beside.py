@@ -120,11 +120,7 @@ class Beside:
             self._note_unknown(entry, self._names)
         self._note_differing(entry)
         found = read_later(send, entry, self._read)
-        written = first_of(entry, _SENT_AT)
-        if isinstance(written, str) and not names_zone(clean(written)):
-            self._note("`sent_at` names no zone and is taken for UTC: write Z or its offset.")
-        if lacks_time(send, entry) and "sent_at" not in found:
-            self._note(f"{NO_TIME_OF_DAY} It was left out.")
+        self._note_guesses(send, entry, is_dated=send.sent_at is not None or "sent_at" in found)
         to = send.to or found.get("to")
         if self._by_key and not is_given(entry.get("reference")):
             reference = self._reference_of(send.sms_msg_id, to)
@@ -139,6 +135,19 @@ class Beside:
             self._note("`retry_of` names the message itself; it was left out.")
             del found["retry_of"]
         return replace(send, **found) if found else send
+
+    def _note_guesses(self, send: Send, entry: Mapping[str, Any], *, is_dated: bool) -> None:
+        """Note what an entry says and what cannot be taken as it stands."""
+        if send.status is None and is_given(entry.get("status")):
+            self._note(
+                "`status` is none of a send response (000000, or E and six digits): it was left "
+                "out, and the send counts as accepted."
+            )
+        written = first_of(entry, _SENT_AT)
+        if is_dated and isinstance(written, str) and not names_zone(clean(written)):
+            self._note("`sent_at` names no zone and is taken for UTC: write Z or its offset.")
+        if not is_dated and lacks_time(send, entry):
+            self._note(f"{NO_TIME_OF_DAY} It was left out.")
 
     def finish(self) -> list[Note]:
         """Give all that was left out, once every entry has been completed."""

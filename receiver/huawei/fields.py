@@ -3,10 +3,12 @@
 The reasons name fields and limits, never a value: a value may be a phone number.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from receiver.domain import times, wholes
+from receiver.domain.events import ACCEPTED_BY_PLATFORM
 from receiver.domain.identifiers import clean
 from receiver.domain.messages import MOST_PARTS
 from receiver.domain.texts import storable
@@ -15,6 +17,7 @@ from receiver.huawei.wire import LONGEST_ID
 
 LONGEST_TEXT = 512  # characters; PostgreSQL indexes up to 2,700 bytes
 MOST_CHARACTERS = 100_000  # more than the segments of the longest SMS hold
+_OF_A_RESPONSE = re.compile(r"0{1,6}|[Ee][0-9]{6}")
 _LONGEST = {"sms_msg_id": LONGEST_ID, "status": 64, "country": 8}
 
 
@@ -52,6 +55,23 @@ def read_clean(name: str, value: Any) -> str | None:
     """Read a text, made storable."""
     text = read_text(name, value)
     return None if text is None else storable(text)
+
+
+def response_status(text: str) -> str | None:
+    """Return the status of a send response; None when it cannot be one, but that of a report."""
+    if _OF_A_RESPONSE.fullmatch(text) is None:
+        return None
+    return ACCEPTED_BY_PLATFORM if text.strip("0") == "" else text.upper()
+
+
+def read_status(name: str, value: Any) -> str | None:
+    """Read the status of a send response; None where it is none of one.
+
+    Raises:
+        RegistrationError: it is neither text nor a whole number, or too long.
+    """
+    text = read_clean(name, value)
+    return None if text is None else response_status(text)
 
 
 def read_time(name: str, value: Any) -> int | None:

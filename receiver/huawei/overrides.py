@@ -136,8 +136,8 @@ def _read_csv(text: str, file: Path) -> Iterator[_Given]:
         _check_columns(columns, file)
         for row in reader:
             if None in row:
-                raise ValueError(f"{file}, line {reader.line_num}, row: more fields than columns")
-            if any(row.values()):  # spreadsheets leave empty rows behind
+                yield _Given(reader.line_num, {"row": None})
+            elif any(row.values()):  # spreadsheets leave empty rows behind
                 cells = {name: restored(row[name] or "") for name in columns}
                 yield _Given(reader.line_num, cells)
     except csv.Error as error:
@@ -183,6 +183,8 @@ def _as_text(value: Any) -> str | None:
 
 def _values(given: _Given) -> Values:
     """Read the fields of a row; what is empty says nothing."""
+    if "row" in given.fields:
+        raise FieldError("row", "more fields than columns")
     for name, text in given.fields.items():
         if name not in FIELDS:
             raise FieldError(name, f"there is no such field; there are {', '.join(FIELDS)}")

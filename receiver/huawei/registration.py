@@ -29,6 +29,7 @@ from receiver.huawei.fields import (
     RegistrationError,
     first_of,
     read_clean,
+    read_status,
     read_text,
     read_time,
     read_total,
@@ -133,34 +134,43 @@ def _load(body: bytes, make: Callable[[Pairs], Any] | None) -> dict[str, Any]:
 
 
 def _entries(document: Mapping[str, Any]) -> list[Any]:
-    if "sends" in document:
-        entries = document["sends"]
-        if not isinstance(entries, list):
-            raise RegistrationError("`sends` must be a list of objects.")
-        return entries
-    response = document.get("response", document)
-    if not isinstance(response, dict) or not ("code" in response or "result" in response):
+    """Return the entries of all lists that a document has."""
+    responses = _responses(document)
+    if "sends" not in document and not responses:
         raise RegistrationError(
             "Expected the platform's send response (with `code` and `result`), bare or as "
             "`response`, or a list `sends`."
         )
-    # A request that failed as a whole has no `result`: nothing was sent, nothing to register.
-    entries = response.get("result") or []
+    entries = _list(document.get("sends", []), "`sends` must be a list of objects.")
+    for response in responses:
+        # A request that failed as a whole has no `result`: nothing was sent, nothing to register.
+        wrong = "`result` of the send response must be a list, as the platform gives it."
+        entries = entries + _list(response.get("result") or [], wrong)
+    return entries
+
+
+def _responses(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the platform's responses that a document holds, or is."""
+    both: tuple[Any, ...] = (document.get("response"), document)
+    return [one for one in both if isinstance(one, dict) and ("code" in one or "result" in one)]
+
+
+def _list(entries: Any, otherwise: str) -> list[Any]:
     if not isinstance(entries, list):
-        raise RegistrationError(
-            "`result` of the send response must be a list, as the platform gives it."
-        )
+        raise RegistrationError(otherwise)
     return entries
 
 
 def _refusal(document: Mapping[str, Any]) -> str | None:
-    """Give the code of the response itself, unless it says that all went well."""
-    response = document if "sends" in document else document.get("response", document)
-    code = response.get("code") if isinstance(response, dict) else None
-    if isinstance(code, bool) or not isinstance(code, (str, int)):
-        return None
-    text = clean(str(code))[:LONGEST_TEXT]
-    return storable(text) if text not in ("", ACCEPTED_BY_PLATFORM) else None
+    """Return the code of a response itself, unless it says that all went well."""
+    for response in _responses(document):
+        code = response.get("code")
+        if isinstance(code, bool) or not isinstance(code, (str, int)):
+            continue
+        text = clean(str(code))[:LONGEST_TEXT]
+        if text not in ("", ACCEPTED_BY_PLATFORM):
+            return storable(text)
+    return None
 
 
 def read_send(entry: Any) -> Send:
@@ -215,7 +225,7 @@ def _read_entry(entry: Any, common: Mapping[str, Any]) -> Send:
         raise RegistrationError("`sms_msg_id` holds a NUL or is not valid Unicode.")
     return Send(
         sms_msg_id=identifier,
-        status=read_clean("status", given["status"]),
+        status=read_status("status", given["status"]),
         to=read_clean("to", given["to"]),
         sender=read_clean("from", given["from"]),
         sent_at=read_time("sent_at", given["sent_at"]),

@@ -91,7 +91,7 @@ def _given(judged: Judged, item: Item, policy: Policy, now: int) -> Judged:
     """Let the verdict of what is handed out say what the message itself says from now on."""
     facts = Facts(now, ItemState.CLAIMED, item.due_at)
     retry, _ = decide_retry(judged.candidate, policy.retry, facts)
-    return replace(judged, verdict=settle(judged.verdict, judged.candidate, retry))
+    return replace(judged, verdict=settle(judged.verdict, judged.candidate.state, retry))
 
 
 async def _set_aside(connection: AsyncConnection, item: Item, judged: Judged, now: int) -> None:

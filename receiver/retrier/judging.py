@@ -13,7 +13,7 @@ from receiver.domain.retrying.candidates import Case, Chain, candidate_of
 from receiver.domain.retrying.claiming import Admission
 from receiver.domain.retrying.deciding import Facts, Retry, decide_retry, settle
 from receiver.domain.retrying.planning import Candidate, Plan
-from receiver.domain.suppression import Party, Said
+from receiver.domain.suppression import Party, Said, until_when
 from receiver.domain.verdict import Verdict, decide, subject_of
 from receiver.projection import Policy, believe, case_of
 from receiver.retrier.chains import find_chains
@@ -122,13 +122,14 @@ def _decide(view: View, policy: Policy, around: _Around) -> Decided:
         put_off_to=item.due_at if item else 0,
         item_reason=item.reason if item else None,
         suppressed=holds[0].word.source.value if holds else None,
+        suppressed_until=until_when(holds or ()),
     )
     retry, planned = decide_retry(candidate, policy.retry, facts)
     if view.shown is not case and retry.is_by_code:
         # What counts does not call for another send: what is shown may still advise it.
         candidate = replace(candidate_for(view.shown, policy, chain), trust=Trust.OPEN)
         retry, planned = decide_retry(candidate, policy.retry, facts)
-    verdict = settle(view.shown.verdict, candidate, retry)
+    verdict = settle(view.shown.verdict, view.shown.folded.state, retry)
     return Decided(stored, view.shown.folded, verdict, retry, planned, chain)
 
 
@@ -159,7 +160,7 @@ def decide_refused(
     case = Case(application, send.sms_msg_id, send, [], folded, verdict, now)
     candidate = candidate_for(case, policy)
     retry, _ = decide_retry(candidate, policy.retry, Facts(now))
-    return settle(verdict, candidate, retry), retry
+    return settle(verdict, folded.state, retry), retry
 
 
 def party_of(case: Case) -> Party:

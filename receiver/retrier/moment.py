@@ -12,7 +12,7 @@ from receiver.domain.retrying.claiming import Context, Watched, admit
 from receiver.domain.retrying.holding import Sent
 from receiver.domain.retrying.planning import Candidate, plan_for
 from receiver.domain.retrying.policy import RetryPolicy
-from receiver.domain.suppression import Party, Said
+from receiver.domain.suppression import Party, Said, until_when
 from receiver.domain.times import SECOND
 from receiver.projection import Policy
 from receiver.retrier.chains import find_chains
@@ -83,20 +83,13 @@ class Moment:
         holds = self.suppressed.get(party_of(view.case), ())
         return Context(
             suppressed=holds[0].word.source.value if holds else None,
-            suppressed_until=_last_end(holds),
+            suppressed_until=until_when(holds),
             recent=tuple(self.recent.get(candidate.number or "", ())),
             chain=tuple(one.sent_at for one in chain.attempts) if chain else (),
             sends_today=self.sends_today.get(candidate.application, 0),
             retries_today=self.retries_today.get(candidate.application, 0),
             breakers=tuple(self._watched(view.stored, candidate)),
         )
-
-
-def _last_end(holds: Sequence[Said]) -> int | None:
-    """Return when the last of some suppressions ends; None: one never does, or there is none."""
-    ends = [one.word.until for one in holds]
-    known = [end for end in ends if end is not None]
-    return max(known) if known and len(known) == len(ends) else None
 
 
 async def look(

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from receiver.domain.retrying.candidates import Chain
 from receiver.domain.times import to_rfc3339
+from receiver.store import queries
 from receiver.store.chains import find_chains
 from receiver.web.auth import Scope
 from receiver.web.endpoints import Endpoints, json_answer, needs, text_in_path
@@ -29,6 +30,13 @@ class Attempts(Endpoints):
             stored = await find_one(connection, text_in_path(request), application)
             key = (stored.message.application, stored.message.sms_msg_id)
             chain = (await find_chains(connection, [key])).get(key, Chain(()))
+            ids = [one.sms_msg_id for one in chain.attempts]
+            found = await queries.find_messages(connection, ids, key[0])
+        sent = {
+            one.message.sms_msg_id: to_rfc3339(one.message.send.sent_at)
+            for one in found
+            if one.message.send and one.message.send.sent_at is not None
+        }
         return json_answer(
             {
                 "application": stored.message.application,
@@ -40,7 +48,7 @@ class Attempts(Endpoints):
                         "retry_of": one.retry_of,
                         "state": one.state.value,
                         "code": one.code,
-                        "sent_at": to_rfc3339(one.sent_at),
+                        "sent_at": sent.get(one.sms_msg_id),
                     }
                     for number, one in enumerate(chain.attempts, 1)
                 ],

@@ -16,6 +16,7 @@ from receiver.retrier.claims import claim, digest
 from receiver.store import leasing, queries
 from receiver.web.auth import Scope
 from receiver.web.endpoints import json_answer, needs
+from receiver.web.recipient_requests import check_application
 from receiver.web.repeating import Repeatable, Reply
 from receiver.web.requests import (
     Query,
@@ -95,6 +96,7 @@ class Retrying(Repeatable, Telling):
         body = await read_body(request, self._parts.max_body_bytes)
         order = read_order(read_json_object(body) if body else {})
         order = replace(order, application=within(request, order.application))
+        check_application(order.application, self._parts.applications)
         # What was acknowledged before this question is known before it is answered.
         await self._parts.caught_up()
 

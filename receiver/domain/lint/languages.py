@@ -52,7 +52,7 @@ def _lint_translation(entry: Entry) -> Iterator[RowProblem]:
         yield RowProblem(
             entry, "suggestion_zh", "only one language speaks of sending again; let both do it"
         )
-    if not speaks_of_limit(entry):
+    if entry.en.meaning == entry.zh.meaning or not speaks_of_limit(entry):
         return
     periods = {period_s(entry.en, Language.EN), period_s(entry.zh, Language.ZH)}
     if len(periods) > 1:

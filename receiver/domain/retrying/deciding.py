@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from receiver.domain.events import Trust
-from receiver.domain.messages import FAILED_STATES
+from receiver.domain.messages import FAILED_STATES, State
 from receiver.domain.retrying.items import ItemState
 from receiver.domain.retrying.planning import Candidate, Plan, plan_for
 from receiver.domain.retrying.policy import RetryPolicy
@@ -37,6 +37,7 @@ class Facts:
     put_off_to: int = 0  # when the item is due
     item_reason: str | None = None  # why the item came to its end
     suppressed: str | None = None  # why the number is not to be sent to; None: it is not
+    suppressed_until: int | None = None  # None: for good
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,21 @@ def _put_off(planned: Plan, facts: Facts) -> Plan:
     return replace(planned, steps=(*planned.steps, step))
 
 
-def settle(verdict: Verdict, candidate: Candidate, retry: Retry) -> Verdict:
-    """Lay the decision over what the code means."""
+def settle(verdict: Verdict, state: State, retry: Retry) -> Verdict:
+    """Lay the decision over what the code means.
+
+    Args:
+        verdict: of the message as it is shown.
+        state: as it is shown.
+        retry: the decision.
+    """
     return replace(
         verdict,
-        action=_action(verdict, candidate, retry),
+        action=_action(verdict, state, retry),
         retryable=retry.may_help,
         not_before=retry.not_before,
+        # What is to be sent again goes to a number that may be sent to.
+        suppress_recipient=verdict.suppress_recipient and not retry.may_help,
     )
 
 
@@ -103,7 +112,7 @@ def _decide(planned: Plan, facts: Facts) -> Retry:
     return Retry(
         decision=Decision.CLAIMED if facts.item is ItemState.CLAIMED else Decision.RETRY,
         reason=None,
-        not_before=max(planned.due_at, facts.put_off_to),
+        not_before=max(planned.due_at, facts.put_off_to, facts.suppressed_until or 0),
         deadline=planned.deadline,
         next_attempt=planned.attempt,
     )
@@ -116,17 +125,23 @@ def _refusal(deadline: int, facts: Facts) -> Reason | None:
     checks: tuple[tuple[bool, NoRetry | Hold, dict[str, str | int]], ...] = (
         (facts.item is ItemState.COMPLETED, NoRetry.SUPERSEDED, {}),
         (facts.item is ItemState.ABANDONED, NoRetry.ABANDONED, {}),
-        (facts.suppressed is not None, Hold.SUPPRESSED, {"why": facts.suppressed or ""}),
+        (
+            # One that ends in time is waited for.
+            facts.suppressed is not None
+            and (facts.suppressed_until is None or facts.suppressed_until > deadline),
+            Hold.SUPPRESSED,
+            {"why": facts.suppressed or ""},
+        ),
         (facts.now > deadline, Hold.DEADLINE, {"deadline": to_rfc3339(deadline)}),
         (facts.item is ItemState.ENDED, NoRetry.ENDED, {"reason": facts.item_reason or ""}),
     )
     return next((retry_reason(rule, **said) for fails, rule, said in checks if fails), None)
 
 
-def _action(verdict: Verdict, candidate: Candidate, retry: Retry) -> Action:
+def _action(verdict: Verdict, state: State, retry: Retry) -> Action:
     if retry.may_help:
         return Action.RETRY
-    if candidate.state not in FAILED_STATES:
+    if state not in FAILED_STATES:
         return verdict.action
     rule = None if retry.reason is None else retry.reason.rule
     if rule in _SETTLED:

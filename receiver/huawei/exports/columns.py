@@ -21,12 +21,14 @@ from receiver.huawei.exports.headers import (
     COUNTRY,
     HEADERS,
     ID,
+    OF_UPLINKS,
     SEND_STATUS,
     STATUS,
     folded,
     zone_in,
 )
 from receiver.huawei.exports.rows import ExportError, How
+from receiver.huawei.fields import response_status
 from receiver.huawei.registration import read_send
 
 Cells = Sequence[Cell]
@@ -34,18 +36,10 @@ Numbered = tuple[int, Cells]  # where the row begins, and its cells
 
 # Where one of these stands, `status` is that of a report and not that of the send's response.
 _OF_REPORTS = frozenset(("updatetime", "statusdesc", "sequence", "source", "orgcode"))
-_OF_A_RESPONSE = re.compile(r"0{1,6}|E[0-9]{6}")
 _MOST_ROWS_BEFORE_HEADER = 20
 _MOST_SHOWN = 12
 _LONGEST_COUNTRY = 3  # characters of the platform's `countryId`
 _TELLING = re.compile(r"[0-9]{5}")  # a header has none; a first row of data may be a number
-
-
-def response_status(text: str) -> str | None:
-    """Give the status of a send response; None when it cannot be one, but that of a report."""
-    if _OF_A_RESPONSE.fullmatch(text) is None:
-        return None
-    return ACCEPTED_BY_PLATFORM if text.strip("0") == "" else text
 
 
 def looks_like_report(names: Iterable[str]) -> bool:
@@ -156,6 +150,8 @@ def find_columns(rows: Iterable[Numbered], wanted: Mapping[str, str]) -> Columns
     """
     for number, cells in islice(rows, _MOST_ROWS_BEFORE_HEADER):
         header = _header_of(cells)
+        if OF_UPLINKS in header:
+            raise ExportError("These are uplinks, and no sends: import an export of messages.")
         if _is_header(header, wanted):
             used = {name: _find(name, header, wanted) for name in HEADERS}
             found = {name: index for name, index in used.items() if index is not None}

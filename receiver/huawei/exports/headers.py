@@ -13,6 +13,9 @@ COUNTRY = "country"
 REGISTERED = "registered"  # in our own exports alone
 APPLICATION = "application"  # as well
 
+# A column of our own exports of uplinks: their ids are those of no sends.
+OF_UPLINKS = "answers_sms_msg_id"
+
 # our name -> headers that say it, the surest first, as `folded` writes them
 HEADERS: dict[str, tuple[str, ...]] = {
     ID: (
@@ -95,6 +98,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "reference": ("reference", "业务编号", "业务流水号"),
     "template_id": ("templateid", "smstemplateid", "模板id", "模板编号", "短信模板id"),
     "text_length": ("textlength", "字数", "短信字数"),
+    "retry_of": ("retryof", "previousattempt"),
 }
 COLUMN_NAMES = tuple(HEADERS)
 

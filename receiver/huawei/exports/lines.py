@@ -9,10 +9,11 @@ from receiver.domain import times
 from receiver.domain.events import Send
 from receiver.domain.identifiers import clean
 from receiver.huawei.exports.cells import CellError, read_time, with_plus
-from receiver.huawei.exports.columns import looks_like_report, response_status
+from receiver.huawei.exports.columns import looks_like_report
 from receiver.huawei.exports.doubts import AHEAD, doubt_of_send
 from receiver.huawei.exports.headers import COLUMN_NAMES, ID
 from receiver.huawei.exports.rows import NEVER_REGISTERED, Fault, Found, How, Row
+from receiver.huawei.fields import response_status
 from receiver.huawei.registration import FIELDS, RegistrationError, read_registration, read_send
 
 LONGEST_LINE = 16 * 1024 * 1024  # bytes; a response of 1,000 entries has about 250,000
@@ -65,6 +66,8 @@ def _read_line(
         yield from _read_whole(number, line, document, how)
     elif ID in how.columns and how.columns[ID] not in document:
         yield Fault(number, f"The line has no field {how.columns[ID]!r} for `{ID}`.", document)
+    elif "answers" in document and "body" in document:
+        yield Fault(number, "This is an uplink, and no send.", document)
     elif _is_ours(document) and document.get("registered") is False:
         yield Fault(number, NEVER_REGISTERED, document)
     else:
@@ -104,6 +107,8 @@ def _entry(document: Json, names: Mapping[str, tuple[str, ...]], how: How) -> Js
     if _is_ours(document):
         status = document.get("code") if document.get("state") == "refused" else None
         entry["status"] = None if status is None else response_status(clean(str(status)))
+        attempts = document.get("attempts")
+        entry["retry_of"] = attempts.get("previous") if isinstance(attempts, dict) else None
         return entry
     # A report says what became of a message that was sent; its code is no refusal.
     if status is not None:

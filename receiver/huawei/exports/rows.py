@@ -63,5 +63,6 @@ def entry_of(send: Send) -> dict[str, str | int]:
         "reference": send.reference,
         "template_id": send.template_id,
         "text_length": send.text_length,
+        "retry_of": send.retry_of,
     }
     return {name: value for name, value in fields.items() if value is not None}

@@ -169,7 +169,7 @@ NAMED: dict[str, Schema] = {
         attempts=many(
             always(
                 attempt=WHOLE, sms_msg_id=TEXT, retry_of=maybe(TEXT), state=one_of(State),
-                code=maybe(TEXT), sent_at=TIME,
+                code=maybe(TEXT), sent_at=maybe(TIME),
             )
         ),
     ),
