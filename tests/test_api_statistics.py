@@ -133,6 +133,7 @@ async def test_a_period_is_summed_up(tmp_path: Path) -> None:
         pytest.param(
             {"by": "state", "state": "failed"}, [(["failed"], 3)], id="of one state"
         ),
+        pytest.param({"by": "code", "code": "mk:0001"}, [(["MK:0001"], 3)], id="code in any case"),
         pytest.param({"by": "state", "registered": "false"}, [], id="orphans only"),
         pytest.param(
             {"by": "state", "since": "2023-11-17T10:59:59Z", "until": "2023-11-17T11:00:00Z"},
@@ -269,7 +270,7 @@ async def test_the_last_day_is_the_usual_period(tmp_path: Path) -> None:
             id="too many groups for the points",
         ),
         pytest.param("limit=0", "from 1 to 1000", id="no group"),
-        pytest.param("colour=red", "do not exist", id="no such parameter"),
+        pytest.param("colour=red", "unknown parameters", id="no such parameter"),
     ],
 )
 async def test_what_cannot_be_answered_is_explained(

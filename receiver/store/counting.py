@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.codes import fold
 from receiver.domain.messages import State
 from receiver.statistics import AGES, DAY, HOUR, Answer
 from receiver.store.schema import NOT_DELIVERED, messages, statistics
@@ -133,7 +134,7 @@ def _summed(question: Question) -> CompoundSelect[Any]:
     if question.interval:
         names["start"] = None
     columns = [statistics.c[name] for name in names]
-    only = [statistics.c[name].in_(values) for name, values in question.only.items()]
+    only = [_is_one_of(name, values) for name, values in question.only.items()]
     return union_all(
         *(
             select(*columns, _sum(statistics.c.messages).label("messages"))
@@ -147,6 +148,12 @@ def _summed(question: Question) -> CompoundSelect[Any]:
             for hours, start, end in _stretches(question)
         )
     )
+
+
+def _is_one_of(name: str, values: Sequence[str | bool]) -> ColumnElement[bool]:
+    if name == "code":  # in any case, as in lists
+        return func.upper(statistics.c.code).in_([fold(str(value)) for value in values])
+    return statistics.c[name].in_(values)
 
 
 def _largest(summed: CTE, question: Question) -> Select[Any]:
