@@ -1,6 +1,7 @@
 """The journal's SQLite file: a process of its own writes it, a connection here reads it."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -111,9 +112,13 @@ class JournalFile:
             for first, last in gaps(found, before, newest)
         ]
         await self._restore([marker(one, log.kept) for one in lost], keeps=True)
+        # What stays of the log behind the new frames would be found and taken back again.
+        with contextlib.suppress(WriterError):  # appends report what the disk does not take
+            await self.checkpoint(empty_wal=True)
         text = f"{log.describe()} {salvaged} rows that SQLite left out were taken back"
         text += f", {len(log.doubtful)} doubtful ones among them." if log.doubtful else "."
-        text += "".join(f" Lost: {one.describe()}." for one in lost)
+        for one in lost:
+            text += f" Lost{'' if one.first > 1 else ', or deleted before'}: {one.describe()}."
         return Finding(text, log.kept, sum(one.rows for one in lost), salvaged)
 
     async def _restore(self, rows: Sequence[Row], *, keeps: bool) -> int:

@@ -1,4 +1,7 @@
-"""Looking at a journal before SQLite opens it: SQLite forgets what stands behind a damaged frame.
+"""Looking at a journal before SQLite opens it, for SQLite says nothing of what it leaves out.
+
+It forgets what stands behind a damaged frame of the log, takes a log with a damaged head for empty,
+deletes one beside an empty file, and does not miss one that was cut off or removed.
 
 All of it blocks; whoever calls holds the writer's lock.
 """
@@ -8,21 +11,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from receiver.journal.damage import doubtful, keep_copy
+from receiver.journal.damage import doubtful, keep_copy, name_aside
 from receiver.journal.entries import Row
 from receiver.journal.pages import read_rows
 from receiver.journal.wal import Log, read_log
+from receiver.journal.wal_index import LogIndex, read_index
+from receiver.journal.writer import sync_directory
 
 
 @dataclass(frozen=True, slots=True)
 class LogDamage:
-    """A damaged write-ahead log.
+    """A write-ahead log from which SQLite would not read all that was committed.
 
     Attributes:
-        kept: name of its copy; "" when there was no space.
+        kept: name of the file in which it stays, or the index of one that is gone; "" when there
+            was no space.
         corrected: wrong bits that were put right.
+        is_gone: it is missing or empty.
+        has_head: its head could be read, corrected or rebuilt.
+        is_rebuilt: its head was made from its frames.
+        is_alone: the journal's file is missing or empty.
         frames: damaged ones and all behind them, which SQLite would not have read.
         commits: whole transactions among those.
+        missing: frames that were committed and are not there.
         was_synced: another transaction began after the damaged one, so that one was on disk and
             may have been acknowledged. Otherwise it may be the last one before a loss of power,
             which nobody was told of.
@@ -32,23 +43,44 @@ class LogDamage:
 
     kept: str
     corrected: int
+    is_gone: bool
+    has_head: bool
+    is_rebuilt: bool
+    is_alone: bool
     frames: int
     commits: int
+    missing: int
     was_synced: bool
     rows: list[Row] = field(default_factory=list)
     doubtful: list[Row] = field(default_factory=list)
 
     def describe(self) -> str:
         """Say what was found."""
-        what = f"{self.corrected} wrong bits in it were corrected"
-        if self.frames:
-            what += (
-                f"; {self.frames} frames with {self.commits} transactions stand at or behind "
-                "damaged ones"
+        what: list[str] = []
+        frames = f"{self.frames} frames with {self.commits} transactions"
+        if self.is_gone:
+            what.append("it is missing or empty")
+        elif not self.has_head:
+            what.append("its head cannot be read, and no frame was found in it")
+        if self.is_rebuilt:
+            what.append("its head was damaged and has been rebuilt from its frames")
+        if self.corrected:
+            what.append(f"{self.corrected} wrong bits in it were corrected")
+        if self.is_alone:
+            what.append(f"its {frames} stand beside a journal's file that is missing or empty")
+        elif self.frames:
+            torn = (
+                "" if self.was_synced else ", which may be the last commit before a loss of power"
             )
-            if not self.was_synced:
-                what += ", which may be the last commit before a loss of power"
-        return f"The journal's write-ahead log is damaged: {what}. Kept in: {self.kept or '-'}."
+            what.append(f"{frames} stand at or behind damaged or missing ones{torn}")
+        text = f"The journal's write-ahead log is damaged: {'; '.join(what)}"
+        if self.missing:
+            text += (
+                f"{'; ' if what else ''}{self.missing} committed frames are missing at its end, so "
+                "pushes that were acknowledged may be lost: compare the messages without a final "
+                "report with the platform's console"
+            )
+        return f"{text}. Kept in: {self.kept or '-'}."
 
 
 def examine_log(path: Path) -> LogDamage | None:
@@ -60,35 +92,54 @@ def examine_log(path: Path) -> LogDamage | None:
     Returns:
         None when it is sound, or torn at its end as a loss of power leaves it.
     """
-    file = path.with_name(f"{path.name}-wal")
-    try:
-        log = read_log(file.read_bytes())
-    except FileNotFoundError:
+    file, shared = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))
+    size = _size(file)
+    log = read_log(file.read_bytes() if size else b"")
+    missing = _count_missing(log, read_index(shared))
+    is_alone = size > 0 and not _size(path)
+    taken = 0 if is_alone else log.applied
+    is_sound = (log.has_head or not size) and not (log.corrected or log.is_rebuilt)
+    if is_sound and not is_alone and not missing and taken == log.end:
         return None
-    behind = log.commits_behind
-    if not behind and not log.corrected:
-        return None
-    kept = keep_copy(file)
-    if log.corrected:
-        _write(file, log.data)
-    good, doubtful_rows = _rows_behind(path, log) if behind else ({}, {})
+    good, doubtful_rows = _rows_behind(path, log, taken) if taken < log.end else ({}, {})
+    if not size:
+        kept = keep_copy(shared)
+    elif is_alone or not log.end:
+        kept = _move_aside(file)
+    else:
+        kept = keep_copy(file)
+        if not is_sound:
+            _write(file, log.data)
     return LogDamage(
         kept=kept,
         corrected=log.corrected,
-        frames=log.count - log.wrong[0] if behind else 0,
-        commits=len(behind),
-        was_synced=log.was_synced,
+        is_gone=not size,
+        has_head=log.has_head,
+        is_rebuilt=log.is_rebuilt,
+        is_alone=is_alone,
+        frames=log.end - taken,
+        commits=sum(one >= taken for one in log.commits),
+        missing=missing,
+        was_synced=is_alone or log.was_synced,
         rows=sorted(good.values()),
         doubtful=sorted(doubtful(r) for p, r in doubtful_rows.items() if p not in good),
     )
 
 
-def _rows_behind(path: Path, log: Log) -> tuple[dict[int, Row], dict[int, Row]]:
-    newest = log.pages()
-    fetch = page_reader(path, newest, log.page_size)
+def _count_missing(log: Log, index: LogIndex | None) -> int:
+    """Return how many committed frames are not there, and note in the log which are committed."""
+    if index is None or (log.has_head and index.salts != log.salts):  # of another generation
+        return 0
+    log.synced = min(index.frames, log.count)
+    return max(0, index.frames - max(log.end, index.copied))
+
+
+def _rows_behind(path: Path, log: Log, taken: int) -> tuple[dict[int, Row], dict[int, Row]]:
+    """Return the rows in frames from a number on: good ones, and doubtful ones."""
+    fetch = page_reader(path, log.pages(), log.page_size)
     good = {
         found.row.position: found.row
-        for page in log.pages(log.wrong[0]).values()
+        for page in log.pages(taken).values()
         for found in read_rows(page, fetch)
     }
     proven: dict[int, Row] = {}
@@ -97,6 +148,20 @@ def _rows_behind(path: Path, log: Log) -> tuple[dict[int, Row], dict[int, Row]]:
         for found in read_rows(page, fetch):
             (proven if found.is_proven else bad)[found.row.position] = found.row
     return {**proven, **good}, bad
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _move_aside(file: Path) -> str:
+    kept = name_aside(file)
+    file.rename(kept)
+    sync_directory(str(file))
+    return kept.name
 
 
 def page_reader(

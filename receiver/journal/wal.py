@@ -3,25 +3,29 @@
 SQLite takes a log up to its first frame with a wrong checksum, and silently forgets what stands
 behind. That is right after a loss of power, when the last transaction is torn, and wrong when a
 frame in the middle was damaged. Each frame keeps the sum over all before it, so those behind a
-damaged one can be checked all the same, and a single wrong bit can be found and corrected.
+damaged one can be checked all the same, and a single wrong bit can be found and corrected. The
+first frame tells what the head was, for its sums go on from the head's.
 
 The format: https://www.sqlite.org/fileformat2.html#walformat.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from itertools import product
 
 from receiver.journal.pages import PAGE_SIZES, USUAL_PAGE_SIZE
+from receiver.journal.wal_sums import Sums, add_sums, bits_apart, one_bit_apart, subtract_sums
 
 _HEADER, _FRAME = 32, 24  # bytes
 _MAGIC = {0x377F0682: "<", 0x377F0683: ">"}  # of the words that are summed
+_ORDERS = tuple(_MAGIC.values())
 _VERSION = 3_007_000
-_MASK = 0xFFFFFFFF
+# The usual one first: the first that fits is taken.
+_SIZES = sorted(PAGE_SIZES, key=lambda size: (size != USUAL_PAGE_SIZE, size))
+_WORD = 1 << 32
+_MOST_PAGES = 1 << 24  # 64 GiB; no page of ours has a higher number, and what is no frame often has
 _MOST_CORRECTIONS = 64  # frames: each costs some 50 ms
-
-Sums = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -30,36 +34,58 @@ class Log:
 
     Attributes:
         data: the whole file, with what could be corrected.
-        corrected: frames in which one wrong bit was put right; 0 stands for the head.
+        corrected: how many wrong bits were put right.
+        has_head: its head is sound, or could be corrected or rebuilt.
+        is_rebuilt: the head was made from the frames.
         wrong: numbers of the frames (from 0) that are damaged or torn.
         commits: numbers of the good frames that end a transaction.
         count: frames of this generation.
+        synced: frames that are known to be committed whatever stands in them.
     """
 
     data: bytearray
     page_size: int = USUAL_PAGE_SIZE
     corrected: int = 0
+    has_head: bool = False
+    is_rebuilt: bool = False
     wrong: list[int] = field(default_factory=list)
     commits: list[int] = field(default_factory=list)
     count: int = 0
+    synced: int = 0
+
+    @property
+    def salts(self) -> bytes:
+        """What tells the frames of this generation from older ones."""
+        return bytes(self.data[16:24])
+
+    @property
+    def end(self) -> int:
+        """How many frames are committed, the damaged ones among them."""
+        return max(self.commits[-1] + 1 if self.commits else 0, self.synced)
+
+    @property
+    def applied(self) -> int:
+        """How many frames SQLite takes: up to the last commit before the first damaged one."""
+        sound = self.wrong[0] if self.wrong else self.count
+        return max((one + 1 for one in self.commits if one < sound), default=0)
 
     @property
     def commits_behind(self) -> list[int]:
-        """Transactions that end behind the first damaged frame."""
-        return [one for one in self.commits if self.wrong and one > self.wrong[0]]
+        """Transactions that end behind those that SQLite takes."""
+        applied = self.applied
+        return [one for one in self.commits if one >= applied]
 
     @property
     def was_synced(self) -> bool:
         """Whether the damaged transaction was durable: another one began after it."""
         behind = self.commits_behind
-        return bool(behind) and behind[0] < self.count - 1
+        return self.applied < self.synced or (bool(behind) and behind[0] < self.count - 1)
 
     def pages(self, first: int = 0) -> dict[int, bytes]:
         """Give the newest version of each page in good frames from a number on, if committed."""
         found: dict[int, bytes] = {}
         bad = set(self.wrong)
-        last = self.commits[-1] if self.commits else -1
-        for number in range(first, last + 1):
+        for number in range(first, self.end):
             if number not in bad:
                 at = self.frame_at(number)
                 (page_no,) = struct.unpack_from(">I", self.data, at)
@@ -67,9 +93,8 @@ class Log:
         return found
 
     def damaged_pages(self) -> list[bytes]:
-        """Give the pages of damaged frames before the last commit, as they are."""
-        last = self.commits[-1] if self.commits else -1
-        ats = [self.frame_at(number) + _FRAME for number in self.wrong if number < last]
+        """Give the pages of damaged frames that were committed, as they are."""
+        ats = [self.frame_at(number) + _FRAME for number in self.wrong if number < self.end]
         return [bytes(self.data[at : at + self.page_size]) for at in ats]
 
     def frame_at(self, number: int) -> int:
@@ -84,11 +109,13 @@ def read_log(data: bytes) -> Log:
         data: the file, of any content.
     """
     log = Log(bytearray(data))
-    if len(data) < _HEADER + _FRAME:
+    if len(data) < _HEADER:
         return log
     order = _read_head(log)
-    (size,) = struct.unpack_from(">I", log.data, 8)
-    log.page_size = size if size in PAGE_SIZES else USUAL_PAGE_SIZE
+    log.has_head = bool(order)
+    if not order:
+        return log
+    (log.page_size,) = struct.unpack_from(">I", log.data, 8)
     log.count = _count_frames(log)
     base: Sums = struct.unpack_from(">II", log.data, 24)
     for number in range(log.count):
@@ -101,36 +128,110 @@ def read_log(data: bytes) -> Log:
 
 
 def _read_head(log: Log) -> str:
-    """Check the file's head, correct it when possible; give the order of the bytes in a word."""
+    """Check the file's head, correct or rebuild it when possible.
+
+    Returns:
+        the order of the bytes in a word; "" when nothing tells what the head was.
+    """
+    for order in _ORDERS:
+        head = log.data[:_HEADER]
+        magic, version, size = struct.unpack_from(">3I", head)
+        is_ours = (_MAGIC.get(magic), version) == (order, _VERSION) and size in PAGE_SIZES
+        if is_ours and add_sums(_head_words(head, order), (0, 0)) == _sums_at(head, 24):
+            return order
+    if len(log.data) < _HEADER + _FRAME:
+        return ""
     first_salts = _sums_at(log.data, _HEADER + 8)
     heads = sorted(
-        _possible_heads(log), key=lambda one: _bits_apart(_sums_at(one[0], 16), first_salts)
+        _possible_heads(log), key=lambda one: bits_apart(_sums_at(one[0], 16), first_salts)
     )
     for head, order in heads:
         log.page_size = struct.unpack_from(">I", head, 8)[0]
         # The first frame tells which of them it is, for its own sums go on from the head's.
-        if _sum_frame(log, 0, _sums_at(head, 24), order) == _stored(log, 0):
+        if _holds(log, 0) and _sum_frame(log, 0, _sums_at(head, 24), order) == _stored(log, 0):
             break
     else:
-        head, order = heads[0] if heads else (log.data[:_HEADER], "<")
-    log.corrected += head != log.data[:_HEADER]
+        found = heads[0] if heads else _rebuild_head(log)
+        if found is None:
+            return ""
+        head, order = found
+        log.is_rebuilt = not heads
+    log.corrected += not log.is_rebuilt
     log.data[:_HEADER] = head
     return order
+
+
+def _rebuild_head(log: Log) -> tuple[bytearray, str] | None:
+    """Make a head that the frames fit; the first ones are of the newest generation."""
+    layouts = list(product(_SIZES, _ORDERS))
+    for log.page_size, order in layouts:
+        if (head := _head_before_first(log, order)) is not None:
+            return head, order
+    for log.page_size, order in layouts:
+        number = 0
+        while _holds(log, number + 1):
+            at, following = log.frame_at(number), log.frame_at(number + 1)
+            if (
+                log.data[at + 8 : at + 16] == log.data[following + 8 : following + 16]
+                and _is_page(log, number)
+                and _sum_frame(log, number + 1, _stored(log, number), order)
+                == _stored(log, number + 1)
+            ):
+                return _make_head(log, order, 0, log.data[at + 8 : at + 16]), order
+            number += 1
+    return None
+
+
+def _head_before_first(log: Log, order: str) -> bytearray | None:
+    """Return the head that the sums of the first frame go on from, None if there can be none."""
+    if not _holds(log, 0) or not _is_page(log, 0):
+        return None
+    salts = log.data[_HEADER + 8 : _HEADER + 16]
+    wanted = subtract_sums(_words(log, 0, order), _stored(log, 0))
+    found = _sums_at(_make_head(log, order, 0, salts), 24)
+    # All but the number of checkpoints is known. It counts once in the first sum and twice in the
+    # second, so the one says what it is and the other proves it.
+    checkpoints = (wanted[0] - found[0]) % _WORD
+    if (wanted[1] - found[1] - 2 * checkpoints) % _WORD:
+        return None
+    (number,) = struct.unpack(">I", struct.pack(f"{order}I", checkpoints))
+    return _make_head(log, order, number, salts)
+
+
+def _make_head(log: Log, order: str, checkpoints: int, salts: bytearray) -> bytearray:
+    magic = next(number for number, one in _MAGIC.items() if one == order)
+    head = bytearray(struct.pack(">4I", magic, _VERSION, log.page_size, checkpoints) + salts)
+    return head + struct.pack(">II", *add_sums(_head_words(head, order), (0, 0)))
+
+
+def _head_words(head: bytearray, order: str) -> tuple[int, ...]:
+    return struct.unpack_from(f"{order}6I", head)
+
+
+def _is_page(log: Log, number: int) -> bool:
+    """Tell whether a frame can be one at all: in zeros any sum fits."""
+    at = log.frame_at(number)
+    return 0 < int.from_bytes(log.data[at : at + 4]) <= _MOST_PAGES
+
+
+def _holds(log: Log, number: int) -> bool:
+    """Tell whether the file is long enough for a frame."""
+    return len(log.data) >= log.frame_at(number + 1)
 
 
 def _possible_heads(log: Log) -> Iterator[tuple[bytearray, str]]:
     """Give the heads that this one may have been, each with its order of bytes."""
     wanted = _sums_at(log.data, 24)
-    for order in ("<", ">"):  # the lowest bit of the first word is the order itself
-        words = struct.unpack_from(f"{order}6I", log.data)
-        found = _add(words, (0, 0))
-        heads = [(list(words), found)] if _bits_apart(found, wanted) <= 1 else []
+    for order in _ORDERS:  # the lowest bit of the first word is the order itself
+        words = _head_words(log.data, order)
+        found = add_sums(words, (0, 0))
+        heads = [(list(words), found)] if bits_apart(found, wanted) <= 1 else []
         if found != wanted:
-            heads += [(fixed, wanted) for fixed in _candidates(words, (0, 0), wanted)]
+            heads += [(fixed, wanted) for fixed in one_bit_apart(words, (0, 0), wanted)]
         for fixed, sums in heads:
             head = bytearray(struct.pack(f"{order}6I", *fixed) + struct.pack(">II", *sums))
             magic, version, size = struct.unpack_from(">3I", head)
-            fits = _bits_apart(_sums_at(head, 16), _sums_at(log.data, _HEADER + 8)) <= 1
+            fits = bits_apart(_sums_at(head, 16), _sums_at(log.data, _HEADER + 8)) <= 1
             if (_MAGIC.get(magic), version) == (order, _VERSION) and size in PAGE_SIZES and fits:
                 yield head, order
 
@@ -146,7 +247,7 @@ def _count_frames(log: Log) -> int:
         found = log.data[at + 8 : at + 16]
         if found == salts:
             last = number
-        elif _bits_apart(struct.unpack(">II", found), struct.unpack(">II", salts)) == 1:
+        elif bits_apart(struct.unpack(">II", found), struct.unpack(">II", salts)) == 1:
             last = number
             log.data[at + 8 : at + 16] = salts
             log.corrected += 1
@@ -168,7 +269,7 @@ def _check(log: Log, number: int, base: Sums, order: str) -> bool:
         return True
     if len(log.wrong) >= _MOST_CORRECTIONS:
         return False
-    fixes = _candidates(_words(log, number, order), base, stored)
+    fixes = one_bit_apart(_words(log, number, order), base, stored)
     if len(fixes) != 1:  # of a high bit the sums say too little to know where it stands
         return False
     raw = struct.pack(f"{order}{len(fixes[0])}I", *fixes[0])
@@ -184,10 +285,10 @@ def _sums_are_wrong(log: Log, number: int, base: Sums, order: str) -> bool:
     if number + 1 < log.count:
         return _sum_frame(log, number + 1, computed, order) == _stored(log, number + 1)
     stored = _stored(log, number)
-    if _bits_apart(computed, stored) != 1:
+    if bits_apart(computed, stored) != 1:
         return False
     # Without a frame behind it, what is wrong may as well be a bit of the page.
-    return not _candidates(_words(log, number, order), base, stored)
+    return not one_bit_apart(_words(log, number, order), base, stored)
 
 
 def _stored(log: Log, number: int) -> Sums:
@@ -208,54 +309,4 @@ def _words(log: Log, number: int, order: str) -> tuple[int, ...]:
 
 
 def _sum_frame(log: Log, number: int, base: Sums, order: str) -> Sums:
-    return _add(_words(log, number, order), base)
-
-
-def _add(words: Sequence[int], base: Sums) -> Sums:
-    """Give SQLite's two sums over pairs of words."""
-    first, second = base
-    pairs = iter(words)
-    for one, other in zip(pairs, pairs, strict=True):
-        first = (first + one + second) & _MASK
-        second = (second + other + first) & _MASK
-    return first, second
-
-
-@cache
-def _weights(count: int) -> tuple[list[int], list[int]]:
-    """Give how much each of so many words counts in the first and in the second sum.
-
-    Both sums are linear in the words, so the weight is decided by a word's place alone.
-    """
-    odd, even = (0, 1), (1, 1)
-    weights: list[Sums] = []
-    for _ in range(count // 2):
-        weights += [odd, even]
-        odd, even = _step(odd), _step(even)
-    weights.reverse()
-    return [one for one, _ in weights], [other for _, other in weights]
-
-
-def _step(sums: Sums) -> Sums:
-    first = (sums[0] + sums[1]) & _MASK
-    return first, (sums[1] + first) & _MASK
-
-
-def _candidates(words: Sequence[int], base: Sums, wanted: Sums) -> list[list[int]]:
-    """Give the words with one bit changed, wherever that gives the wanted sums."""
-    found = _add(words, base)
-    missing = ((wanted[0] - found[0]) & _MASK, (wanted[1] - found[1]) & _MASK)
-    firsts, seconds = _weights(len(words))
-    fixed: list[list[int]] = []
-    for place, word in enumerate(words):
-        for bit in range(32):
-            change = -(1 << bit) if word >> bit & 1 else 1 << bit
-            if firsts[place] * change & _MASK != missing[0]:
-                continue
-            if seconds[place] * change & _MASK == missing[1]:
-                fixed.append([*words[:place], word + change, *words[place + 1 :]])
-    return fixed
-
-
-def _bits_apart(one: Sequence[int], other: Sequence[int]) -> int:
-    return sum((a ^ b).bit_count() for a, b in zip(one, other, strict=True))
+    return add_sums(_words(log, number, order), base)

@@ -233,8 +233,8 @@ def put_in_place(path: str, target: str, kept: str) -> None:
     """
     if kept:
         os.link(path, kept)
-    for end in ("-wal", "-shm"):
-        # They belong to the old file: beside the new one they would be taken for its own.
+    for end in ("-shm", "-wal"):
+        # Beside the new file they would be taken for its own; `-shm` alone would tell of a loss.
         beside = Path(path + end)
         with contextlib.suppress(FileNotFoundError):
             if kept and end == "-wal" and beside.stat().st_size:

@@ -168,6 +168,44 @@ def test_a_flipped_bit_in_the_log_loses_no_acknowledged_push(
     assert list(server.directory.glob("journal.sqlite3-wal.damaged-*"))
 
 
+def _zero_head(server: Server) -> None:
+    with Path(f"{server.journal_file}-wal").open("r+b") as log:
+        log.write(bytes(32))
+
+
+@pytest.mark.parametrize(
+    ("change", "costs"),
+    [
+        pytest.param(lambda server: server.journal_file.unlink(), False, id="no file"),
+        pytest.param(lambda server: os.truncate(server.journal_file, 0), False, id="empty file"),
+        pytest.param(_zero_head, False, id="no head"),
+        pytest.param(lambda server: Path(f"{server.journal_file}-wal").unlink(), True, id="no log"),
+    ],
+)
+def test_a_log_that_sqlite_would_not_read_is_saved_or_missed(
+    make_server: MakeServer, change: Callable[[Server], None], costs: bool
+) -> None:
+    """After a kill every push is there whatever is left beside the log, or its loss is told."""
+    server = make_server().start()
+    taken = push_many(server, "early", 20)
+    server.caught_up()
+    taken |= push_many(server, "newest", 1)  # it stands in the log
+    server.kill(all_of_it=True)
+    change(server)
+    server.start().caught_up()
+    told = [problem for problem in problems(server) if "log is damaged" in problem]
+    if costs:  # unless a checkpoint or the projector was faster than the kill
+        there = server.api.http.get("/v1/messages/newest-0").status_code == 200
+        assert there or "may be lost" in told[0]
+        return
+    # A journal that lost its file has a new identity: what the store had is a redelivery.
+    assert {one: server.api.get(f"/v1/messages/{one}")["state"] for one in taken} == dict.fromkeys(
+        taken, "delivered"
+    )
+    assert told
+    assert list(server.directory.glob("journal.sqlite3-wal.damaged-*"))
+
+
 def test_a_stopped_writer_is_replaced(server: Server) -> None:
     """A writer that a signal has stopped is told of and replaced; nothing acknowledged is lost."""
     with Load(server, "stopped") as load:
