@@ -52,6 +52,7 @@ from tests.conftest import (
     project,
     rows_of,
 )
+from tests.server import at_length
 
 Item = dict[str, str]
 Rows = list[dict[str, Any]]
@@ -349,7 +350,7 @@ def _lived(runs: list[_Run]) -> dict[str, Rows]:
         return asyncio.run(_live(Path(directory), runs))
 
 
-@settings(max_examples=32, deadline=None)
+@settings(max_examples=at_length(16, 48), deadline=None)
 @given(story=_stories())
 def test_the_content_follows_from_what_came(story: tuple[list[Entry], list[_Run]]) -> None:
     """Any order, repetition, batching, restarts and changes of mind end in the same content."""

@@ -362,7 +362,7 @@ def _expected(history: History) -> dict[str, str]:
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=at_length(20, 60), deadline=None)
 @given(history=_HISTORIES, data=st.data())
 def test_any_history_in_any_order_proves_what_the_rules_say(
     history: History, data: st.DataObject
