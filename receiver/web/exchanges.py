@@ -119,7 +119,10 @@ class Handler(Protocol):
     """What decides about requests."""
 
     def open(self, exchange: Exchange) -> Answer | None:
-        """Judge a request by its head; None: its body is wanted, a refusal ends the connection."""
+        """Judge a request by its head; None: its body is wanted.
+
+        A refusal ends the connection; so does any other answer to who asks more at a time.
+        """
 
     def take(self, exchange: Exchange) -> None:
         """Take a whole request; `exchange.answer` is to be called once, now or later."""

@@ -34,7 +34,7 @@ _LINGER_S = 2.0
 _CUT_OFF_S = 0.25  # for the beginning of a body that was announced too large
 _LAST_HALF_S = 2.0  # for the rest of a request that is half there when the server ends
 _MOST_PIPELINED = 16  # requests of a connection in hand before it is read on
-# Read at a time: a push of one report with its head. Behind it may stand a hundred other requests,
+# Read at a time: a push of one report with its head. Behind it may stand a hundred other pushes,
 # and the parser stops for none of them. Of a body that is told by its length more is read.
 _READ_BYTES = 4 * 1024
 _READ_BODY_BYTES = 64 * 1024
@@ -46,6 +46,10 @@ _FEW_CONNECTIONS = 16  # cannot be in others' way by readings that complete noth
 _LONGEST_STEP_S = 1.0
 _AROUND_A_HEADER = 4  # bytes: colon, blank, line end
 _NEVER = float("inf")
+
+
+class _BehindError(Exception):
+    """Something stands behind the last request of a connection: the parser need not go on."""
 
 
 class Leaver(Protocol):
@@ -240,13 +244,30 @@ class Connection(asyncio.BufferedProtocol):
             # Everything behind the head would belong to another protocol.
             self._give_up(Trouble.MALFORMED)
         except httptools.HttpParserError:
-            self._give_up(Trouble.MALFORMED)
+            if not self._answer_at_once(is_last=True):
+                self._give_up(Trouble.MALFORMED)
         else:
             exchange = self._exchange
-            if exchange is not None and not self._left_bytes:
+            if exchange is not None and not self._left_bytes and not self._answer_at_once():
                 self._count_held_back(len(data))
                 if not exchange.path and not self._is_deaf:
                     self._keep_head(data)
+
+    def _answer_at_once(self, *, is_last: bool = False) -> bool:
+        """Answer a whole request that is no push; tell whether there is one.
+
+        Only a client that asks one thing at a time may stay: who asks for more at once would be
+        answered and answered for as long as it likes, and has no other business here.
+        """
+        exchange = self._exchange
+        if exchange is None or not exchange.is_whole:
+            return False
+        exchange.keep_alive = exchange.keep_alive and not is_last and not self._exchanges
+        self._exchange = None
+        self._is_deaf = not exchange.keep_alive
+        self._exchanges.append(exchange)
+        self._send_answers()
+        return True
 
     def _keep_head(self, data: memoryview) -> None:
         """Count a piece of a head that is not whole; keep it as far as it may name the protocol."""
@@ -283,7 +304,7 @@ class Connection(asyncio.BufferedProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         if self._is_deaf:
-            return
+            raise _BehindError  # the parser stops
         if self._edge.is_sampling:
             self._edge.sample(self._transport)
         self._exchange = exchange = Exchange(self, self._peer)
@@ -406,15 +427,20 @@ class Connection(asyncio.BufferedProtocol):
         if exchange.claimed:
             self._cut_off(exchange)
             return
-        self._exchange = None
         self.deadline = _NEVER  # from here on it is we who take time
         self._edge.crowd.work(self, self._group)
         exchange.is_whole = True
+        answered = exchange.answered
+        if answered is not None:
+            self._edge.bodies.drop(self)
+            if answered.status < HTTPStatus.BAD_REQUEST:
+                self._is_deaf = True  # until it is known whether anything stands behind it
+                return
+        self._exchange = None
         self._exchanges.append(exchange)
         if not exchange.keep_alive:
             self._is_deaf = True
-        if exchange.answered is not None:
-            self._edge.bodies.drop(self)
+        if answered is not None:  # a defect: nothing that the client could help
             self._send_answers()
         else:
             self._hand_over(exchange, self._edge.handler.take)
