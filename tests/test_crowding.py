@@ -1,6 +1,8 @@
 """Too many connections: who waits longest for its client goes, whoever we owe an answer stays."""
 
+import sys
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from hypothesis import strategies as st
@@ -51,6 +53,37 @@ def test_a_proxy_of_ours_may_have_as_many_as_it_likes() -> None:
     """An exempt address is bounded by the whole alone."""
     crowd: Crowd[int] = Crowd(3, 1, {"proxy"})
     assert [crowd.come(number, "proxy") for number in range(4)] == [False, False, False, True]
+
+
+def _count_calls(crowd: Crowd[int], numbers: range, addresses: int) -> int:
+    """Let more come than may be, in turn from so many addresses; return how many calls it took."""
+    calls = count()
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        if event in ("call", "c_call"):
+            next(calls)
+
+    sys.setprofile(note)
+    try:
+        for number in numbers:
+            if crowd.come(number, str(number % addresses)):
+                oldest = crowd.longest(str(number % addresses))
+                assert oldest is not None
+                crowd.leave(oldest, str(oldest % addresses))
+    finally:
+        sys.setprofile(None)
+    return next(calls)
+
+
+def test_many_addresses_cost_no_more_than_few() -> None:
+    """Who has to go is found without a look at every address, however many send the flood."""
+    most, more = 2000, 4000
+    calls = {}
+    for addresses in (10, 1000, 10**9):
+        crowd: Crowd[int] = Crowd(most, most)
+        _count_calls(crowd, range(most), addresses)
+        calls[addresses] = _count_calls(crowd, range(most, most + more), addresses) / more
+    assert max(calls.values()) < 3 * calls[10], calls
 
 
 @dataclass
