@@ -144,6 +144,29 @@ def test_all_who_wait_are_served_in_the_end() -> None:
     run(main())
 
 
+def test_a_push_of_a_client_that_sends_no_more_is_taken_behind_those_that_left() -> None:
+    """Of clients that closed their side while they waited, those that had sent are answered."""
+
+    async def main() -> None:
+        handler = Counting()
+        with ExitStack() as clients:
+            listener, port = await listen(handler, Limits(), clients)
+            pushes = []
+            for number in range(MANY):
+                client = port.connect(b"" if number % 4 else GENUINE, f"127.0.{number % 3}.1")
+                client.shutdown(socket.SHUT_WR)
+                if number % 4 == 0:
+                    pushes.append(client)
+                elif number % 4 == 1:
+                    client.close()
+            for push in pushes:
+                assert (await answer(push)).startswith(b"HTTP/1.1 200 ")
+            assert handler.troubles == []
+            await listener.stop()
+
+    run(main())
+
+
 def test_an_address_has_few_connections_also_where_they_wait() -> None:
     """One too many, and the oldest of that address is closed and counted; others have room."""
 

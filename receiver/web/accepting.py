@@ -90,7 +90,10 @@ class _Arrival:
         edge.come(self, self._group)
 
     def take_turn(self) -> None:
-        """Open it."""
+        """Open it, unless the client has left without a word."""
+        if _has_left(self._accepted):  # ten times as cheap as to open it and see
+            self.close()
+            return
         self._forget()
         self._arrivals.open(self._accepted)
 
@@ -109,3 +112,13 @@ class _Arrival:
         arrivals.waiting.discard(self)
         arrivals.edge.turns.leave(self, self._group)
         arrivals.edge.crowd.leave(self, self._group)
+
+
+def _has_left(accepted: socket.socket) -> bool:
+    """Tell whether a client has closed a connection, or half of it, and sent nothing before."""
+    try:
+        return not accepted.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
