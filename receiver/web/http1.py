@@ -263,11 +263,14 @@ class Connection(asyncio.BufferedProtocol):
         if exchange is None or not exchange.is_whole:
             return False
         exchange.keep_alive = exchange.keep_alive and not is_last and not self._exchanges
+        self._answer_whole(exchange)
+        return True
+
+    def _answer_whole(self, exchange: Exchange) -> None:
         self._exchange = None
         self._is_deaf = not exchange.keep_alive
         self._exchanges.append(exchange)
         self._send_answers()
-        return True
 
     def _keep_head(self, data: memoryview) -> None:
         """Count a piece of a head that is not whole; keep it as far as it may name the protocol."""
@@ -427,23 +430,21 @@ class Connection(asyncio.BufferedProtocol):
         if exchange.claimed:
             self._cut_off(exchange)
             return
+        edge = self._edge
         self.deadline = _NEVER  # from here on it is we who take time
-        self._edge.crowd.work(self, self._group)
+        edge.crowd.work(self, self._group)
         exchange.is_whole = True
-        answered = exchange.answered
-        if answered is not None:
-            self._edge.bodies.drop(self)
-            if answered.status < HTTPStatus.BAD_REQUEST:
-                self._is_deaf = True  # until it is known whether anything stands behind it
-                return
+        if exchange.answered is not None:
+            edge.bodies.drop(self)
+            self._is_deaf = True  # until it is known whether anything stands behind it
+            if exchange.answered.status >= HTTPStatus.BAD_REQUEST:  # a defect: others may go on
+                self._answer_whole(exchange)
+            return
         self._exchange = None
         self._exchanges.append(exchange)
         if not exchange.keep_alive:
             self._is_deaf = True
-        if answered is not None:  # a defect: nothing that the client could help
-            self._send_answers()
-        else:
-            self._hand_over(exchange, self._edge.handler.take)
+        self._hand_over(exchange, edge.handler.take)
         if len(self._exchanges) >= _MOST_PIPELINED:
             self._tap.hold(Hold.UNANSWERED)
 
@@ -500,7 +501,8 @@ class Connection(asyncio.BufferedProtocol):
                 return
             self.deadline = self._edge.now + self._limits.idle_s
             self._edge.crowd.wait(self, self._group)
-            self._tap.release(Hold.UNANSWERED)
+            if self._tap.holds:
+                self._tap.release(Hold.UNANSWERED)
 
     def _close_after(self, exchange: Exchange) -> None:
         if exchange.is_whole or not self._transport.can_write_eof():

@@ -87,26 +87,26 @@ class Hold:
 class Tap:
     """The reading of a connection: it goes on when nobody holds it."""
 
-    __slots__ = ("_holds", "_transport")
+    __slots__ = ("_transport", "holds")
 
     def __init__(self, transport: asyncio.ReadTransport) -> None:
         """Begin open."""
         self._transport = transport
-        self._holds = 0
+        self.holds = 0  # the reasons for which it is not read on
 
     def is_held(self, why: int) -> bool:
         """Tell whether this is one of the reasons for which it is not read on."""
-        return bool(self._holds & why)
+        return bool(self.holds & why)
 
     def hold(self, why: int) -> None:
         """Read no further for now."""
-        if not self._holds and not self._transport.is_closing():
+        if not self.holds and not self._transport.is_closing():
             self._transport.pause_reading()
-        self._holds |= why
+        self.holds |= why
 
     def release(self, why: int) -> None:
         """Take back one reason; read on if it was the last."""
-        if self._holds & why:
-            self._holds &= ~why
-            if not self._holds and not self._transport.is_closing():
+        if self.holds & why:
+            self.holds &= ~why
+            if not self.holds and not self._transport.is_closing():
                 self._transport.resume_reading()
