@@ -16,6 +16,7 @@ BUSY = "busy loops"  # no flood: processes that take as much of the processors
 _PATIENCE_S = 0.5  # for an answer, before it connects again
 _REPEATED = 2000  # times in what is handed over at once
 _SINK_BYTES = 256 * 1024
+_MANY = 300  # connections of a flooder
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,18 @@ FLOODS = {
         b"POST /callbacks/wrong" + _HEAD + b"Content-Length: 0\r\n\r\n", anew=True, reads=False
     ),
     "unfinished heads": Flood(
-        b"GET /healthz" + _HEAD + b"a: " + b"b" * 15_000, anew=True, reads=False, connections=300
+        b"GET /healthz" + _HEAD + b"a: " + b"b" * 15_000, anew=True, reads=False, connections=_MANY
     ),
+    "heaps of healthz": Flood(_HEALTH * 300, anew=True, reads=False, connections=_MANY),
+    "heaps of healthz, kept": Flood(_HEALTH * 30, reads=False, connections=_MANY),
+    "one healthz each": Flood(_HEALTH, anew=True, reads=False, connections=_MANY),
+    "half bodies": Flood(
+        b"POST /callbacks/wrong" + _HEAD + b"Content-Length: 60000\r\n\r\n" + b"a" * 50_000,
+        anew=True,
+        reads=False,
+        connections=_MANY,
+    ),
+    "connections without a word": Flood(b"", anew=True, reads=False, connections=_MANY),
     "tiny segments of many": Flood(_HEALTH, piece=1, connections=50),
     "private 401": Flood(b"GET /v1/messages" + _HEAD + b"\r\n", private=True),
     "private healthz": Flood(_HEALTH, private=True),
@@ -136,7 +147,7 @@ def _by_many(port: int, flood: Flood, until: float, address: str) -> None:
         try:
             one, sent = had or (_connect(port, address), 0)
             sent += _send_some(one, data[sent : sent + (flood.piece or len(data))], flood)
-            kept.append((one, sent % len(data)))
+            kept.append((one, sent % max(1, len(data))))
         except OSError:
             kept.append(None)
 
