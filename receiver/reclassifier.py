@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.effects import RetryMove, SuppressionLine, Undo, effects_on_retries
 from receiver.domain.messages import Key
-from receiver.errors import ReceiverError, StoreUnavailableError
+from receiver.errors import ReceiverError, StoreDamagedError, StoreUnavailableError
 from receiver.journal import Journal
 from receiver.pacing import Pacer
 from receiver.projection import Decided, Message, Policy
@@ -149,10 +149,11 @@ class Reclassifier:
         await asyncio.gather(*late, return_exceptions=True)
 
     async def progress(self) -> tuple[Run, Phase] | None:
-        """Give the newest run and what has become of it; None when there never was one.
+        """Return the newest run and what has become of it; None when there never was one.
 
         Raises:
             StoreUnavailableError: the store cannot be read.
+            StoreDamagedError: it was found damaged, which has ended the run.
         """
         if self._run is None:
             async with self._store.reading() as connection:
@@ -166,6 +167,8 @@ class Reclassifier:
             return run, Phase.FINISHED
         if self._is_running():
             return run, Phase.RUNNING
+        if self._failed and self._store.damage:
+            raise StoreDamagedError(self._store.damage)
         return run, Phase.FAILED if self._failed else Phase.STOPPED
 
     def _is_running(self) -> bool:
@@ -184,6 +187,10 @@ class Reclassifier:
                 run = self._run = await self._slice(run, policy, pacer)
                 await pacer.rest()
             except _GivenUpError:
+                return
+            except StoreDamagedError as error:
+                _log.error("reclassifying failed", reason=str(error))
+                self._failed = True
                 return
             except StoreUnavailableError as error:
                 _log.warning("reclassifying waits for the store", reason=str(error))

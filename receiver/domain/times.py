@@ -14,7 +14,8 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # A date of any kind, one sign between, hour and minute: without them an instant is a guess.
 _TO_THE_MINUTE = re.compile(r"[0-9Ww-]{7,10}[^0-9+-][0-9]{2}:?[0-9]{2}")
-LAST = (_LAST - _EPOCH) // _MICROSECOND  # the last instant that RFC 3339 can write
+FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+LAST = (_LAST - _EPOCH) // _MICROSECOND  # that RFC 3339 can write
 
 
 class TimeError(ValueError):

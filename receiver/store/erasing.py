@@ -19,7 +19,8 @@ from receiver.domain.numbers import is_number
 from receiver.domain.uplinks import content_digest
 from receiver.domain.writings import Writings
 from receiver.store import walking
-from receiver.store.records import load_send
+from receiver.store.columns import reading
+from receiver.store.records import load_raw, load_send
 from receiver.store.schema import (
     idempotency,
     messages,
@@ -207,7 +208,7 @@ def _covered(table: Table, row: Row, writings: Writings) -> dict[str, Any]:
 def _of_content(row: Row, values: dict[str, Any]) -> dict[str, Any]:
     """Give what follows from the content of an uplink that is written anew."""
     became = {**row, **values}
-    raw = json.loads(became["raw"])
+    raw = load_raw(became["raw"], "uplinks.raw")
     if not raw:
         return {}
     create_time = raw.get("createTime") or ""
@@ -219,7 +220,8 @@ def _of_content(row: Row, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _holds(name: str, text: str | None, writings: Writings) -> bool:
-    return writings.in_json(text) if name in _JSON else writings.in_text(text)
+    with reading(name):
+        return writings.in_json(text) if name in _JSON else writings.in_text(text)
 
 
 def _covered_text(text: str, name: str, writings: Writings) -> str:

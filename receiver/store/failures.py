@@ -9,6 +9,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import URL
 
 from receiver.errors import StoreDamagedError, StoreRejectedError, StoreUnavailableError
+from receiver.store.columns import UnreadableRowError
 
 _LONGEST_REASON = 400  # characters of what a server says
 # Classes of SQLSTATE whose primary message names connections, roles, databases and tables, never a
@@ -55,7 +56,8 @@ class Failures:
 
         Raises:
             StoreUnavailableError: trying again later may help.
-            StoreRejectedError: it will not.
+            StoreDamagedError: it is damaged, or holds a row that cannot be read.
+            StoreRejectedError: trying again will not help.
         """
         try:
             yield
@@ -70,6 +72,8 @@ class Failures:
         except sqlite3.Error as error:  # of what goes past SQLAlchemy
             name = getattr(error, "sqlite_errorname", type(error).__name__)
             raise self._unavailable(error, name) from error
+        except UnreadableRowError as error:
+            raise self.damaged(str(error)) from None
         except (exc.StatementError, OverflowError, UnicodeError) as error:
             raise StoreRejectedError(
                 f"The store refused a value: {type(error).__name__}."

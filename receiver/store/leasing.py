@@ -7,9 +7,12 @@ from sqlalchemy import ColumnElement, RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.retrying.items import ItemState
+from receiver.store import records
 from receiver.store.queries import Page, Row
 from receiver.store.schema import messages, retries
 from receiver.store.walking import pieces
+
+_IN_RETRIES = records.required(retries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +264,7 @@ async def _change(
 
 
 def _read(row: RowMapping) -> Item:
+    records.check_whole(dict(row), _IN_RETRIES, "retries")
     return Item(
         message_id=row["message_id"],
         application=row["application"],

@@ -1,9 +1,11 @@
 """Rows of the store <-> values of the domain: the one place that knows the columns' meaning."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
+
+from sqlalchemy import Table
 
 from receiver.domain.durations import delivery_time_us
 from receiver.domain.events import Arrival, Conflict, Send, StatusReport, Trust, Uplink
@@ -11,13 +13,17 @@ from receiver.domain.messages import State, StoredReport
 from receiver.domain.numbers import country_of, normalise
 from receiver.domain.optouts import Intent
 from receiver.projection import Decided, Message, Quarantined, UplinkRecord
+from receiver.store.columns import reading, unreadable
+from receiver.store.schema import messages, reports, uplinks
 
 Values = dict[str, Any]
 
 # What is written comes from JSON or is flat: it has no circles to look for.
 _to_json = json.JSONEncoder(check_circular=False).encode
 _CONFLICTS = ("conflicts", "conflicts_omitted")  # written only where there are any
-_SEND_FIELDS = [field.name for field in fields(Send) if field.name not in _CONFLICTS]
+_SEND_TYPES: dict[str, Any] = {
+    field.name: field.type for field in fields(Send) if field.name not in _CONFLICTS
+}
 
 
 # What reports, and the rules by which they are folded, change of a message.
@@ -27,6 +33,12 @@ OUTCOME = (
 )  # fmt: skip
 
 
+def required(table: Table) -> tuple[str, ...]:
+    """Return the names of a table's columns that hold no NULL."""
+    return tuple(column.name for column in table.columns if not column.nullable)
+
+
+_IN_MESSAGES, _IN_REPORTS, _IN_UPLINKS = required(messages), required(reports), required(uplinks)
 UPLINK_KEY = ("application", "sms_msg_id", "digest")  # what makes an uplink itself
 
 
@@ -76,17 +88,34 @@ def message_values(decided: Decided) -> Values:
 
 
 def read_message(row: Mapping[str, Any]) -> Message:
-    """Build a message from its row; its reports are added by `read_report`."""
-    return Message(
-        id=row["id"],
-        application=row["application"],
-        sms_msg_id=row["sms_msg_id"],
-        send=load_send(row["send"]) if row["send"] else None,
-        registered_at=row["registered_at"],
-        state_before=State(row["state"]),
-        delivery_known_before=_delivery_time(row) is not None,
-        stored=row,
-    )
+    """Build a message from its row; its reports are added by `read_report`.
+
+    Raises:
+        UnreadableRowError: the row holds what is never written.
+    """
+    with reading("messages"):
+        check_whole(row, _IN_MESSAGES, "messages")
+        return Message(
+            id=row["id"],
+            application=row["application"],
+            sms_msg_id=row["sms_msg_id"],
+            send=load_send(row["send"]) if row["send"] else None,
+            registered_at=row["registered_at"],
+            state_before=State(row["state"]),
+            delivery_known_before=_delivery_time(row) is not None,
+            stored=row,
+        )
+
+
+def check_whole(row: Mapping[str, Any], names: Iterable[str], table: str) -> None:
+    """Refuse a row without a value where there always is one.
+
+    Raises:
+        UnreadableRowError: it is such a row.
+    """
+    for name in names:
+        if row.get(name, "") is None:
+            raise unreadable(f"{table}.{name}")
 
 
 def _delivery_time(row: Mapping[str, Any]) -> int | None:
@@ -117,7 +146,12 @@ def report_values(message_id: int, stored: StoredReport) -> Values:
 
 
 def read_report(row: Mapping[str, Any], sms_msg_id: str) -> StoredReport:
-    """Build a stored report from its row; `raw` may be left out where nobody will look at it."""
+    """Build a stored report from its row; `raw` may be left out where nobody will look at it.
+
+    Raises:
+        UnreadableRowError: the row holds what is never written.
+    """
+    check_whole(row, _IN_REPORTS, "reports")
     report = StatusReport(
         sms_msg_id=sms_msg_id,
         status=row["status"],
@@ -130,7 +164,7 @@ def read_report(row: Mapping[str, Any], sms_msg_id: str) -> StoredReport:
         org_code=row["org_code"],
         extend=row["extend"],
         to=row["to_text"],
-        raw=json.loads(row["raw"]) if "raw" in row else {},
+        raw=load_raw(row["raw"], "reports.raw") if "raw" in row else {},
     )
     return StoredReport(
         report=report,
@@ -164,7 +198,12 @@ def uplink_values(record: UplinkRecord) -> Values:
 
 
 def read_uplink(row: Mapping[str, Any]) -> UplinkRecord:
-    """Build an uplink from its row."""
+    """Build an uplink from its row.
+
+    Raises:
+        UnreadableRowError: the row holds what is never written.
+    """
+    check_whole(row, _IN_UPLINKS, "uplinks")
     uplink = Uplink(
         sms_msg_id=row["sms_msg_id"],
         sender=row["from_text"],
@@ -172,7 +211,7 @@ def read_uplink(row: Mapping[str, Any]) -> UplinkRecord:
         body=row["body"],
         original_body=row["original_body"],
         created_at=row["created_at"],
-        raw=json.loads(row["raw"]),
+        raw=load_raw(row["raw"], "uplinks.raw"),
     )
     arrival = Arrival(row["application"], row["received_at"], Trust(row["trust"]))
     return UplinkRecord(
@@ -203,7 +242,7 @@ def quarantine_values(quarantined: Quarantined, body_bytes: int) -> Values:
 
 def dump_send(send: Send) -> str:
     """Write a send as JSON."""
-    values = {name: getattr(send, name) for name in _SEND_FIELDS}
+    values = {name: getattr(send, name) for name in _SEND_TYPES}
     if send.conflicts:
         values["conflicts"] = [asdict(one) for one in send.conflicts]
         values["conflicts_omitted"] = send.conflicts_omitted
@@ -211,10 +250,31 @@ def dump_send(send: Send) -> str:
 
 
 def load_send(text: str) -> Send:
-    """Read a send from JSON."""
-    values = json.loads(text)
-    conflicts = tuple(Conflict(**one) for one in values.pop("conflicts", ()))
-    return Send(**values, conflicts=conflicts)
+    """Read a send from JSON.
+
+    Raises:
+        UnreadableRowError: it is none.
+    """
+    with reading("messages.send"):
+        values = json.loads(text)
+        conflicts = tuple(Conflict(**one) for one in values.pop("conflicts", ()))
+        send = Send(**values, conflicts=conflicts)
+    if all(isinstance(values.get(name), kind) for name, kind in _SEND_TYPES.items()):
+        return send
+    raise unreadable("messages.send")
+
+
+def load_raw(text: str, place: str) -> dict[str, Any]:
+    """Read an item as it came from its JSON.
+
+    Raises:
+        UnreadableRowError: it is none.
+    """
+    with reading(place):
+        raw = json.loads(text)
+    if isinstance(raw, dict):
+        return raw
+    raise unreadable(place)
 
 
 def erase_recipient(text: str) -> str:

@@ -19,6 +19,7 @@ from receiver.domain.suppression import Party, Said, Source, Word
 from receiver.domain.times import to_rfc3339
 from receiver.projection import Policy
 from receiver.store import bulk
+from receiver.store.columns import reading
 from receiver.store.proving import read_proofs
 from receiver.store.records import Values
 from receiver.store.schema import suppression_changes
@@ -221,14 +222,15 @@ def _change(party: Party, at: int, reason: str) -> Values:
 
 
 def _read_entry(row: Mapping[Any, Any]) -> Noted:
-    kept = json.loads(row["word"])
-    word = Word(
-        suppressed=True,
-        decided_at=kept["decided_at"],
-        source=Source.CODE,
-        source_id=kept["source_id"],
-        reason=kept["code"],
-        until=kept["until"],
-    )
     party = Party(row["number"], row["channel"], row["application"])
-    return Noted(party, row["at"], load_review(kept), word)
+    with reading("suppression_changes.word"):
+        kept = json.loads(row["word"])
+        word = Word(
+            suppressed=True,
+            decided_at=kept["decided_at"],
+            source=Source.CODE,
+            source_id=kept["source_id"],
+            reason=kept["code"],
+            until=kept["until"],
+        )
+        return Noted(party, row["at"], load_review(kept), word)

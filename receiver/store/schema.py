@@ -2,18 +2,32 @@
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
-    SmallInteger,
     String,
     Table,
-    Text,
     text,
+)
+
+from receiver.domain.entries import Category
+from receiver.domain.events import Trust
+from receiver.domain.messages import State
+from receiver.domain.optouts import Intent
+from receiver.domain.retrying.breaker import Position
+from receiver.domain.retrying.items import ItemState
+from receiver.domain.suppression import Source
+from receiver.store.columns import (
+    StoredFlag,
+    StoredInstant,
+    StoredInteger,
+    StoredSmall,
+    StoredTerm,
+    StoredText,
+    name_columns,
 )
 
 metadata = MetaData(
@@ -27,7 +41,7 @@ metadata = MetaData(
 
 # SQLite numbers rows by itself only where the type is spelt INTEGER.
 _RowId = BigInteger().with_variant(Integer, "sqlite")
-_Instant = BigInteger
+_Instant = StoredInstant
 
 checkpoints = Table(
     "checkpoints",
@@ -43,34 +57,34 @@ messages = Table(
     "messages",
     metadata,
     Column("id", _RowId, primary_key=True, autoincrement=False),  # in order of first hearing
-    Column("application", Text, nullable=False),
-    Column("sms_msg_id", Text, nullable=False),
-    Column("send", Text),  # JSON of domain.events.Send; NULL: an orphan
-    Column("registered", Boolean, nullable=False),
+    Column("application", StoredText, nullable=False),
+    Column("sms_msg_id", StoredText, nullable=False),
+    Column("send", StoredText),  # JSON of domain.events.Send; NULL: an orphan
+    Column("registered", StoredFlag, nullable=False),
     Column("registered_at", _Instant),
-    Column("state", Text, nullable=False),
-    Column("final", Boolean, nullable=False),
-    Column("conflict", Boolean, nullable=False),
-    Column("code", Text),
-    Column("org_code", Text),
-    Column("source", SmallInteger),
-    Column("category", Text),
-    Column("to_text", Text),  # as the application or the platform wrote it
-    Column("to_number", Text),  # E.164 where it is a number
-    Column("from_number", Text),
-    Column("country", Text),
-    Column("extend", Text),
-    Column("reference", Text),
-    Column("template_id", Text),
-    Column("total", Integer, nullable=False),
+    Column("state", StoredTerm(State), nullable=False),
+    Column("final", StoredFlag, nullable=False),
+    Column("conflict", StoredFlag, nullable=False),
+    Column("code", StoredText),
+    Column("org_code", StoredText),
+    Column("source", StoredSmall),
+    Column("category", StoredTerm(Category)),
+    Column("to_text", StoredText),  # as the application or the platform wrote it
+    Column("to_number", StoredText),  # E.164 where it is a number
+    Column("from_number", StoredText),
+    Column("country", StoredText),
+    Column("extend", StoredText),
+    Column("reference", StoredText),
+    Column("template_id", StoredText),
+    Column("total", StoredInteger, nullable=False),
     Column("sent_at", _Instant),
     Column("occurred_at", _Instant, nullable=False),  # sent, else first heard of
     Column("first_report_at", _Instant),
     Column("last_report_at", _Instant),
     Column("delivered_at", _Instant),
     Column("failed_at", _Instant),
-    Column("trust", Text, nullable=False),
-    Column("retry_of", Text),  # smsMsgId of the attempt before, of the same application
+    Column("trust", StoredTerm(Trust), nullable=False),
+    Column("retry_of", StoredText),  # smsMsgId of the attempt before, of the same application
 )
 Index("uq_messages_sms_msg_id_application", messages.c.sms_msg_id, messages.c.application,
       unique=True)  # fmt: skip
@@ -118,21 +132,21 @@ reports = Table(
     metadata,
     Column("id", _RowId, primary_key=True, autoincrement=True),
     Column("message_id", BigInteger, ForeignKey("messages.id"), nullable=False),
-    Column("sequence", SmallInteger, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("update_time", Text, nullable=False),  # as it came; "" when absent
+    Column("sequence", StoredSmall, nullable=False),
+    Column("status", StoredText, nullable=False),
+    Column("update_time", StoredText, nullable=False),  # as it came; "" when absent
     Column("updated_at", _Instant),
-    Column("total", SmallInteger),
-    Column("source", SmallInteger),
-    Column("status_desc", Text),
-    Column("org_code", Text),
-    Column("extend", Text),
-    Column("to_text", Text),
-    Column("trust", Text, nullable=False),
+    Column("total", StoredSmall),
+    Column("source", StoredSmall),
+    Column("status_desc", StoredText),
+    Column("org_code", StoredText),
+    Column("extend", StoredText),
+    Column("to_text", StoredText),
+    Column("trust", StoredTerm(Trust), nullable=False),
     Column("received_at", _Instant, nullable=False),
     Column("last_received_at", _Instant, nullable=False),
-    Column("redeliveries", Integer, nullable=False),
-    Column("raw", Text, nullable=False),  # JSON of the item as it came
+    Column("redeliveries", StoredInteger, nullable=False),
+    Column("raw", StoredText, nullable=False),  # JSON of the item as it came
 )
 Index("uq_reports_key", reports.c.message_id, reports.c.sequence, reports.c.status,
       reports.c.update_time, unique=True)  # fmt: skip
@@ -141,22 +155,22 @@ uplinks = Table(
     "uplinks",
     metadata,
     Column("id", _RowId, primary_key=True, autoincrement=True),
-    Column("application", Text, nullable=False),
-    Column("sms_msg_id", Text, nullable=False),
-    Column("from_text", Text, nullable=False),
-    Column("from_number", Text),
-    Column("to_number", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    Column("original_body", Text),
+    Column("application", StoredText, nullable=False),
+    Column("sms_msg_id", StoredText, nullable=False),
+    Column("from_text", StoredText, nullable=False),
+    Column("from_number", StoredText),
+    Column("to_number", StoredText, nullable=False),
+    Column("body", StoredText, nullable=False),
+    Column("original_body", StoredText),
     Column("created_at", _Instant),
-    Column("trust", Text, nullable=False),
+    Column("trust", StoredTerm(Trust), nullable=False),
     Column("received_at", _Instant, nullable=False),
     Column("last_received_at", _Instant, nullable=False),
-    Column("redeliveries", Integer, nullable=False),
-    Column("raw", Text, nullable=False),
-    Column("intent", Text),  # a value of domain.optouts.Intent; NULL: an ordinary answer
+    Column("redeliveries", StoredInteger, nullable=False),
+    Column("raw", StoredText, nullable=False),
+    Column("intent", StoredTerm(Intent)),  # NULL: an ordinary answer
     # Of the content, by which a redelivery is told; `erased ID` where the content is erased.
-    Column("digest", Text, nullable=False, server_default=text("''")),
+    Column("digest", StoredText, nullable=False, server_default=text("''")),
 )
 Index("uq_uplinks_key", uplinks.c.sms_msg_id, uplinks.c.application, uplinks.c.digest,
       unique=True)  # fmt: skip
@@ -169,33 +183,33 @@ quarantine = Table(
     "quarantine",
     metadata,
     Column("id", _RowId, primary_key=True, autoincrement=True),
-    Column("application", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("peer", Text, nullable=False),
-    Column("trust", Text, nullable=False),
+    Column("application", StoredText, nullable=False),
+    Column("kind", StoredText, nullable=False),
+    Column("reason", StoredText, nullable=False),
+    Column("peer", StoredText, nullable=False),
+    Column("trust", StoredTerm(Trust), nullable=False),
     Column("received_at", _Instant, nullable=False),
-    Column("headers", Text, nullable=False),
+    Column("headers", StoredText, nullable=False),
     Column("body", LargeBinary, nullable=False),  # as it came, cut at the size limit
-    Column("size", Integer, nullable=False),  # of the whole body, bytes
+    Column("size", StoredInteger, nullable=False),  # of the whole body, bytes
 )
 
 reclassifications = Table(
     "reclassifications",
     metadata,
     Column("id", _RowId, primary_key=True, autoincrement=True),
-    Column("policy", Text, nullable=False),  # which catalogue and rules decide
+    Column("policy", StoredText, nullable=False),  # which catalogue and rules decide
     Column("since", _Instant),  # only messages sent (else first heard of) at or after
     Column("position", BigInteger, nullable=False),  # messages.id up to which it has come
     Column("upto", BigInteger, nullable=False),  # messages.id where it ends
     Column("examined", BigInteger, nullable=False),
     Column("changed", BigInteger, nullable=False),
-    Column("changes", Text, nullable=False),  # JSON: what became what, how often, examples
+    Column("changes", StoredText, nullable=False),  # JSON: what became what, how often, examples
     Column("started_at", _Instant, nullable=False),
     Column("updated_at", _Instant, nullable=False),
     Column("finished_at", _Instant),
-    Column("rereading", Text, nullable=False, server_default=text("'{}'")),  # JSON
-    Column("effects", Text, nullable=False, server_default=text("'{}'")),  # JSON
+    Column("rereading", StoredText, nullable=False, server_default=text("'{}'")),  # JSON
+    Column("effects", StoredText, nullable=False, server_default=text("'{}'")),  # JSON
 )
 
 # Who is not to be sent to: the newest word of each person to each channel.
@@ -203,17 +217,21 @@ suppressions = Table(
     "suppressions",
     metadata,
     Column("id", _RowId, primary_key=True, autoincrement=True),
-    Column("application", Text, nullable=False),
-    Column("number", Text, nullable=False),  # E.164 where it is a number
-    Column("channel", Text, nullable=False),  # of an uplink with the extension; "": every one
-    Column("suppressed", Boolean, nullable=False),  # false: lifted again
-    Column("source", Text, nullable=False),  # a value of domain.suppression.Source
-    Column("source_id", Text, nullable=False),  # smsMsgId; by hand the name of the API key
+    Column("application", StoredText, nullable=False),
+    Column("number", StoredText, nullable=False),  # E.164 where it is a number
+    Column("channel", StoredText, nullable=False),  # of an uplink with the extension; "": every one
+    Column("suppressed", StoredFlag, nullable=False),  # false: lifted again
+    Column("source", StoredTerm(Source), nullable=False),
+    Column("source_id", StoredText, nullable=False),  # smsMsgId; by hand the name of the API key
     Column("decided_at", _Instant, nullable=False),
-    Column("reason", Text),  # the code; by hand why it was set or lifted
+    Column("reason", StoredText),  # the code; by hand why it was set or lifted
     Column("until", _Instant),  # NULL: for ever
-    Column("overrides", Boolean, nullable=False, server_default=text("false")),  # also an opt-out
-    Column("trust", Text, nullable=False, server_default=text("''")),  # of an uplink; "": no uplink
+    Column(
+        "overrides", StoredFlag, nullable=False, server_default=text("false")
+    ),  # also an opt-out
+    Column(
+        "trust", StoredTerm(Trust, may_be_empty=True), nullable=False, server_default=text("''")
+    ),  # of an uplink; "": no uplink
     Column("restored_at", _Instant),  # when the undo of a reclassification put it back
 )
 Index("uq_suppressions_word", suppressions.c.number, suppressions.c.channel,
@@ -229,19 +247,19 @@ suppression_changes = Table(
     "suppression_changes",
     metadata,
     Column("id", _RowId, primary_key=True, autoincrement=True),
-    Column("number", Text, nullable=False),
-    Column("channel", Text, nullable=False),  # "": every one
-    Column("application", Text, nullable=False),  # "": every one
+    Column("number", StoredText, nullable=False),
+    Column("channel", StoredText, nullable=False),  # "": every one
+    Column("application", StoredText, nullable=False),  # "": every one
     Column("at", _Instant, nullable=False),
-    Column("suppressed", Boolean, nullable=False),  # false: lifted
-    Column("by", Text, nullable=False),  # name of the API key, or of the command
-    Column("reason", Text, nullable=False),
+    Column("suppressed", StoredFlag, nullable=False),  # false: lifted
+    Column("by", StoredText, nullable=False),  # name of the API key, or of the command
+    Column("reason", StoredText, nullable=False),
     Column("until", _Instant),
-    Column("overrides", Boolean, nullable=False),
+    Column("overrides", StoredFlag, nullable=False),
     # A value of domain.suppression.Source: whose word was changed.
-    Column("source", Text, nullable=False, server_default=text("'hand'")),
+    Column("source", StoredTerm(Source), nullable=False, server_default=text("'hand'")),
     Column("run", BigInteger),  # reclassifications.id, as long as it can be undone
-    Column("word", Text),  # JSON: what the run lifted or made
+    Column("word", StoredText),  # JSON: what the run lifted or made
 )
 Index("uq_suppression_changes_key", suppression_changes.c.number, suppression_changes.c.at,
       suppression_changes.c.channel, suppression_changes.c.application, unique=True)  # fmt: skip
@@ -254,18 +272,18 @@ Index("ix_suppression_changes_run", suppression_changes.c.run, suppression_chang
 statistics = Table(
     "statistics",
     metadata,
-    Column("hours", SmallInteger, primary_key=True, autoincrement=False),  # 1, or 24 for a day
+    Column("hours", StoredSmall, primary_key=True, autoincrement=False),  # 1, or 24 for a day
     Column("start", _Instant, primary_key=True, autoincrement=False),  # by `occurred_at`, UTC
-    Column("application", Text, primary_key=True),
-    Column("registered", Boolean, primary_key=True),
-    Column("state", Text, primary_key=True),
-    Column("category", Text, primary_key=True),
-    Column("code", Text, primary_key=True),
-    Column("country", Text, primary_key=True),
-    Column("template_id", Text, primary_key=True),
-    Column("from_number", Text, primary_key=True),
+    Column("application", StoredText, primary_key=True),
+    Column("registered", StoredFlag, primary_key=True),
+    Column("state", StoredTerm(State), primary_key=True),
+    Column("category", StoredTerm(Category, may_be_empty=True), primary_key=True),
+    Column("code", StoredText, primary_key=True),
+    Column("country", StoredText, primary_key=True),
+    Column("template_id", StoredText, primary_key=True),
+    Column("from_number", StoredText, primary_key=True),
     # Which class of domain.durations the delivery time falls in; -1 where there is none.
-    Column("delivery_class", SmallInteger, primary_key=True, autoincrement=False),
+    Column("delivery_class", StoredSmall, primary_key=True, autoincrement=False),
     Column("messages", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -276,10 +294,10 @@ Index("ix_statistics_empty", statistics.c.start, sqlite_where=EMPTY, postgresql_
 rhythms = Table(
     "rhythms",
     metadata,
-    Column("application", Text, primary_key=True),
+    Column("application", StoredText, primary_key=True),
     Column("heard", BigInteger, nullable=False),  # arrivals that were counted
     Column("last_at", _Instant, nullable=False),  # the newest of them
-    Column("gaps", Text, nullable=False),  # JSON: the longest gap of each recent day
+    Column("gaps", StoredText, nullable=False),  # JSON: the longest gap of each recent day
 )
 
 # Failed messages that may be sent again. What the projector plans is made anew by reading the
@@ -290,15 +308,15 @@ retries = Table(
     Column(
         "message_id", BigInteger, ForeignKey("messages.id"), primary_key=True, autoincrement=False
     ),
-    Column("application", Text, nullable=False),
-    Column("state", Text, nullable=False),  # a value of store.leasing.ItemState
+    Column("application", StoredText, nullable=False),
+    Column("state", StoredTerm(ItemState), nullable=False),
     Column("planned_for", _Instant, nullable=False),  # by the message itself
     Column("due_at", _Instant, nullable=False),  # that, or what it was put off to since
-    Column("reason", Text),  # why it ended, was put off or was given up
-    Column("lease", Text),  # digest of what the claimer was given
+    Column("reason", StoredText),  # why it ended, was put off or was given up
+    Column("lease", StoredText),  # digest of what the claimer was given
     Column("lease_until", _Instant),
-    Column("claims", Integer, nullable=False),
-    Column("next_id", Text),  # smsMsgId of the attempt that completed it
+    Column("claims", StoredInteger, nullable=False),
+    Column("next_id", StoredText),  # smsMsgId of the attempt that completed it
     Column("updated_at", _Instant),  # when a claimer last moved it
 )
 OPEN_RETRIES = text("state IN ('waiting', 'claimed')")
@@ -313,11 +331,11 @@ Index("ix_retries_updated_at", retries.c.updated_at)
 breakers = Table(
     "breakers",
     metadata,
-    Column("application", Text, primary_key=True),
-    Column("code", Text, primary_key=True),
-    Column("scope", Text, primary_key=True),  # which channel number or country
-    Column("position", Text, nullable=False),  # a value of domain.retrying.breaker.Position
-    Column("pause_s", Integer, nullable=False),
+    Column("application", StoredText, primary_key=True),
+    Column("code", StoredText, primary_key=True),
+    Column("scope", StoredText, primary_key=True),  # which channel number or country
+    Column("position", StoredTerm(Position), nullable=False),
+    Column("pause_s", StoredInteger, nullable=False),
     Column("until", _Instant, nullable=False),
     Column("probe", BigInteger),  # messages.id of the message that went first
 )
@@ -326,13 +344,17 @@ breakers = Table(
 idempotency = Table(
     "idempotency",
     metadata,
-    Column("owner", Text, primary_key=True),  # digest of the API key and its application
-    Column("key", Text, primary_key=True),
-    Column("request", Text, nullable=False),  # digest of route and body
-    Column("status", Integer, nullable=False),
+    Column("owner", StoredText, primary_key=True),  # digest of the API key and its application
+    Column("key", StoredText, primary_key=True),
+    Column("request", StoredText, nullable=False),  # digest of route and body
+    Column("status", StoredInteger, nullable=False),
     Column("created_at", _Instant, nullable=False),
-    Column("bytes", Integer, nullable=False),  # of the answer; before it, to be read without it
-    Column("answer", Text, nullable=False),  # JSON
+    Column(
+        "bytes", StoredInteger, nullable=False
+    ),  # of the answer; before it, to be read without it
+    Column("answer", StoredText, nullable=False),  # JSON
 )
 Index("ix_idempotency_created_at", idempotency.c.created_at, idempotency.c.bytes)
 Index("ix_idempotency_owner", idempotency.c.owner, idempotency.c.created_at)
+
+name_columns(metadata)

@@ -13,12 +13,13 @@ from receiver.domain.numbers import normalise, normalise_channel
 from receiver.domain.optouts import Intent
 from receiver.domain.suppression import Party, Said, Source, Word, holding, standing
 from receiver.projection import SetByHand, UplinkRecord
-from receiver.store import bulk
+from receiver.store import bulk, records
 from receiver.store.queries import Page, Row
 from receiver.store.records import Values
 from receiver.store.schema import suppression_changes, suppressions
 from receiver.store.walking import Condition, Walk, Walked, pieces, walk
 
+_IN_SUPPRESSIONS = records.required(suppressions)
 Key = tuple[Party, Source, Trust | None]
 
 
@@ -232,6 +233,7 @@ def _values(party: Party, word: Word) -> Values:
 
 
 def _read_word(row: Mapping[Any, Any]) -> Word:
+    records.check_whole(row, _IN_SUPPRESSIONS, "suppressions")
     return Word(
         suppressed=row["suppressed"],
         decided_at=row["decided_at"],
