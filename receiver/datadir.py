@@ -15,6 +15,8 @@ TOKEN_FILE = "callback_token"  # noqa: S105 - the name of a file
 KEY_FILE = "api_key"
 
 _LOCK_FILE = "lock"
+_SECRET_BYTES = 32  # 256 bits
+_LEAST_OF_A_SECRET = 43  # characters of base64 in which they are written; less is a piece of one
 
 
 @contextmanager
@@ -89,13 +91,8 @@ class DataDirectory:
         found = read_secret(path)
         if found is not None:
             return found
-        made = secrets.token_urlsafe(32)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            os.fchmod(descriptor, 0o600)  # the file may have been there, empty, after a crash
-            file.write(made + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        made = secrets.token_urlsafe(_SECRET_BYTES)
+        write_whole(path, f"{made}\n".encode())
         return made
 
 
@@ -103,7 +100,7 @@ def read_secret(path: Path) -> str | None:
     """Read a secret that was made before; None when there is none.
 
     Raises:
-        DataDirectoryError: the file cannot be read, or holds no secret of ours.
+        DataDirectoryError: the file cannot be read, or holds no whole secret.
     """
     try:
         text = path.read_text().strip()
@@ -111,12 +108,14 @@ def read_secret(path: Path) -> str | None:
         return None
     except (OSError, UnicodeError) as error:
         raise DataDirectoryError(f"{path} cannot be read: {type(error).__name__}.") from error
-    if text and not is_secret(text):
+    if len(text) < _LEAST_OF_A_SECRET or not is_secret(text):
         raise DataDirectoryError(
-            f"{path} must hold one line of letters, digits, '-', '_', '.' or '~'; correct it, or "
-            "remove it to have one made."
+            f"{path} is damaged: it must hold one line of at least {_LEAST_OF_A_SECRET} letters, "
+            "digits, '-', '_', '.' or '~'. Put it back from a backup, or set "
+            f"`{path.name}` in the settings. If you remove it, another one is made, and whoever "
+            "uses the old one has to be told the new one."
         )
-    return text or None
+    return text
 
 
 def is_secret(text: str) -> bool:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -103,27 +103,54 @@ def test_a_secret_is_made_once(tmp_path: Path) -> None:
     assert read_secret(tmp_path / "api_key") == made
 
 
-@pytest.mark.parametrize("before", [None, 0o644], ids=["new file", "empty file of a crash"])
-def test_a_secret_is_readable_by_its_owner_alone(tmp_path: Path, before: int | None) -> None:
-    """The file of a secret has mode 0600, whatever stood there and whatever the umask."""
-    path = tmp_path / "api_key"
-    if before is not None:
-        path.touch()
-        path.chmod(before)
+def test_a_secret_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    """The file of a secret has mode 0600, whatever the umask."""
     mask = os.umask(0)
     try:
         with DataDirectory(tmp_path) as directory:
             assert directory.secret("api_key")
     finally:
         os.umask(mask)
-    assert mode_of(path) == 0o600
+    assert mode_of(tmp_path / "api_key") == 0o600
 
 
 def test_a_secret_that_was_put_there_is_taken(tmp_path: Path) -> None:
     """A secret that the operator wrote into the file is used without the line's end."""
-    (tmp_path / "api_key").write_text("of-the-operator\n")
+    mine = "of-the-operator." * 3
+    (tmp_path / "api_key").write_text(f"{mine}\n")
     with DataDirectory(tmp_path) as directory:
-        assert directory.secret("api_key") == "of-the-operator"
+        assert directory.secret("api_key") == mine
+
+
+@pytest.mark.parametrize("name", ["api_key", "callback_token"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda _: b"", id="emptied"),
+        pytest.param(lambda _: b"\n", id="a line's end alone"),
+        pytest.param(lambda whole: whole[: len(whole) // 2], id="halved"),
+        pytest.param(lambda whole: whole[:42], id="a character less"),
+        pytest.param(lambda whole: bytes(len(whole)), id="zeros"),
+        pytest.param(lambda whole: b"!" + whole[1:], id="another character"),
+        pytest.param(lambda whole: whole[:20] + b" " + whole[20:], id="a blank within"),
+        pytest.param(lambda whole: b"\xff" + whole[1:], id="no text"),
+    ],
+)
+def test_a_damaged_secret_is_refused(
+    tmp_path: Path, name: str, damage: Callable[[bytes], bytes]
+) -> None:
+    """No piece of a secret is used, none is made in its place, and the file stays as it is."""
+    file = tmp_path / name
+    with DataDirectory(tmp_path) as directory:
+        secret = directory.secret(name)
+    file.write_bytes(damaged := damage(file.read_bytes()))
+    with (
+        DataDirectory(tmp_path) as directory,
+        pytest.raises(DataDirectoryError, match=rf"{name} (is damaged|cannot be read)") as said,
+    ):
+        directory.secret(name)
+    assert secret[:20] not in str(said.value)
+    assert file.read_bytes() == damaged
 
 
 def test_a_secret_that_does_not_exist_is_none(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def test_a_weak_secret_in_the_data_directory_is_refused(tmp_path: Path, name: st
     settings = Settings(data_dir=tmp_path)
     with DataDirectory(tmp_path) as directory:
         assert make_secrets(settings, directory).api_key
-        (tmp_path / name).write_text("aaaaaaaaaaaaaaaaaaaaaaaa\n")
+        (tmp_path / name).write_text(f"{'a' * 48}\n")
         with pytest.raises(DataDirectoryError, match=f"{name} holds .* remove the file"):
             make_secrets(settings, directory)
 
