@@ -309,3 +309,22 @@ async def test_every_application_or_one(tmp_path: Path) -> None:
         assert [one["application"] for one in listed] == [None, "shop"]
         assert (await lift(served, OTHER, application="bank")).json()["may_send"]
         assert not (await recipient(served, OTHER, application="shop"))["may_send"]
+
+
+@pytest.mark.parametrize("unseen", ["\0", "\x01", "\x7f", "\u200b"])
+async def test_a_number_with_a_control_character_is_the_number(tmp_path: Path, unseen: str) -> None:
+    """Every door reads it alike: a registration, a query, a path, a list and a person's reply."""
+    number = f"+8615500{unseen}005172"
+    async with a_node(tmp_path) as served:
+        await served.register(sends=[{"sms_msg_id": "m-1", "to": number, "sent_at": ago(60)}])
+        await served.push(form(from_=number, to=f"10{unseen}69", body="R", smsMsgId="u-1"))
+        for asked in (number, PERSON):
+            (found,) = (await served.get("/v1/messages", to=asked))["messages"]
+            assert (found["sms_msg_id"], found["to"]) == ("m-1", PERSON)
+            (reply,) = (await served.get("/v1/uplinks", **{"from": asked}))["uplinks"]
+            assert reply["sms_msg_id"] == "u-1"
+            told = await served.get(f"/v1/recipients/{quote(asked, safe='')}", channel="1069")
+            assert told["number"] == PERSON
+            assert not told["may_send"]
+            answer = await served.api.post("/v1/recipients/check", json={"numbers": [asked]})
+            assert answer.json()["recipients"][0]["number"] == PERSON

@@ -9,6 +9,7 @@ import phonenumbers
 from phonenumbers import PhoneNumberType, ValidationResult
 
 from receiver.domain.identifiers import clean, visible
+from receiver.domain.texts import ESCAPED_NUL
 
 # The platform adds +86 to a number without a country code (sms_05_0001).
 HOME_REGION = "CN"
@@ -27,6 +28,11 @@ MASK = "*"  # stands for digits that are not shown
 _NEITHER_DIGIT_NOR_MASK = re.compile(r"[^0-9*]")
 
 
+def seen(text: str) -> str:
+    """Return what is seen of a number, without what surrounds it; a NUL that was escaped goes."""
+    return visible(clean(text)).replace(ESCAPED_NUL, "")
+
+
 def normalise(text: str | None) -> str | None:
     """Return the E.164 form (`+8615500005172`), or the cleaned text when it is no number in full.
 
@@ -40,7 +46,7 @@ def normalise(text: str | None) -> str | None:
     mainland = _MAINLAND_MOBILE.fullmatch(text)
     if mainland:
         return "+86" + mainland[1]
-    text = visible(clean(text))
+    text = seen(text)
     return _parse(text)[0] if text else None
 
 
@@ -95,7 +101,7 @@ def without_home_code(number: str) -> str:
 
 def normalise_channel(text: str) -> str:
     """Return a channel number as plain digits; an alias such as `csms12345678` stays as it is."""
-    return "".join(visible(clean(text)).split()).removeprefix("+")
+    return "".join(seen(text).split()).removeprefix("+")
 
 
 def is_mainland_mobile(text: str) -> bool:
@@ -109,7 +115,7 @@ def country_of(text: str | None) -> str | None:
         return None
     if _MAINLAND_MOBILE.fullmatch(text):
         return HOME_REGION
-    return _parse(visible(clean(text)))[1]
+    return _parse(seen(text))[1]
 
 
 @lru_cache(maxsize=4096)
@@ -137,7 +143,7 @@ def _unescape(text: str) -> str:
     """Undo what escaped a text for a form, once or twice more than needed."""
     for _ in range(2):
         text = unquote(text)
-    return visible(clean(text))
+    return seen(text)
 
 
 def _is_in_full(written: str, number: phonenumbers.PhoneNumber) -> bool:

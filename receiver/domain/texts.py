@@ -10,6 +10,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ESCAPED = re.compile("[\\\\\x00\ud800-\udfff]")
 _FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
 _BYTE_OFFSET = 0xDC00
+ESCAPED_NUL = "\\x00"
 
 
 def is_storable(text: str) -> bool:
@@ -43,7 +44,7 @@ def _escape(found: re.Match[str]) -> str:
     if character == "\\":
         return "\\\\"
     if code == 0:
-        return "\\x00"
+        return ESCAPED_NUL
     if _FIRST_BYTE <= code <= _LAST_BYTE:
         return f"\\x{code - _BYTE_OFFSET:02x}"
     return f"\\u{code:04x}"

@@ -9,6 +9,7 @@ from urllib.parse import unquote, unquote_plus
 import phonenumbers
 
 from receiver.domain.numbers import HOME_REGION, is_mainland_mobile, is_number, normalise
+from receiver.domain.texts import ESCAPED_NUL
 
 # Between two digits, as people and forms write them: blanks, hyphens, dots, slashes, brackets; also
 # dashes and what nobody sees.
@@ -18,15 +19,16 @@ _UNSEEN = (
     r"\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
     r"\U000e0001\U000e0020-\U000e01ef"
 )
-_ESCAPED_SIGN = "%2[089DdEeFf]"
+_ESCAPED_SIGN = "%(?:2[089DdEeFf]|00)"
 _BETWEEN_TEXT = (
-    rf"(?:[{_SIGNS}\x00-\x08\x0e-\x1f\x7f{_UNSEEN}\u2010-\u2015\u2212-]|{_ESCAPED_SIGN}){{0,3}}"
+    rf"(?:[{_SIGNS}\x00-\x08\x0e-\x1f\x7f{_UNSEEN}\u2010-\u2015\u2212-]|{_ESCAPED_SIGN}"
+    rf"|{re.escape(ESCAPED_NUL)}){{0,3}}"
 )
 # The usual ones of them in bytes: as UTF-8, escaped for a form and escaped in JSON.
 _UNSEEN_BYTES = (
     r"\xc2[\xa0\xad]|\xe2[\x80\x81][\x80-\xaf]|\xef\xbb\xbf"
     r"|%[Cc]2%[Aa][0Dd]|%[Ee]2%8[01]%[89Aa][0-9A-Fa-f]|%[Ee][Ff]%[Bb][Bb]%[Bb][Ff]"
-    r"|\\u(?:00[Aa][0Dd]|20[0126][0-9A-Fa-f]|[Ff][Ee][Ff][Ff])"
+    r"|\\u(?:00[Aa][0Dd]|0000|20[0126][0-9A-Fa-f]|[Ff][Ee][Ff][Ff])"
 )
 _BETWEEN = rf"(?:[{_SIGNS}-]|{_ESCAPED_SIGN}|{_UNSEEN_BYTES}){{0,3}}"
 # What stands before is no digit of the number itself, but may end with one where it is escaped.

@@ -17,6 +17,7 @@ from receiver.domain import times, wholes
 from receiver.domain.events import UNREADABLE_SEQUENCE, UNREADABLE_TOTAL, StatusReport, Uplink
 from receiver.domain.identifiers import clean
 from receiver.domain.messages import MOST_PARTS
+from receiver.domain.numbers import seen
 from receiver.domain.steps import Steps, finish
 from receiver.domain.texts import is_storable
 from receiver.huawei import batches, charsets
@@ -57,6 +58,8 @@ _NEEDED: Mapping[Kind, Mapping[str, int]] = {
     Kind.STATUS: {"smsMsgId": LONGEST_ID, "status": LONGEST_STATUS},
     Kind.UPLINK: {"smsMsgId": LONGEST_ID, "from": LONGEST_ID, "to": LONGEST_ID},
 }
+
+_NUMBERS = frozenset({"from", "to"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +401,7 @@ def _why_not_value(value: Any, name: str, longest: int) -> str | None:
         return f"`{name}` is neither text nor a whole number."
     if not is_storable(value):
         value = charsets.read(value).text
+        value = seen(value) if name in _NUMBERS else value
     value = clean(value)
     if not value:
         return f"`{name}` is empty."

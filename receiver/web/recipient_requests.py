@@ -1,6 +1,6 @@
 """Reading requests about recipients and suppressions, and writing their answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from receiver.domain.numbers import (
     may_stand_for_number,
     normalise,
     normalise_channel,
+    seen,
 )
 from receiver.domain.retrying.policy import Kind
 from receiver.domain.retrying.sentences import NoRetry, Suppressed, retry_reason
@@ -115,7 +116,7 @@ def read_check(
     for number in numbers:
         if not isinstance(number, str):
             raise bad("`numbers` holds something that is not text.")
-        check_storable(number)
+        check_storable(seen(number))
     kind = _text(given, "kind")
     if kind is not None and kind not in set(Kind):
         raise bad(f"`kind` must be one of {', '.join(Kind)}.")
@@ -176,11 +177,11 @@ def word_json(said: Said, *, holds: bool) -> Json:
     }
 
 
-def _text(given: Mapping[str, Any], name: str) -> str | None:
+def _text(given: Mapping[str, Any], name: str, read: Callable[[str], str] = clean) -> str | None:
     value = given.get(name)
     if value is None:
         return None
-    text = clean(value) if isinstance(value, str) else ""
+    text = read(value) if isinstance(value, str) else ""
     if not text:
         raise bad(f"`{name}` must be a text that is not empty; leave it out where there is none.")
     check_storable(text)
@@ -195,7 +196,7 @@ def _reason(given: Mapping[str, Any]) -> str:
 
 
 def _channel(given: Mapping[str, Any]) -> str:
-    channel = normalise_channel(_text(given, "channel") or "")
+    channel = normalise_channel(_text(given, "channel", seen) or "")
     if len(channel) > _LONGEST_NAME:
         raise bad("`channel` is too long for a channel number.")
     return channel

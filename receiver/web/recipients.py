@@ -5,7 +5,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.domain.numbers import normalise, normalise_channel
+from receiver.domain.numbers import normalise, normalise_channel, seen
 from receiver.domain.retrying.policy import Kind
 from receiver.domain.times import to_rfc3339
 from receiver.retrier.recipients import Inquiry, inquire
@@ -34,7 +34,7 @@ class Recipients(Endpoints):
         """Tell whether a number may be sent to now, why not, until when, and what went there."""
         parts = self._parts
         query = Query(request)
-        channel, application = query.text("channel"), query.application()
+        channel, application = query.text("channel", seen), query.application()
         kind = query.one_of("kind", Kind, f"one of {', '.join(Kind)}")
         language = query.language(parts.language)
         query.done()

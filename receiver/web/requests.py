@@ -19,6 +19,7 @@ from receiver.domain.numbers import (
     is_number,
     may_stand_for_number,
     normalise,
+    seen,
 )
 from receiver.domain.texts import is_storable
 from receiver.store.queries import Page
@@ -177,9 +178,9 @@ class Query:
         self._accept_language = ",".join(request.headers.getlist("accept-language"))
         self._asked: set[str] = set()
 
-    def text(self, name: str) -> str | None:
+    def text(self, name: str, read: Callable[[str], str] = clean) -> str | None:
         """Give a parameter as it stands; an empty one is refused, for a script may have lost it."""
-        given = self.texts(name)
+        given = self.texts(name, read)
         if len(set(given)) > 1:
             raise bad(f"`{name}` is given more than once with different values: give it once.")
         return given[0] if given else None
@@ -192,10 +193,10 @@ class Query:
         """
         return within(self._request, self.text("application"))
 
-    def texts(self, name: str) -> list[str]:
+    def texts(self, name: str, read: Callable[[str], str] = clean) -> list[str]:
         """Return a parameter that may be given several times, cleaned; none may be empty."""
         self._asked.add(name)
-        given = [clean(text) for text in self._parameters.getlist(name)]
+        given = [read(text) for text in self._parameters.getlist(name)]
         for text in given:
             if text == "":
                 raise bad(f"`{name}` is empty; leave it out or give it a value.")
@@ -214,7 +215,7 @@ class Query:
         Raises:
             ProblemError: the text can stand for no number.
         """
-        text = self.text(name)
+        text = self.text(name, seen)
         if text is None:
             return None
         if self._parameters[name].startswith(" ") and _had_plus(text):

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from receiver.domain.byhand import write_word
 from receiver.domain.events import Trust
+from receiver.domain.numbers import seen
 from receiver.domain.suppression import Party, Said, Source, Word, holding
 from receiver.domain.times import to_rfc3339
 from receiver.journal import Entry, Kind
@@ -48,7 +49,7 @@ class Suppressions(Endpoints):
             suppressed=query.flag("suppressed") is not False,
             now=now,
             number=query.number("number"),
-            channel=query.text("channel"),
+            channel=query.text("channel", seen),
             application=query.application(),
             source=query.one_of("source", Source, f"one of {', '.join(Source)}"),
         )
