@@ -128,6 +128,9 @@ STORIES: list[Any] = [
     pytest.param([sent("b", 4), came("b", "MK:0001", 3), came("a", "DELIVRD", 2),
                   came("a", "ACCEPTD", 1, trust="open", to=PERSON)],
                  {"": "b"}, id="a delivered orphan whose number an open report tells"),
+    pytest.param([sent("b", 4), came("b", "MK:0001", 3), came("a", "DELIVRD", 2, to=PERSON),
+                  came("a", "DELIVRD", 1, trust="open", to=PERSON)],
+                 {}, id="a delivered orphan whose number a trusted report tells too"),
 ]  # fmt: skip
 
 

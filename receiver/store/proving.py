@@ -271,7 +271,10 @@ def _deliveries(policy: Policy) -> str:
     if policy.retry.trust_open == "advise":
         conditions.append(f"reports.trust <> '{Trust.OPEN}'")
         # A report that does not count may have told the number of what nobody registered.
-        conditions.append(f"(registered OR messages.trust <> '{Trust.OPEN}')")
+        conditions.append(
+            f"(registered OR messages.trust <> '{Trust.OPEN}' "
+            "OR reports.to_text = messages.to_text)"
+        )
     return " AND ".join(conditions)
 
 
