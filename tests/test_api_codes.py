@@ -234,7 +234,7 @@ async def test_codes_that_nothing_explains_are_listed(tmp_path: Path) -> None:
             {"smsMsgId": "9", "status": "UNDELIV", "orgCode": "MN:0013"},
             {"smsMsgId": "10", "status": "UNDELIV", "orgCode": "000"},
         )
-        await served.register(sends=[{"sms_msg_id": "8", "status": "E999"}])
+        await served.register(sends=[{"sms_msg_id": "8", "status": "E999999"}])
         unknown = await served.get("/v1/codes", seen="unknown")
         unlisted = await served.get("/v1/codes", seen="unlisted")
         first = await served.get("/v1/codes", seen="unlisted", limit="1")
@@ -246,7 +246,7 @@ async def test_codes_that_nothing_explains_are_listed(tmp_path: Path) -> None:
     nothing = {
         ("never heard of", None, False, 1),
         ("never heard of", "nor of this", False, 1),
-        ("E999", None, True, 1),
+        ("E999999", None, True, 1),
     }
     assert shown(unknown["codes"]) == nothing
     assert shown(unlisted["codes"]) == nothing | {

@@ -194,7 +194,7 @@ async def test_a_list_is_found_by_its_index(
     assert f"USING INDEX {index}" in plan
     assert "occurred_at>? AND occurred_at<?" in plan
     assert "TEMP B-TREE" not in plan
-    *_, plan = await plans(tmp_path, wanted, queries.Page(50, before=(1, 2)))
+    *_, plan = await plans(tmp_path, wanted, queries.Page(50, before=(1, 2, 0)))
     assert f"USING INDEX {index}" in plan
     assert "occurred_at<?" in plan
     assert "TEMP B-TREE" not in plan

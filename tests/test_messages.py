@@ -624,7 +624,7 @@ def test_registration_again_erases_nothing() -> None:
     full = Send("m", "E1", "155", "1069", NOW, 2, "CN", "x", "order 7", "t")
 
     assert merge_sends(full, Send("m", "E1")) == full
-    assert merge_sends(Send("m"), full) == full
+    assert merge_sends(Send("m", "E1"), full) == full
     assert merge_sends(full, replace(full, reference="order 8")).reference == "order 7"
     assert merge_sends(full, Send("m")) == full, "a list without states takes no refusal back"
 

@@ -296,9 +296,9 @@ NEWS = replace(DELIVERED, status="ACCEPTD", update_time="c")
         pytest.param(
             [],
             [SendRegistered(LATER, replace(SEND, status="E200033"))],
-            "refused",
-            "configuration",
-            id="refused after all",
+            "overdue",
+            "timeout",
+            id="send again, as refused",
         ),
     ],
 )

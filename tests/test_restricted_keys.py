@@ -121,10 +121,12 @@ async def test_items_of_others_are_not_there(tmp_path: Path) -> None:
     async with two_applications(tmp_path) as served:
         (item,) = (await ask(served, "POST /v1/retries/claim", BANK_KEY)).json()["retries"]
         assert item["application"] == "bank"
-        for word in ("complete", "release", "abandon"):
+        for word, more in (
+            ("complete", {"response": {}}), ("release", {}), ("abandon", {"reason": "x"}),
+        ):  # fmt: skip
             answer = await served.api.post(
                 f"/v1/retries/{item['id']}/{word}",
-                json={"lease": item["lease"], "reason": "x", "response": {}},
+                json={"lease": item["lease"], **more},
                 headers={"authorization": f"Bearer {SHOP_KEY}"},
             )
             assert answer.status_code == 404, answer.text

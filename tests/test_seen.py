@@ -114,12 +114,12 @@ async def test_sources_are_joined_and_shown_to_who_decides(store_url: str, tmp_p
 
 async def test_refused_sends_stand_apart(store_url: str, tmp_path: Path) -> None:
     """The same code in a send response and in a report is two things."""
-    refused = {"sms_msg_id": "r", "status": "X", "sent_at": "2023-11-14T22:00:00Z"}
+    refused = {"sms_msg_id": "r", "status": "E999999", "sent_at": "2023-11-14T22:00:00Z"}
     async with a_store(store_url) as store:
         async with a_journal(tmp_path) as journal:
             await journal.append(entry(json.dumps({"sends": [refused]}).encode(), "sends"))
             await project(journal, store)
-        await push(tmp_path, store, report("m", "X"))
+        await push(tmp_path, store, report("m", "E999999"))
         found = {code.refused: code for code in await seen(store)}
     assert (found[True].example, found[False].example) == ("r", "m")
     assert found[True].first_at == found[True].last_at == NOW - 800 * SECOND  # the sending
