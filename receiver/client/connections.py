@@ -157,6 +157,10 @@ class _Network(httpcore.NetworkBackend):
         self._resolver = resolver
         self._socket: socket.socket | None = None
 
+    def __del__(self) -> None:
+        # An interrupt may come anywhere, and a program may forget to close its client.
+        self.close()
+
     def left_s(self, too_late: type[Exception], parts: int = 1) -> float:
         """Return how much time is left for one of some parts, or raise that there is none."""
         left_s = self.until - monotonic()
