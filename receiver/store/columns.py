@@ -59,20 +59,43 @@ class _Checked(TypeDecorator[Any]):
         raise NotImplementedError
 
 
-class StoredText(_Checked):
-    """A text."""
+class _OfType(_Checked):
+    """A value of one type of Python."""
 
     cache_ok = True
+    kind: type = str
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> _Read:  # noqa: ARG002, D102
-        place = self.place
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Read:  # noqa: ARG002
+        place, kind = self.place, self.kind
 
         def read(value: Any) -> Any:
-            if value is None or type(value) is str:
+            if value is None or type(value) is kind:
                 return value
             raise unreadable(place)
 
         return read
+
+
+class StoredText(_OfType):
+    """A text."""
+
+    cache_ok = True
+
+
+class StoredSmall(_OfType):
+    """A whole number of 16 bits."""
+
+    impl = SmallInteger
+    cache_ok = True
+    kind = int
+
+
+class StoredInteger(_OfType):
+    """A whole number of 32 bits."""
+
+    impl = Integer
+    cache_ok = True
+    kind = int
 
 
 class StoredTerm(_Checked):
@@ -101,36 +124,6 @@ class StoredTerm(_Checked):
             raise unreadable(place)
 
         return read
-
-
-class _StoredWhole(_Checked):
-    """A whole number."""
-
-    cache_ok = True
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> _Read:  # noqa: ARG002
-        place = self.place
-
-        def read(value: Any) -> Any:
-            if value is None or type(value) is int:
-                return value
-            raise unreadable(place)
-
-        return read
-
-
-class StoredSmall(_StoredWhole):
-    """A whole number of 16 bits."""
-
-    impl = SmallInteger
-    cache_ok = True
-
-
-class StoredInteger(_StoredWhole):
-    """A whole number of 32 bits."""
-
-    impl = Integer
-    cache_ok = True
 
 
 class StoredInstant(_Checked):

@@ -264,7 +264,7 @@ async def _change(
 
 
 def _read(row: RowMapping) -> Item:
-    records.check_whole(dict(row), _IN_RETRIES, "retries")
+    records.check_whole(row, _IN_RETRIES, "retries")
     return Item(
         message_id=row["message_id"],
         application=row["application"],

@@ -107,7 +107,7 @@ def read_message(row: Mapping[str, Any]) -> Message:
         )
 
 
-def check_whole(row: Mapping[str, Any], names: Iterable[str], table: str) -> None:
+def check_whole(row: Mapping[Any, Any], names: Iterable[str], table: str) -> None:
     """Refuse a row without a value where there always is one.
 
     Raises:
