@@ -89,14 +89,7 @@ def _lint_class(entry: Entry) -> Iterator[RowProblem]:
 
 def _lint_wait(entry: Entry) -> Iterator[RowProblem]:
     if entry.retry is RetryClass.AFTER_FIX:
-        minutes = str((entry.retry_after_s or 0) // 60)
-        if entry.retry_after_s is not None and minutes not in entry.en.suggestion.split():
-            yield RowProblem(
-                entry,
-                "retry_after_s",
-                "after-fix waits for a correction, not for a time; leave the wait empty, or name "
-                f"{minutes} minutes in `suggestion`",
-            )
+        yield from _lint_correction(entry)
         return
     if not is_retried(entry):
         if entry.retry_after_s is not None:
@@ -109,6 +102,19 @@ def _lint_wait(entry: Entry) -> Iterator[RowProblem]:
         yield RowProblem(entry, "retry", f"{wait} s is not soon; use retry-later")
     if entry.retry is RetryClass.NEXT_DAY and wait < _NEXT_DAY_S:
         yield RowProblem(entry, "retry_after_s", f"{wait} s end before the next day; use 86400")
+
+
+def _lint_correction(entry: Entry) -> Iterator[RowProblem]:
+    if entry.retry_after_s is None:
+        return
+    minutes = str(entry.retry_after_s // 60)
+    if minutes not in entry.en.suggestion.split():
+        yield RowProblem(
+            entry,
+            "retry_after_s",
+            "after-fix waits for a correction, not for a time; leave the wait empty, or name "
+            f"{minutes} minutes in `suggestion`",
+        )
 
 
 def _lint_unchanged(entry: Entry) -> Iterator[RowProblem]:
