@@ -200,6 +200,31 @@ def check_storable(text: str) -> None:
         raise bad("A text holds characters that nothing stored can hold.")
 
 
+def read_application(given: Mapping[str, Any]) -> str | None:
+    """Read the application that a body names; None where it names none.
+
+    Raises:
+        ProblemError: it is no text, or nothing stored can have that name.
+    """
+    application = given.get("application")
+    if application is not None and not isinstance(application, str):
+        raise bad("`application` must be a text.")
+    application = clean(application or "") or None
+    check_storable(application or "")
+    return application
+
+
+def check_application(name: str | None, known: Sequence[str]) -> str | None:
+    """Return an application's name; None where none is named.
+
+    Raises:
+        ProblemError: there is none of that name.
+    """
+    if name is not None and name not in known:
+        raise bad("There is no such application: name one of `known`, or none.", known=list(known))
+    return name
+
+
 def text_in_path(request: Request, name: str = "sms_msg_id") -> str:
     """Return an id or a code that the path names, cleaned.
 

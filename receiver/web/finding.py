@@ -12,7 +12,7 @@ from receiver.domain.identifiers import clean
 from receiver.store import queries
 from receiver.web import views
 from receiver.web.auth import Scope
-from receiver.web.endpoints import check_storable, json_answer, needs
+from receiver.web.endpoints import check_storable, json_answer, needs, read_application
 from receiver.web.requests import Query, bad, read_body, read_json_object, refuse_unknown, within
 from receiver.web.telling import Telling
 
@@ -92,12 +92,7 @@ def _read(document: views.Json) -> _Asked:
         raise bad('Send {"ids": [...]}, or `references` or `extends`, with texts in them.')
     if len(ids or ()) + sum(map(len, keys.values())) > MOST_KEYS:
         raise bad(_TOO_MANY)
-    application = document.get("application")
-    if application is not None and not isinstance(application, str):
-        raise bad("`application` must be a text.")
-    application = clean(application or "") or None
-    check_storable(application or "")
-    return _Asked(ids, keys, application)
+    return _Asked(ids, keys, read_application(document))
 
 
 def _texts(document: views.Json, name: str) -> list[str] | None:

@@ -20,7 +20,7 @@ from receiver.domain.retrying.sentences import NoRetry, Suppressed, retry_reason
 from receiver.domain.suppression import Said, Source
 from receiver.domain.times import to_rfc3339
 from receiver.retrier.recipients import Inquiry, Recipient
-from receiver.web.endpoints import check_storable
+from receiver.web.endpoints import check_application, check_storable
 from receiver.web.requests import A_NUMBER, bad, read_time, refuse_unknown
 from receiver.web.views import reason_json
 
@@ -124,17 +124,6 @@ def read_check(
     return numbers, inquiry
 
 
-def check_application(name: str | None, known: Sequence[str]) -> str:
-    """Give an application's name; empty where none is named.
-
-    Raises:
-        ProblemError: there is none of that name.
-    """
-    if name is not None and name not in known:
-        raise bad("There is no such application: name one of `known`, or none.", known=list(known))
-    return name or ""
-
-
 def recipient_json(recipient: Recipient, inquiry: Inquiry, language: Language) -> Json:
     """Write whether a number may be sent to, and why not."""
     why: list[Json] = []
@@ -203,4 +192,4 @@ def _channel(given: Mapping[str, Any]) -> str:
 
 
 def _application(given: Mapping[str, Any], known: Sequence[str]) -> str:
-    return check_application(_text(given, "application"), known)
+    return check_application(_text(given, "application"), known) or ""

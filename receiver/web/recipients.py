@@ -12,10 +12,9 @@ from receiver.retrier.recipients import Inquiry, inquire
 from receiver.store import queries
 from receiver.store.queries import MessageFilter, Page, StoredMessage
 from receiver.web.auth import Scope
-from receiver.web.endpoints import Endpoints, json_answer, needs
+from receiver.web.endpoints import Endpoints, check_application, json_answer, needs
 from receiver.web.recipient_requests import (
     Json,
-    check_application,
     read_check,
     recipient_json,
     sender_in_path,
@@ -41,7 +40,7 @@ class Recipients(Endpoints):
         number = sender_in_path(request)
         inquiry = Inquiry(
             normalise_channel(channel or ""),
-            check_application(application, parts.applications),
+            check_application(application, parts.applications) or "",
             kind or parts.policy.retry.kind,
         )
         wanted = MessageFilter(to=number, application=application)

@@ -12,7 +12,7 @@ from receiver.journal import Entry, Kind
 from receiver.retrier.judging import decide_refused
 from receiver.web import views
 from receiver.web.auth import Scope
-from receiver.web.endpoints import Endpoints, json_answer, needs
+from receiver.web.endpoints import Endpoints, check_application, json_answer, needs
 from receiver.web.requests import Query, bad, read_body, within
 
 
@@ -31,7 +31,8 @@ class Registering(Endpoints):
             registration = read_registration(body, is_new=True)
         except RegistrationError as error:
             raise bad(str(error)) from None
-        application = self._known_application(within(request, registration.application))
+        named = check_application(within(request, registration.application), parts.applications)
+        application = named or parts.applications[0]
         shown = registration.rejected[: views.MOST_SHOWN]
         rejected = [{"index": r.index, "reason": r.reason} for r in shown]
         if rejected and not registration.sends:
@@ -88,13 +89,3 @@ class Registering(Endpoints):
             headers="",
             body=body,
         )
-
-    def _known_application(self, name: str | None) -> str:
-        known = self._parts.applications
-        if name is None:
-            return known[0]
-        if name not in known:
-            raise bad(
-                "There is no such application: name one of `known`, or none.", known=list(known)
-            )
-        return name

@@ -21,7 +21,7 @@ from receiver.retrier.judging import Judged
 from receiver.store import leasing, queries
 from receiver.store.leasing import Item
 from receiver.web import views
-from receiver.web.endpoints import check_storable, json_answer
+from receiver.web.endpoints import check_storable, json_answer, read_application
 from receiver.web.problems import MEDIA_TYPE, Problem, document
 from receiver.web.repeating import Reply
 from receiver.web.requests import ProblemError, bad, refuse_unknown
@@ -53,15 +53,10 @@ def message_id_of(request: Request) -> int:
 def read_order(given: Mapping[str, Any]) -> Order:
     """Read what a claimer asks for."""
     refuse_unknown(given, "limit", "lease_seconds", "application")
-    application = given.get("application")
-    if application is not None and not isinstance(application, str):
-        raise bad("`application` must be a text.")
-    application = clean(application or "") or None
-    check_storable(application or "")
     return Order(
         limit=read_whole(given, "limit", 1, 1, MOST_CLAIMED),
         lease_us=read_whole(given, "lease_seconds", _USUAL_LEASE_S, 1, LONGEST_LEASE_S) * SECOND,
-        application=application,
+        application=read_application(given),
     )
 
 

@@ -15,8 +15,7 @@ from receiver.retrier.chains import find_chains
 from receiver.retrier.claims import claim, digest
 from receiver.store import leasing, queries
 from receiver.web.auth import Scope
-from receiver.web.endpoints import json_answer, needs
-from receiver.web.recipient_requests import check_application
+from receiver.web.endpoints import check_application, json_answer, needs
 from receiver.web.repeating import Repeatable, Reply
 from receiver.web.requests import (
     Query,
