@@ -21,7 +21,15 @@ Names = Mapping[str, str]  # parameter -> what it is called on the command line
 
 
 class NotAnsweredError(ReceiverError):
-    """The running receiver could not be asked."""
+    """The running receiver could not be asked.
+
+    Attributes:
+        may_pass: whether the same request may be answered later.
+    """
+
+    def __init__(self, text: str, *, may_pass: bool = False) -> None:
+        super().__init__(text)
+        self.may_pass = may_pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +92,12 @@ class Client:
         Raises:
             NotAnsweredError: the receiver does not answer or refuses.
         """
-        try:
-            answer = httpx.request(
-                method,
-                self.url + path,
-                params=parameters,
-                json=document,
-                headers={"authorization": f"Bearer {self.key}"},
-                timeout=timeout_s,
-            )
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise self._absent(error) from None
+        answer = self._send(method, path, parameters, document, httpx.Timeout(timeout_s))
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
-        if answer.is_error:
-            called = _options({**(parameters or {}), **(document or {})}) | dict(names or {})
-            raise NotAnsweredError(f"The receiver refused: {detail_of(answer, called)}")
+        _refuse_errors(
+            answer, _options({**(parameters or {}), **(document or {})}) | dict(names or {})
+        )
         try:
             found: Json = answer.json()
         except ValueError:
@@ -122,42 +120,66 @@ class Client:
         """
         until = time.monotonic() + patience_s
         pauses = chain(_PAUSES_S, repeat(_PAUSES_S[-1]))
-        while isinstance(answer := self._once(path, parameters), NotAnsweredError):
-            pause_s = next(pauses)
-            if "cursor" not in parameters or time.monotonic() + pause_s > until:
-                raise answer
-            time.sleep(pause_s)
+        timeout = httpx.Timeout(_TIMEOUT_S, read=_LONGEST_PAUSE_S)
+        while True:
+            try:
+                answer = self._send("GET", path, parameters, None, timeout)
+                _refuse_errors(answer, _options(parameters))
+                break
+            except NotAnsweredError as error:
+                pause_s = next(pauses)
+                is_first = "cursor" not in parameters
+                if is_first or not error.may_pass or time.monotonic() + pause_s > until:
+                    raise
+                time.sleep(pause_s)
         if not answer.headers.get("content-type", "").startswith(media_type):
             raise NotAnsweredError(f"What answers at {self.url} gives no {media_type}.")
         return answer
 
-    def _once(self, path: str, parameters: dict[str, str]) -> httpx.Response | NotAnsweredError:
-        """Ask once; return the error if it may pass.
+    def _send(
+        self,
+        method: str,
+        path: str,
+        parameters: dict[str, str] | None,
+        document: Json | None,
+        timeout: httpx.Timeout,
+    ) -> httpx.Response:
+        """Make a request.
 
         Raises:
-            NotAnsweredError: the receiver refuses.
+            NotAnsweredError: the receiver does not answer.
         """
         headers = {"authorization": f"Bearer {self.key}"}
-        timeout = httpx.Timeout(_TIMEOUT_S, read=_LONGEST_PAUSE_S)
         try:
-            answer = httpx.get(self.url + path, params=parameters, headers=headers, timeout=timeout)
-        except httpx.HTTPError as error:
-            return self._absent(error)
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise self._absent(error) from None
-        if answer.is_error:
-            refused = NotAnsweredError(
-                f"The receiver refused: {detail_of(answer, _options(parameters))}"
+            return httpx.request(
+                method,
+                self.url + path,
+                params=parameters,
+                json=document,
+                headers=headers,
+                timeout=timeout,
             )
-            if answer.is_server_error:
-                return refused
-            raise refused
-        return answer
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise self._absent(error) from None
 
     def _absent(self, error: Exception) -> NotAnsweredError:
         return NotAnsweredError(
             f"No receiver answers at {self.url} ({type(error).__name__}). Start it with "
-            "`receiver serve`, or give its address by --api-url."
+            "`receiver serve`, or give its address by --api-url.",
+            may_pass=isinstance(error, httpx.HTTPError),
+        )
+
+
+def _refuse_errors(answer: httpx.Response, called: Names) -> None:
+    """Raise what a receiver says that refuses.
+
+    Args:
+        answer: of the receiver.
+        called: what was asked for, as the command line calls it.
+    """
+    if answer.is_error:
+        raise NotAnsweredError(
+            f"The receiver refused: {detail_of(answer, called)}", may_pass=answer.is_server_error
         )
 
 

@@ -41,6 +41,11 @@ class Ending:
             return "Interrupted."
         return f"Ended by {self._number.name}."
 
+    @property
+    def status(self) -> int:
+        """The exit status of a command that a signal has ended, as shells have it."""
+        return 128 + (self._number or 0)
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Do something wholly: a signal that comes meanwhile ends the command behind it."""

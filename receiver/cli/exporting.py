@@ -23,6 +23,7 @@ from rich.progress import (
 
 from receiver import settings
 from receiver.cli.client import Client, NotAnsweredError
+from receiver.cli.ending import Ending
 from receiver.cli.options import ApiKey, ApiUrl, Config, instant_text
 from receiver.domain.entries import Category
 from receiver.domain.messages import State
@@ -129,8 +130,7 @@ def export(
     target = None if str(output) == _STANDARD_OUTPUT else output
     parameters |= {"format": form.value, "limit": str(_PART)}
     path = f"/v1/export/{what.value}"
-    signal.signal(signal.SIGTERM, _end)
-    with _opened(target, force=force) as file, _progress() as show:
+    with _ended_by_signals(), _opened(target, force=force) as file, _progress() as show:
         written, total = 0, ""
         while True:
             try:
@@ -148,9 +148,16 @@ def export(
     typer.echo(f"{written:,} {what.value} written{where}.", err=True)
 
 
-def _end(number: int, _: object) -> None:
-    """End as by Ctrl-C: what is half written goes."""
-    sys.exit(128 + number)
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let every signal that asks to end do so as Ctrl-C does: what is half written goes."""
+    with Ending() as ending:
+        try:
+            yield
+        except KeyboardInterrupt:
+            if ending.status == 128 + signal.SIGINT:
+                raise
+            raise typer.Exit(ending.status) from None
 
 
 def _broken_off(error: NotAnsweredError, written: int, total: str) -> NotAnsweredError:

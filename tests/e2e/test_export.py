@@ -249,12 +249,15 @@ def test_an_export_outlives_a_restart(full: Server, tmp_path: Path) -> None:
     assert len(ids) == len(set(ids)) == MANY
 
 
-def test_sigterm_leaves_nothing_behind(full: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_behind(
+    full: Server, tmp_path: Path, number: signal.Signals
+) -> None:
     """An export that is ended takes what it has written with it: there are numbers in it."""
     with exporting(full, str(tmp_path / "messages.ndjson")) as process:
         eventually(lambda: has_begun(tmp_path), "something was written", every_s=0.005)
-        process.terminate()
-        assert process.wait(20) == 128 + signal.SIGTERM
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number
     assert not list(tmp_path.glob(".messages*"))
 
 
