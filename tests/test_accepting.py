@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import uvloop
 
-from receiver.web.answers import Answer, make_answer, refusal
+from receiver.web.answers import Answer, refusal
 from receiver.web.exchanges import Exchange, Limits, Trouble
 from receiver.web.problems import Problem
 from receiver.web.server import PublicListener, bind
+from tests.test_http1 import Echo
 
 PATIENCE_S = 20
 MANY = 400
@@ -25,11 +26,10 @@ GENUINE = b"POST /push HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @dataclass
-class Counting:
+class Counting(Echo):
     """A handler that refuses strangers, takes pushes, and counts."""
 
     strange: int = 0
-    troubles: list[Trouble] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)  # of some requests before they were read
 
     def open(self, exchange: Exchange) -> Answer | None:
@@ -38,19 +38,6 @@ class Counting:
             return None
         self.strange += 1
         return refusal(Problem.NOT_FOUND, "Nothing.")
-
-    def take(self, exchange: Exchange) -> None:
-        """Answer at once."""
-        exchange.answer(make_answer(200, "text/plain", b""))
-
-    def cut_off(self, exchange: Exchange) -> None:
-        """Answer at once."""
-        exchange.answer(self.give_up(Trouble.BODY_TOO_LARGE))
-
-    def give_up(self, trouble: Trouble) -> Answer:
-        """Note it."""
-        self.troubles.append(trouble)
-        return refusal(Problem.BAD_REQUEST, trouble.name)
 
 
 @dataclass
