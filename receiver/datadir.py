@@ -112,8 +112,8 @@ def read_secret(path: Path) -> str | None:
         raise DataDirectoryError(
             f"{path} is damaged: it must hold one line of at least {_LEAST_OF_A_SECRET} letters, "
             "digits, '-', '_', '.' or '~'. Put it back from a backup, or set "
-            f"`{path.name}` in the settings. If you remove it, another one is made, and whoever "
-            "uses the old one has to be told the new one."
+            f"`{path.name}` in the settings. If you remove it, a new one is made, and everyone "
+            "who uses the old one needs the new one."
         )
     return text
 

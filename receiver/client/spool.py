@@ -200,7 +200,7 @@ class Spool:
         self._room -= 1
 
     def _names(self) -> list[str]:
-        """Return the names of what is kept, whoever kept it, the oldest first."""
+        """Return the names of the files that any client kept, the oldest first."""
         try:
             with os.scandir(self._directory) as entries:
                 names = [entry.name for entry in entries]
@@ -240,7 +240,7 @@ class Spool:
             os.close(descriptor)
 
     def _recover(self, name: str) -> str | None:
-        """Give its name to what a process wrote whole before it ended; remove what is torn."""
+        """Rename a file that a process completed before it ended; remove an incomplete one."""
         unfinished = self._directory / name
         finished = name.removesuffix(_UNFINISHED)
         finished += "" if finished.endswith(_KEPT) else _KEPT
@@ -306,7 +306,7 @@ def _object(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise UnusableFileError("A line of a file of the spool is no JSON object.")
+        raise UnusableFileError("A line of a spool file is not a JSON object.")
     return document
 
 

@@ -28,7 +28,7 @@ class NoListError(ValueError):
     """There is no list of reports."""
 
 
-ANEW = object()  # in the place of an item: another list begins, and counts instead
+ANOTHER_LIST = object()  # in the place of an item: another list begins, which counts instead
 
 
 def read_items(
@@ -59,7 +59,7 @@ def read_items(
                 beside(name, value)
         else:
             if found:
-                yield ANEW
+                yield ANOTHER_LIST
             found = walk.take("[")
             if found:
                 yield from _rest_of_list(walk)

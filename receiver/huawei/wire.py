@@ -205,7 +205,7 @@ def _split_form(text: str) -> dict[str, str]:
 
 
 def _unquoted(body: bytes) -> Iterator[tuple[str, str]]:
-    """Give all fields of a form, those given more than once too."""
+    """Yield all fields of a form, repeated ones included."""
     text = body.strip(b"\r\n").decode(errors="surrogateescape")
     for pair in text.split("&"):
         name, equals, value = pair.partition("=")
@@ -267,7 +267,7 @@ def _sift_json(
     more_bad = 0
     for entry in _entries(body, headers, unused):
         yield
-        if entry is batches.ANEW:
+        if entry is batches.ANOTHER_LIST:
             items, bad, more_bad = [], [], 0
             if unused:
                 unused.list_again()

@@ -1,4 +1,4 @@
-"""Reading on in a journal that is damaged and cannot be written anew now."""
+"""Reading past the damage in a journal that cannot be rewritten at the moment."""
 
 import contextlib
 import sqlite3

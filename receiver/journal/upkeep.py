@@ -113,7 +113,7 @@ class Upkeep:
                 await self._rewrite(None)
             except sqlite3.Error as error:
                 kind = JournalDamagedError if is_damage(error) else JournalUnavailableError
-                raise kind(f"The journal could not be written anew: {_name(error)}.") from error
+                raise kind(f"The journal could not be rewritten: {_name(error)}.") from error
 
     async def mend(self, *, surely: bool = False) -> bool:
         """Go on in a new file that holds all rows which can be read; tell whether that was done.

@@ -93,7 +93,7 @@ class Log:
         return found
 
     def damaged_pages(self) -> list[bytes]:
-        """Give the pages of damaged frames that were committed, as they are."""
+        """Return the pages of damaged frames that were committed, unchanged."""
         ats = [self.frame_at(number) + _FRAME for number in self.wrong if number < self.end]
         return [bytes(self.data[at : at + self.page_size]) for at in ats]
 

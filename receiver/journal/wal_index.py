@@ -1,8 +1,8 @@
 """What the shared memory beside a write-ahead log says of it: how many frames were committed.
 
 SQLite keeps it in the file `-shm` and raises the count after a commit was synced, so a process that
-was killed leaves there what the log has to hold. It is to be read before SQLite opens the journal,
-which makes it anew from the log.
+was killed leaves there what the log has to hold. It must be read before SQLite opens the journal,
+which rebuilds it from the log.
 
 The format: https://www.sqlite.org/walformat.html#the_wal_index_file_format.
 """

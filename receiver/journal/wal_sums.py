@@ -9,7 +9,7 @@ _MASK = 0xFFFFFFFF
 
 
 def add_sums(words: Sequence[int], base: Sums) -> Sums:
-    """Give SQLite's two sums over pairs of words."""
+    """Return SQLite's two sums over pairs of words."""
     first, second = base
     pairs = iter(words)
     for one, other in zip(pairs, pairs, strict=True):
@@ -30,7 +30,7 @@ def subtract_sums(words: Sequence[int], sums: Sums) -> Sums:
 
 @cache
 def _weights(count: int) -> tuple[list[int], list[int]]:
-    """Give how much each of so many words counts in the first and in the second sum.
+    """Return how much each of so many words counts in the first and in the second sum.
 
     Both sums are linear in the words, so the weight is decided by a word's place alone.
     """
@@ -49,7 +49,7 @@ def _step(sums: Sums) -> Sums:
 
 
 def one_bit_apart(words: Sequence[int], base: Sums, wanted: Sums) -> list[list[int]]:
-    """Give the words with one bit changed, wherever that gives the wanted sums."""
+    """Return the words with one bit changed, in each way that yields the wanted sums."""
     found = add_sums(words, base)
     missing = ((wanted[0] - found[0]) & _MASK, (wanted[1] - found[1]) & _MASK)
     firsts, seconds = _weights(len(words))

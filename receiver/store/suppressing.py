@@ -127,7 +127,7 @@ async def suppressed_among(
 async def list_suppressions(
     connection: AsyncConnection, wanted: SuppressionFilter, page: Page
 ) -> Walked:
-    """Return a page of the list, what came on it last first."""
+    """Return a page of the list, the newest rows first."""
     columns = suppressions.c
     along: list[Condition] = []  # the words about one number are few
     conditions: list[Condition] = [

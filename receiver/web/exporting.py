@@ -136,7 +136,7 @@ class Exporting(Telling):
     async def _answer_part(
         self, export: _Export, part: queries.Page, headers: dict[str, str]
     ) -> Response:
-        """Give a part of an export as a whole, so that one that fails is asked for again."""
+        """Answer with a part of an export as a whole: one that fails can be asked for again."""
         lines = []
         if part.before is None:
             async with self._parts.store.reading() as connection:

@@ -78,7 +78,7 @@ def is_total(cell: Cell) -> bool:
 
 
 def doubt_of_id(text: str) -> str | None:
-    """Say why a text is not the id of one message, whoever made it; None when it may be."""
+    """Return why a text cannot be the id of one message; None when it may be one."""
     if _FRACTION.fullmatch(text):
         return "`sms_msg_id` is a number with a fraction: format the column as text."
     if _NOT_ONE_ID.search(text):

@@ -130,7 +130,9 @@ def _spoilt_cells(archive: zipfile.ZipFile, part: str) -> Iterator[tuple[int, in
                 parser.Parse(chunk)
                 yield from finder.take()
     except (expat.ExpatError, zipfile.BadZipFile) as error:
-        raise ExportError(f"The sheet cannot be read on: {error}. Save it anew as XLSX.") from None
+        raise ExportError(
+            f"The rest of the sheet cannot be read: {error}. Save it again as XLSX."
+        ) from None
 
 
 class _Finder:
