@@ -1,7 +1,6 @@
 """Types of columns that check what is read: a bit that flips makes a value that nobody wrote."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -26,20 +25,26 @@ class UnreadableRowError(Exception):
     """A row holds what the receiver never writes; the text names the column, never the value."""
 
 
-@contextlib.contextmanager
-def reading(place: str) -> Iterator[None]:
-    """Take whatever goes wrong with a stored value for its damage.
-
-    Args:
-        place: table and column.
+class Reading:
+    """A context that takes whatever goes wrong with a stored value for its damage.
 
     Raises:
         UnreadableRowError: it cannot be read.
     """
-    try:
-        yield
-    except _MISREAD:
-        raise unreadable(place) from None
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: str) -> None:
+        """Note table and column; entered for each message, so it is no generator."""
+        self._place = place
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Translate."""
+        if kind is not None and issubclass(kind, _MISREAD):
+            raise unreadable(self._place) from None
 
 
 def unreadable(place: str) -> UnreadableRowError:

@@ -19,7 +19,7 @@ from receiver.domain.numbers import is_number
 from receiver.domain.uplinks import content_digest
 from receiver.domain.writings import Writings
 from receiver.store import walking
-from receiver.store.columns import reading
+from receiver.store.columns import Reading
 from receiver.store.records import load_raw, load_send
 from receiver.store.schema import (
     idempotency,
@@ -220,7 +220,7 @@ def _of_content(row: Row, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _holds(name: str, text: str | None, writings: Writings) -> bool:
-    with reading(name):
+    with Reading(name):
         return writings.in_json(text) if name in _JSON else writings.in_text(text)
 
 

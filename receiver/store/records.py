@@ -13,7 +13,7 @@ from receiver.domain.messages import State, StoredReport
 from receiver.domain.numbers import country_of, normalise
 from receiver.domain.optouts import Intent
 from receiver.projection import Decided, Message, Quarantined, UplinkRecord
-from receiver.store.columns import reading, unreadable
+from receiver.store.columns import Reading, unreadable
 from receiver.store.schema import messages, reports, uplinks
 
 Values = dict[str, Any]
@@ -93,7 +93,7 @@ def read_message(row: Mapping[str, Any]) -> Message:
     Raises:
         UnreadableRowError: the row holds what is never written.
     """
-    with reading("messages"):
+    with Reading("messages"):
         check_whole(row, _IN_MESSAGES, "messages")
         return Message(
             id=row["id"],
@@ -255,7 +255,7 @@ def load_send(text: str) -> Send:
     Raises:
         UnreadableRowError: it is none.
     """
-    with reading("messages.send"):
+    with Reading("messages.send"):
         values = json.loads(text)
         conflicts = tuple(Conflict(**one) for one in values.pop("conflicts", ()))
         send = Send(**values, conflicts=conflicts)
@@ -270,7 +270,7 @@ def load_raw(text: str, place: str) -> dict[str, Any]:
     Raises:
         UnreadableRowError: it is none.
     """
-    with reading(place):
+    with Reading(place):
         raw = json.loads(text)
     if isinstance(raw, dict):
         return raw

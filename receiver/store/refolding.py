@@ -13,7 +13,7 @@ from receiver.projection import Decided, Message
 from receiver.reclassification import Change, Rereading, Run, Standing
 from receiver.statistics import Deltas
 from receiver.store import bulk, records
-from receiver.store.columns import reading
+from receiver.store.columns import Reading
 from receiver.store.revisions import close_trail, load_review
 from receiver.store.schema import messages, reclassifications, reports
 from receiver.store.statistics import write_deltas
@@ -29,7 +29,7 @@ async def newest_run(connection: AsyncConnection) -> tuple[int, Run] | None:
         return None
     values = dict(row)
     number = values.pop("id")
-    with reading("reclassifications"):
+    with Reading("reclassifications"):
         values["changes"] = _load(values["changes"])
         values["rereading"] = Rereading(**json.loads(values["rereading"]))
         values["effects"] = _load_effects(values["effects"])

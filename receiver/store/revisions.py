@@ -19,7 +19,7 @@ from receiver.domain.suppression import Party, Said, Source, Word
 from receiver.domain.times import to_rfc3339
 from receiver.projection import Policy
 from receiver.store import bulk
-from receiver.store.columns import reading
+from receiver.store.columns import Reading
 from receiver.store.proving import read_proofs
 from receiver.store.records import Values
 from receiver.store.schema import suppression_changes
@@ -223,7 +223,7 @@ def _change(party: Party, at: int, reason: str) -> Values:
 
 def _read_entry(row: Mapping[Any, Any]) -> Noted:
     party = Party(row["number"], row["channel"], row["application"])
-    with reading("suppression_changes.word"):
+    with Reading("suppression_changes.word"):
         kept = json.loads(row["word"])
         word = Word(
             suppressed=True,

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.rhythm import Options, Rhythm
 from receiver.store import bulk
-from receiver.store.columns import reading
+from receiver.store.columns import Reading
 from receiver.store.records import Values
 from receiver.store.schema import rhythms
 
@@ -20,7 +20,7 @@ async def read_rhythms(connection: AsyncConnection) -> dict[str, Rhythm]:
     known = {}
     for row in await connection.exec_driver_sql(_ALL):
         application, heard, last_at, gaps = tuple(row)
-        with reading("rhythms.gaps"):
+        with Reading("rhythms.gaps"):
             longest = {int(day): gap for day, gap in json.loads(gaps).items()}
         known[application] = Rhythm(heard, last_at, longest)
     return known

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from receiver.store import idempotency
-from receiver.store.columns import reading
+from receiver.store.columns import Reading
 from receiver.store.idempotency import Asked, Given
 from receiver.store.projecting import take_turn
 from receiver.web.auth import Key
@@ -90,7 +90,7 @@ class Repeatable(Endpoints):
                 Problem.KEY_USED,
                 "The Idempotency-Key was used for another request; take a new one for each.",
             )
-        with reading("idempotency.answer"):
+        with Reading("idempotency.answer"):
             return Reply(given.status, json.loads(given.answer))
 
     def _asked(self, request: Request, body: bytes) -> Asked | None:
