@@ -9,7 +9,8 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -149,13 +150,29 @@ class _Connection:
         self._network.close()  # also what httpcore has not heard of yet
 
 
+@contextmanager
+def _named(too_late: type[Exception], failed: type[Exception]) -> Iterator[None]:
+    """Turn failures of a socket into those of httpcore.
+
+    An interrupt stays as it is, whatever its type: httpcore passes over a failed write, since a
+    server may answer before it has read everything.
+    """
+    try:
+        yield
+    except OSError as error:
+        if interruption(error):
+            raise
+        raise (too_late if isinstance(error, TimeoutError) else failed) from error
+
+
 class _Network(httpcore.NetworkBackend):
     """Opens the socket of one connection; all that is done with it ends at `until`."""
+
+    _socket: socket.socket | None = None
 
     def __init__(self, resolver: "_Resolver") -> None:
         self.until = 0.0
         self._resolver = resolver
-        self._socket: socket.socket | None = None
 
     def __del__(self) -> None:
         # An interrupt may come anywhere, and a program may forget to close its client.
@@ -193,20 +210,15 @@ class _Network(httpcore.NetworkBackend):
                 failure = error
             else:
                 return _Stream(self._socket, self)
-        if isinstance(failure, TimeoutError):
-            raise httpcore.ConnectTimeout from failure
-        raise httpcore.ConnectError from failure
+        with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
+            raise failure
 
     def secure(self, context: ssl.SSLContext, host: str | None) -> httpcore.NetworkStream:
         """Begin TLS."""
         assert self._socket is not None  # noqa: S101 - it is connected
-        try:
+        with _named(httpcore.ConnectTimeout, httpcore.ConnectError):
             self._socket.settimeout(self.left_s(httpcore.ConnectTimeout))
             self._socket = context.wrap_socket(self._socket, server_hostname=host)
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout from error
-        except OSError as error:
-            raise httpcore.ConnectError from error
         return _Stream(self._socket, self)
 
     def close(self) -> None:
@@ -223,24 +235,16 @@ class _Stream(httpcore.NetworkStream):
         self._network = network
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        try:
+        with _named(httpcore.ReadTimeout, httpcore.ReadError):
             self._socket.settimeout(self._network.left_s(httpcore.ReadTimeout))
             return self._socket.recv(max_bytes)
-        except TimeoutError as error:
-            raise httpcore.ReadTimeout from error
-        except OSError as error:
-            raise httpcore.ReadError from error
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         rest = memoryview(buffer)
-        try:
+        with _named(httpcore.WriteTimeout, httpcore.WriteError):
             while rest:
                 self._socket.settimeout(self._network.left_s(httpcore.WriteTimeout))
                 rest = rest[self._socket.send(rest) :]
-        except TimeoutError as error:
-            raise httpcore.WriteTimeout from error
-        except OSError as error:
-            raise httpcore.WriteError from error
 
     def close(self) -> None:
         self._network.close()
@@ -262,10 +266,13 @@ class _Stream(httpcore.NetworkStream):
         self._socket.settimeout(0)
         try:
             self._socket.recv(1)
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except (BlockingIOError, ssl.SSLWantReadError) as error:
+            if interruption(error):
+                raise
             return False
-        except OSError:
-            pass
+        except OSError as error:
+            if interruption(error):
+                raise
         return True
 
 
