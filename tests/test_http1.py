@@ -95,8 +95,8 @@ class Client:
             return await self.reader.read()
 
     def close(self) -> None:
-        """Close."""
-        self.writer.close()
+        """Close, also where not all has been sent."""
+        self.writer.transport.abort()
 
 
 @asynccontextmanager

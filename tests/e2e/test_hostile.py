@@ -5,7 +5,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from tests.e2e.pushes import form
@@ -32,15 +32,17 @@ def memory_mib(server: Server) -> float:
 async def talk(server: Server, text: bytes) -> bytes:
     """Send something and say that it was all; give what is answered until the end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    with closing(writer):
+    answer = b""
+    try:
         with suppress(ConnectionError):  # it may be cut off before all is sent
             writer.write(text)
             await writer.drain()
             writer.write_eof()
-        answer = b""
         with suppress(ConnectionError):
             answer = await asyncio.wait_for(reader.read(), 20)
-        return answer
+    finally:
+        writer.transport.abort()  # to close it would wait until what is left has been sent
+    return answer
 
 
 async def attack(server: Server, inputs: Iterator[tuple[str, bytes]]) -> Counter[bytes]:

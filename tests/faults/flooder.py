@@ -41,6 +41,11 @@ class Flood:
     anew: bool = False
     connections: int = 1
 
+    @property
+    def is_crowd(self) -> bool:
+        """Whether it opens connections without waiting for what became of those before."""
+        return self.connections > 1 or (self.anew and not self.reads)
+
 
 _HEAD = b" HTTP/1.1\r\nHost: localhost\r\n"
 _CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -19,6 +19,7 @@ _FLOODERS = 4
 _SPARE_S = 1.0  # that a flood lasts longer than the pushes
 _PATIENCE_S = 60.0
 _P99_MS = 100.0
+_P99_CROWD_MS = 300.0  # beside hundreds of connections, which are taken in and closed meanwhile
 # Flooders take processors from the receiver, too. Where processes that only compute make pushes
 # that slow already, no more can be asked than so many times that.
 _TIMES_BUSY = 2.0
@@ -108,8 +109,9 @@ def flood(bench: Bench) -> Outcome:
             if kind == BUSY:
                 most_ms = max(_P99_MS, _TIMES_BUSY * pushed.p99_ms)
             elif not bench.quick:
+                is_crowd = kind in FLOODS and FLOODS[kind].is_crowd
                 slow = f"{kind}: p99 {pushed.p99_ms:.0f} ms"
-                shown.require(pushed.p99_ms < most_ms, slow)
+                shown.require(pushed.p99_ms < max(most_ms, is_crowd * _P99_CROWD_MS), slow)
             if not bench.quick or number < _COMPARED_QUICKLY:
                 rival = _push_while(kind, bare, bare, path, name, seconds)
                 figures += f" (bare uvicorn {rival.describe()})"
@@ -123,8 +125,8 @@ EXPERIMENTS = (
         name="floods",
         how=f"{_FLOODERS} clients flood in each of {len(FLOODS)} ways while 100 pushes/s come",
         must_hold=(
-            f"no push refused, 0 lost; p99 < {_P99_MS:.0f} ms, or {_TIMES_BUSY:g} times that "
-            f"beside {BUSY} (not with --quick)"
+            f"no push refused, 0 lost; p99 < {_P99_MS:.0f} ms, beside crowds of connections "
+            f"{_P99_CROWD_MS:.0f} ms, or {_TIMES_BUSY:g} times that beside {BUSY} (not if quick)"
         ),
         run=flood,
     ),
