@@ -13,7 +13,7 @@ from prometheus_client import (
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from receiver.domain.conflicts import COMPARED
+from receiver.domain.messages.conflicts import COMPARED
 from receiver.histograms import QuickHistogram
 
 _ACK_BUCKETS = (

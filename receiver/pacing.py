@@ -8,13 +8,13 @@ from collections.abc import Callable
 # when the store has fallen far behind. A push that is turned away is lost, a store that lags is
 # not: even then most of the time is theirs.
 _CROWD = 3  # pushes waiting
-_GIVE_WAY = 15
+_YIELD_FACTOR = 15
 _FAR_BEHIND_ROWS = 200_000
-_GIVE_WAY_FAR_BEHIND = 7
+_YIELD_FACTOR_FAR_BEHIND = 7
 _LONGEST_BREATH_S = 0.5
 
 
-def give_way(*, waiting: int, behind: int) -> int:
+def yield_factor(*, waiting: int, behind: int) -> int:
     """Say how much time is left to pushes for each unit taken.
 
     Args:
@@ -23,33 +23,33 @@ def give_way(*, waiting: int, behind: int) -> int:
     """
     if waiting < _CROWD:
         return 0
-    return _GIVE_WAY if behind < _FAR_BEHIND_ROWS else _GIVE_WAY_FAR_BEHIND
+    return _YIELD_FACTOR if behind < _FAR_BEHIND_ROWS else _YIELD_FACTOR_FAR_BEHIND
 
 
 class Pacer:
     """Shares the time: lets everything else run after each slice, and longer while pushes crowd."""
 
-    def __init__(self, slice_s: float, give_way: Callable[[], int]) -> None:
+    def __init__(self, slice_s: float, yield_factor: Callable[[], int]) -> None:
         """Start to count.
 
         Args:
             slice_s: how long the event loop may be held.
-            give_way: how much time is left to others for each unit taken; 0 if they need none.
+            yield_factor: how much time is left to others for each unit taken; 0 if they need none.
         """
         self._slice_s = slice_s
-        self._give_way = give_way
+        self._yield_factor = yield_factor
         self._since = time.perf_counter()
 
-    async def breathe(self) -> None:
-        """Rest if the slice is used up."""
+    async def maybe_yield(self) -> None:
+        """Yield if the slice is used up."""
         if time.perf_counter() - self._since >= self._slice_s:
-            await self.rest()
+            await self.yield_now()
 
-    async def rest(self) -> None:
-        """Give way for the time taken since the last rest, that of the store's thread included."""
+    async def yield_now(self) -> None:
+        """Yield for the time taken since the last yield, that of the store's thread included."""
         taken = time.perf_counter() - self._since
         await asyncio.sleep(0)  # who came meanwhile is not seen to wait before this
-        left = self._give_way() * taken
+        left = self._yield_factor() * taken
         if left:
             await asyncio.sleep(min(left, _LONGEST_BREATH_S))
         self._since = time.perf_counter()

@@ -24,24 +24,25 @@ from sqlalchemy.pool import NullPool
 from starlette.types import ASGIApp
 
 from receiver import __version__
+from receiver.app.credentials import make_secrets
+from receiver.app.node import Node
 from receiver.datadir import DataDirectory
 from receiver.domain import times
+from receiver.domain.projection import Policy, ProjectedChanges
+from receiver.domain.reclassification import Run
+from receiver.edge import exchanges, http1
+from receiver.http.problems import MEDIA_TYPE
 from receiver.huawei.catalogue import load_catalogue
-from receiver.journal import FILE_NAME, Commit, Entry, Journal, Limits
+from receiver.journal import FILE_NAME, Commit, Journal, JournalEntry, JournalLimits
 from receiver.metrics import Metrics
-from receiver.projection import Changes, Policy
-from receiver.projector import Observers, Options, Projector
-from receiver.reclassification import Run
-from receiver.reclassifier import Phase, Reclassifier
+from receiver.projector.options import ProjectorObservers, ProjectorOptions
+from receiver.projector.projector import Projector
+from receiver.projector.reclassifier import Reclassifier, RunPhase
 from receiver.settings import Settings
+from receiver.store.database.urls import default_url
 from receiver.store.schema import metadata
 from receiver.store.store import Store
-from receiver.store.urls import default_url
-from receiver.web import exchanges, http1
-from receiver.web.node import Node
-from receiver.web.problems import MEDIA_TYPE
-from receiver.web.secrets import make_secrets
-from tests.server import NO_CERTIFICATES, OVERDUE_AFTER_HOURS
+from tests.support.server import NO_CERTIFICATES, OVERDUE_AFTER_HOURS
 
 ROOT = Path(__file__).parents[1]
 POSTGRESQL = "RECEIVER_TEST_POSTGRESQL_URL"
@@ -141,9 +142,9 @@ async def a_write_lock(file: Path) -> AsyncIterator[None]:
 # --- journal ------------------------------------------------------------------------------------
 
 
-def entry(body: bytes = b"", kind: str = "status", **changes: Any) -> Entry:
+def entry(body: bytes = b"", kind: str = "status", **changes: Any) -> JournalEntry:
     """Make an entry as the public edge does."""
-    usual = Entry(kind, "default", NOW, "192.0.2.1", "open", "content-type: x", body)
+    usual = JournalEntry(kind, "default", NOW, "192.0.2.1", "open", "content-type: x", body)
     return usual._replace(**changes)
 
 
@@ -154,7 +155,7 @@ async def a_journal(
     """Open the journal of a directory."""
     opened = await Journal.open(
         directory / FILE_NAME,
-        limits=Limits(**limits),
+        limits=JournalLimits(**limits),
         on_commit=(commits if commits is not None else []).append,
     )
     try:
@@ -257,7 +258,7 @@ class Projecting:
     projector: Projector
     journal: Journal
     task: asyncio.Task[None]
-    changes: list[Changes]
+    changes: list[ProjectedChanges]
     orphans: list[int]
     overdue: list[int]
     failures: list[None]
@@ -293,7 +294,7 @@ async def a_projector(
     **options: Any,
 ) -> AsyncIterator[Projecting]:
     """Run a projector; it ends as abruptly as in a process that is killed."""
-    changes: list[Changes] = []
+    changes: list[ProjectedChanges] = []
     orphans: list[int] = []
     overdue: list[int] = []
     failures: list[None] = []
@@ -303,8 +304,8 @@ async def a_projector(
         store,
         rules or policy(),
         clock=clock,
-        options=Options(**options),
-        observers=Observers(
+        options=ProjectorOptions(**options),
+        observers=ProjectorObservers(
             on_changes=changes.append,
             on_orphans=orphans.append,
             on_overdue=overdue.append,
@@ -417,11 +418,13 @@ async def a_node(directory: Path, *, ready: bool = True, **changes: Any) -> Asyn
 
 
 @asynccontextmanager
-async def a_listener(handler: exchanges.Handler, limits: exchanges.Limits) -> AsyncIterator[int]:
+async def a_listener(
+    handler: exchanges.Handler, limits: exchanges.RequestLimits
+) -> AsyncIterator[int]:
     """Listen on a free port for a handler of pushes; give the port. It ends abruptly."""
     edge = http1.Edge(handler, limits)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: http1.Connection(edge), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: http1.PublicConnection(edge), "127.0.0.1", 0)
     ticking = asyncio.create_task(_tick(edge))
     try:
         yield server.sockets[0].getsockname()[1]
@@ -441,7 +444,7 @@ async def _tick(edge: http1.Edge) -> None:
 
 @asynccontextmanager
 async def a_public_client(
-    handler: exchanges.Handler, limits: exchanges.Limits
+    handler: exchanges.Handler, limits: exchanges.RequestLimits
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client for a handler of pushes, over a port."""
     async with (
@@ -464,17 +467,17 @@ def _api_client(app: ASGIApp) -> httpx.AsyncClient:
 # --- reclassification -----------------------------------------------------------------------------
 
 
-async def now_of(reclassifier: Reclassifier) -> tuple[Run, Phase]:
+async def now_of(reclassifier: Reclassifier) -> tuple[Run, RunPhase]:
     """Return the progress of a run that there must be."""
     newest = await reclassifier.progress()
     assert newest is not None
     return newest
 
 
-async def ended(reclassifier: Reclassifier) -> tuple[Run, Phase]:
+async def ended(reclassifier: Reclassifier) -> tuple[Run, RunPhase]:
     """Wait until a run is at rest."""
     async with asyncio.timeout(PATIENCE_S):
-        while (newest := await now_of(reclassifier))[1] is Phase.RUNNING:  # noqa: ASYNC110 - as a client has to
+        while (newest := await now_of(reclassifier))[1] is RunPhase.RUNNING:  # noqa: ASYNC110 - as a client has to
             await asyncio.sleep(0.002)
     return newest
 
@@ -482,5 +485,5 @@ async def ended(reclassifier: Reclassifier) -> tuple[Run, Phase]:
 async def finished(reclassifier: Reclassifier) -> Run:
     """Wait for the end of a run, which must be a good one."""
     run, phase = await ended(reclassifier)
-    assert phase is Phase.FINISHED
+    assert phase is RunPhase.FINISHED
     return run

@@ -12,19 +12,19 @@ import typer
 from rich.table import Table
 
 from receiver import settings
-from receiver.cli import changes
-from receiver.cli.client import Client, Json
+from receiver.api.bodies.code_views import entry_json, match_json
+from receiver.app.policies import make_catalogue
+from receiver.cli import catalogue_changes
+from receiver.cli.api_client import Json, RunningReceiver
 from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang, language, not_empty
 from receiver.cli.output import facts_table, make_console, plain
-from receiver.domain.catalogue import Catalogue
-from receiver.domain.codes import fold
-from receiver.domain.entries import Category, Entry, RetryClass
-from receiver.domain.languages import Language
+from receiver.domain.catalogue.catalogue import Catalogue
+from receiver.domain.catalogue.codes import fold
+from receiver.domain.catalogue.entries import CatalogueEntry, Category, RetryClass
 from receiver.domain.spreadsheets import defused
-from receiver.huawei.changes import Changes, Version, compare, read_version
-from receiver.huawei.rows import FIELDS, values_of, write_field
-from receiver.policies import make_catalogue
-from receiver.web.code_views import entry_json, match_json
+from receiver.domain.wording.languages import Language
+from receiver.huawei.catalogue_changes import CatalogueChanges, Version, compare, read_version
+from receiver.huawei.catalogue_rows import FIELDS, values_of, write_field
 
 _MOST_SEEN = 1000
 
@@ -107,15 +107,15 @@ def codes(
     if diff and (seen is not None or as_csv):
         raise typer.BadParameter("--diff goes with neither --seen nor --csv.")
     if seen is not None:
-        _show_seen(Client.of(loaded, api_url, api_key), seen, as_json=as_json)
+        _show_seen(RunningReceiver.of(loaded, api_url, api_key), seen, as_json=as_json)
         return
     catalogue, spoken = make_catalogue(loaded), language(lang, loaded)
     if diff:
         found = _changes_since(diff, catalogue, category, retry)
         if as_json:
-            changes.write_json(found, catalogue.version)
+            catalogue_changes.write_json(found, catalogue.version)
         else:
-            changes.show(found, spoken)
+            catalogue_changes.show(found, spoken)
         return
     entries = _select(catalogue, category, retry)
     if as_csv:
@@ -128,12 +128,12 @@ def codes(
 
 def _select(
     catalogue: Catalogue, category: Category | None, retry: RetryClass | None
-) -> list[Entry]:
+) -> list[CatalogueEntry]:
     """Give the rows of a category and a retry class; None stands for all."""
     return [entry for entry in catalogue.entries if _is_of(entry, category, retry)]
 
 
-def _is_of(entry: Entry, category: Category | None, retry: RetryClass | None) -> bool:
+def _is_of(entry: CatalogueEntry, category: Category | None, retry: RetryClass | None) -> bool:
     return category in (None, entry.category) and retry in (None, entry.retry)
 
 
@@ -142,7 +142,7 @@ def _changes_since(
     catalogue: Catalogue,
     category: Category | None,
     retry: RetryClass | None,
-) -> Changes:
+) -> CatalogueChanges:
     """Compare with another version; a row counts that is of the category and class in either.
 
     Raises:
@@ -153,7 +153,7 @@ def _changes_since(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--diff") from None
     found = compare(old, Version(catalogue.entries))
-    return Changes(
+    return CatalogueChanges(
         added=[entry for entry in found.added if _is_of(entry, category, retry)],
         removed=[entry for entry in found.removed if _is_of(entry, category, retry)],
         changed=[
@@ -164,7 +164,7 @@ def _changes_since(
     )
 
 
-def _show(entries: Sequence[Entry], spoken: Language) -> None:
+def _show(entries: Sequence[CatalogueEntry], spoken: Language) -> None:
     """Print rows as a table for people."""
     table = Table("code", "origin", "category", "retry", "meaning", "suggestion")
     for entry in entries:
@@ -174,13 +174,13 @@ def _show(entries: Sequence[Entry], spoken: Language) -> None:
     make_console().print(table)
 
 
-def _write_json(catalogue: Catalogue, entries: Iterable[Entry], spoken: Language) -> None:
+def _write_json(catalogue: Catalogue, entries: Iterable[CatalogueEntry], spoken: Language) -> None:
     """Print rows as JSON."""
     rows = [entry_json(entry, spoken) for entry in entries]
     typer.echo(json.dumps({"version": catalogue.version, "codes": rows}, ensure_ascii=False))
 
 
-def _write_csv(entries: Iterable[Entry]) -> None:
+def _write_csv(entries: Iterable[CatalogueEntry]) -> None:
     """Print rows as CSV, all fields in both languages: what `catalogue_file` takes.
 
     A spreadsheet keeps every field: codes such as 000000 have an apostrophe in front.
@@ -189,7 +189,7 @@ def _write_csv(entries: Iterable[Entry]) -> None:
     """
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(FIELDS)
-    deciding: dict[tuple[str, str], Entry] = {}
+    deciding: dict[tuple[str, str], CatalogueEntry] = {}
     for entry in entries:
         deciding.setdefault((fold(entry.code), entry.origin), entry)
     for entry in deciding.values():
@@ -197,7 +197,7 @@ def _write_csv(entries: Iterable[Entry]) -> None:
         writer.writerow([defused(write_field(values[name])) for name in FIELDS])
 
 
-def _show_seen(client: Client, seen: Seen, *, as_json: bool) -> None:
+def _show_seen(client: RunningReceiver, seen: Seen, *, as_json: bool) -> None:
     """Print the codes that came and that the catalogue of a running receiver does not list."""
     found = client.get("/v1/codes", {"seen": seen.value, "limit": str(_MOST_SEEN)}) or {}
     came: list[Json] = found.get("codes", [])

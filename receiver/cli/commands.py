@@ -9,22 +9,22 @@ from typer.core import TyperGroup
 from receiver import __version__
 
 _MODULES = {
-    "serve": "serving",
-    "demo": "demonstrating",
-    "simulate": "simulating",
-    "lookup": "looking",
+    "serve": "serve",
+    "demo": "demo",
+    "simulate": "simulate",
+    "lookup": "lookup",
     "explain": "codes",
     "codes": "codes",
-    "import": "importing",
-    "export": "exporting",
-    "retries": "retrying",
-    "suppressions": "suppressing",
-    "reclassify": "reclassifying",
+    "import": "import_.command",
+    "export": "export",
+    "retries": "retries",
+    "suppressions": "suppressions",
+    "reclassify": "reclassify",
     "purge": "privacy",
     "forget": "privacy",
-    "key": "keys",
-    "verify": "verifying",
-    "check": "checking",
+    "key": "key",
+    "verify": "verify",
+    "check": "check",
 }
 
 

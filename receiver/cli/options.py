@@ -7,7 +7,7 @@ import typer
 
 from receiver.domain import times
 from receiver.domain.identifiers import clean
-from receiver.domain.languages import FALLBACK, Language, speaks
+from receiver.domain.wording.languages import FALLBACK, Language, speaks
 from receiver.settings import Settings
 
 Config = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from receiver import settings
-from receiver.cli.client import Client, Json, NotAnsweredError
+from receiver.cli.api_client import Json, NotAnsweredError, RunningReceiver
 from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, not_empty
 from receiver.cli.output import facts_table, make_console
 
@@ -28,7 +28,7 @@ def purge(
     as_json: AsJson = False,
 ) -> None:
     """Let a running receiver erase now what `retention` no longer lets it keep."""
-    client = Client.of(settings.load(config), api_url, api_key)
+    client = RunningReceiver.of(settings.load(config), api_url, api_key)
     done = client.ask("POST", "/v1/purge", document={"dry_run": dry_run})
     while done is not None and done["phase"] == _RUNNING:
         time.sleep(_LOOK_EVERY_S)
@@ -64,7 +64,7 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Let a running receiver erase a person, and prove it."""
-    client = Client.of(settings.load(config), api_url, api_key)
+    client = RunningReceiver.of(settings.load(config), api_url, api_key)
     wanted = {"number": number, "keep_suppression": keep_suppression}
     done = client.ask("POST", "/v1/forget", document=wanted, timeout_s=_LONGEST_S)
     if done is None:

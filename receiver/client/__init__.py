@@ -8,8 +8,8 @@
 platform's response by itself. Nothing here raises into a program's sending unless it asks for that.
 """
 
-from receiver.client.asynchronous import AsyncClient
-from receiver.client.blocking import Client
+from receiver.client.async_client import AsyncClient
 from receiver.client.results import NotRegisteredError, Refused, Registered, Unusable
+from receiver.client.sync_client import Client
 
 __all__ = ["AsyncClient", "Client", "NotRegisteredError", "Refused", "Registered", "Unusable"]

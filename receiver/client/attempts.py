@@ -46,7 +46,7 @@ def usual_patience(timeout_s: float, total_s: float | None, *, has_spool: bool) 
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What the receiver answered."""
 
     status: int
@@ -62,7 +62,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AttemptOutcome:
     """How a registration ended."""
 
     result: Registered
@@ -107,21 +107,23 @@ class Attempts:
             return self._timeout_s
         return min(self._timeout_s, max(self._until - now, _LEAST_TIMEOUT_S))
 
-    def judge(self, heard: Answer | Failure, now: float) -> Outcome | float:
+    def judge(self, heard: HttpAnswer | Failure, now: float) -> AttemptOutcome | float:
         """Return the end of it, or how many seconds to wait before the next attempt."""
-        if isinstance(heard, Answer) and not _is_for_now(heard.status):
+        if isinstance(heard, HttpAnswer) and not _is_for_now(heard.status):
             return _end(heard)
         pause_s = self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        if isinstance(heard, Answer):
+        if isinstance(heard, HttpAnswer):
             pause_s = max(pause_s, _seconds(heard.retry_after))
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         if now + pause_s < self._until and self._may_go_on(self, self._until):
             return pause_s
         if isinstance(heard, Failure):
             error = f"The receiver does not answer ({heard.what})."
-            return Outcome(Registered(error=error), worth_keeping=True, away=True)
+            return AttemptOutcome(Registered(error=error), worth_keeping=True, away=True)
         error = f"The receiver cannot take it now (HTTP {heard.status})."
-        return Outcome(Registered(error=error), worth_keeping=True, away=True, status=heard.status)
+        return AttemptOutcome(
+            Registered(error=error), worth_keeping=True, away=True, status=heard.status
+        )
 
 
 def _is_for_now(status: int) -> bool:
@@ -133,23 +135,23 @@ def _seconds(retry_after: str | None) -> float:
     return float(digits) if digits.isascii() and digits.isdigit() else 0.0
 
 
-def _end(answer: Answer) -> Outcome:
+def _end(answer: HttpAnswer) -> AttemptOutcome:
     """Read an answer after which nothing is tried again."""
     document = _object(answer.body)
     if answer.status == HTTPStatus.ACCEPTED:
         result = _taken(document)
         if result is not None:
-            return Outcome(result, status=answer.status)
+            return AttemptOutcome(result, status=answer.status)
     if answer.status == HTTPStatus.BAD_REQUEST and _names_applications(document):
         error = "The receiver has no such application (HTTP 400); correct `application`."
-        return Outcome(Registered(error=error), worth_keeping=True, status=answer.status)
+        return AttemptOutcome(Registered(error=error), worth_keeping=True, status=answer.status)
     if answer.status in _FOR_GOOD:
         rejected = _unusable(document.get("rejected"))
         told = {name: value for name, value in document.items() if name != "rejected"}
         lines = explain(told) if told.get("detail") else [f"HTTP {answer.status}"]
         detail = "; ".join(lines)[:_LONGEST_DETAIL]
         error = f"The receiver refused it: {detail}"
-        return Outcome(Registered(rejected=rejected, error=error), status=answer.status)
+        return AttemptOutcome(Registered(rejected=rejected, error=error), status=answer.status)
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         error = f"The receiver refuses the key (HTTP {answer.status})."
         # A key that is known may still be for another application than this registration's.
@@ -158,7 +160,9 @@ def _end(answer: Answer) -> Outcome:
         error = f"What answers there is no receiver (HTTP {answer.status})."
         concerns_all = True
     result = Registered(error=error)
-    return Outcome(result, worth_keeping=True, concerns_all=concerns_all, status=answer.status)
+    return AttemptOutcome(
+        result, worth_keeping=True, concerns_all=concerns_all, status=answer.status
+    )
 
 
 def _names_applications(document: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from receiver.client.attempts import LARGEST_ANSWER, Answer, Failure
+from receiver.client.attempts import LARGEST_ANSWER, Failure, HttpAnswer
 from receiver.client.interruptions import interruption
 
 _MOST_IDLE = 20  # connections kept open between requests
@@ -54,7 +54,7 @@ class Connections:
         self._resolver = _Resolver()
         self._idle: deque[_Connection] = deque()  # its operations are atomic: there is no lock
 
-    def post(self, body: bytes, timeout_s: float) -> Answer | Failure:
+    def post(self, body: bytes, timeout_s: float) -> HttpAnswer | Failure:
         """Return what is answered within a time, or why there is no answer."""
         until = monotonic() + timeout_s
         connection = self._take()
@@ -74,7 +74,7 @@ class Connections:
         while self._idle:
             self._idle.pop().close()
 
-    def _post_on(self, connection: "_Connection", body: bytes, until: float) -> Answer:
+    def _post_on(self, connection: "_Connection", body: bytes, until: float) -> HttpAnswer:
         try:
             answer = connection.post(self._url, self._headers, body, until)
         except BaseException:
@@ -121,7 +121,7 @@ class _Connection:
 
     def post(
         self, url: httpcore.URL, headers: list[tuple[bytes, bytes]], body: bytes, until: float
-    ) -> Answer:
+    ) -> HttpAnswer:
         self._network.until = until
         length = (b"content-length", str(len(body)).encode())
         request = httpcore.Request(b"POST", url, headers=[*headers, length], content=body)
@@ -136,7 +136,7 @@ class _Connection:
         self.is_used = True
         told = {name.lower(): value for name, value in response.headers}
         retry_after = told.get(b"retry-after")
-        return Answer(
+        return HttpAnswer(
             response.status,
             bytes(answered),
             None if retry_after is None else retry_after.decode("latin-1"),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
-from receiver.client.attempts import Attempts, Outcome, Patience
+from receiver.client.attempts import AttemptOutcome, Attempts, Patience
 from receiver.client.interruptions import interruption
 from receiver.client.spool import Spool, UnusableFileError
 
@@ -18,7 +18,7 @@ _STRANDED_S = 3600.0  # after which what only others deliver is worth a word
 
 _log = logging.getLogger("receiver.client")
 
-Drain = Generator[tuple[bytes, Attempts], Outcome, int]
+Drain = Generator[tuple[bytes, Attempts], AttemptOutcome, int]
 
 
 class Draining:
@@ -31,7 +31,10 @@ class Draining:
     """
 
     def __init__(
-        self, spool: Spool | None, patience: Patience, note: Callable[[Attempts, Outcome], None]
+        self,
+        spool: Spool | None,
+        patience: Patience,
+        note: Callable[[Attempts, AttemptOutcome], None],
     ) -> None:
         self._spool = spool
         self._patience = patience
@@ -110,7 +113,7 @@ class Draining:
                 _log.error("%s It was put aside.", error)
         return None
 
-    def _settle_kept(self, spool: Spool, file: Path, outcome: Outcome) -> None:
+    def _settle_kept(self, spool: Spool, file: Path, outcome: AttemptOutcome) -> None:
         if outcome.worth_keeping:
             _log.warning("A registration stays in the spool. %s", outcome.result.error)
             spool.put_off(file)
@@ -147,7 +150,7 @@ def _left_in_place(spool: Spool, file: Path) -> Iterator[None]:
         spool.put_off(file)
 
 
-def tell(outcome: Outcome) -> None:
+def tell(outcome: AttemptOutcome) -> None:
     """Log what the receiver has not taken; its own words stay out of the log."""
     result = outcome.result
     if result.error is not None and not result.registered:

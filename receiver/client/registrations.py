@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from receiver.client.attempts import Attempts, Outcome, Patience
+from receiver.client.attempts import AttemptOutcome, Attempts, Patience
 from receiver.client.circuit import Admitted, Circuit
 from receiver.client.documents import DocumentError, take_request, write_registration
 from receiver.client.draining import Draining, tell
@@ -132,7 +132,7 @@ class Registrations:
             return Attempts(self.patience, now)
         return Attempts(self.patience, now, may_go_on=circuit.claim)
 
-    def settle(self, line: bytes, attempts: Attempts | None, outcome: Outcome) -> Registered:
+    def settle(self, line: bytes, attempts: Attempts | None, outcome: AttemptOutcome) -> Registered:
         """Keep what could not be delivered, and tell."""
         self._note(attempts, outcome)
         if outcome.worth_keeping:
@@ -141,7 +141,7 @@ class Registrations:
         return outcome.result
 
     def begin_settling(
-        self, line: bytes, attempts: Attempts | None, outcome: Outcome
+        self, line: bytes, attempts: Attempts | None, outcome: AttemptOutcome
     ) -> Future[Registered]:
         """Settle in a thread that goes on whatever becomes of the task that waits for it.
 
@@ -150,7 +150,7 @@ class Registrations:
         """
         return self._process.keepers.submit(self.settle, line, attempts, outcome)
 
-    def _note(self, attempts: Attempts | None, outcome: Outcome) -> None:
+    def _note(self, attempts: Attempts | None, outcome: AttemptOutcome) -> None:
         """Remember whether the receiver is there."""
         circuit, now = self._process.circuit, monotonic()
         if not outcome.away:
@@ -222,16 +222,16 @@ class Registrations:
         return 0 if self.spool is None else self.spool.adopt(address, application)
 
 
-def not_tried() -> Outcome:
+def not_tried() -> AttemptOutcome:
     """Return the end of a registration that is not tried, so that a send does not wait for it."""
     error = "The receiver did not answer a moment ago."
-    return Outcome(Registered(error=error), worth_keeping=True)
+    return AttemptOutcome(Registered(error=error), worth_keeping=True)
 
 
-def broken(error: BaseException) -> Outcome:
+def broken(error: BaseException) -> AttemptOutcome:
     """Return the end of a registration that failed on our side of the wire."""
     text = f"The delivery failed ({type(error).__name__})."
-    return Outcome(Registered(error=text), worth_keeping=True)
+    return AttemptOutcome(Registered(error=text), worth_keeping=True)
 
 
 def _in_our_words(error: Exception) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from receiver.domain.retrying.items import OPEN_ITEMS, ItemState
+from receiver.domain.retries.items import OPEN_ITEMS, ItemState
 
 MOST_EXAMPLES = 3  # ids for each line
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
-from receiver.domain.events import Trust
+from receiver.domain.inputs import Trust
 from receiver.domain.steps import Steps
 
 _PART_OF_STRANGERS = 8  # one part in so many is theirs alone, and all that others leave
@@ -23,7 +23,7 @@ _IPV6_PREFIXES = (32, 48, 64)  # whoever has one address of a /64 has all of it
 _PEERS_KEPT = 1024
 
 
-class Held(NamedTuple):
+class QuarantinedRow(NamedTuple):
     """A row of the quarantine, as far as its eviction depends on it."""
 
     id: int  # the newer the higher
@@ -42,11 +42,11 @@ class Room:
 
 
 _Source = tuple[str, ...]  # from the widest to the narrowest, always as many
-_Sourced = tuple[_Source, Held]
-_Cost = Callable[[Held], int]
+_Sourced = tuple[_Source, QuarantinedRow]
+_Cost = Callable[[QuarantinedRow], int]
 
 
-def choose(held: Iterable[Held], room: Room) -> Steps[list[int]]:
+def choose(held: Iterable[QuarantinedRow], room: Room) -> Steps[list[int]]:
     """Give the ids of the rows that must go so that the others fit into the room."""
     newest_first = sorted(held, key=lambda row: row.id, reverse=True)
     kept: list[_Sourced] = []
@@ -109,7 +109,7 @@ def _total(rows: Iterable[_Sourced], cost: _Cost) -> int:
     return sum([cost(row) for _, row in rows])
 
 
-def _source_of(row: Held) -> _Source:
+def _source_of(row: QuarantinedRow) -> _Source:
     networks = (row.trust,) * 3 if row.trust in _VERIFIED else _networks_of(row.peer)
     return row.application, *networks
 

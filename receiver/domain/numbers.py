@@ -9,7 +9,7 @@ import phonenumbers
 from phonenumbers import PhoneNumberType, ValidationResult
 
 from receiver.domain.identifiers import clean, visible
-from receiver.domain.texts import ESCAPED_NUL
+from receiver.domain.storable import ESCAPED_NUL
 
 # The platform adds +86 to a number without a country code (sms_05_0001).
 HOME_REGION = "CN"

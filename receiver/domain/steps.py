@@ -19,12 +19,12 @@ def finish(steps: Steps[T]) -> T:
             return result
 
 
-async def walk(steps: Steps[T], breathe: Callable[[], Awaitable[None]]) -> T:
-    """Do all steps, and await `breathe` after each."""
+async def walk(steps: Steps[T], maybe_yield: Callable[[], Awaitable[None]]) -> T:
+    """Do all steps, and await `maybe_yield` after each."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
             result: T = end.value
             return result
-        await breathe()
+        await maybe_yield()

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from receiver.domain.events import Uplink
+from receiver.domain.inputs import Uplink
 from receiver.domain.numbers import normalise, normalise_channel
 from receiver.domain.times import to_rfc3339
 

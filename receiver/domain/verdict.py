@@ -6,12 +6,18 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from receiver.domain.catalogue import LONGEST_REMEMBERED, Catalogue
-from receiver.domain.codes import fold
-from receiver.domain.entries import Category, Entry, Match, RetryClass, Rule
-from receiver.domain.languages import Language
-from receiver.domain.messages import Folded, State
-from receiver.domain.reasons import explain_match, explain_state, words_of
+from receiver.domain.catalogue.catalogue import LONGEST_REMEMBERED, Catalogue
+from receiver.domain.catalogue.codes import fold
+from receiver.domain.catalogue.entries import (
+    CatalogueEntry,
+    Category,
+    LookupRule,
+    Match,
+    RetryClass,
+)
+from receiver.domain.messages.state import Folded, State
+from receiver.domain.wording.languages import Language
+from receiver.domain.wording.reasons import explain_match, explain_state, words_of
 
 
 class Action(StrEnum):
@@ -72,7 +78,7 @@ _ACTIONS = {
     RetryClass.NEVER: Action.STOP,
     RetryClass.INVESTIGATE: Action.INVESTIGATE,
 }
-_PROVING = frozenset({Rule.EXACT_SOURCE, Rule.EXACT, Rule.VARIANT})
+_PROVING = frozenset({LookupRule.EXACT_SOURCE, LookupRule.EXACT, LookupRule.VARIANT})
 HOPELESS = frozenset({Category.BLOCKED_RECIPIENT, Category.INVALID_NUMBER})
 _MAY_HAVE_ARRIVED = frozenset({State.PARTIAL, State.UNKNOWN, State.OVERDUE})
 _CASES_REMEMBERED = 1024  # a day's messages share a few hundred
@@ -116,7 +122,7 @@ def decide(
     )
 
 
-def action_of(entry: Entry) -> Action:
+def action_of(entry: CatalogueEntry) -> Action:
     """Say what to do where a row decides; a row that explains nothing is never a retry."""
     if entry.category is Category.UNKNOWN:
         return Action.INVESTIGATE
@@ -213,7 +219,7 @@ def _of_failure(
     )
 
 
-def is_hopeless(entry: Entry) -> bool:
+def is_hopeless(entry: CatalogueEntry) -> bool:
     """Tell whether a row says that the number is lost for good."""
     return entry.category in HOPELESS and entry.retry is RetryClass.NEVER
 

@@ -13,13 +13,13 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from receiver.domain.catalogue import Catalogue, Sibling
-from receiver.domain.codes import fold
-from receiver.domain.entries import Entry, Rank
+from receiver.domain.catalogue.catalogue import Catalogue, Sibling
+from receiver.domain.catalogue.codes import fold
+from receiver.domain.catalogue.entries import CatalogueEntry, Rank
 from receiver.domain.lint import lint_catalogue
 from receiver.domain.spreadsheets import restored
-from receiver.huawei import overrides
-from receiver.huawei.rows import FIELDS, OPTIONAL, FieldError, make_entry, read_field
+from receiver.huawei import catalogue_overrides
+from receiver.huawei.catalogue_rows import FIELDS, OPTIONAL, FieldError, make_entry, read_field
 
 _FILES = (
     ("codes.csv", Rank.OFFICIAL),
@@ -61,7 +61,7 @@ def load_catalogue(file: Path | None = None) -> Catalogue:
     shipped = _shipped()
     if file is None:
         return shipped
-    return Catalogue(overrides.correct(shipped.entries, file), _SIBLINGS)
+    return Catalogue(catalogue_overrides.correct(shipped.entries, file), _SIBLINGS)
 
 
 def lint_overrides(file: Path) -> list[str]:
@@ -73,7 +73,7 @@ def lint_overrides(file: Path) -> list[str]:
     Raises:
         ValueError: the file as a whole cannot be used.
     """
-    corrected = overrides.correct_usable(_shipped().entries, file)
+    corrected = catalogue_overrides.correct_usable(_shipped().entries, file)
     return [
         f"{file}, line {corrected.lines[fold(row.code), row.origin]}, {row.code}, "
         f"{problem.field}: {problem.text}"
@@ -83,7 +83,9 @@ def lint_overrides(file: Path) -> list[str]:
     ]
 
 
-def read_entries(text: str, rank: Rank, file: str, *, exported: bool = False) -> Iterator[Entry]:
+def read_entries(
+    text: str, rank: Rank, file: str, *, exported: bool = False
+) -> Iterator[CatalogueEntry]:
     """Read whole rows from CSV with a header; columns that are not needed are ignored.
 
     Args:
@@ -128,7 +130,7 @@ def _restored(row: _Row) -> _Row:
     return {name: restored(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
 
 
-def _read_entry(row: _Row, rank: Rank) -> Entry:
+def _read_entry(row: _Row, rank: Rank) -> CatalogueEntry:
     if None in row:
         raise FieldError("row", "more fields than columns")
     return make_entry({name: read_field(name, row.get(name) or "") for name in FIELDS}, rank)

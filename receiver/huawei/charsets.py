@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from receiver.domain.texts import is_storable, storable
-from receiver.huawei.garbled import bytes_of
+from receiver.domain.storable import is_storable, storable
+from receiver.huawei.mojibake import bytes_of
 
 # Declared charset -> the codec that reads it. Only what writes texts: a name from outside must not
 # choose among all codecs of Python, some of which are no charsets or make ASCII another text.
@@ -62,7 +62,7 @@ _UNDECLARED = Writing()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DecodedText:
     """A text, and whether its charset was guessed."""
 
     text: str
@@ -111,13 +111,13 @@ def readable(item: Mapping[str, Any], writing: Writing) -> Mapping[str, Any]:
     }
 
 
-def read(came: str, writing: Writing = _UNDECLARED) -> Reading:
+def read(came: str, writing: Writing = _UNDECLARED) -> DecodedText:
     """Read a text as it came: bytes in UTF-8, else in the declared charset, else by a guess."""
     if came.isascii() and "\0" not in came:
-        return Reading(came)
+        return DecodedText(came)
     data = _bytes(came)
     if data is None:
-        return Reading(_joined_surrogates(came))
+        return DecodedText(_joined_surrogates(came))
     wide = _read_utf_16(data, writing.declared)
     if wide is not None:
         return wide
@@ -129,8 +129,8 @@ def read(came: str, writing: Writing = _UNDECLARED) -> Reading:
     if writing.is_gb and not text.isascii() and max(text) < _FIRST_OF_THREE_BYTES:
         in_gb = _read_gb_2312(data)
         if in_gb is not None:
-            return Reading(in_gb, writing.declared != _GB)
-    return Reading(text)
+            return DecodedText(in_gb, writing.declared != _GB)
+    return DecodedText(text)
 
 
 def guesses(came: str) -> list[str]:
@@ -188,23 +188,23 @@ def texts_of_json(body: bytes, headers: str) -> Iterator[str]:
 # --- one text -------------------------------------------------------------------------------
 
 
-def _read_no_utf_8(data: bytes, writing: Writing) -> Reading:
-    as_came = Reading(data.decode(errors="surrogateescape"))
+def _read_no_utf_8(data: bytes, writing: Writing) -> DecodedText:
+    as_came = DecodedText(data.decode(errors="surrogateescape"))
     start = _where_cut(data)
     if start is not None and not data[:start].isascii():
         return as_came
     if writing.declared not in (None, _WESTERN):
         text = _read_declared(data, writing.declared)
         if text is not None:
-            return Reading(text)
+            return DecodedText(text)
     if start is None or writing.is_gb:
         text = _read_gb_2312(data)
         if text is not None:
-            return Reading(text, is_guess=True)
+            return DecodedText(text, is_guess=True)
     # Servers declare this charset by default; it reads anything, so it comes last.
     if writing.declared == _WESTERN:
         text = _strictly(data, _WESTERN)
-        return Reading(data.decode("latin-1") if text is None else text)
+        return DecodedText(data.decode("latin-1") if text is None else text)
     return as_came
 
 
@@ -229,24 +229,24 @@ def _read_gb_2312(data: bytes) -> str | None:
     return head.decode(_GB) + data[-1:].decode(errors="surrogateescape")
 
 
-def _read_utf_16(data: bytes, declared: str | None) -> Reading | None:
+def _read_utf_16(data: bytes, declared: str | None) -> DecodedText | None:
     """Read bytes that a mark or NULs show to be UTF-16."""
     if data[:2] in _BYTE_ORDER_MARKS:
         marked = _strictly(data, "utf-16")
-        return Reading(marked) if marked is not None and _is_text(marked) else None
+        return DecodedText(marked) if marked is not None and _is_text(marked) else None
     if b"\0" not in data or len(data) % 2 or _is_padded(data):
         return None
     is_guess = declared not in _UTF_16
     even, odd = data[::2], data[1::2]
     for high, low in ((even, odd), (odd, even)):
         if not any(high) and low.isascii() and b"\0" not in low:
-            return Reading(low.decode(), is_guess)
+            return DecodedText(low.decode(), is_guess)
     if _strictly(data, "utf-8") is not None:
         return None
     codecs_tried = (declared,) if declared in _UTF_16 else _UTF_16
     found = [_strictly(data, codec) for codec in codecs_tried if codec]
     texts = [text for text in found if text is not None and _is_text(text)]
-    return Reading(texts[0], is_guess) if len(texts) == 1 else None
+    return DecodedText(texts[0], is_guess) if len(texts) == 1 else None
 
 
 def _is_padded(data: bytes) -> bool:

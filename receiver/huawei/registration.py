@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 from receiver.domain import times
-from receiver.domain.events import ACCEPTED_BY_PLATFORM, Send
 from receiver.domain.identifiers import clean
+from receiver.domain.inputs import ACCEPTED_BY_PLATFORM, Send
 from receiver.domain.members import Pairs, RepeatedError, single
-from receiver.domain.texts import is_storable, storable
-from receiver.huawei.beside import (
+from receiver.domain.storable import is_storable, storable
+from receiver.huawei.registration_context import (
     LATER_FIELDS,
     NO_TIME_OF_DAY,
     Beside,
@@ -24,7 +24,7 @@ from receiver.huawei.beside import (
     lacks_time,
     read_later,
 )
-from receiver.huawei.fields import (
+from receiver.huawei.registration_fields import (
     LONGEST_TEXT,
     RegistrationError,
     first_of,

@@ -48,7 +48,7 @@ class SignedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SigningRules:
     """What a signature must satisfy."""
 
     keys: Mapping[str, str]  # access key -> secret key; several may be valid at once
@@ -57,7 +57,7 @@ class Rules:
     allow_unsigned_payload: bool = False  # a body that is not covered by the signature
 
 
-class Outcome(StrEnum):
+class SignatureOutcome(StrEnum):
     """What is found."""
 
     VALID = "valid"
@@ -75,7 +75,7 @@ class Outcome(StrEnum):
 class Verification:
     """The outcome, and what an operator needs to find the cause; it holds no secret."""
 
-    outcome: Outcome
+    outcome: SignatureOutcome
     access_key: str | None = None
     canonical: str = ""  # the canonical request as we read it
     signed_headers: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class Verification:
     @property
     def valid(self) -> bool:
         """Whether the push is the platform's own."""
-        return self.outcome is Outcome.VALID
+        return self.outcome is SignatureOutcome.VALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,12 @@ class _Claim:
 class _RefusedError(Exception):
     """The request cannot be verified; carries the outcome."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: SignatureOutcome) -> None:
         super().__init__(outcome.value)
         self.outcome = outcome
 
 
-def verify(request: SignedRequest, rules: Rules, now: int) -> Verification:
+def verify(request: SignedRequest, rules: SigningRules, now: int) -> Verification:
     """Verify a push.
 
     A push that was verified once verifies again within the window: the platform may push twice.
@@ -118,7 +118,7 @@ def verify(request: SignedRequest, rules: Rules, now: int) -> Verification:
         claim = _read_claim(request)
     except _RefusedError as error:
         return Verification(error.outcome)
-    found = Verification(Outcome.MISMATCH, claim.access_key, signed_headers=claim.names)
+    found = Verification(SignatureOutcome.MISMATCH, claim.access_key, signed_headers=claim.names)
     try:
         _check_date(claim, rules, now)
         body_hash = _body_hash(request, claim, rules)
@@ -130,25 +130,27 @@ def verify(request: SignedRequest, rules: Rules, now: int) -> Verification:
     key = _NOBODY if secret is None else secret.encode()
     matches = [_matches(canonical, claim, key) for canonical in canonicals]
     if secret is None:
-        return replace(found, outcome=Outcome.UNKNOWN_KEY)
-    return replace(found, outcome=Outcome.VALID if any(matches) else Outcome.MISMATCH)
+        return replace(found, outcome=SignatureOutcome.UNKNOWN_KEY)
+    return replace(
+        found, outcome=SignatureOutcome.VALID if any(matches) else SignatureOutcome.MISMATCH
+    )
 
 
 def _read_claim(request: SignedRequest) -> _Claim:
     text = _only(request, AUTHORIZATION)
     if text is None:
-        raise _RefusedError(Outcome.UNSIGNED)
+        raise _RefusedError(SignatureOutcome.UNSIGNED)
     match = _AUTHORIZATION.fullmatch(text.strip())
     if match is None:
-        raise _RefusedError(Outcome.MALFORMED)
+        raise _RefusedError(SignatureOutcome.MALFORMED)
     names = tuple(match[2].lower().split(";"))
     if len(names) != len(set(names)) or not all(map(_NAME.fullmatch, names)):
-        raise _RefusedError(Outcome.MALFORMED)
+        raise _RefusedError(SignatureOutcome.MALFORMED)
     date = _only(request, DATE)
     if date is None or DATE.decode() not in names:
-        raise _RefusedError(Outcome.NO_DATE)
+        raise _RefusedError(SignatureOutcome.NO_DATE)
     if HOST.decode() not in names:
-        raise _RefusedError(Outcome.UNCOVERED)
+        raise _RefusedError(SignatureOutcome.UNCOVERED)
     return _Claim(match[1], names, match[3], date.strip())
 
 
@@ -160,23 +162,23 @@ def _only(request: SignedRequest, name: bytes) -> str | None:
     """
     values = [value for known, value in request.headers if known == name]
     if len(values) > 1:
-        raise _RefusedError(Outcome.MALFORMED)
+        raise _RefusedError(SignatureOutcome.MALFORMED)
     return values[0].decode("latin-1") if values else None
 
 
-def _check_date(claim: _Claim, rules: Rules, now: int) -> None:
+def _check_date(claim: _Claim, rules: SigningRules, now: int) -> None:
     if _DATE.fullmatch(claim.date) is None:
-        raise _RefusedError(Outcome.NO_DATE)
+        raise _RefusedError(SignatureOutcome.NO_DATE)
     try:
         signed = datetime.strptime(claim.date, _DATE_FORMAT).replace(tzinfo=UTC)
     except ValueError:
-        raise _RefusedError(Outcome.NO_DATE) from None
+        raise _RefusedError(SignatureOutcome.NO_DATE) from None
     signed_at = int((signed - _EPOCH).total_seconds()) * SECOND
     if abs(now - signed_at) > rules.window_us:
-        raise _RefusedError(Outcome.STALE)
+        raise _RefusedError(SignatureOutcome.STALE)
 
 
-def _body_hash(request: SignedRequest, claim: _Claim, rules: Rules) -> str:
+def _body_hash(request: SignedRequest, claim: _Claim, rules: SigningRules) -> str:
     """Give what stands for the body in what was signed."""
     actual = hashlib.sha256(request.body).hexdigest()
     if CONTENT_HASH.decode() not in claim.names or not request.body:
@@ -185,12 +187,12 @@ def _body_hash(request: SignedRequest, claim: _Claim, rules: Rules) -> str:
     if told == UNSIGNED_PAYLOAD and rules.allow_unsigned_payload:
         return told
     if not hmac.compare_digest(told.encode(), actual.encode()):
-        raise _RefusedError(Outcome.BODY)
+        raise _RefusedError(SignatureOutcome.BODY)
     return actual
 
 
 def _canonicals(
-    request: SignedRequest, claim: _Claim, rules: Rules, body_hash: str
+    request: SignedRequest, claim: _Claim, rules: SigningRules, body_hash: str
 ) -> Iterator[str]:
     """Give the canonical request; twice where signers disagree about the order of the query."""
     path, _, query = request.target.partition(b"?")
@@ -202,12 +204,12 @@ def _canonicals(
         yield "\n".join((method, _canonical_path(path), one, *rest))
 
 
-def _value_of(request: SignedRequest, name: str, rules: Rules) -> str:
+def _value_of(request: SignedRequest, name: str, rules: SigningRules) -> str:
     if name == "host" and rules.host is not None:
         return rules.host
     value = _only(request, name.encode())
     if value is None:
-        raise _RefusedError(Outcome.MISMATCH)
+        raise _RefusedError(SignatureOutcome.MISMATCH)
     # Signers hash text as UTF-8, and write the same bytes into the header.
     return value.strip(" \t").encode("latin-1").decode(errors="surrogateescape")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from receiver.domain.identifiers import clean
 from receiver.domain.members import Pairs, repeated
-from receiver.domain.wholes import is_given
+from receiver.domain.whole_numbers import is_given
 
 LIST = "statusReportList"
 # All that is documented in a push. Others may be of persons, and are not named.

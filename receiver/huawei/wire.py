@@ -13,16 +13,16 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
 
-from receiver.domain import times, wholes
-from receiver.domain.events import UNREADABLE_SEQUENCE, UNREADABLE_TOTAL, StatusReport, Uplink
+from receiver.domain import times, whole_numbers
 from receiver.domain.identifiers import clean
-from receiver.domain.messages import MOST_PARTS
+from receiver.domain.inputs import UNREADABLE_SEQUENCE, UNREADABLE_TOTAL, StatusReport, Uplink
+from receiver.domain.messages.state import MOST_PARTS
 from receiver.domain.numbers import seen
 from receiver.domain.steps import Steps, finish
-from receiver.domain.texts import is_storable
+from receiver.domain.storable import is_storable
 from receiver.huawei import batches, charsets
 from receiver.huawei.charsets import Writing
-from receiver.huawei.garbled import repair
+from receiver.huawei.mojibake import repair
 from receiver.huawei.unused import LIST, Unused
 
 MOST_FIELDS = 64  # a documented push has 9
@@ -45,7 +45,7 @@ _TOO_LONG = (
 _NOT_WRITABLE = (_TOO_DEEP, _TOO_LONG)  # items of which no JSON can be made again
 
 
-class Kind(StrEnum):
+class PushKind(StrEnum):
     """The three pushes of the platform, told apart by content."""
 
     STATUS = "status"
@@ -54,9 +54,9 @@ class Kind(StrEnum):
 
 
 # The fields without which an item cannot be used, and how long each may be.
-_NEEDED: Mapping[Kind, Mapping[str, int]] = {
-    Kind.STATUS: {"smsMsgId": LONGEST_ID, "status": LONGEST_STATUS},
-    Kind.UPLINK: {"smsMsgId": LONGEST_ID, "from": LONGEST_ID, "to": LONGEST_ID},
+_NEEDED: Mapping[PushKind, Mapping[str, int]] = {
+    PushKind.STATUS: {"smsMsgId": LONGEST_ID, "status": LONGEST_STATUS},
+    PushKind.UPLINK: {"smsMsgId": LONGEST_ID, "from": LONGEST_ID, "to": LONGEST_ID},
 }
 
 _NUMBERS = frozenset({"from", "to"})
@@ -70,10 +70,10 @@ class BadItem:
     raw: Any
 
 
-class Push(NamedTuple):
+class ParsedPush(NamedTuple):
     """A push whose usable items were separated from the bad ones."""
 
-    kind: Kind
+    kind: PushKind
     items: list[dict[str, Any]]
     bad: list[BadItem]  # the first ones
     more_bad: int = 0  # beyond them
@@ -83,7 +83,7 @@ class UnusableError(ValueError):
     """Nothing in a push can be used; the text names what is wrong, never a value."""
 
 
-def sift(body: bytes, headers: str = "") -> Push:
+def sift(body: bytes, headers: str = "") -> ParsedPush:
     """Tell the kind of a push and its usable items, texts as they came.
 
     Args:
@@ -127,7 +127,7 @@ def _as_utf_8(body: bytes) -> bytes:
 
 def sift_in_steps(
     body: bytes, headers: str = "", most_bad: int = MOST_BAD, unused: Unused | None = None
-) -> Steps[Push]:
+) -> Steps[ParsedPush]:
     """Do as `sift`, item by item.
 
     Args:
@@ -143,12 +143,12 @@ def sift_in_steps(
     if unused:
         if body.count(b"&") >= len(push.items[0]):  # more pairs than fields
             unused.form(_unquoted(body))
-        if push.kind is Kind.STATUS:
+        if push.kind is PushKind.STATUS:
             unused.item(push.items[0])
     return push
 
 
-def kind_of_form(body: bytes) -> Kind:
+def kind_of_form(body: bytes) -> PushKind:
     """Tell the kind of a form, without reading more of it than `sift` looks at for that.
 
     Raises:
@@ -157,15 +157,15 @@ def kind_of_form(body: bytes) -> Kind:
     return _split_usable(_as_utf_8(body))[0]
 
 
-def _sift_form(body: bytes) -> Push:
+def _sift_form(body: bytes) -> ParsedPush:
     kind, item = _split_usable(body)
     for name, value in item.items():
         if "%" in value or "+" in value:
             item[name] = _unquote(value)
-    return Push(kind, [item], [])
+    return ParsedPush(kind, [item], [])
 
 
-def _split_usable(body: bytes) -> tuple[Kind, dict[str, str]]:
+def _split_usable(body: bytes) -> tuple[PushKind, dict[str, str]]:
     """Return the kind of a form and its values, still escaped."""
     body = body.strip(b"\r\n")  # never part of a form, but tools like to add one
     if not body.strip():
@@ -174,9 +174,9 @@ def _split_usable(body: bytes) -> tuple[Kind, dict[str, str]]:
     if "status" not in escaped and "body" not in escaped:
         escaped = {charsets.read(name).text: value for name, value in escaped.items()}
     if "status" in escaped:
-        kind = Kind.STATUS
+        kind = PushKind.STATUS
     elif "body" in escaped:
-        kind = Kind.UPLINK
+        kind = PushKind.UPLINK
     else:
         raise UnusableError(
             "The form has neither `status` (status report) nor `body` (uplink SMS): "
@@ -261,7 +261,7 @@ def _load_no_utf_8(body: bytes, headers: str, unused: Unused | None) -> Any:
 
 def _sift_json(
     body: bytes, headers: str, most_bad: int, unused: Unused | None = None
-) -> Steps[Push]:
+) -> Steps[ParsedPush]:
     items: list[dict[str, Any]] = []
     bad: list[BadItem] = []
     more_bad = 0
@@ -285,7 +285,7 @@ def _sift_json(
         raise UnusableError(f"The list `{LIST}` is empty: send a report in it.")
     if not items:
         raise UnusableError(f"No item of `{LIST}` can be used: {bad[0].reason}")
-    return Push(Kind.BATCH, items, bad, more_bad)
+    return ParsedPush(PushKind.BATCH, items, bad, more_bad)
 
 
 def _entries(body: bytes, headers: str, unused: Unused | None) -> Iterable[Any]:
@@ -337,7 +337,7 @@ def _why_not_usable(entry: Any) -> str | None:
         return _TOO_LONG
     if isinstance(entry, (dict, list)) and _is_deeper(entry, DEEPEST_ITEM):
         return _TOO_DEEP
-    return _why_not(entry, Kind.STATUS) if isinstance(entry, dict) else "The item is no object."
+    return _why_not(entry, PushKind.STATUS) if isinstance(entry, dict) else "The item is no object."
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -374,7 +374,7 @@ def _decoder_of(unused: Unused) -> json.JSONDecoder:
     )
 
 
-def _why_not(item: Mapping[str, Any], kind: Kind) -> str | None:
+def _why_not(item: Mapping[str, Any], kind: PushKind) -> str | None:
     """Say why an item cannot be used; None when it can."""
     for name, longest in _NEEDED[kind].items():
         value = item.get(name)
@@ -544,7 +544,7 @@ def read_number(value: Any, lowest: int, highest: int, unreadable: int | None) -
         return None
     if isinstance(value, str):
         value = repair(value)
-    number = wholes.read(value, lowest, highest)
+    number = whole_numbers.read(value, lowest, highest)
     if number is not None:
         return number
-    return unreadable if wholes.is_given(value) else None
+    return unreadable if whole_numbers.is_given(value) else None

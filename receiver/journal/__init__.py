@@ -1,11 +1,11 @@
 """The journal: the append-only durable log that the 200 waits for."""
 
-from receiver.journal.damage import Finding
+from receiver.journal.damage import DamageFinding
 from receiver.journal.entries import (
     Commit,
-    Entry,
-    Kind,
-    Limits,
+    EntryKind,
+    JournalEntry,
+    JournalLimits,
     Row,
     note_refusal,
     read_refusal,
@@ -16,11 +16,11 @@ from receiver.journal.journal import Journal, Settle
 __all__ = [
     "FILE_NAME",
     "Commit",
-    "Entry",
-    "Finding",
+    "DamageFinding",
+    "EntryKind",
     "Journal",
-    "Kind",
-    "Limits",
+    "JournalEntry",
+    "JournalLimits",
     "Row",
     "Settle",
     "note_refusal",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from receiver.domain import times
-from receiver.journal.entries import Kind, Row
+from receiver.journal.entries import EntryKind, Row
 
 _KEPT = ".damaged-"  # in the names of files that are kept aside
 _SPARE_BYTES = 64 * 1024 * 1024  # of the disk: never used up by copies
@@ -38,7 +38,7 @@ class Lost(NamedTuple):
         return f"{where}, arrived between {after} and {before}"
 
 
-class Finding(NamedTuple):
+class DamageFinding(NamedTuple):
     """One damage that was found, and what became of it."""
 
     text: str  # what happened, where the bytes are, what to do
@@ -56,19 +56,19 @@ def marker(lost: Lost, kept: str) -> Row:
     reason = f"Rows of the journal could not be read: {lost.describe()}. Kept in: {kept or '-'}."
     body = json.dumps({"first": lost.first, "last": lost.last, "kept": kept})
     at = next((at for at in (lost.after_us, lost.before_us) if at is not None), 0)
-    return Row(lost.last, Kind.DAMAGED, _APPLICATION, at, "", "open", reason, body.encode())
+    return Row(lost.last, EntryKind.DAMAGED, _APPLICATION, at, "", "open", reason, body.encode())
 
 
 def doubtful(row: Row) -> Row:
     """Let a row be kept without being taken for what was pushed."""
-    return row._replace(kind=Kind.DAMAGED, headers=f"{_DOUBTFUL}\n{row.headers}")
+    return row._replace(kind=EntryKind.DAMAGED, headers=f"{_DOUBTFUL}\n{row.headers}")
 
 
-def unusable(positions: Sequence[int]) -> Finding:
+def unusable(positions: Sequence[int]) -> DamageFinding:
     """Say that acknowledged rows, of a version without checksums, cannot be used."""
     named = ", ".join(map(str, positions[:_NAMED]))
     more = f" and {len(positions) - _NAMED} more" if len(positions) > _NAMED else ""
-    return Finding(
+    return DamageFinding(
         "Rows of the journal were acknowledged and hold nothing that can be used: they are damaged,"
         f" or this version reads them otherwise. Positions {named}{more}; they are kept in the "
         "quarantine, and `receiver reclassify` reads them again.",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from receiver.journal.writer import checksum
 
 
-class Kind:
+class EntryKind:
     """What a row holds; the kinds of pushes are those of `huawei.wire.Kind`."""
 
     UNUSABLE = "unusable"  # a push that was refused with 400, kept for the quarantine
@@ -36,7 +36,7 @@ def read_refusal(headers: str) -> tuple[str, int | None] | None:
     return lines[-1].removeprefix(_REFUSED), int(size) if size.isdecimal() else None
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """One accepted request, bytes untouched.
 
     Only exact `str`, `int` and `bytes`: the writer's frames hold no subclasses such as enums.
@@ -120,7 +120,7 @@ def read_time(value: object) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class JournalLimits:
     """How much may wait for the disk, and how long."""
 
     max_waiting: int = 10_000  # entries

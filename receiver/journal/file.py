@@ -18,8 +18,8 @@ from receiver.errors import (
     JournalUnavailableError,
 )
 from receiver.journal import opening
-from receiver.journal.damage import Finding, Lost, gaps, marker
-from receiver.journal.entries import Entry, Row, read_row, read_text, read_time
+from receiver.journal.damage import DamageFinding, Lost, gaps, marker
+from receiver.journal.entries import JournalEntry, Row, read_row, read_text, read_time
 from receiver.journal.opening import cannot_open, held_by_another
 from receiver.journal.process import WriterError, WriterProcess
 from receiver.journal.rebuild import is_damage
@@ -48,7 +48,7 @@ class JournalFile:
         self.checked_from = 0  # the position from which on every row has a checksum
 
     @classmethod
-    async def open(cls, path: Path) -> tuple[Self, list[Finding]]:
+    async def open(cls, path: Path) -> tuple[Self, list[DamageFinding]]:
         """Open or create the file and start its writer; mend it first where that is needed.
 
         Returns:
@@ -58,7 +58,7 @@ class JournalFile:
             DataDirectoryError: it cannot be opened, is no journal, or is of a newer version.
         """
         log = await asyncio.to_thread(opening.examine, path)
-        findings: list[Finding] = []
+        findings: list[DamageFinding] = []
         try:
             file = await cls._open(path)
         except JournalDamagedError as error:
@@ -100,7 +100,7 @@ class JournalFile:
             )
         return file
 
-    async def take_back(self, log: LogDamage) -> Finding:
+    async def take_back(self, log: LogDamage) -> DamageFinding:
         """Write the rows that stood behind damaged frames of the log."""
         before = await self.last_position()
         salvaged = await self._restore(log.rows, keeps=False)
@@ -119,7 +119,7 @@ class JournalFile:
         text += f", {len(log.doubtful)} doubtful ones among them." if log.doubtful else "."
         for one in lost:
             text += f" Lost{'' if one.first > 1 else ', or deleted before'}: {one.describe()}."
-        return Finding(text, log.kept, sum(one.rows for one in lost), salvaged)
+        return DamageFinding(text, log.kept, sum(one.rows for one in lost), salvaged)
 
     async def _restore(self, rows: Sequence[Row], *, keeps: bool) -> int:
         count = 0
@@ -141,7 +141,7 @@ class JournalFile:
 
     # --- writing ----------------------------------------------------------------------------
 
-    async def append(self, first: int, entries: Sequence[Entry]) -> None:
+    async def append(self, first: int, entries: Sequence[JournalEntry]) -> None:
         """Write entries at positions from `first` on; on return they are on disk.
 
         Raises:

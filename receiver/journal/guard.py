@@ -4,7 +4,7 @@ import time
 
 import structlog
 
-from receiver.journal.entries import Limits
+from receiver.journal.entries import JournalLimits
 from receiver.journal.file import JournalFile
 
 _log = structlog.get_logger(__name__)
@@ -14,14 +14,14 @@ _STOPPED = "T"  # by a signal: it does not go on by itself
 _NAMES = {"T": "stopped by a signal", "D": "waiting for the disk", "Z": "dead"}
 
 
-class Guard:
+class WriterGuard:
     """Looks at the writer from time to time.
 
     It is killed, never abandoned: another one starts only when the lock that the kernel keeps for
     it is free, so two never write at once. One that the disk holds ends when the disk answers.
     """
 
-    def __init__(self, file: JournalFile, limits: Limits) -> None:
+    def __init__(self, file: JournalFile, limits: JournalLimits) -> None:
         """Make the guard of an open file."""
         self._file = file
         self._limits = limits

@@ -16,10 +16,10 @@ from typing import Any, Self, TypeVar
 import structlog
 
 from receiver.errors import JournalDamagedError, JournalUnavailableError, ReceiverError
-from receiver.journal.damage import Finding, kept_aside, unusable
-from receiver.journal.entries import Commit, Entry, Limits, Row
+from receiver.journal.damage import DamageFinding, kept_aside, unusable
+from receiver.journal.entries import Commit, JournalEntry, JournalLimits, Row
 from receiver.journal.file import MOST_ROWS_A_COMMIT, JournalFile
-from receiver.journal.guard import Guard
+from receiver.journal.guard import WriterGuard
 from receiver.journal.past_damage import read_past
 from receiver.journal.process import WriterError
 from receiver.journal.upkeep import Upkeep
@@ -50,7 +50,7 @@ class _Waiting:
 
     __slots__ = ("_settle", "entry", "is_settled", "since")
 
-    def __init__(self, entry: Entry, settle: Settle) -> None:
+    def __init__(self, entry: JournalEntry, settle: Settle) -> None:
         self.entry = entry
         self.since = time.monotonic()
         self.is_settled = False
@@ -82,10 +82,10 @@ class Journal:
         *,
         identity: str,
         last_position: int,
-        limits: Limits,
+        limits: JournalLimits,
         on_commit: Callable[[Commit], None],
         on_loss_of_trust: Callable[[str], None],
-        on_finding: Callable[[Finding], None],
+        on_finding: Callable[[DamageFinding], None],
     ) -> None:
         self.identity = identity
         self.last_position = last_position
@@ -97,7 +97,7 @@ class Journal:
         self._on_commit = on_commit
         self._on_loss_of_trust = on_loss_of_trust
         self._on_finding = on_finding
-        self._findings: list[Finding] = []
+        self._findings: list[DamageFinding] = []
         self._findings_left_out = 0
         self._upkeep = Upkeep(
             file,
@@ -106,7 +106,7 @@ class Journal:
             note_failure=self._note_failure,
             on_finding=self.note_finding,
         )
-        self._guard = Guard(file, limits)
+        self._guard = WriterGuard(file, limits)
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._in_flight: list[_Waiting] = []
@@ -129,10 +129,10 @@ class Journal:
         cls,
         path: Path,
         *,
-        limits: Limits | None = None,
+        limits: JournalLimits | None = None,
         on_commit: Callable[[Commit], None] = _ignore,
         on_loss_of_trust: Callable[[str], None] = _ignore,
-        on_finding: Callable[[Finding], None] = _ignore,
+        on_finding: Callable[[DamageFinding], None] = _ignore,
     ) -> Self:
         """Open or create the journal file and start its writer.
 
@@ -152,7 +152,7 @@ class Journal:
             file,
             identity=await file.identity(),
             last_position=await file.last_position(),
-            limits=limits or Limits(),
+            limits=limits or JournalLimits(),
             on_commit=on_commit,
             on_loss_of_trust=on_loss_of_trust,
             on_finding=on_finding,
@@ -163,7 +163,7 @@ class Journal:
 
     # --- appending --------------------------------------------------------------------------
 
-    def append(self, entry: Entry) -> Awaitable[int]:
+    def append(self, entry: JournalEntry) -> Awaitable[int]:
         """Queue an entry; the result is its position, given once it is on disk.
 
         Raises:
@@ -183,7 +183,7 @@ class Journal:
         self.submit(entry, settle)
         return durable
 
-    def submit(self, entry: Entry, settle: Settle) -> None:
+    def submit(self, entry: JournalEntry, settle: Settle) -> None:
         """Queue an entry; `settle` is told once what became of it. Cheaper than a future each.
 
         Raises:
@@ -349,7 +349,7 @@ class Journal:
                 "Rows of the journal cannot be read or do not fit their checksums, and do not "
                 f"count: {one.describe()}."
             )
-            self.note_finding(Finding(text, "", lost=one.rows))
+            self.note_finding(DamageFinding(text, "", lost=one.rows))
         return rows
 
     async def arrival_after(self, position: int) -> int | None:
@@ -440,7 +440,7 @@ class Journal:
         if unchecked := [at for at in positions if at < checked_from]:
             self.note_finding(unusable(unchecked))
 
-    def note_finding(self, finding: Finding) -> None:
+    def note_finding(self, finding: DamageFinding) -> None:
         """Say that damage was found; it is said again for as long as its bytes are kept."""
         self._findings.append(finding)
         if len(self._findings) > _FINDINGS_KEPT:

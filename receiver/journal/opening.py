@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from receiver.errors import DataDirectoryError, InUseError
-from receiver.journal.damage import Finding, Lost, fits, name_aside
+from receiver.journal.damage import DamageFinding, Lost, fits, name_aside
 from receiver.journal.rebuild import Rebuild, rebuild_whole
 from receiver.journal.recovery import LogDamage, examine_log
 from receiver.journal.writer import HeldError, put_in_place, take_lock
@@ -37,7 +37,7 @@ def examine(path: Path) -> LogDamage | None:
         raise cannot_open(path, error.strerror or type(error).__name__) from error
 
 
-def rebuild(path: Path, cause: str) -> Finding:
+def rebuild(path: Path, cause: str) -> DamageFinding:
     """Put a new file with all rows that can be read in the place of one that cannot be opened.
 
     Raises:
@@ -59,7 +59,7 @@ def rebuild(path: Path, cause: str) -> Finding:
     return describe(made, kept.name)
 
 
-def describe(made: Rebuild, kept: str) -> Finding:
+def describe(made: Rebuild, kept: str) -> DamageFinding:
     """Say what a file was lacking that was rebuilt."""
     text = "The journal's file was damaged and has been written anew from what could be read"
     text += (
@@ -79,7 +79,7 @@ def describe(made: Rebuild, kept: str) -> Finding:
         "redelivery."
     )
     lost = sum(one.rows for one in (*made.lost, *made.spoiled))
-    return Finding(text, kept, lost, made.found)
+    return DamageFinding(text, kept, lost, made.found)
 
 
 def _name(lost: list[Lost]) -> str:

@@ -121,13 +121,15 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("unreachable")
 
 
-def scan(path: Path, newer: Mapping[int, bytes], breathe: Callable[[], None]) -> Iterator[FoundRow]:
+def scan(
+    path: Path, newer: Mapping[int, bytes], maybe_yield: Callable[[], None]
+) -> Iterator[FoundRow]:
     """Give all rows found on any page of a file that is not free, in no order (blocking).
 
     Args:
         path: the file, however damaged.
         newer: pages that stand in its write-ahead log, by number.
-        breathe: called after each page.
+        maybe_yield: called after each page.
     """
     with path.open("rb") as file:
         if path.stat().st_size == 0:
@@ -145,7 +147,7 @@ def scan(path: Path, newer: Mapping[int, bytes], breathe: Callable[[], None]) ->
                 page = fetch(number)
                 if page is not None and number not in free:
                     yield from read_rows(page, fetch)
-                breathe()
+                maybe_yield()
 
 
 def _page_size(data: mmap.mmap) -> int:

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from receiver.errors import JournalDamagedError, JournalUnavailableError
-from receiver.journal.damage import Finding, fits, name_aside
+from receiver.journal.damage import DamageFinding, fits, name_aside
 from receiver.journal.entries import Row
 from receiver.journal.file import JournalFile
 from receiver.journal.opening import describe, new_file
@@ -46,7 +46,7 @@ class Upkeep:
         *,
         newest: Callable[[], int],
         note_failure: Callable[[Exception], None],
-        on_finding: Callable[[Finding], None],
+        on_finding: Callable[[DamageFinding], None],
     ) -> None:
         """Make the upkeep of an open file.
 

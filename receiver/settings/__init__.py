@@ -9,7 +9,7 @@ from receiver.settings.model import (
     describe,
     weak_secrets,
 )
-from receiver.settings.retrying import RetrySettings
+from receiver.settings.retry import RetrySettings
 from receiver.settings.sections import (
     ApiKey,
     Application,

@@ -13,9 +13,9 @@ from pydantic_settings import (
 )
 
 from receiver.datadir import TOKEN_FILE
-from receiver.domain.languages import Language
-from receiver.domain.messages import LateDelivered
+from receiver.domain.messages.state import LateDelivered
 from receiver.domain.strength import is_hard_to_guess, is_weak_key
+from receiver.domain.wording.languages import Language
 from receiver.errors import SettingsError
 from receiver.settings.fields import (
     A_CENTURY_H,
@@ -27,7 +27,7 @@ from receiver.settings.fields import (
     clash,
     is_loopback,
 )
-from receiver.settings.retrying import RetrySettings
+from receiver.settings.retry import RetrySettings
 from receiver.settings.sections import (
     ApiKey,
     Application,
@@ -47,7 +47,7 @@ from receiver.settings.trust import (
     check_push_keys,
     is_gated,
 )
-from receiver.store.urls import check_url, default_url
+from receiver.store.database.urls import check_url, default_url
 
 PREFIX = "RECEIVER_"
 DEFAULT_APPLICATION = "default"

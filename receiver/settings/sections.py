@@ -4,12 +4,13 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from receiver.domain import optouts, times
+from receiver.domain import times
+from receiver.domain.suppressions import opt_outs
 from receiver.settings.fields import A_CENTURY_H, MANY, KeySecret, Secret, Section, check_token
 from receiver.settings.trust import PushKey, check_allowed, check_push_keys, is_gated
 
 Scope = Literal["read", "write", "admin"]
-_DEFAULT_OPT_OUT = list(optouts.USUAL_OPT_OUT)
+_DEFAULT_OPT_OUT = list(opt_outs.USUAL_OPT_OUT)
 
 
 class Application(Section):
@@ -123,27 +124,27 @@ class UplinkSettings(Section):
 
     answer_within_hours: float = Field(default=168.0, gt=0, le=A_CENTURY_H)
     opt_out_words: list[str] = Field(default=_DEFAULT_OPT_OUT)
-    opt_in_words: list[str] = Field(default=list(optouts.USUAL_OPT_IN))
+    opt_in_words: list[str] = Field(default=list(opt_outs.USUAL_OPT_IN))
 
     @field_validator("opt_out_words")
     @classmethod
     def _check_opt_out_words(cls, words: list[str]) -> list[str]:
-        optouts.fold_words(words)
+        opt_outs.fold_words(words)
         return words
 
     @field_validator("opt_in_words")
     @classmethod
     def _check_opt_in_words(cls, words: list[str], info: ValidationInfo) -> list[str]:
         opt_out = info.data.get("opt_out_words", ())
-        firm = optouts.FIRM_OPT_OUT if opt_out == _DEFAULT_OPT_OUT else opt_out
-        optouts.make_words(firm, words)
+        firm = opt_outs.FIRM_OPT_OUT if opt_out == _DEFAULT_OPT_OUT else opt_out
+        opt_outs.make_words(firm, words)
         return words
 
     @model_validator(mode="after")
     def _drop_defaults(self) -> Self:
         """Let a word that is set as an opt-in be none of the less common default opt-outs."""
         if self.opt_out_words == _DEFAULT_OPT_OUT:
-            opt_in = optouts.fold_words(self.opt_in_words)
-            others = [word for word in self.opt_out_words if optouts.fold(word) not in opt_in]
+            opt_in = opt_outs.fold_words(self.opt_in_words)
+            others = [word for word in self.opt_out_words if opt_outs.fold(word) not in opt_in]
             object.__setattr__(self, "opt_out_words", others)
         return self

@@ -6,12 +6,12 @@ It plays the outside world, so it shares no code with the parts that it exercise
 from receiver.simulator.options import SimulationError, SimulationOptions
 from receiver.simulator.progress import show_progress, tally_table
 from receiver.simulator.run import simulate
-from receiver.simulator.tally import Tally
+from receiver.simulator.tally import SimulationTally
 
 __all__ = [
     "SimulationError",
     "SimulationOptions",
-    "Tally",
+    "SimulationTally",
     "show_progress",
     "simulate",
     "tally_table",

@@ -65,7 +65,7 @@ DESCRIPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SimulatedOutcome:
     """What the reports of one message say."""
 
     status: str
@@ -74,16 +74,16 @@ class Outcome:
     dated: bool = True  # False: the platform built the report itself and gave no updateTime
 
 
-_DELIVERED_ABROAD = Outcome("DELIVRD", "2", "000")
-_DELIVERED = Outcome("DELIVRD", "2")
-_GIVEN_UP = Outcome("EXPIRED", "1", dated=False)
-_MAINLAND_FAILURES = [Outcome(*key) for key in _WEIGHTS_OF_MAINLAND_FAILURES]
-_INTERNATIONAL_FAILURES = [Outcome(*key) for key in _WEIGHTS_OF_INTERNATIONAL_FAILURES]
+_DELIVERED_ABROAD = SimulatedOutcome("DELIVRD", "2", "000")
+_DELIVERED = SimulatedOutcome("DELIVRD", "2")
+_GIVEN_UP = SimulatedOutcome("EXPIRED", "1", dated=False)
+_MAINLAND_FAILURES = [SimulatedOutcome(*key) for key in _WEIGHTS_OF_MAINLAND_FAILURES]
+_INTERNATIONAL_FAILURES = [SimulatedOutcome(*key) for key in _WEIGHTS_OF_INTERNATIONAL_FAILURES]
 
 
 def draw(
     random: Random, *, international: bool, unknown_share: float, given_up_share: float
-) -> Outcome:
+) -> SimulatedOutcome:
     """Draw how a message ends.
 
     The two shares are taken out of the failures first, so that the share of the delivered stays
@@ -91,7 +91,7 @@ def draw(
     """
     chance = random.random()
     if chance < unknown_share:
-        return Outcome(unlisted_code(random), "2")
+        return SimulatedOutcome(unlisted_code(random), "2")
     if chance < unknown_share + given_up_share:
         return _GIVEN_UP
     if chance < unknown_share + given_up_share + DELIVERED_SHARE:
@@ -99,7 +99,7 @@ def draw(
     return draw_failure(random, international=international)
 
 
-def draw_failure(random: Random, *, international: bool) -> Outcome:
+def draw_failure(random: Random, *, international: bool) -> SimulatedOutcome:
     """Draw one of the failures that the lists know."""
     if international:
         weights = _WEIGHTS_OF_INTERNATIONAL_FAILURES.values()

@@ -13,7 +13,7 @@ from uuid import UUID
 from receiver.domain import times
 from receiver.simulator import outcomes, people
 from receiver.simulator.options import SimulationOptions
-from receiver.simulator.outcomes import Outcome
+from receiver.simulator.outcomes import SimulatedOutcome
 
 ACCEPTED = "000000"
 _MOST_RECIPIENTS = 500  # of one send request (sms_05_0001)
@@ -32,7 +32,7 @@ _TEMPLATES = ("8ff55eac1d0b478ab3c06c3c6a492300", "2cd5c4a5a2b84c0f9a4a0b8f3c1d7
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SimulatedSend:
     """An entry of a send response."""
 
     sms_msg_id: str
@@ -46,7 +46,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusReport:
+class SimulatedReport:
     """What the platform says about one part of a message."""
 
     sms_msg_id: str
@@ -62,7 +62,7 @@ class StatusReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Uplink:
+class SimulatedUplink:
     """An answer of a recipient."""
 
     sms_msg_id: str
@@ -73,20 +73,20 @@ class Uplink:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class SimulatedMessage:
     """A send and all that comes of it: one report per part, none when it was refused."""
 
-    send: Send
-    reports: tuple[StatusReport, ...]
+    send: SimulatedSend
+    reports: tuple[SimulatedReport, ...]
     batched: bool
-    uplink: Uplink | None
+    uplink: SimulatedUplink | None
 
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
     """One call of the send API with its messages."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[SimulatedMessage, ...]
     reference: str
     template_id: str
     extend: str | None
@@ -100,7 +100,7 @@ class Wave:
     requests: tuple[SendRequest, ...]
 
     @property
-    def messages(self) -> tuple[Message, ...]:
+    def messages(self) -> tuple[SimulatedMessage, ...]:
         """All messages in the order of sending."""
         return tuple(message for request in self.requests for message in request.messages)
 
@@ -152,11 +152,11 @@ def _make_request(
 
 def _make_message(
     random: Random, options: SimulationOptions, sent_at: int, channel: str, extend: str | None
-) -> Message:
+) -> SimulatedMessage:
     send = _make_send(random, options, sent_at, channel)
     batched = random.random() < options.batch_share
     if send.status != ACCEPTED:
-        return Message(send, (), batched, None)
+        return SimulatedMessage(send, (), batched, None)
     outcome = outcomes.draw(
         random,
         international=send.country != "CN",
@@ -167,7 +167,7 @@ def _make_message(
     answers = random.random() < _answering_share(options)
     answerable = outcome.status == "DELIVRD" and send.country == "CN"
     uplink = _make_uplink(random, send, reports[-1]) if answers and answerable else None
-    return Message(send, reports, batched, uplink)
+    return SimulatedMessage(send, reports, batched, uplink)
 
 
 def _answering_share(options: SimulationOptions) -> float:
@@ -178,13 +178,15 @@ def _answering_share(options: SimulationOptions) -> float:
     return min(1.0, options.uplink_share / answerable) if answerable else 0.0
 
 
-def _make_send(random: Random, options: SimulationOptions, sent_at: int, channel: str) -> Send:
+def _make_send(
+    random: Random, options: SimulationOptions, sent_at: int, channel: str
+) -> SimulatedSend:
     to, country = people.mainland_number(random), "CN"
     if random.random() < options.international_share:
         to, country = people.foreign_number(random)
     bare = country == "CN" and random.random() < _BARE_NUMBER_SHARE
     refused = random.random() < outcomes.REFUSED_SHARE
-    return Send(
+    return SimulatedSend(
         sms_msg_id=f"{_uuid(random)}_{random.randrange(10 ** random.randint(1, 9))}",
         origin_to=to.removeprefix("+86") if bare else to,
         to=to,
@@ -199,10 +201,10 @@ def _make_send(random: Random, options: SimulationOptions, sent_at: int, channel
 def _make_reports(
     random: Random,
     options: SimulationOptions,
-    send: Send,
-    outcome: Outcome,
+    send: SimulatedSend,
+    outcome: SimulatedOutcome,
     extend: str | None,
-) -> tuple[StatusReport, ...]:
+) -> tuple[SimulatedReport, ...]:
     differ = send.total > 1 and outcome.dated and random.random() < _PARTS_DIFFER_SHARE
     odd_part = random.randint(1, send.total) if differ else 0
     other = _other_outcome(random, send, outcome) if differ else outcome
@@ -219,25 +221,27 @@ def _make_reports(
     )
 
 
-def _other_outcome(random: Random, send: Send, outcome: Outcome) -> Outcome:
+def _other_outcome(
+    random: Random, send: SimulatedSend, outcome: SimulatedOutcome
+) -> SimulatedOutcome:
     if outcome.status != "DELIVRD":
-        return Outcome("DELIVRD", "2")
+        return SimulatedOutcome("DELIVRD", "2")
     return outcomes.draw_failure(random, international=send.country != "CN")
 
 
 def _make_report(
     random: Random,
     options: SimulationOptions,
-    send: Send,
-    outcome: Outcome,
+    send: SimulatedSend,
+    outcome: SimulatedOutcome,
     *,
     sequence: int,
     extend: str | None,
-) -> StatusReport:
+) -> SimulatedReport:
     delay = random.uniform(*options.delay_seconds)
     updated_at = send.sent_at + int(delay) * times.SECOND
     described = random.random() < _DESCRIBED_SHARE
-    return StatusReport(
+    return SimulatedReport(
         sms_msg_id=send.sms_msg_id,
         total=send.total,
         sequence=sequence,
@@ -251,9 +255,9 @@ def _make_report(
     )
 
 
-def _make_uplink(random: Random, send: Send, report: StatusReport) -> Uplink:
+def _make_uplink(random: Random, send: SimulatedSend, report: SimulatedReport) -> SimulatedUplink:
     dated = random.random() < _DATED_UPLINK_SHARE
-    return Uplink(
+    return SimulatedUplink(
         sms_msg_id=str(_uuid(random)),
         sender=send.to,
         to=people.replied_to(random, send.sender),

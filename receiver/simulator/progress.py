@@ -8,17 +8,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from receiver.simulator.pushes import Kind
-from receiver.simulator.tally import Tally
+from receiver.simulator.pushes import SimulatedPushKind
+from receiver.simulator.tally import SimulationTally
 
 _SECONDS_BETWEEN_LINES = 5.0
-_KIND_NAMES = {Kind.STATUS: "status reports", Kind.BATCH: "batches", Kind.UPLINK: "uplinks"}
+_KIND_NAMES = {
+    SimulatedPushKind.STATUS: "status reports",
+    SimulatedPushKind.BATCH: "batches",
+    SimulatedPushKind.UPLINK: "uplinks",
+}
 
 
 @contextmanager
 def show_progress(
     count: int, console: Console | None = None, clock: Callable[[], float] = time.monotonic
-) -> Iterator[Callable[[Tally], None]]:
+) -> Iterator[Callable[[SimulationTally], None]]:
     """Give the `on_progress` that shows a simulation of `count` messages.
 
     On a terminal it is a bar, elsewhere a line every few seconds. It goes to stderr unless a
@@ -38,7 +42,7 @@ def show_progress(
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("Pushing", total=count, summary="")
 
-        def show(tally: Tally) -> None:
+        def show(tally: SimulationTally) -> None:
             bar.update(task, completed=tally.messages, summary=_summary(tally))
 
         yield show
@@ -46,10 +50,10 @@ def show_progress(
 
 def _line_printer(
     count: int, console: Console, clock: Callable[[], float]
-) -> Callable[[Tally], None]:
+) -> Callable[[SimulationTally], None]:
     due = clock() + _SECONDS_BETWEEN_LINES
 
-    def show(tally: Tally) -> None:
+    def show(tally: SimulationTally) -> None:
         nonlocal due
         if clock() >= due:
             due = clock() + _SECONDS_BETWEEN_LINES
@@ -58,12 +62,12 @@ def _line_printer(
     return show
 
 
-def _summary(tally: Tally) -> str:
+def _summary(tally: SimulationTally) -> str:
     lost = tally.not_acknowledged.total()
     return f"{tally.rate:,.0f} pushes/s  {tally.acknowledged.total():,} acknowledged  {lost:,} lost"
 
 
-def tally_table(tally: Tally) -> Table:
+def tally_table(tally: SimulationTally) -> Table:
     """Give the table of a simulation's result."""
     table = Table(title="Simulation", show_header=False)
     table.add_column("what")
@@ -73,7 +77,7 @@ def tally_table(tally: Tally) -> Table:
     return table
 
 
-def _rows(tally: Tally) -> Iterator[tuple[str, str]]:
+def _rows(tally: SimulationTally) -> Iterator[tuple[str, str]]:
     yield "messages", f"{tally.messages:,}"
     yield "  refused by the platform", f"{tally.refused:,}"
     yield "sends registered", f"{tally.registered:,}"

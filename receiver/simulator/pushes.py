@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 
 from receiver.domain import times
 from receiver.simulator.options import SimulationOptions
-from receiver.simulator.population import StatusReport, Uplink, Wave
+from receiver.simulator.population import SimulatedReport, SimulatedUplink, Wave
 
 MOST_REPORTS = 50  # of one batch (sms_05_0063)
 _SMALLEST_FULL_BATCH = 5
@@ -27,7 +27,7 @@ FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 
 
-class Kind(StrEnum):
+class SimulatedPushKind(StrEnum):
     """The three pushes of the platform."""
 
     STATUS = "status"
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
+class SimulatedPush:
     """One HTTP request of the platform.
 
     Attributes:
@@ -49,7 +49,7 @@ class Push:
         redelivered: True when the same body has come before.
     """
 
-    kind: Kind
+    kind: SimulatedPushKind
     content_type: str
     body: bytes
     trace: str
@@ -58,12 +58,12 @@ class Push:
     redelivered: bool = False
 
 
-def make_pushes(wave: Wave, options: SimulationOptions, seed: int) -> list[Push]:
+def make_pushes(wave: Wave, options: SimulationOptions, seed: int) -> list[SimulatedPush]:
     """Write the pushes of a wave in the order in which they come."""
     random = Random(f"{seed}/{wave.number}/pushes")  # noqa: S311 - traffic, not secrets
-    placed: list[tuple[float, Push]] = []
+    placed: list[tuple[float, SimulatedPush]] = []
     for place, push in _in_order(wave, random):
-        if push.kind is not Kind.UPLINK and random.random() < options.reorder_share:
+        if push.kind is not SimulatedPushKind.UPLINK and random.random() < options.reorder_share:
             placed.append((place + random.uniform(*_OVERTAKEN_BY), push))
         else:
             placed.append((place, push))
@@ -74,7 +74,7 @@ def make_pushes(wave: Wave, options: SimulationOptions, seed: int) -> list[Push]
     return list(_count_beginnings(push for _, push in placed))
 
 
-def _count_beginnings(pushes: Iterable[Push]) -> Iterator[Push]:
+def _count_beginnings(pushes: Iterable[SimulatedPush]) -> Iterator[SimulatedPush]:
     heard_of: set[str] = set()
     for push in pushes:
         new = set(push.sms_msg_ids) - heard_of
@@ -82,10 +82,10 @@ def _count_beginnings(pushes: Iterable[Push]) -> Iterator[Push]:
         yield replace(push, begins=len(new)) if new else push
 
 
-def _in_order(wave: Wave, random: Random) -> Iterator[tuple[float, Push]]:
+def _in_order(wave: Wave, random: Random) -> Iterator[tuple[float, SimulatedPush]]:
     """Give each push its place; without any disorder places only grow, but for the uplinks."""
     place = 0
-    waiting: list[StatusReport] = []
+    waiting: list[SimulatedReport] = []
     capacity = random.randint(_SMALLEST_FULL_BATCH, MOST_REPORTS)
     for message in wave.messages:
         for report in message.reports:
@@ -105,16 +105,18 @@ def _in_order(wave: Wave, random: Random) -> Iterator[tuple[float, Push]]:
         yield place + 1, _batch(waiting, random)
 
 
-def _single(report: StatusReport, random: Random) -> Push:
+def _single(report: SimulatedReport, random: Random) -> SimulatedPush:
     fields = _fields(report)
     if random.random() < _SHUFFLED_SHARE:
         names = list(fields)
         random.shuffle(names)
         fields = {name: fields[name] for name in names}
-    return Push(Kind.STATUS, FORM, _form(fields), _trace(random), (report.sms_msg_id,))
+    return SimulatedPush(
+        SimulatedPushKind.STATUS, FORM, _form(fields), _trace(random), (report.sms_msg_id,)
+    )
 
 
-def _batch(reports: list[StatusReport], random: Random) -> Push:
+def _batch(reports: list[SimulatedReport], random: Random) -> SimulatedPush:
     bare = random.random() < _BARE_DIGITS_SHARE
     listed = [
         {
@@ -125,10 +127,12 @@ def _batch(reports: list[StatusReport], random: Random) -> Push:
     ]
     document = json.dumps({"statusReportList": listed}, ensure_ascii=False, separators=(",", ":"))
     identifiers = tuple(report.sms_msg_id for report in reports)
-    return Push(Kind.BATCH, JSON, document.encode(), _trace(random), identifiers)
+    return SimulatedPush(
+        SimulatedPushKind.BATCH, JSON, document.encode(), _trace(random), identifiers
+    )
 
 
-def _uplink(uplink: Uplink, random: Random) -> Push:
+def _uplink(uplink: SimulatedUplink, random: Random) -> SimulatedPush:
     fields = {
         "from": uplink.sender,
         "to": uplink.to,
@@ -137,10 +141,10 @@ def _uplink(uplink: Uplink, random: Random) -> Push:
     }
     if uplink.created_at is not None:
         fields["createTime"] = times.to_rfc3339(uplink.created_at)
-    return Push(Kind.UPLINK, FORM, _form(fields), _trace(random), ())
+    return SimulatedPush(SimulatedPushKind.UPLINK, FORM, _form(fields), _trace(random), ())
 
 
-def _fields(report: StatusReport) -> dict[str, str]:
+def _fields(report: SimulatedReport) -> dict[str, str]:
     """Give the fields of a report in the order of the published examples, absent ones left out."""
     updated_at = report.update_time
     fields = {

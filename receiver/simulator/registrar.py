@@ -8,12 +8,12 @@ import httpx
 
 from receiver.domain import times
 from receiver.simulator.options import SimulationError, SimulationOptions, origin_of
-from receiver.simulator.population import ACCEPTED, Send, SendRequest
+from receiver.simulator.population import ACCEPTED, SendRequest, SimulatedSend
 
 _PAUSES = (0.2, 0.5, 1.0)  # seconds before asking again when the API is busy or away
 
 
-class Registrar:
+class SimulatedRegistrar:
     """A client of the receiver's private API; an async context."""
 
     def __init__(self, options: SimulationOptions) -> None:
@@ -115,7 +115,7 @@ def send_response(request: SendRequest) -> dict[str, Any]:
     }
 
 
-def _entry(send: Send) -> dict[str, Any]:
+def _entry(send: SimulatedSend) -> dict[str, Any]:
     return {
         "total": send.total,
         "originTo": send.origin_to,

@@ -11,12 +11,12 @@ from typing import TextIO
 
 from receiver.simulator.options import MOST_CONNECTIONS, SimulationError, SimulationOptions
 from receiver.simulator.population import ACCEPTED, Wave, make_wave, wave_count
-from receiver.simulator.pushes import Push, make_pushes
-from receiver.simulator.registrar import Registrar
-from receiver.simulator.tally import Tally
+from receiver.simulator.pushes import SimulatedPush, make_pushes
+from receiver.simulator.registrar import SimulatedRegistrar
+from receiver.simulator.tally import SimulationTally
 from receiver.simulator.wire import NotHttpError, Target, deliver, find_target
 
-Progress = Callable[[Tally], None]
+Progress = Callable[[SimulationTally], None]
 
 _SEEDS = 2**32
 _SECONDS_BETWEEN_PROGRESS = 0.2
@@ -28,7 +28,7 @@ async def simulate(
     *,
     on_progress: Progress | None = None,
     stop: asyncio.Event | None = None,
-) -> Tally:
+) -> SimulationTally:
     """Push simulated traffic at a receiver and count what it answers.
 
     A push that fails is lost, as the platform forgets it too.
@@ -48,12 +48,12 @@ async def simulate(
     async with AsyncExitStack() as stack:
         registrar = None
         if options.register != "never":
-            registrar = await stack.enter_async_context(Registrar(options))
+            registrar = await stack.enter_async_context(SimulatedRegistrar(options))
         if registrar and options.register == "after":
             await registrar.check()
         record = stack.enter_context(_open(options.record_ids)) if options.record_ids else None
         simulation = _Simulation(
-            options, target, registrar, record, stop or asyncio.Event(), Tally(seed)
+            options, target, registrar, record, stop or asyncio.Event(), SimulationTally(seed)
         )
         try:
             await simulation.run(on_progress or _show_nothing)
@@ -67,7 +67,7 @@ def _first_of(failures: ExceptionGroup[Exception]) -> Exception:
     return _first_of(first) if isinstance(first, ExceptionGroup) else first
 
 
-def _show_nothing(_: Tally) -> None:
+def _show_nothing(_: SimulationTally) -> None:
     """Stand in for progress that nobody watches."""
 
 
@@ -84,10 +84,10 @@ def _open(path: Path) -> TextIO:
 class _Simulation:
     options: SimulationOptions
     target: Target
-    registrar: Registrar | None
+    registrar: SimulatedRegistrar | None
     record: TextIO | None
     stop: asyncio.Event
-    tally: Tally
+    tally: SimulationTally
     started_at: float = 0.0  # on the loop's clock, like every instant but `moments`
     moments: list[int] = field(default_factory=list)  # the wave's present; makes it again
 
@@ -140,7 +140,7 @@ class _Simulation:
             ahead.cancel()
         self.tally.elapsed = clock() - self.started_at
 
-    async def _prepare(self, number: int) -> tuple[Wave, list[Push]]:
+    async def _prepare(self, number: int) -> tuple[Wave, list[SimulatedPush]]:
         self.moments.append(time.time_ns() // 1000)
         wave = make_wave(self.options, self.tally.seed, number, self.moments[number])
         if self.registrar and self.options.register == "first":
@@ -154,7 +154,7 @@ class _Simulation:
                 wave = make_wave(self.options, self.tally.seed, number, moment)
                 await self._register(self.registrar, wave)
 
-    async def _register(self, registrar: Registrar, wave: Wave) -> None:
+    async def _register(self, registrar: SimulatedRegistrar, wave: Wave) -> None:
         for request in wave.requests:
             first = self.tally.registered == 0
             if await registrar.register(request, first=first):
@@ -169,7 +169,7 @@ class _Simulation:
         self.tally.refused += refused
         self.tally.messages += refused
 
-    def _count(self, push: Push) -> None:
+    def _count(self, push: SimulatedPush) -> None:
         tally = self.tally
         tally.pushes[push.kind] += 1
         tally.messages += push.begins
@@ -178,7 +178,7 @@ class _Simulation:
         else:
             tally.reports += len(push.sms_msg_ids)
 
-    async def _deliver(self, push: Push, due: float, slots: asyncio.Semaphore) -> None:
+    async def _deliver(self, push: SimulatedPush, due: float, slots: asyncio.Semaphore) -> None:
         clock = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(self.options.timeout_seconds):
@@ -196,7 +196,7 @@ class _Simulation:
             slots.release()
             self.tally.elapsed = clock() - self.started_at
 
-    def _write_down(self, push: Push) -> None:
+    def _write_down(self, push: SimulatedPush) -> None:
         if self.record is None or not push.sms_msg_ids:
             return
         try:

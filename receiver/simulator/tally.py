@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from receiver.simulator.pushes import Kind
+from receiver.simulator.pushes import SimulatedPushKind
 
 _GROWTH = math.log(1.02)  # of one latency bucket over the one before: quantiles are 2 % exact
 _FINEST_MS = 0.01
@@ -32,7 +32,7 @@ class Latencies:
 
 
 @dataclass(slots=True)
-class Tally:
+class SimulationTally:
     """The counts of one simulation; they grow while it runs.
 
     Attributes:
@@ -55,10 +55,10 @@ class Tally:
     registered: int = 0
     unregistered: int = 0
     refused: int = 0
-    pushes: Counter[Kind] = field(default_factory=Counter)
+    pushes: Counter[SimulatedPushKind] = field(default_factory=Counter)
     reports: int = 0
     redelivered: int = 0
-    acknowledged: Counter[Kind] = field(default_factory=Counter)
+    acknowledged: Counter[SimulatedPushKind] = field(default_factory=Counter)
     not_acknowledged: Counter[str] = field(default_factory=Counter)
     elapsed: float = 0.0
     latencies: Latencies = field(default_factory=Latencies)
@@ -86,10 +86,10 @@ class Tally:
             "registered": self.registered,
             "unregistered": self.unregistered,
             "refused": self.refused,
-            "pushes": {kind.value: self.pushes[kind] for kind in Kind},
+            "pushes": {kind.value: self.pushes[kind] for kind in SimulatedPushKind},
             "reports": self.reports,
             "redelivered": self.redelivered,
-            "acknowledged": {kind.value: self.acknowledged[kind] for kind in Kind},
+            "acknowledged": {kind.value: self.acknowledged[kind] for kind in SimulatedPushKind},
             "not_acknowledged": dict(self.not_acknowledged),
             "elapsed_seconds": self.elapsed,
             "pushes_per_second": self.rate,

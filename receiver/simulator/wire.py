@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from receiver.simulator.options import SimulationError, origin_of
-from receiver.simulator.pushes import Push
+from receiver.simulator.pushes import SimulatedPush
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r)")
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,5})[ \t]*\r\n", re.IGNORECASE)
@@ -82,7 +82,7 @@ def _unreachable(url: str, reason: OSError | None) -> str:
     )
 
 
-async def deliver(target: Target, push: Push) -> int:
+async def deliver(target: Target, push: SimulatedPush) -> int:
     """Push once and give the status of the answer.
 
     Raises:
@@ -107,7 +107,7 @@ async def deliver(target: Target, push: Push) -> int:
         writer.close()
 
 
-def request_bytes(head: str, push: Push) -> bytes:
+def request_bytes(head: str, push: SimulatedPush) -> bytes:
     """Give the whole request with the headers that the published examples show."""
     return (
         f"{head}"

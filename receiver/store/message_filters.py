@@ -7,11 +7,11 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, func, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.codes import fold
-from receiver.domain.messages import State
+from receiver.domain.catalogue.codes import fold
+from receiver.domain.messages.state import State
 from receiver.domain.numbers import normalise
+from receiver.store.paging import Condition, Walk, between, unindexed
 from receiver.store.schema import NOT_DELIVERED, ORPHANED, messages
-from receiver.store.walking import Condition, Walk, between, unindexed
 
 # Strangers choose the codes; spellings beyond so many codes are not looked for.
 _MOST_CODES = 5000

@@ -11,11 +11,11 @@ from sqlalchemy import delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.errors import ReceiverError
-from receiver.store import bulk
+from receiver.store.database import bulk
 from receiver.store.message_filters import MessageFilter, way_to
+from receiver.store.paging import Page, Place, Row, Walked, walk
 from receiver.store.records import Values
 from receiver.store.schema import messages, moves
-from receiver.store.walking import Page, Place, Row, Walked, walk
 
 MOST_KEPT = 1_000_000  # moves; a walk during which more messages move must begin again
 _FROM = "moved_from"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.eviction import Held, Room, choose
+from receiver.domain.eviction import QuarantinedRow, Room, choose
+from receiver.domain.projection import Quarantined
 from receiver.domain.steps import walk
-from receiver.projection import Quarantined
 from receiver.store import records
+from receiver.store.paging import pieces
 from receiver.store.schema import quarantine
-from receiver.store.walking import pieces
 
 # When the room is used up, one part in so many is cleared at once: which rows go is found by
 # looking at all of them.
@@ -32,7 +32,7 @@ async def save(
     connection: AsyncConnection,
     quarantined: Sequence[Quarantined],
     limits: QuarantineLimits,
-    breathe: Callable[[], Awaitable[None]],
+    maybe_yield: Callable[[], Awaitable[None]],
 ) -> int:
     """Write what was quarantined; give how many rows had to go for it.
 
@@ -40,20 +40,22 @@ async def save(
         connection: in a transaction.
         quarantined: in order of arrival.
         limits: what is kept.
-        breathe: awaited between rows, so that many of them hold nobody up.
+        maybe_yield: awaited between rows, so that many of them hold nobody up.
     """
     if not quarantined:
         return 0
     rows = []
     for one in quarantined:
         rows.append(records.quarantine_values(one, limits.body_bytes))
-        await breathe()
+        await maybe_yield()
     await connection.execute(insert(quarantine), rows)
-    return await _make_room(connection, limits, breathe)
+    return await _make_room(connection, limits, maybe_yield)
 
 
 async def _make_room(
-    connection: AsyncConnection, limits: QuarantineLimits, breathe: Callable[[], Awaitable[None]]
+    connection: AsyncConnection,
+    limits: QuarantineLimits,
+    maybe_yield: Callable[[], Awaitable[None]],
 ) -> int:
     size = func.length(quarantine.c.body)
     found = await connection.execute(select(func.count(), func.coalesce(func.sum(size), 0)))
@@ -64,7 +66,9 @@ async def _make_room(
     held = await connection.execute(
         select(columns.id, columns.application, columns.trust, columns.peer, size)
     )
-    going = await walk(choose((Held(*row) for row in held), _room_left(limits)), breathe)
+    going = await walk(
+        choose((QuarantinedRow(*row) for row in held), _room_left(limits)), maybe_yield
+    )
     for ids in pieces(going):
         await connection.execute(delete(quarantine).where(columns.id.in_(ids)))
     return len(going)

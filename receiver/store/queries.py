@@ -7,14 +7,13 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Select, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.messages import State
+from receiver.domain.messages.state import State
 from receiver.domain.numbers import normalise
-from receiver.projection import Message
-from receiver.store import chains, records
+from receiver.domain.projection import MessageBuilder
+from receiver.store import records
 from receiver.store.message_filters import MessageFilter, find_spellings, way_to
 from receiver.store.moves import walk_messages
-from receiver.store.schema import messages, quarantine, reports, uplinks
-from receiver.store.walking import (
+from receiver.store.paging import (
     Condition,
     Page,
     Place,
@@ -27,6 +26,8 @@ from receiver.store.walking import (
     unindexed,
     walk,
 )
+from receiver.store.retries import chains
+from receiver.store.schema import messages, quarantine, reports, uplinks
 
 __all__ = ["MessageFilter", "Page", "Row"]
 
@@ -58,7 +59,7 @@ class StoredMessage:
     """A message as stored: what it was made from, and the columns that time alone changes."""
 
     row_id: int
-    message: Message
+    message: MessageBuilder
     state: State
     country: str | None
     occurred_at: int

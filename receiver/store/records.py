@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from receiver.domain.durations import delivery_time_us
-from receiver.domain.events import Arrival, Conflict, Send, StatusReport, Trust, Uplink
-from receiver.domain.messages import State, StoredReport
+from receiver.domain.inputs import Arrival, Conflict, Send, StatusReport, Trust, Uplink
+from receiver.domain.messages.durations import delivery_time_us
+from receiver.domain.messages.state import State, StoredReport
 from receiver.domain.numbers import country_of, normalise
-from receiver.domain.optouts import Intent
-from receiver.projection import Decided, Message, Quarantined, UplinkRecord
-from receiver.store.columns import Reading, unreadable
+from receiver.domain.projection import DecidedMessage, MessageBuilder, Quarantined, UplinkRecord
+from receiver.domain.suppressions.opt_outs import Intent
+from receiver.store.database.columns import ReadingContext, unreadable
 from receiver.store.schema import messages, reports, uplinks
 
 Values = dict[str, Any]
@@ -42,7 +42,7 @@ _IN_MESSAGES, _IN_REPORTS, _IN_UPLINKS = required(messages), required(reports), 
 UPLINK_KEY = ("application", "sms_msg_id", "digest")  # what makes an uplink itself
 
 
-def outcome_values(decided: Decided) -> Values:
+def outcome_values(decided: DecidedMessage) -> Values:
     """Give the columns of `messages` that are named by `OUTCOME`."""
     folded, category = decided.folded, decided.verdict.category
     return {
@@ -63,7 +63,7 @@ def outcome_values(decided: Decided) -> Values:
     }
 
 
-def message_values(decided: Decided) -> Values:
+def message_values(decided: DecidedMessage) -> Values:
     """Give the columns of `messages`."""
     message, folded, send = decided.message, decided.folded, decided.message.send
     sent_at = send.sent_at if send else None
@@ -87,15 +87,15 @@ def message_values(decided: Decided) -> Values:
     }
 
 
-def read_message(row: Mapping[str, Any]) -> Message:
+def read_message(row: Mapping[str, Any]) -> MessageBuilder:
     """Build a message from its row; its reports are added by `read_report`.
 
     Raises:
         UnreadableRowError: the row holds what is never written.
     """
-    with Reading("messages"):
+    with ReadingContext("messages"):
         check_whole(row, _IN_MESSAGES, "messages")
-        return Message(
+        return MessageBuilder(
             id=row["id"],
             application=row["application"],
             sms_msg_id=row["sms_msg_id"],
@@ -255,7 +255,7 @@ def load_send(text: str) -> Send:
     Raises:
         UnreadableRowError: it is none.
     """
-    with Reading("messages.send"):
+    with ReadingContext("messages.send"):
         values = json.loads(text)
         conflicts = tuple(Conflict(**one) for one in values.pop("conflicts", ()))
         send = Send(**values, conflicts=conflicts)
@@ -270,7 +270,7 @@ def load_raw(text: str, place: str) -> dict[str, Any]:
     Raises:
         UnreadableRowError: it is none.
     """
-    with Reading(place):
+    with ReadingContext(place):
         raw = json.loads(text)
     if isinstance(raw, dict):
         return raw

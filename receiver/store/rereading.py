@@ -8,11 +8,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from receiver.domain.numbers import without_home_code
-from receiver.domain.suppression import Party, Source
-from receiver.projection import Message, UplinkRecord
-from receiver.statistics import Deltas
+from receiver.domain.projection import MessageBuilder, UplinkRecord
+from receiver.domain.statistics import Deltas
+from receiver.domain.suppressions.suppression import Source, SuppressionScope
 from receiver.store import records
-from receiver.store.erasing import delete_messages
+from receiver.store.erasure import delete_messages
 from receiver.store.records import Values
 from receiver.store.schema import (
     quarantine,
@@ -23,7 +23,7 @@ from receiver.store.schema import (
     uplinks,
 )
 from receiver.store.statistics import write_deltas
-from receiver.store.suppressing import hear, party_of
+from receiver.store.suppressions.entries import party_of, record_opt_outs
 
 
 async def clear_reports(connection: AsyncConnection, message_ids: Sequence[int]) -> None:
@@ -31,7 +31,9 @@ async def clear_reports(connection: AsyncConnection, message_ids: Sequence[int])
     await connection.execute(delete(reports).where(reports.c.message_id.in_(message_ids)))
 
 
-async def remove_messages(connection: AsyncConnection, gone: Sequence[tuple[Message, int]]) -> None:
+async def remove_messages(
+    connection: AsyncConnection, gone: Sequence[tuple[MessageBuilder, int]]
+) -> None:
     """Remove messages that turned out to be other ones; their retries go with them.
 
     Args:
@@ -63,7 +65,7 @@ class StoredUplink:
     number: str | None  # of its sender
 
     @property
-    def party(self) -> Party:
+    def party(self) -> SuppressionScope:
         """Whom it speaks for, and about which channel."""
         party = party_of(self.record)
         return party if self.number is None else replace(party, number=self.number)
@@ -105,7 +107,7 @@ async def replace_uplink(
     if before.party != party_of(after) or not is_same_id:
         await _take_back(connection, before)
     after.asks_anew = True
-    await hear(connection, [after])
+    await record_opt_outs(connection, [after])
 
 
 async def hear_again(connection: AsyncConnection, found: Iterable[StoredUplink]) -> None:
@@ -113,7 +115,7 @@ async def hear_again(connection: AsyncConnection, found: Iterable[StoredUplink])
     told = [stored for stored in found if stored.number == party_of(stored.record).number]
     for stored in told:
         stored.record.asks_anew = True
-    await hear(connection, (stored.record for stored in told))
+    await record_opt_outs(connection, (stored.record for stored in told))
 
 
 async def _take_back(connection: AsyncConnection, before: StoredUplink) -> None:

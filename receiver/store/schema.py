@@ -13,14 +13,14 @@ from sqlalchemy import (
     text,
 )
 
-from receiver.domain.entries import Category
-from receiver.domain.events import Trust
-from receiver.domain.messages import State
-from receiver.domain.optouts import Intent
-from receiver.domain.retrying.breaker import Position
-from receiver.domain.retrying.items import ItemState
-from receiver.domain.suppression import Source
-from receiver.store.columns import (
+from receiver.domain.catalogue.entries import Category
+from receiver.domain.inputs import Trust
+from receiver.domain.messages.state import State
+from receiver.domain.retries.breaker import Position
+from receiver.domain.retries.items import ItemState
+from receiver.domain.suppressions.opt_outs import Intent
+from receiver.domain.suppressions.suppression import Source
+from receiver.store.database.columns import (
     StoredFlag,
     StoredInstant,
     StoredInteger,

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from sqlalchemy import TextClause, delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.durations import BOUNDS, CLOCK_AHEAD, NO_CLASS
-from receiver.statistics import DAY, HOUR, LONGEST_TEXT, Cell, Deltas
-from receiver.store import bulk
+from receiver.domain.messages.durations import BOUNDS, CLOCK_AHEAD, NO_CLASS
+from receiver.domain.statistics import DAY, HOUR, LONGEST_TEXT, Cell, Deltas
+from receiver.store.database import bulk
 from receiver.store.schema import EMPTY, statistics
 
 _NAMES = tuple(column.name for column in statistics.c)

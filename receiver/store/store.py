@@ -12,16 +12,16 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from receiver.errors import StoreDamagedError, StoreUnavailableError
-from receiver.store.engines import (
+from receiver.store.database.engines import (
     BUSY_TIMEOUT_S,
     READERS,
     connect_arguments,
     sqlite_engine,
 )
-from receiver.store.failures import Failures
-from receiver.store.migrating import migrate
+from receiver.store.database.failures import Failures
+from receiver.store.database.upgrade import migrate
+from receiver.store.database.urls import ASYNC_DRIVERS, check_url
 from receiver.store.schema import checkpoints
-from receiver.store.urls import ASYNC_DRIVERS, check_url
 
 _log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.workbooks import xlsx
+from tests.support.workbooks import xlsx
 
 from . import private, processes
 from .backlog import STORE

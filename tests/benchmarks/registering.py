@@ -18,9 +18,9 @@ import typer
 from rich.console import Console
 
 from receiver.client import Client
-from tests.scripted import nobody
-from tests.server import KEY, Server
-from tests.slow_receivers import BEHAVIOURS, receiver_away, slow_receiver
+from tests.support.scripted import nobody
+from tests.support.server import KEY, Server
+from tests.support.slow_receivers import BEHAVIOURS, receiver_away, slow_receiver
 
 from .machine import inspect
 from .percentiles import percentile

@@ -21,7 +21,7 @@ from tests.benchmarks.load import Generator
 from tests.benchmarks.percentiles import percentile
 from tests.benchmarks.report import is_reached
 from tests.benchmarks.servers import Name, serving
-from tests.server import eventually, free_port
+from tests.support.server import eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_WRK = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")

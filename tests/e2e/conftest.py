@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import READER_KEYS, MakeServer, Server
+from tests.support.server import READER_KEYS, MakeServer, Server
 
 # All tests of a module ask from one address, some of them with wrong keys.
 _SHARED = {"RECEIVER_API_KEYS": READER_KEYS, "RECEIVER_API_WRONG_KEYS_PER_MINUTE": "1000000"}

@@ -3,7 +3,7 @@
 from itertools import islice
 
 from tests.e2e.load import STATES
-from tests.server import Server
+from tests.support.server import Server
 
 _AT_ONCE = 1000
 

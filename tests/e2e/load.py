@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from tests.e2e.pushes import FORM, JSON, batch, form
-from tests.server import Server
+from tests.support.server import Server
 
 # code -> the state of a one-part message that has this report alone
 STATES = {

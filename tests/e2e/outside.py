@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.server import Server
+from tests.support.server import Server
 
 
 def check_integrity(server: Server) -> None:

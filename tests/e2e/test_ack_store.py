@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import write_lock
 from tests.e2e.pushes import batch, form
-from tests.server import MakeServer, Server
+from tests.support.server import MakeServer, Server
 
 PUSHES = 100
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from tests.e2e.pushes import form
-from tests.server import KEY, MakeServer, Server
+from tests.support.server import KEY, MakeServer, Server
 
 MOST = 20
 PATIENCE_S = 1.0

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.e2e.pushes import batch
-from tests.server import Server
+from tests.support.server import Server
 
 Item = dict[str, Any]
 

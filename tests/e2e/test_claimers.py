@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.claimers import Plan, run
+from tests.support.claimers import Plan, run
 
 
 def test_claimers_share_a_queue_whoever_is_killed(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from receiver.client import AsyncClient, Client, Registered, Unusable
 from tests.e2e.pushes import form
-from tests.server import KEY, READER, MakeServer, Server
+from tests.support.server import KEY, READER, MakeServer, Server
 
 SENT = "2026-01-31T08:00:00Z"
 KINDS = ["sync", "async"]

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.catalogues import is_chinese, is_english
 from tests.e2e.pushes import form
-from tests.server import KEY, Server, http_client, run
+from tests.support.catalogues import is_chinese, is_english
+from tests.support.server import KEY, Server, http_client, run
 
 Json = dict[str, Any]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.pushes import form
-from tests.server import KEY, Server, free_port, run
+from tests.support.server import KEY, Server, free_port, run
 
 NUMBER = "+8613800000001"
 

@@ -19,9 +19,9 @@ from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
 from tests.e2e.outside import check_integrity
 from tests.faults.injection import journal_writer
-from tests.server import MakeServer, Server, eventually
-from tests.test_store_damage import ruin_index
-from tests.test_store_damage import ruin_leaf as ruin_store_leaf
+from tests.integration.store.test_store_damage import ruin_index
+from tests.integration.store.test_store_damage import ruin_leaf as ruin_store_leaf
+from tests.support.server import MakeServer, Server, eventually
 
 PAGE = 4096
 FRAMES = 6  # of a log in which something stands behind a damaged one

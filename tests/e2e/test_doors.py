@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from receiver.cli.commands import app
 from receiver.client import AsyncClient, Client
 from tests.conftest import batch, form
-from tests.doors import padded
-from tests.server import KEY, Server
+from tests.support.doors import padded
+from tests.support.server import KEY, Server
 
 NUMBER = "+8613812345678"
 _IDS = count(1)

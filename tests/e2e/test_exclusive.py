@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.server import MakeServer, Server
+from tests.support.server import MakeServer, Server
 
 
 @contextmanager

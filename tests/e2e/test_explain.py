@@ -7,9 +7,17 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from receiver.domain import times
-from tests.catalogues import is_chinese, is_english
 from tests.e2e.pushes import batch
-from tests.server import KEY, OVERDUE_AFTER_HOURS, READER, MakeServer, Server, http_client, run
+from tests.support.catalogues import is_chinese, is_english
+from tests.support.server import (
+    KEY,
+    OVERDUE_AFTER_HOURS,
+    READER,
+    MakeServer,
+    Server,
+    http_client,
+    run,
+)
 
 Json = dict[str, Any]
 SENT = "2026-01-31T08:00:00Z"

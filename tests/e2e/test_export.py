@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.e2e.pushes import batch, form
-from tests.server import KEY, ROOT, MakeServer, Server, clean_environment, eventually, run
+from tests.support.server import KEY, ROOT, MakeServer, Server, clean_environment, eventually, run
 
 PERSON = "+8615500005172"
 MANY = 6000

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from tests.conftest import form
-from tests.server import KEY, MakeServer, clean_environment
+from tests.support.server import KEY, MakeServer, clean_environment
 
 
 def test_an_open_data_directory_is_said_and_closed(make_server: MakeServer) -> None:

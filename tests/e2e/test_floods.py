@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.pushes import form
 from tests.faults.flooder import FLOODS, main
-from tests.server import MakeServer
+from tests.support.server import MakeServer
 
 PUSHES = 20
 SECONDS = 3.0

@@ -14,7 +14,7 @@ import pytest
 from receiver.domain import times
 from tests.conftest import write_lock
 from tests.e2e.pushes import batch, form
-from tests.server import KEY, MakeServer, Server, eventually, run
+from tests.support.server import KEY, MakeServer, Server, eventually, run
 
 PERSON = "+8615500005172"
 BARE = "15500005172"

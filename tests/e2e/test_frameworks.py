@@ -19,7 +19,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server import KEY, ROOT, Server, clean_environment, eventually, free_port, http_client
+from tests.support.server import (
+    KEY,
+    ROOT,
+    Server,
+    clean_environment,
+    eventually,
+    free_port,
+    http_client,
+)
 
 PAGE_FILE = ROOT / "receiver/docs/en/frameworks.md"
 PAGE = PAGE_FILE.read_text()

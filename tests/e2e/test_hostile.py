@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.e2e.pushes import form
-from tests.hostile import hostile
-from tests.server import MakeServer, Server, at_length
+from tests.support.hostile import hostile
+from tests.support.server import MakeServer, Server, at_length
 
 INPUTS = at_length(10_000, 100_000)
 SEED = 20_180_413

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.e2e.pushes import batch, form
-from tests.server import KEY, TOKEN, MakeServer, Server, eventually
+from tests.support.server import KEY, TOKEN, MakeServer, Server, eventually
 
 PERSON = "+8613912345678"
 SECOND_PERSON = "+447700900123"

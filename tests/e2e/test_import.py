@@ -18,8 +18,8 @@ import pytest
 
 from tests.conftest import write_lock
 from tests.e2e.pushes import form as form_of
-from tests.layouts import LAYOUTS, WRITERS, ids, table
-from tests.server import (
+from tests.support.layouts import LAYOUTS, WRITERS, ids, table
+from tests.support.server import (
     KEY,
     READER,
     ROOT,
@@ -30,7 +30,7 @@ from tests.server import (
     free_port,
     run,
 )
-from tests.workbooks import xlsx
+from tests.support.workbooks import xlsx
 
 NUMBER = "13812345678"
 SHOWN = "138****5678"

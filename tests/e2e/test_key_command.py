@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.pushes import form
-from tests.server import TOKEN, MakeServer, Server, eventually, run
+from tests.support.server import TOKEN, MakeServer, Server, eventually, run
 
 
 def key(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

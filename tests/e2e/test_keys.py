@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.e2e.pushes import form
-from tests.server import Server
+from tests.support.server import Server
 
 
 def test_messages_are_found_by_reference_and_extend(shared_server: Server) -> None:

@@ -6,7 +6,7 @@ import time
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
 from tests.e2e.outside import check_integrity
-from tests.server import MakeServer, at_length
+from tests.support.server import MakeServer, at_length
 
 ROUNDS = at_length(4, 20)
 

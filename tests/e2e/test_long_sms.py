@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.pushes import batch, form
-from tests.server import Server
+from tests.support.server import Server
 
 Report = dict[str, str]
 

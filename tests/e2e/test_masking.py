@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from receiver.cli.commands import app
 from receiver.domain import times
 from tests.e2e.pushes import form
-from tests.server import KEY, Server
+from tests.support.server import KEY, Server
 
 PERSON = "+8615500005172"
 DIGITS = "15500005172"

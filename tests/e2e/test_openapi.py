@@ -10,10 +10,10 @@ from contextlib import closing
 
 import pytest
 
+from receiver.api.openapi import make_document
 from receiver.domain import times
-from receiver.web.openapi import make_document
 from tests.e2e.pushes import form
-from tests.server import KEY, ROOT, Server, at_length
+from tests.support.server import KEY, ROOT, Server, at_length
 
 EXAMPLES = at_length(3, 25)
 STATUSES = ("DELIVRD", "UNDELIV", "MK:0001", "EXPIRED", "?!", "ACCEPTD")

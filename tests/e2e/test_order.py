@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.load import exchange, post
 from tests.e2e.pushes import FORM, JSON, batch, form
-from tests.server import Server
+from tests.support.server import Server
 
 Report = dict[str, str]
 

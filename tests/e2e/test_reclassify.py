@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import read_rows
 from tests.e2e.pushes import batch
-from tests.server import (
+from tests.support.server import (
     KEY,
     ROOT,
     MakeServer,

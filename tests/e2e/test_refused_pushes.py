@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.load import exchange
 from tests.e2e.pushes import batch
-from tests.server import TOKEN, Server
+from tests.support.server import TOKEN, Server
 
 PATH = f"/callbacks/{TOKEN}"
 MOST_BYTES = 1024 * 1024

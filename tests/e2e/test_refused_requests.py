@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server import KEY, READER, Server, http_client
+from tests.support.server import KEY, READER, Server, http_client
 
 
 def ask(server: Server, method: str, path: str, key: str | None, **more: Any) -> httpx.Response:

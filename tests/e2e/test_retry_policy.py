@@ -12,7 +12,7 @@ import pytest
 
 from receiver.domain import times
 from tests.e2e.pushes import form
-from tests.server import Server
+from tests.support.server import Server
 
 Json = dict[str, Any]
 MINUTE = 60

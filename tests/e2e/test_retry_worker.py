@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 
 from receiver.domain import times
 from tests.e2e.pushes import batch
-from tests.server import KEY, ROOT, MakeServer, Server
+from tests.support.server import KEY, ROOT, MakeServer, Server
 
 CHANNEL, TEMPLATE = "1069000000000012", "8ff55eac1d0b478ab3c06c3c6a492300"
 REFUSED = "+8615500000099"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server import Server
+from tests.support.server import Server
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 ACCEPTED = b'{"returnCode":0,"returnCodeDesc":"Success"}'

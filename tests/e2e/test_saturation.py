@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import write_lock
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
-from tests.server import MakeServer, Server, eventually
+from tests.support.server import MakeServer, Server, eventually
 
 LOCKED_S = 4.0
 TIMEOUT_S = 1.0

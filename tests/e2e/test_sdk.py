@@ -31,7 +31,7 @@ from huaweicloudsdksmsapi.v1.smsapi_credentials import SMSApiCredentials
 
 from receiver.client import AsyncClient, Client, Registered
 from tests.e2e.pushes import batch, form
-from tests.server import KEY, MakeServer, Server
+from tests.support.server import KEY, MakeServer, Server
 
 SENT, REPORTED = "2026-01-31T08:00:00Z", "2026-01-31T08:00:05Z"
 CHANNEL = "1069000000000012"

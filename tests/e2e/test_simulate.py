@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.server import KEY, ROOT, Server, clean_environment, free_port, run
+from tests.support.server import KEY, ROOT, Server, clean_environment, free_port, run
 
 COUNT = 200
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.server import MakeServer, at_length
-from tests.slow_senders import allow_files, besiege
+from tests.support.server import MakeServer, at_length
+from tests.support.slow_senders import allow_files, besiege
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import closing
 
 from tests.e2e.pushes import batch
-from tests.server import MakeServer, Server, eventually
+from tests.support.server import MakeServer, Server, eventually
 
 DAY_US = 24 * 3600 * 1_000_000
 PERIOD = {"since": "2023-11-16T00:00:00Z", "until": "2023-11-18T00:00:00Z"}

@@ -6,7 +6,7 @@ import time
 from tests.conftest import write_lock
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
-from tests.server import Server, at_length
+from tests.support.server import Server, at_length
 
 LOCKED_S = at_length(6.0, 30.0)
 # Each connection pauses between two pushes: together about 100 pushes per second.

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from receiver.domain import times
 from tests.e2e.pushes import form
-from tests.server import KEY, MakeServer, Server, at_length, run
+from tests.support.server import KEY, MakeServer, Server, at_length, run
 
 ROUNDS = at_length(2, 5)
 PERSON = "+8615500005172"

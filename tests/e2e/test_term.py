@@ -11,7 +11,7 @@ from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load, post, read_answer
 from tests.e2e.outside import check_integrity, is_running
 from tests.e2e.pushes import FORM, form
-from tests.server import MakeServer, Server, at_length
+from tests.support.server import MakeServer, Server, at_length
 
 ROUNDS = at_length(4, 20)
 END_WITHIN_S = 10.0

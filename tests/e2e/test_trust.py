@@ -14,8 +14,8 @@ import pytest
 import trustme
 
 from tests.e2e.pushes import form
-from tests.server import MakeServer, Server, eventually, run
-from tests.signer import NEXT_PAIR, PAIR, sign
+from tests.support.server import MakeServer, Server, eventually, run
+from tests.support.signer import NEXT_PAIR, PAIR, sign
 
 BODY = form(smsMsgId="signed-1", status="DELIVRD", source="2")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import KEY, TOKEN, MakeServer, Server, eventually
+from tests.support.server import KEY, TOKEN, MakeServer, Server, eventually
 
 NOTHING = {"RECEIVER_CALLBACK_TOKEN": "", "RECEIVER_API_KEY": ""}
 

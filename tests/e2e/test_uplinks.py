@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.pushes import form
-from tests.server import KEY, MakeServer, Server, run
+from tests.support.server import KEY, MakeServer, Server, run
 
 CHANNEL = "1069031221280000001"
 _NUMBERS = count(13_900_000_000)

@@ -11,7 +11,7 @@ from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
 from tests.e2e.outside import check_integrity, is_running
 from tests.e2e.test_damage import errors
-from tests.server import Server, eventually
+from tests.support.server import Server, eventually
 
 ROUNDS = 5
 

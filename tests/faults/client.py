@@ -14,7 +14,7 @@ from typing import Annotated, Self, TextIO
 import typer
 
 from tests.e2e.load import Attempt, Load
-from tests.server import ROOT, Server, clean_environment, eventually
+from tests.support.server import ROOT, Server, clean_environment, eventually
 
 _NOTE_EVERY_S = 0.02
 _END_PATIENCE_S = 30.0

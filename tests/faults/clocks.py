@@ -14,7 +14,7 @@ from tests.faults.faketime import FakedServer
 from tests.faults.oracle import audit
 from tests.faults.shown import Shown
 from tests.faults.steady import Steady
-from tests.server import Server, eventually
+from tests.support.server import Server, eventually
 
 _DAY_S = 24 * 3600
 _JUMPS = (_DAY_S, 0, -_DAY_S, 0)

@@ -14,7 +14,7 @@ from tests.faults.lookups import Lookups
 from tests.faults.mounts import tmpfs
 from tests.faults.rounds import again_and_again, stop_and_audit
 from tests.faults.shown import Shown
-from tests.server import Server, eventually
+from tests.support.server import Server, eventually
 
 REFUSED_WITHIN_S = 1.0
 _UNTRUSTWORTHY = 74  # exit status (sysexits.h: EX_IOERR): a supervisor is to start it anew

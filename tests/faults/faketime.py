@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.tools import libfaketime
-from tests.server import ROOT, Server
+from tests.support.server import ROOT, Server
 
 # libfaketime 0.9.10 takes an absolute deadline of the monotonic clock, which Python's own sleep
 # gives, for one of the clock that it fakes, and the sleep fails. A relative one is left alone.

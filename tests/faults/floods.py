@@ -13,7 +13,7 @@ from tests.faults.flooder import BUSY, FLOODS
 from tests.faults.rivals import bare_uvicorn
 from tests.faults.rounds import stop_and_audit
 from tests.faults.shown import Shown
-from tests.server import ROOT, Server, clean_environment
+from tests.support.server import ROOT, Server, clean_environment
 
 _FLOODERS = 4
 _SPARE_S = 1.0  # that a flood lasts longer than the pushes

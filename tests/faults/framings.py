@@ -10,8 +10,8 @@ from functools import partial
 from tests.faults.experiment import Bench, Experiment, Outcome
 from tests.faults.rivals import bare_uvicorn, nginx
 from tests.faults.shown import Shown
-from tests.framing import CASES, Case
-from tests.server import Server
+from tests.support.framing import CASES, Case
+from tests.support.server import Server
 
 _AT_ONCE = 16
 _PATIENCE_S = 0.5  # for what may come behind an answer

@@ -10,7 +10,7 @@ from tests.faults.experiment import Bench, Experiment, Outcome
 from tests.faults.injection import resident_bytes
 from tests.faults.rounds import stop_and_audit
 from tests.faults.shown import Shown
-from tests.server import Server
+from tests.support.server import Server
 
 _CONNECTIONS, _QUICK_CONNECTIONS = 10_000, 1_000  # in a wave
 _ADDRESSES = 20

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.server import Server, eventually
+from tests.support.server import Server, eventually
 
 SYNCS = "fdatasync,fsync"
 WRITES = "pwrite64"

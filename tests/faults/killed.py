@@ -15,7 +15,7 @@ from tests.faults.experiment import Bench, Experiment, Outcome
 from tests.faults.lookups import LARGEST_PAGE, Lookups, SlowDownload
 from tests.faults.rounds import again_and_again
 from tests.faults.shown import Shown
-from tests.server import Server, eventually
+from tests.support.server import Server, eventually
 
 _END_WITHIN_S = 10.0
 _BATCH = 50  # reports in a push

@@ -7,7 +7,7 @@ from typing import Self
 
 import httpx
 
-from tests.server import KEY, Server, eventually, http_client
+from tests.support.server import KEY, Server, eventually, http_client
 
 LARGEST_PAGE = 1000  # messages
 _SIP_BYTES, _SIP_EVERY_S = 16, 0.05

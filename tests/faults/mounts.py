@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.server import eventually
+from tests.support.server import eventually
 
 
 @contextmanager

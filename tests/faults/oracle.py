@@ -9,12 +9,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from receiver.domain.messages import LateDelivered, State, fold
+from receiver.domain.messages.state import LateDelivered, State, fold
+from receiver.domain.projection import MessageBuilder
 from receiver.domain.verdict import decide, subject_of
 from receiver.huawei.catalogue import load_catalogue
-from receiver.projection import Message
 from receiver.store.records import read_message, read_report
-from tests.server import Server
+from tests.support.server import Server
 
 _EXAMPLES = 3
 
@@ -116,7 +116,7 @@ def audit(
 _CATALOGUE = load_catalogue()
 
 
-def _is_well_folded(row: Mapping[str, Any], message: Message, late: LateDelivered) -> bool:
+def _is_well_folded(row: Mapping[str, Any], message: MessageBuilder, late: LateDelivered) -> bool:
     folded = fold(message.send, list(message.reports.values()), late_delivered=late)
     # The watchdog's state is no result of the fold, but it may stand over any that is not final.
     overdue = row["state"] == State.OVERDUE and not folded.final
@@ -132,7 +132,7 @@ def _is_well_folded(row: Mapping[str, Any], message: Message, late: LateDelivere
     return found == expected
 
 
-def _messages(store: Path, *, sound: bool) -> Iterator[tuple[Mapping[str, Any], Message]]:
+def _messages(store: Path, *, sound: bool) -> Iterator[tuple[Mapping[str, Any], MessageBuilder]]:
     """Read all messages with their reports, each with the row it was stored as.
 
     Of a file that is not sound, what cannot be read is not there.
@@ -145,7 +145,7 @@ def _messages(store: Path, *, sound: bool) -> Iterator[tuple[Mapping[str, Any], 
                 raise
 
 
-def _joined(connection: sqlite3.Connection) -> Iterator[tuple[Mapping[str, Any], Message]]:
+def _joined(connection: sqlite3.Connection) -> Iterator[tuple[Mapping[str, Any], MessageBuilder]]:
     reports = groupby(
         _rows(connection, "SELECT * FROM reports ORDER BY message_id, id"),
         key=lambda row: int(row["message_id"]),

@@ -16,7 +16,7 @@ from tests.faults.experiment import Bench, Experiment, Outcome
 from tests.faults.oracle import audit
 from tests.faults.poisons import RECIPES, Poison
 from tests.faults.shown import Shown
-from tests.server import KEY, Server, eventually, http_client
+from tests.support.server import KEY, Server, eventually, http_client
 
 _SEED = 20_180_413
 _GOOD_EVERY = 3  # rows

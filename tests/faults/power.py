@@ -19,7 +19,7 @@ from tests.faults.client import Client
 from tests.faults.experiment import Bench, Experiment, Outcome
 from tests.faults.oracle import Audit
 from tests.faults.rounds import again_and_again
-from tests.server import ROOT, Server
+from tests.support.server import ROOT, Server
 
 # <uapi/linux/ext4.h>: EXT4_IOC_SHUTDOWN, _IOR('X', 125, __u32)
 _SHUTDOWN = 0x8004587D

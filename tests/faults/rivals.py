@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.framing import MAX_BODY_BYTES
-from tests.server import ROOT, clean_environment, eventually, free_port
+from tests.support.framing import MAX_BODY_BYTES
+from tests.support.server import ROOT, clean_environment, eventually, free_port
 
 _END_PATIENCE_S = 10.0
 _NGINX = """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.faults.client import Client
 from tests.faults.experiment import Bench
 from tests.faults.oracle import Audit, audit
-from tests.server import Server
+from tests.support.server import Server
 
 _AUDIT_EVERY = 50  # rounds; a finding ends the experiment
 _UNDER_LOAD_S = (0.5, 2.0)

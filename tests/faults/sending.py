@@ -23,9 +23,9 @@ from tests.benchmarks.percentiles import percentile
 from tests.faults.experiment import Bench, Experiment, Outcome
 from tests.faults.mounts import tmpfs
 from tests.faults.shown import Shown
-from tests.scripted import Reply, scripted
-from tests.server import ROOT, clean_environment, free_port
-from tests.slow_receivers import BEHAVIOURS, slow_receiver
+from tests.support.scripted import Reply, scripted
+from tests.support.server import ROOT, clean_environment, free_port
+from tests.support.slow_receivers import BEHAVIOURS, slow_receiver
 
 _OWNERS = (("key-a", ""), ("key-b", ""), ("key-b", "shop"))
 _PROCESSES = 2  # of each owner; each of them forks

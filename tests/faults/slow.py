@@ -19,7 +19,7 @@ from tests.faults.injection import SYNCS, resident_bytes
 from tests.faults.lookups import Lookups
 from tests.faults.rounds import stop_and_audit
 from tests.faults.shown import Shown
-from tests.server import Server
+from tests.support.server import Server
 
 _SYNC_TAKES_MICROSECONDS = 200_000  # more than usual
 _MOST_WAITING = 100

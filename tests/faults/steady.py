@@ -21,7 +21,7 @@ import typer
 
 from tests.e2e.load import STATES, Attempt, Load
 from tests.faults.client import write_record
-from tests.server import ROOT, Server, clean_environment, eventually
+from tests.support.server import ROOT, Server, clean_environment, eventually
 
 RATE = 200.0  # pushes a second
 _SLOWEST_S = 1.0

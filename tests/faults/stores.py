@@ -15,7 +15,7 @@ from tests.faults.mounts import tmpfs
 from tests.faults.rounds import settle, stop_and_audit
 from tests.faults.shown import Shown
 from tests.faults.steady import RATE, Steady
-from tests.server import Server, eventually
+from tests.support.server import Server, eventually
 
 _KNOWN = {"known_1": "DELIVRD"}
 _LOOKUPS = ("/v1/messages?limit=50", "/v1/messages/known_1")

@@ -12,7 +12,7 @@ from tests.faults.__main__ import EXPERIMENTS
 from tests.faults.oracle import audit
 from tests.faults.power import copy_with_weaker_journal
 from tests.faults.tools import NEEDS
-from tests.server import Server
+from tests.support.server import Server
 
 PUSHED = {
     "delivered_1": "DELIVRD",

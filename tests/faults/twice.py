@@ -14,7 +14,7 @@ from tests.faults.experiment import Bench, Experiment, Outcome
 from tests.faults.rounds import stop_and_audit
 from tests.faults.shown import Shown
 from tests.faults.steady import Steady
-from tests.server import Server, eventually
+from tests.support.server import Server, eventually
 
 _REFUSED_WITHIN_S = 5.0
 _TAKEN_OVER_WITHIN_S = 10.0

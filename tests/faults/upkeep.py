@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
-from receiver.journal import FILE_NAME, Entry, Journal
+from receiver.journal import FILE_NAME, Journal, JournalEntry
 from tests.faults.experiment import Bench, Experiment, Outcome
 from tests.faults.shown import Shown
 
@@ -95,8 +95,8 @@ async def _replace(journal: Journal, upto: int) -> None:
         position = rows[-1].position
 
 
-def _entry(received_at: int) -> Entry:
-    return Entry("status", "default", received_at, "192.0.2.1", "open", "", _BODY)
+def _entry(received_at: int) -> JournalEntry:
+    return JournalEntry("status", "default", received_at, "192.0.2.1", "open", "", _BODY)
 
 
 EXPERIMENTS = (

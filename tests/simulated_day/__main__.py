@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from time import perf_counter
 
-from receiver.policies import make_retry_policy
+from receiver.app.policies import make_retry_policy
 from tests.simulated_day.day import Figures, Run
 from tests.simulated_day.oracle import Foreseeing
 from tests.simulated_day.strategies import SETTINGS, ByPolicy, Fixed, Never

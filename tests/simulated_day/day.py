@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Protocol
 
-from receiver.domain.messages import State
-from receiver.domain.retrying.policy import Kind
+from receiver.domain.messages.state import State
+from receiver.domain.retries.policy import MessageKind
 from receiver.domain.verdict import Subject, Verdict, decide
 from receiver.huawei.catalogue import load_catalogue
 from tests.simulated_day.network import End, Network
 from tests.simulated_day.world import Sms, World
 
 CATALOGUE = load_catalogue()
-WORTH_US = {Kind.CODE: 300_000_000}  # a code that comes later is worth nothing
+WORTH_US = {MessageKind.CODE: 300_000_000}  # a code that comes later is worth nothing
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Run:
         self.now = 0
         self.network = Network(world)
         self.suppressed: set[str] = set()  # numbers that codes have shown to be lost
-        self.sent_to: dict[str, list[tuple[int, Kind]]] = defaultdict(list)
+        self.sent_to: dict[str, list[tuple[int, MessageKind]]] = defaultdict(list)
         self._strategy = strategy
         self._chains = [Chain(sms) for sms in world.messages]
         self._events: list[tuple[int, int, str, Chain, End | None]] = []

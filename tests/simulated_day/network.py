@@ -3,19 +3,19 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from receiver.domain.messages import State
-from receiver.domain.retrying.policy import Kind
-from receiver.domain.retrying.windows import Hours, is_blocked
-from receiver.domain.retrying.zones import zones_of
+from receiver.domain.messages.state import State
+from receiver.domain.retries.policy import MessageKind
+from receiver.domain.retries.windows import Hours, is_blocked
+from receiver.domain.retries.zones import zones_of
 from receiver.domain.times import SECOND
 from tests.simulated_day.world import DAY, GLITCH, HOUR, MINUTE, Sms, World
 
 PLATFORM, CARRIER = 1, 2  # who made a report
 # Of the same number, by kind: stretch, sends, code when more come (operations of the platform).
 LIMITS = {
-    Kind.CODE: ((MINUTE, 2, "MILIMIT"), (DAY, 50, "LIMIT")),
-    Kind.NOTIFICATION: ((MINUTE, 10, "MILIMIT"), (DAY, 50, "LIMIT")),
-    Kind.PROMOTIONAL: ((HOUR, 4, "CTLIMIT"), (DAY, 10, "LIMIT")),
+    MessageKind.CODE: ((MINUTE, 2, "MILIMIT"), (DAY, 50, "LIMIT")),
+    MessageKind.NOTIFICATION: ((MINUTE, 10, "MILIMIT"), (DAY, 50, "LIMIT")),
+    MessageKind.PROMOTIONAL: ((HOUR, 4, "CTLIMIT"), (DAY, 10, "LIMIT")),
 }
 SAME_TEXT = ((59 * SECOND, 2, "MILIMIT"), (59 * MINUTE, 5, "CTLIMIT"))
 NIGHT = (Hours(22 * 60, 8 * 60),)
@@ -38,7 +38,7 @@ class Network:
     def __init__(self, world: World) -> None:
         self._world = world
         self._minutes: dict[int, int] = defaultdict(int)
-        self._to: dict[tuple[str, Kind], list[int]] = defaultdict(list)
+        self._to: dict[tuple[str, MessageKind], list[int]] = defaultdict(list)
         self._same: dict[str, list[int]] = defaultdict(list)
 
     def send(self, sms: Sms, now: int) -> End:
@@ -103,7 +103,7 @@ def _stopped(world: World, sms: Sms, now: int) -> tuple[str, int] | None:
 def _stopped_by_platform(sms: Sms, now: int) -> str | None:
     if sms.forbidden:
         return "KEYWORD"
-    if sms.kind is not Kind.PROMOTIONAL:
+    if sms.kind is not MessageKind.PROMOTIONAL:
         return None
     person = sms.person
     if person.opted_out_at is not None and person.opted_out_at <= now:

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from receiver.domain.messages import State
-from receiver.domain.retrying.policy import Kind, RetryPolicy
-from receiver.domain.retrying.resolving import Resolved, resolve
-from receiver.domain.retrying.windows import first_free
-from receiver.domain.retrying.zones import zones_of
+from receiver.domain.messages.state import State
+from receiver.domain.retries.policy import MessageKind, RetryPolicy
+from receiver.domain.retries.rule_layers import Resolved, resolve
+from receiver.domain.retries.windows import first_free
+from receiver.domain.retries.zones import zones_of
 from receiver.domain.times import SECOND
 from receiver.domain.verdict import match_for
 from tests.simulated_day.day import CATALOGUE, Chain, Figures, Run, subject_of
@@ -39,7 +39,7 @@ class Foreseeing:
         """Run the day of first sends, and add a retry for each message that one can deliver."""
         run = Run(self._world, self)
         found = run.finish()
-        added: dict[tuple[str, Kind], list[int]] = defaultdict(list)
+        added: dict[tuple[str, MessageKind], list[int]] = defaultdict(list)
         for chain, end in sorted(self._failed, key=lambda one: self._deadline(*one)):
             sms = chain.sms
             again = added[sms.person.number, sms.kind]
@@ -75,11 +75,11 @@ class Foreseeing:
         sms, deadline = chain.sms, self._deadline(chain, end)
         blocked = self._resolved(chain, end).blocked
         zones = zones_of(sms.person.number, self._policy.zone)
-        step = 5 * SECOND if sms.kind is Kind.CODE else SLOT
+        step = 5 * SECOND if sms.kind is MessageKind.CODE else SLOT
         moment = first_free(end.heard_at, blocked, zones)
         while moment is not None and moment <= deadline:
             later = end_of(self._world, sms, moment)
-            in_time = sms.kind is not Kind.CODE or (later.arrived_at or 0) <= deadline
+            in_time = sms.kind is not MessageKind.CODE or (later.arrived_at or 0) <= deadline
             if later.arrived_at is not None and in_time and _fits(sms, moment, sends):
                 return moment
             moment = first_free(moment + step, blocked, zones)

@@ -2,19 +2,19 @@
 
 from collections import defaultdict
 
-from receiver.domain.events import Trust
-from receiver.domain.messages import State
-from receiver.domain.retrying import breaker
-from receiver.domain.retrying.breaker import Breaker, Counts, Result
-from receiver.domain.retrying.claiming import Context, Decision, Watched, admit
-from receiver.domain.retrying.holding import Sent
-from receiver.domain.retrying.planning import Candidate, Plan, fraction_of, plan
-from receiver.domain.retrying.policy import RetryPolicy
+from receiver.app.policies import make_retry_policy
+from receiver.domain.inputs import Trust
+from receiver.domain.messages.state import State
+from receiver.domain.retries import breaker
+from receiver.domain.retries.admission import AdmissionOutcome, Context, Watched, admit
+from receiver.domain.retries.breaker import Breaker, Counts, Result
+from receiver.domain.retries.planning import Plan, RetryCandidate, fraction_of, plan
+from receiver.domain.retries.policy import RetryPolicy
+from receiver.domain.retries.recipient_limits import RecentSend
 from receiver.domain.times import SECOND
 from receiver.domain.verdict import match_for
-from receiver.policies import make_retry_policy
 from receiver.settings import RetrySettings
-from receiver.settings.retrying import OverrideSettings
+from receiver.settings.retry import OverrideSettings
 from tests.simulated_day.day import CATALOGUE, Chain, Run, subject_of, verdict_of
 from tests.simulated_day.network import End
 from tests.simulated_day.world import DAY, MINUTE, START, TEMPLATES
@@ -87,7 +87,7 @@ class ByPolicy:
         context = Context(
             suppressed=run.is_suppressed(chain.sms),
             recent=tuple(
-                Sent(at, kind)
+                RecentSend(at, kind)
                 for at, kind in run.sent_to[chain.sms.person.number]
                 if at > run.now - DAY
             ),
@@ -97,7 +97,7 @@ class ByPolicy:
             breakers=tuple(Watched(scope, state) for (_, scope), state in watches.items()),
         )
         admission = admit(candidate, planned, context, self._policy, run.now)
-        if admission.decision is Decision.GO:
+        if admission.decision is AdmissionOutcome.GO:
             self._claimed[slot] += 1
             self._retries[run.now // DAY] += 1
             self._watching.goes(chain, watches, run.now)
@@ -111,11 +111,11 @@ class ByPolicy:
         fraction = fraction_of(candidate.application, chain.sms.name, candidate.attempts)
         return plan(candidate, self._policy, fraction)
 
-    def _candidate(self, chain: Chain) -> Candidate:
+    def _candidate(self, chain: Chain) -> RetryCandidate:
         sms, end = chain.sms, chain.ends[-1]
         verdict, match = verdict_of(end), match_for(subject_of(end), CATALOGUE)
         entry = None if match is None else match.entry
-        return Candidate(
+        return RetryCandidate(
             application="shop",
             sms_msg_id=sms.name,
             number=sms.person.number,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from zlib import crc32
 
-from receiver.domain.retrying.policy import Kind
+from receiver.domain.retries.policy import MessageKind
 from receiver.domain.times import SECOND
 
 MINUTE = 60 * SECOND
@@ -19,9 +19,9 @@ START = 1_772_899_200 * SECOND  # 2026-03-07T16:00Z: midnight in China; New York
 SLOT = 5 * MINUTE  # a fault of the network lasts that long
 
 TEMPLATES = {
-    Kind.CODE: "login-code",
-    Kind.NOTIFICATION: "parcel-here",
-    Kind.PROMOTIONAL: "spring-sale",
+    MessageKind.CODE: "login-code",
+    MessageKind.NOTIFICATION: "parcel-here",
+    MessageKind.PROMOTIONAL: "spring-sale",
 }
 CHANNELS = ("106900010001", "106900010002", "106900010003")
 ABROAD = ("+1212555", "+4477001", "+6142220", "+3361234")
@@ -58,7 +58,7 @@ class Sms:
 
     name: str
     person: Person
-    kind: Kind
+    kind: MessageKind
     channel: str
     at: int
     forbidden: bool  # its text is stopped by a filter, always
@@ -205,14 +205,14 @@ def _times_off(rng: Random, shares: Shares) -> tuple[tuple[int, int], ...]:
 
 def _sms(rng: Random, person: Person, shares: Shares) -> Sms:
     drawn = rng.random()
-    kind = Kind.NOTIFICATION
+    kind = MessageKind.NOTIFICATION
     if drawn < shares.code:
-        kind = Kind.CODE
+        kind = MessageKind.CODE
     elif drawn < shares.code + shares.promotional:
-        kind = Kind.PROMOTIONAL
+        kind = MessageKind.PROMOTIONAL
     hour = rng.choices(range(24), BY_HOUR)[0]
     at = START + int((hour + rng.random()) * HOUR)
-    if kind is Kind.PROMOTIONAL:  # campaigns at 10, 15 and 19 o'clock, of 40 minutes each
+    if kind is MessageKind.PROMOTIONAL:  # campaigns at 10, 15 and 19 o'clock, of 40 minutes each
         at = START + rng.choice((10, 15, 19)) * HOUR + int(rng.random() * 40 * MINUTE)
     return Sms("", person, kind, rng.choice(CHANNELS), at, rng.random() < shares.forbidden)
 
@@ -223,14 +223,14 @@ def _hurry(rng: Random, person: Person) -> list[Sms]:
     channel = rng.choice(CHANNELS)
     if rng.random() < 0.5:
         return [
-            Sms("", person, Kind.CODE, channel, at + n * 12 * SECOND, forbidden=False)
+            Sms("", person, MessageKind.CODE, channel, at + n * 12 * SECOND, forbidden=False)
             for n in range(rng.randint(3, 6))
         ]
-    kind = rng.choice((Kind.NOTIFICATION, Kind.PROMOTIONAL))
-    gap = (20 if kind is Kind.NOTIFICATION else 300) * SECOND
+    kind = rng.choice((MessageKind.NOTIFICATION, MessageKind.PROMOTIONAL))
+    gap = (20 if kind is MessageKind.NOTIFICATION else 300) * SECOND
     sends = range(rng.randint(8, 60))
     return [
         Sms("", person, kind, channel, moment, forbidden=False)
         for moment in (at + n * gap for n in sends)
-        if kind is not Kind.PROMOTIONAL or (moment - START) % DAY < 22 * HOUR
+        if kind is not MessageKind.PROMOTIONAL or (moment - START) % DAY < 22 * HOUR
     ]

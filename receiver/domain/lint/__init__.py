@@ -1,6 +1,6 @@
 """Invariants that every row of a catalogue keeps, those that come with the package and others."""
 
-from receiver.domain.catalogue import Catalogue
+from receiver.domain.catalogue.catalogue import Catalogue
 from receiver.domain.lint.decisions import lint_bare_numbers, lint_decision
 from receiver.domain.lint.languages import lint_texts
 from receiver.domain.lint.periods import lint_period

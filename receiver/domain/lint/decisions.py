@@ -3,9 +3,16 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from receiver.domain.catalogue import Catalogue
-from receiver.domain.codes import numbered, twin
-from receiver.domain.entries import PLATFORM, SEND_API, Category, Entry, Rank, RetryClass
+from receiver.domain.catalogue.catalogue import Catalogue
+from receiver.domain.catalogue.codes import numbered, twin
+from receiver.domain.catalogue.entries import (
+    PLATFORM,
+    SEND_API,
+    CatalogueEntry,
+    Category,
+    Rank,
+    RetryClass,
+)
 from receiver.domain.lint.periods import wait_s
 from receiver.domain.lint.problem import RETRIED, RowProblem, is_retried
 from receiver.domain.verdict import is_hopeless
@@ -52,7 +59,7 @@ _NO_PROOF = (
 )
 
 
-def lint_decision(entry: Entry) -> Iterator[RowProblem]:
+def lint_decision(entry: CatalogueEntry) -> Iterator[RowProblem]:
     """Find what does not fit among category, retry class, wait, suppression and billing."""
     yield from _lint_class(entry)
     yield from _lint_wait(entry)
@@ -72,12 +79,12 @@ def lint_bare_numbers(catalogue: Catalogue) -> Iterator[RowProblem]:
             yield RowProblem(entry, "code", f"{_NO_PROOF}; add a row {other.number} with after-fix")
 
 
-def suppresses(entry: Entry) -> bool:
+def suppresses(entry: CatalogueEntry) -> bool:
     """Tell whether one report with this row puts its number on the suppression list."""
     return is_hopeless(entry) and not entry.is_family
 
 
-def _lint_class(entry: Entry) -> Iterator[RowProblem]:
+def _lint_class(entry: CatalogueEntry) -> Iterator[RowProblem]:
     allowed = _CLASSES.get(entry.category, _ANY)
     if entry.retry in allowed:
         return
@@ -87,7 +94,7 @@ def _lint_class(entry: Entry) -> Iterator[RowProblem]:
     )
 
 
-def _lint_wait(entry: Entry) -> Iterator[RowProblem]:
+def _lint_wait(entry: CatalogueEntry) -> Iterator[RowProblem]:
     if entry.retry is RetryClass.AFTER_FIX:
         yield from _lint_correction(entry)
         return
@@ -104,7 +111,7 @@ def _lint_wait(entry: Entry) -> Iterator[RowProblem]:
         yield RowProblem(entry, "retry_after_s", f"{wait} s end before the next day; use 86400")
 
 
-def _lint_correction(entry: Entry) -> Iterator[RowProblem]:
+def _lint_correction(entry: CatalogueEntry) -> Iterator[RowProblem]:
     if entry.retry_after_s is None:
         return
     minutes = str(entry.retry_after_s // 60)
@@ -117,7 +124,7 @@ def _lint_correction(entry: Entry) -> Iterator[RowProblem]:
         )
 
 
-def _lint_unchanged(entry: Entry) -> Iterator[RowProblem]:
+def _lint_unchanged(entry: CatalogueEntry) -> Iterator[RowProblem]:
     found = _UNCHANGED_FAULT.search(f"{entry.en.meaning} {entry.zh.meaning}")
     if found and is_retried(entry) and not entry.reason:
         yield RowProblem(
@@ -128,7 +135,7 @@ def _lint_unchanged(entry: Entry) -> Iterator[RowProblem]:
         )
 
 
-def _lint_suppression(entry: Entry) -> Iterator[RowProblem]:
+def _lint_suppression(entry: CatalogueEntry) -> Iterator[RowProblem]:
     if not suppresses(entry):
         return
     if _BARE_NUMBER.fullmatch(entry.code) and entry.rank > Rank.OFFICIAL:
@@ -148,7 +155,7 @@ def _lint_suppression(entry: Entry) -> Iterator[RowProblem]:
         )
 
 
-def _lint_billing(entry: Entry) -> Iterator[RowProblem]:
+def _lint_billing(entry: CatalogueEntry) -> Iterator[RowProblem]:
     if entry.category is Category.DELIVERED and entry.billable is False:
         yield RowProblem(entry, "billable", "a delivered message costs money; use yes")
     if entry.billable and entry.origin in (PLATFORM, SEND_API):

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from receiver.domain.entries import Category, Entry, RetryClass
-from receiver.domain.languages import Language
+from receiver.domain.catalogue.entries import CatalogueEntry, Category, RetryClass
 from receiver.domain.lint.periods import period_s, speaks_of_limit
 from receiver.domain.lint.problem import RowProblem, is_retried
+from receiver.domain.wording.languages import Language
 
 _NUMBER = re.compile(r"(?<![A-Za-z0-9.])[0-9]+(?![A-Za-z0-9])", re.ASCII)
 _QUOTED = re.compile("`([^`]+)`")
@@ -16,14 +16,14 @@ _STOP = {Language.EN: "stop sending", Language.ZH: "停止"}
 _SMALL = frozenset({"0", "1", "2", "3"})
 
 
-def lint_texts(entry: Entry) -> Iterator[RowProblem]:
+def lint_texts(entry: CatalogueEntry) -> Iterator[RowProblem]:
     """Find texts that contradict the row or each other."""
     yield from _lint_advice(entry)
     if entry.en != entry.zh:  # a file of the user's own may say it in one language for both
         yield from _lint_translation(entry)
 
 
-def _lint_advice(entry: Entry) -> Iterator[RowProblem]:
+def _lint_advice(entry: CatalogueEntry) -> Iterator[RowProblem]:
     for language, name in ((Language.EN, "suggestion"), (Language.ZH, "suggestion_zh")):
         text = entry.words(language).suggestion.lower()
         again, stop = _AGAIN[language], _STOP[language]
@@ -41,7 +41,7 @@ def _lint_advice(entry: Entry) -> Iterator[RowProblem]:
             )
 
 
-def _lint_translation(entry: Entry) -> Iterator[RowProblem]:
+def _lint_translation(entry: CatalogueEntry) -> Iterator[RowProblem]:
     for name in ("meaning", "cause", "suggestion"):
         en, zh = getattr(entry.en, name), getattr(entry.zh, name)
         for text in _differences(en, zh):

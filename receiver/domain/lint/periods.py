@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from receiver.domain.entries import Category, Entry, Words
-from receiver.domain.languages import Language
+from receiver.domain.catalogue.entries import CatalogueEntry, Category, EntryTexts
 from receiver.domain.lint.problem import RowProblem, is_retried
-from receiver.domain.retrying.policy import CLASSES
+from receiver.domain.retries.policy import CLASSES
+from receiver.domain.wording.languages import Language
 
 _HOUR_S, _DAY_S = 3600, 86_400
 _WEEK_S, _MONTH_S = 7 * _DAY_S, 30 * _DAY_S
@@ -40,7 +40,7 @@ _LIMITED = frozenset({Category.RATE_LIMITED, Category.QUOTA_EXHAUSTED})
 _LIMIT = re.compile(r"\blimit|上限|限额|超额", re.IGNORECASE)
 
 
-def period_s(words: Words, language: Language) -> int | None:
+def period_s(words: EntryTexts, language: Language) -> int | None:
     """Return the longest period of a day or more that meaning and cause name, in seconds."""
     found = [
         seconds * _count(match)
@@ -51,14 +51,14 @@ def period_s(words: Words, language: Language) -> int | None:
     return longest if longest >= _DAY_S else None
 
 
-def speaks_of_limit(entry: Entry) -> bool:
+def speaks_of_limit(entry: CatalogueEntry) -> bool:
     """Tell whether a row says that a number of messages, or of money, was used up."""
     return entry.category in _LIMITED or bool(
         _LIMIT.search(f"{entry.en.meaning} {entry.zh.meaning}")
     )
 
 
-def lint_period(entry: Entry) -> Iterator[RowProblem]:
+def lint_period(entry: CatalogueEntry) -> Iterator[RowProblem]:
     """Find a retry before the period of its limit is over."""
     if not (speaks_of_limit(entry) and is_retried(entry)):
         return
@@ -74,7 +74,7 @@ def lint_period(entry: Entry) -> Iterator[RowProblem]:
         )
 
 
-def wait_s(entry: Entry) -> int:
+def wait_s(entry: CatalogueEntry) -> int:
     """Return the wait before a retry, in seconds: the row's own, else that of its retry class."""
     if entry.retry_after_s is not None:
         return entry.retry_after_s

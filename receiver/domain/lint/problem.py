@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from receiver.domain.entries import Entry
-from receiver.domain.retrying.policy import CLASSES
+from receiver.domain.catalogue.entries import CatalogueEntry
+from receiver.domain.retries.policy import CLASSES
 
 RETRIED = frozenset(CLASSES)
 
@@ -12,11 +12,11 @@ RETRIED = frozenset(CLASSES)
 class RowProblem:
     """A row that contradicts itself or a row that is like it."""
 
-    entry: Entry
+    entry: CatalogueEntry
     field: str  # of the row's file; where to correct it
     text: str  # what is wrong and what to do about it
 
 
-def is_retried(entry: Entry) -> bool:
+def is_retried(entry: CatalogueEntry) -> bool:
     """Tell whether a message that fails with this row is sent again as it is."""
     return entry.retry in RETRIED

@@ -4,21 +4,21 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from itertools import combinations
 
-from receiver.domain.catalogue import Siblings, deciding_rows
-from receiver.domain.codes import fold, numbered
-from receiver.domain.entries import Category, Entry, Rank
+from receiver.domain.catalogue.catalogue import Siblings, deciding_rows
+from receiver.domain.catalogue.codes import fold, numbered
+from receiver.domain.catalogue.entries import CatalogueEntry, Category, Rank
 from receiver.domain.lint.problem import RowProblem
 
 _MOST_NAMED = 3  # codes in one text
 
 
-def lint_siblings(entries: Iterable[Entry], siblings: Siblings) -> Iterator[RowProblem]:
+def lint_siblings(entries: Iterable[CatalogueEntry], siblings: Siblings) -> Iterator[RowProblem]:
     """Find rows that are alike, decide otherwise and do not say why.
 
     The reason may stand in either row, and names the other's code.
     """
     deciding = list(deciding_rows(entries).values())
-    contradicted: dict[Entry, list[Entry]] = defaultdict(list)
+    contradicted: dict[CatalogueEntry, list[CatalogueEntry]] = defaultdict(list)
     for group in (*_of_number(deciding, siblings), *_of_words(deciding)):
         for first, second in combinations(group, 2):
             if _contradict(first, second):
@@ -30,8 +30,10 @@ def lint_siblings(entries: Iterable[Entry], siblings: Siblings) -> Iterator[RowP
         yield RowProblem(one, "reason", _text(one, others))
 
 
-def _of_number(entries: Iterable[Entry], siblings: Siblings) -> Iterator[list[Entry]]:
-    groups: dict[Hashable, list[Entry]] = defaultdict(list)
+def _of_number(
+    entries: Iterable[CatalogueEntry], siblings: Siblings
+) -> Iterator[list[CatalogueEntry]]:
+    groups: dict[Hashable, list[CatalogueEntry]] = defaultdict(list)
     for entry in entries:
         taken = None if entry.is_family else numbered(entry.code)
         if taken is None:
@@ -46,8 +48,8 @@ def _of_number(entries: Iterable[Entry], siblings: Siblings) -> Iterator[list[En
     return iter(groups.values())
 
 
-def _of_words(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    groups: dict[Hashable, list[Entry]] = defaultdict(list)
+def _of_words(entries: Iterable[CatalogueEntry]) -> Iterator[list[CatalogueEntry]]:
+    groups: dict[Hashable, list[CatalogueEntry]] = defaultdict(list)
     for entry in entries:
         # A row that the user corrected has words that were written for another decision.
         is_own = entry.rank is Rank.OVERRIDE
@@ -55,7 +57,7 @@ def _of_words(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     return iter(groups.values())
 
 
-def _contradict(first: Entry, second: Entry) -> bool:
+def _contradict(first: CatalogueEntry, second: CatalogueEntry) -> bool:
     if Category.UNKNOWN in (first.category, second.category):
         return False  # says nothing that another row could contradict
     return (
@@ -65,14 +67,14 @@ def _contradict(first: Entry, second: Entry) -> bool:
     )
 
 
-def _explains(one: Entry, other: Entry) -> bool:
+def _explains(one: CatalogueEntry, other: CatalogueEntry) -> bool:
     """Tell whether a row's reason names another row's code, or is the user's own."""
     if one.rank is Rank.OVERRIDE:
         return bool(one.reason)
     return other.code in (word.strip(".,;()") for word in one.reason.split())
 
 
-def _text(one: Entry, others: list[Entry]) -> str:
+def _text(one: CatalogueEntry, others: list[CatalogueEntry]) -> str:
     named = ", ".join(
         f"{other.code} ({other.origin}: {other.decision})" for other in others[:_MOST_NAMED]
     )
@@ -83,6 +85,6 @@ def _text(one: Entry, others: list[Entry]) -> str:
     )
 
 
-def _duty(entry: Entry) -> tuple[bool, Rank]:
+def _duty(entry: CatalogueEntry) -> tuple[bool, Rank]:
     """Order two rows by which has to explain itself, the one that has to last."""
     return entry.rank is Rank.OVERRIDE, entry.rank

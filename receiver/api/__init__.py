@@ -1,0 +1,1 @@
+"""The private API: look-ups, registrations, retries, suppressions, exports."""

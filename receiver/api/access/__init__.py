@@ -1,0 +1,1 @@
+"""What a request to the private API passes before an endpoint sees it."""

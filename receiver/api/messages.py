@@ -1,0 +1,100 @@
+"""The endpoints for messages and the quarantine."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.api.access.auth import Scope
+from receiver.api.base import json_answer, needs, page_answer, text_in_path
+from receiver.api.bodies import views
+from receiver.api.bodies.decisions import Telling
+from receiver.api.bodies.parsing import ProblemError, Query
+from receiver.domain.catalogue.entries import Category
+from receiver.domain.messages.state import State
+from receiver.http.problems import Problem
+from receiver.store import queries
+
+
+class Lookups(Telling):
+    """Tells what the store has."""
+
+    @needs(Scope.READ)
+    async def message(self, request: Request) -> Response:
+        """Give one message."""
+        query = Query(request)
+        application = query.application()
+        language = query.language(self._parts.language)
+        query.done()
+        async with self._parts.store.reading() as connection:
+            stored = await find_one(connection, text_in_path(request), application)
+            (told,) = await self.tell(connection, [stored], language)
+        return json_answer(told, language=language)
+
+    @needs(Scope.READ)
+    async def messages(self, request: Request) -> Response:
+        """List messages, newest first."""
+        query = Query(request)
+        wanted = read_filter(query)
+        page = query.page(numbers=3)
+        language = query.language(self._parts.language)
+        query.done()
+        async with self._parts.store.reading() as connection:
+            found = await queries.list_messages(connection, wanted, page)
+            told = await self.tell(connection, found.messages, language)
+        return page_answer("messages", told, found.next, language)
+
+    @needs(Scope.READ)
+    async def quarantine(self, request: Request) -> Response:
+        """List what could not be understood, newest first."""
+        query = Query(request)
+        wanted = queries.QuarantineFilter(
+            application=query.application(),
+            kind=query.text("kind"),
+            since=query.time("since"),
+            until=query.time("until"),
+        )
+        page = query.page()
+        query.done()
+        async with self._parts.store.reading() as connection:
+            found = await queries.list_quarantine(connection, wanted, page)
+        items = [views.quarantine_json(row) for row in found.rows]
+        return page_answer("quarantine", items, found.next)
+
+
+def read_filter(query: Query) -> queries.MessageFilter:
+    """Read which messages are wanted."""
+    return queries.MessageFilter(
+        to=query.number("to"),
+        state=query.one_of("state", State, f"one of {', '.join(State)}"),
+        code=query.text("code"),
+        category=query.one_of("category", Category, f"one of {', '.join(Category)}"),
+        application=query.application(),
+        extend=query.text("extend"),
+        reference=query.text("reference"),
+        registered=query.flag("registered"),
+        since=query.time("since"),
+        until=query.time("until"),
+    )
+
+
+async def find_one(
+    connection: AsyncConnection, sms_msg_id: str, application: str | None
+) -> queries.StoredMessage:
+    """Return the message with an id.
+
+    Raises:
+        ProblemError: there is none, or several applications have one.
+    """
+    found = await queries.find_messages(connection, [sms_msg_id], application)
+    if not found:
+        raise ProblemError(
+            Problem.NOT_FOUND,
+            "No send and no report with this id has come yet.",
+        )
+    if len(found) > 1:
+        raise ProblemError(
+            Problem.AMBIGUOUS,
+            "Several applications have a message with this id; choose one by `application`.",
+            applications=sorted(stored.message.application for stored in found),
+        )
+    return found[0]

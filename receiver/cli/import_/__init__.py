@@ -1,0 +1,1 @@
+"""`receiver import`: the sends of a file, registered with a running receiver."""

@@ -1,0 +1,84 @@
+"""The rows of a file that cannot be used, written to a file of their own to be corrected."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from receiver.domain.spreadsheets import defused
+from receiver.errors import ReceiverError
+from receiver.huawei.imports import Columns, Export, Fault
+from receiver.huawei.imports.cells import Spoilt, unwrapped
+
+Write = Callable[[Fault], None]
+
+
+class RejectsNotWrittenError(ReceiverError):
+    """The file of bad rows cannot be written."""
+
+
+@contextmanager
+def writing_rejects(path: Path | None, source: Path | None, export: Export) -> Iterator[Write]:
+    """Give what writes a bad row: as CSV under the header of the table, or as a line of JSON.
+
+    Args:
+        path: None writes nothing.
+        source: the file that is read; it is not overwritten.
+        export: what it holds.
+
+    Raises:
+        NotWrittenError: the file cannot be written.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        if source is not None and path.exists() and path.samefile(source):
+            raise RejectsNotWrittenError("--rejects names the file that is read; name another.")
+        # The rows have phone numbers in them.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        file = os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="")
+    except OSError as error:
+        raise RejectsNotWrittenError(f"{path} cannot be written: {error.strerror}.") from None
+    with file:
+        write = _table_writer(file, export.columns) if export.columns else _line_writer(file)
+
+        def write_named(fault: Fault) -> None:
+            try:
+                write(fault)
+            except OSError as error:
+                raise RejectsNotWrittenError(
+                    f"{path} cannot be written: {error.strerror}."
+                ) from None
+
+        yield write_named
+
+
+def _table_writer(file: IO[str], columns: Columns) -> Write:
+    file.write("\ufeff")  # without it spreadsheets take the file for one in a local encoding
+    writer = csv.writer(file)
+    writer.writerow(["line", "reason", *map(_cell, columns.header)])
+
+    def write(fault: Fault) -> None:
+        cells = fault.raw if isinstance(fault.raw, list) else []
+        writer.writerow([fault.line, fault.reason, *map(_cell, cells)])
+
+    return write
+
+
+def _cell(value: object) -> object:
+    """Write a cell so that a spreadsheet takes it for text, and the import for what it was."""
+    if isinstance(value, Spoilt):
+        return ""
+    return defused(unwrapped(value)) if isinstance(value, str) else value
+
+
+def _line_writer(file: IO[str]) -> Write:
+    def write(fault: Fault) -> None:
+        row = {"line": fault.line, "reason": fault.reason, "row": fault.raw}
+        file.write(json.dumps(row) + "\n")
+
+    return write

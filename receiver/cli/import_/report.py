@@ -1,0 +1,134 @@
+"""What has become of an import: counted, shown while it runs, and told at its end."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from receiver.cli.api_client import Json
+from receiver.huawei.imports import Export, Fault, Likeness
+
+_MOST_SHOWN = 20  # bad rows
+_MOST_LISTED = 100  # in JSON
+_LINE_EVERY_S = 5.0
+
+
+@dataclass(slots=True)
+class ImportTally:
+    """What has become of the rows so far."""
+
+    sends: int = 0  # read
+    registered: int = 0
+    refused: int = 0  # of those registered: the platform had not taken them
+    bad: int = 0
+    problems: list[Fault] = field(default_factory=list)  # the first of them
+    ids: Likeness = field(default_factory=Likeness)
+    up_to_line: int = 0  # all rows up to here are registered or bad
+    error: str | None = None  # why it ended before the end of the file
+
+    def note(self, fault: Fault) -> None:
+        """Count a bad row."""
+        self.bad += 1
+        if len(self.problems) < _MOST_LISTED:
+            self.problems.append(fault)
+
+
+Show = Callable[[ImportTally, float | None], None]
+
+
+@contextmanager
+def progress() -> Iterator[Show]:
+    """Give what shows progress: a bar on a terminal, elsewhere a line every few seconds."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _line_printer(console)
+        return
+    columns = (
+        TextColumn("Importing"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[sends]:,} sends, {task.fields[bad]:,} bad rows"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("", total=None, sends=0, bad=0)
+
+        def show(tally: ImportTally, share: float | None) -> None:
+            total = None if share is None else 1.0
+            bar.update(task, total=total, completed=share or 0, sends=tally.sends, bad=tally.bad)
+
+        yield show
+
+
+def _line_printer(console: Console) -> Show:
+    shown = time.monotonic()
+
+    def show(tally: ImportTally, share: float | None) -> None:
+        nonlocal shown
+        if time.monotonic() - shown >= _LINE_EVERY_S:
+            shown = time.monotonic()
+            part = "" if share is None else f"{100 * share:.0f} %: "
+            text = f"{part}{tally.sends:,} sends, {tally.bad:,} bad rows"
+            console.print(text, highlight=False)
+
+    return show
+
+
+def print_tally(tally: ImportTally, *, dry_run: bool) -> None:
+    """Print the bad rows (standard error) and the counts for people."""
+    for fault in tally.problems[:_MOST_SHOWN]:
+        typer.echo(f"line {fault.line}: {fault.reason}", err=True)
+    if tally.bad > _MOST_SHOWN:
+        more = tally.bad - _MOST_SHOWN
+        typer.echo(f"… and {more:,} more; --rejects FILE writes them all.", err=True)
+    bad = f"{tally.bad:,} bad rows"
+    if tally.ids.count:
+        typer.echo(f"warning: {_unlike(tally.ids)}", err=True)
+    if dry_run:
+        typer.echo(f"{tally.sends:,} sends could be registered; {bad}.")
+    else:
+        refused = f", {tally.refused:,} of them refused by the platform" if tally.refused else ""
+        typer.echo(f"{tally.registered:,} sends registered{refused}; {bad}.")
+    if tally.error is not None:
+        how_far = "" if dry_run else f" {_how_far(tally)}"
+        typer.echo(f"receiver: {tally.error}{how_far}", err=True)
+
+
+def _unlike(ids: Likeness) -> str:
+    more = ", …" if ids.count > len(ids.lines) else ""
+    return (
+        f"{ids.count:,} ids are written unlike the others; see that they are ids: "
+        f"line {', '.join(map(str, ids.lines))}{more}."
+    )
+
+
+def _how_far(tally: ImportTally) -> str:
+    if not tally.up_to_line:
+        return "No line is known to be registered. Import the file again: that is safe."
+    return (
+        f"Up to line {tally.up_to_line} everything is registered or listed as bad. Import the "
+        "file again: that is safe, what is registered stays as it is."
+    )
+
+
+def summary(tally: ImportTally, file: Path | None, export: Export, *, dry_run: bool) -> Json:
+    """Give the same for programs."""
+    return {
+        "file": None if file is None else str(file),
+        "form": export.form,
+        "dry_run": dry_run,
+        "sends": tally.sends,
+        "registered": tally.registered,
+        "refused": tally.refused,
+        "bad": tally.bad,
+        "problems": [{"line": one.line, "reason": one.reason} for one in tally.problems],
+        "unlike_ids": {"count": tally.ids.count, "lines": list(tally.ids.lines)},
+        "up_to_line": tally.up_to_line,
+        "complete": tally.error is None,
+        "error": tally.error,
+    }

@@ -1,0 +1,73 @@
+"""`receiver retries`: what may be sent again, from a running receiver."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from receiver import settings
+from receiver.cli.api_client import Json, RunningReceiver
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal
+from receiver.cli.output import make_console, plain
+from receiver.domain.privacy.masking import hidden
+from receiver.domain.retries.items import ItemState
+
+app = typer.Typer()
+
+
+@app.command()
+def retries(
+    state: Annotated[
+        ItemState | None, typer.Option(help="Only items in this state; default: the open ones.")
+    ] = None,
+    application: Annotated[str | None, typer.Option(help="Only of this application.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    reveal: Reveal = False,
+) -> None:
+    """Show what may be sent again, and when."""
+    client = RunningReceiver.of(settings.load(config), api_url, api_key)
+    parameters = {"limit": str(limit)}
+    if state is not None:
+        parameters["state"] = state.value
+    if application is not None:
+        parameters["application"] = application
+    found = client.get("/v1/retries", parameters) or {}
+    if not reveal:
+        found = hidden(found, ("to",))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    console = make_console()
+    console.print(
+        f"{found['due']:,} due of {found['waiting']:,} waiting, {found['claimed']:,} claimed, "
+        f"{found['expired']:,} of these beyond their lease"
+    )
+    console.print(_table(found["retries"]))
+
+
+def _table(rows: list[Json]) -> Table:
+    columns = ("due", "state", "id", "application", "to", "code", "claims", "why", "decided now")
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(
+            *(
+                plain("" if value is None else value)
+                for value in (
+                    row["due_at"],
+                    row["state"],
+                    row["sms_msg_id"],
+                    row["application"],
+                    row["to"],
+                    row["code"],
+                    row["claims"],
+                    row["reason"],
+                    ": ".join(filter(None, (row["retry"]["decision"], row["retry"]["reason"]))),
+                )
+            )
+        )
+    return table

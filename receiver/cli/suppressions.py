@@ -1,0 +1,176 @@
+"""`receiver suppressions`: who is not to be sent to, from and to a running receiver."""
+
+import json
+from collections.abc import Iterable
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+from rich.table import Table
+
+from receiver import settings
+from receiver.cli.api_client import Json, RunningReceiver
+from receiver.cli.options import (
+    ApiKey,
+    ApiUrl,
+    AsJson,
+    Config,
+    Reveal,
+    instant_text,
+    not_empty,
+)
+from receiver.cli.output import facts_table, make_console, plain
+from receiver.domain.privacy.masking import hidden
+from receiver.domain.suppressions.suppression import Source
+
+app = typer.Typer(
+    name="suppressions", no_args_is_help=True, help="List, set and lift whom not to send to."
+)
+
+_Number = Annotated[
+    str,
+    typer.Argument(metavar="NUMBER", help="A phone number in any writing.", callback=not_empty),
+]
+_Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
+_Channel = Annotated[str | None, typer.Option(help="Only this channel number; default: all.")]
+_Application = Annotated[str | None, typer.Option(help="Only this application; default: all.")]
+
+
+@app.command("list")
+def list_(
+    number: Annotated[str | None, typer.Option(help="In any writing.")] = None,
+    channel: Annotated[str | None, typer.Option(help="With its extensions.")] = None,
+    application: Annotated[str | None, typer.Option(help="Only of this one.")] = None,
+    source: Annotated[Source | None, typer.Option(help="Only from this source.")] = None,
+    lifted: Annotated[bool, typer.Option("--lifted", help="What was lifted instead.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    reveal: Reveal = False,
+) -> None:
+    """List who is not to be sent to, what came on the list last first."""
+    wanted = {
+        "suppressed": "false" if lifted else "true",
+        "number": number,
+        "channel": channel,
+        "application": application,
+        "source": source.value if source else None,
+        "limit": str(limit),
+    }
+    client = RunningReceiver.of(settings.load(config), api_url, api_key)
+    found = _shown(client.get("/v1/suppressions", _given(wanted)), reveal=reveal)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    names = ("number", "channel", "application", "source", "reason", "since", "until", "holds")
+    make_console().print(_table(names, found["suppressions"]))
+
+
+@app.command()
+def add(
+    number: _Number,
+    reason: _Reason,
+    channel: _Channel = None,
+    application: _Application = None,
+    until: Annotated[
+        str | None, typer.Option(help="RFC 3339 time at which it ends; default: for ever.")
+    ] = None,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    reveal: Reveal = False,
+) -> None:
+    """Suppress a number by hand."""
+    ends = instant_text("--until", until)
+    wanted = {"reason": reason, "channel": channel, "application": application, "until": ends}
+    client = RunningReceiver.of(settings.load(config), api_url, api_key)
+    found = client.ask("PUT", _path(number), document=dict(_given(wanted)))
+    _show_standing(_shown(found, reveal=reveal), as_json=as_json)
+
+
+@app.command()
+def lift(
+    number: _Number,
+    reason: _Reason,
+    channel: _Channel = None,
+    application: _Application = None,
+    override_opt_out: Annotated[
+        bool,
+        typer.Option("--override-opt-out", help="Also where the person opted out by SMS."),
+    ] = False,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    reveal: Reveal = False,
+) -> None:
+    """Lift what keeps a number from being sent to."""
+    wanted = {"reason": reason, "channel": channel, "application": application}
+    document: Json = {**_given(wanted), "override_opt_out": override_opt_out}
+    client = RunningReceiver.of(settings.load(config), api_url, api_key)
+    found = client.ask("DELETE", _path(number), document=document)
+    if found is None:
+        typer.echo("Nothing keeps this number from being sent to.", err=True)
+        raise typer.Exit(1)
+    _show_standing(_shown(found, reveal=reveal), as_json=as_json)
+
+
+@app.command()
+def history(
+    number: _Number,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    config: Config = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    reveal: Reveal = False,
+) -> None:
+    """Show what was set and lifted for a number, and what is said about it now."""
+    client = RunningReceiver.of(settings.load(config), api_url, api_key)
+    answer = client.get(f"{_path(number)}/history", {"limit": str(limit)})
+    found = _shown(answer, reveal=reveal)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    console = make_console()
+    names = ("at", "action", "source", "by", "reason", "channel", "application", "until")
+    console.print(_table(names, found["changes"]))
+    words = ("source", "suppressed", "holds", "channel", "application", "reason", "since", "until")
+    console.print(_table(words, found["words"]))
+
+
+def _path(number: str) -> str:
+    return f"/v1/suppressions/{quote(number, safe='')}"
+
+
+def _shown(answer: Json | None, *, reveal: bool) -> Json:
+    found: Json = answer or {}
+    return found if reveal else hidden(found, ("number", "to"))
+
+
+def _given(wanted: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _show_standing(found: Json, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    facts = {
+        "number": found["number"],
+        "may be sent to": "yes" if found["may_send"] else "no",
+        "why": "\n".join(why["text"] for why in found["why"]),
+        "until": found["until"],
+    }
+    make_console().print(facts_table(facts))
+
+
+def _table(names: Iterable[str], rows: Iterable[Json]) -> Table:
+    named = tuple(names)
+    table = Table(*named, box=None)
+    for row in rows:
+        table.add_row(*(plain("" if row[name] is None else row[name]) for name in named))
+    return table

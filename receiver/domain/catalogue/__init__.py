@@ -1,0 +1,1 @@
+"""What status codes mean."""

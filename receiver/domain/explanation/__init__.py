@@ -1,0 +1,1 @@
+"""Why a message is what it is."""

@@ -1,0 +1,1 @@
+"""What is shown of people, and how their numbers are found in texts."""

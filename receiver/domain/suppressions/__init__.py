@@ -1,0 +1,1 @@
+"""Whom not to send to: opt-outs, codes, and what operators set."""

@@ -1,0 +1,1 @@
+"""What both listeners share: problem documents, peers, limits of connections, TLS."""

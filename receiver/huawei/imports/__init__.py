@@ -1,0 +1,27 @@
+"""Files of sends that people have: NDJSON, CSV and XLSX, read row by row whatever their size.
+
+The platform's console exports its sending details as tables; applications keep the platform's
+answers, or lists of their own, as one JSON document a line.
+"""
+
+from receiver.huawei.imports.cells import read_offset
+from receiver.huawei.imports.columns import Columns
+from receiver.huawei.imports.doubts import Likeness
+from receiver.huawei.imports.files import Export, open_export
+from receiver.huawei.imports.headers import COLUMN_NAMES
+from receiver.huawei.imports.rows import ExportError, Fault, How, Row, SendRow, entry_of
+
+__all__ = [
+    "COLUMN_NAMES",
+    "Columns",
+    "Export",
+    "ExportError",
+    "Fault",
+    "How",
+    "Likeness",
+    "Row",
+    "SendRow",
+    "entry_of",
+    "open_export",
+    "read_offset",
+]

@@ -1,0 +1,105 @@
+"""In which encoding a CSV file is: by its mark, else by which one makes common characters of it."""
+
+import codecs
+from collections.abc import Sequence
+from io import BufferedReader, TextIOWrapper
+
+from receiver.huawei.imports.rows import ExportError
+
+_CHUNK = 1 << 20
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# Bytes that are valid in one of these are often valid in the other too, and mean something else.
+# Encoding -> where the characters in common use stand: a part of it, or one that it takes in.
+_GB2312 = ("gb2312", b"\xa1\xa1", b"\xf7\xfe")
+_BIG5 = ("big5", b"\xa1\x40", b"\xc6\x7e")  # behind it the less common ones begin
+_COMMON = {"gb18030": (_GB2312, _BIG5), "big5": (_BIG5,)}
+_LEAST_COMMON = 1 / 3  # of the characters; text in letters of Europe makes almost none
+_SURELY_COMMON = 9 / 10
+_FEWEST = 4  # characters by which to tell
+_OTHER = "If the sample shows wrong characters, name the encoding by --encoding"
+
+
+def decoded(stream: BufferedReader, encoding: str | None) -> tuple[TextIOWrapper, Sequence[str]]:
+    """Return the text of a file, and what is not certain about it.
+
+    Bytes that are not of the encoding become surrogates.
+
+    Args:
+        stream: the file.
+        encoding: its encoding; None for UTF-8, GB18030, Big5 or UTF-16, as it looks.
+
+    Raises:
+        ExportError: there is no such encoding.
+    """
+    notes: Sequence[str] = ()
+    if encoding is None:
+        encoding, notes = _guessed(stream)
+    try:
+        return TextIOWrapper(stream, encoding, errors="surrogateescape", newline=""), notes
+    except LookupError:
+        raise ExportError(
+            f"There is no encoding {encoding!r}; --encoding takes names such as gb18030, big5, "
+            "cp1252."
+        ) from None
+
+
+def _guessed(stream: BufferedReader) -> tuple[str, Sequence[str]]:
+    start = stream.peek(4)
+    for mark, encoding in _MARKS.items():
+        if start.startswith(mark):
+            return encoding, ()
+    if _characters(stream, start, "utf-8") is not None:
+        return "utf-8", ()
+    read = {encoding: _characters(stream, start, encoding) for encoding in _COMMON}
+    found = {one: characters for one, characters in read.items() if characters is not None}
+    shares = {one: _share_of_common(one, characters) for one, characters in found.items()}
+    likely = max(shares, key=shares.__getitem__, default=None)  # of two alike the first
+    if likely is None or shares[likely] < _LEAST_COMMON:
+        return "utf-8", (f"The encoding is none of UTF-8, GB18030, Big5. {_OTHER}.",)
+    others = [one for one, share in shares.items() if one != likely and share >= _SURELY_COMMON]
+    if others:
+        return likely, (f"The encoding may be {others[0]} as well. {_OTHER}={others[0]}.",)
+    if shares[likely] < _SURELY_COMMON or len(found[likely]) < _FEWEST:
+        return likely, (f"The encoding is not certain. {_OTHER}.",)
+    return likely, ()
+
+
+def _characters(stream: BufferedReader, start: bytes, encoding: str) -> set[str] | None:
+    """Return the characters of a file that are not ASCII; None when it is not in an encoding.
+
+    Of a pipe only the start is looked at.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    found: set[str] = set()
+    try:
+        if not stream.seekable():
+            found.update(decoder.decode(start))
+        else:
+            try:
+                while chunk := stream.read(_CHUNK):
+                    found.update(decoder.decode(chunk))
+                decoder.decode(b"", final=True)
+            finally:
+                stream.seek(0)
+    except UnicodeDecodeError:
+        return None
+    return {character for character in found if not character.isascii()}
+
+
+def _share_of_common(encoding: str, characters: set[str]) -> float:
+    common = sum(
+        any(_is_in(part, character) for part in _COMMON[encoding]) for character in characters
+    )
+    return common / len(characters) if characters else 0.0
+
+
+def _is_in(part: tuple[str, bytes, bytes], character: str) -> bool:
+    encoding, first, last = part
+    try:
+        return first <= character.encode(encoding) <= last
+    except UnicodeEncodeError:
+        return False

@@ -1,0 +1,175 @@
+"""A file of sends, whatever its form: what it is, and its rows."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BufferedReader
+from itertools import chain, islice
+from typing import Protocol
+
+from receiver.huawei.imports.cells import CellError
+from receiver.huawei.imports.columns import Columns, Numbered, find_columns, judge, no_header
+from receiver.huawei.imports.csv_reader import SEPARATORS, records, separator_of
+from receiver.huawei.imports.doubts import LEARNT_FROM
+from receiver.huawei.imports.encodings import decoded
+from receiver.huawei.imports.headers import APPLICATION, REGISTERED
+from receiver.huawei.imports.ndjson import read_lines
+from receiver.huawei.imports.rows import NEVER_REGISTERED, ExportError, Fault, How, Row, SendRow
+from receiver.huawei.imports.table_doubts import RowDoubts, is_blank
+from receiver.huawei.imports.xlsx import Workbook
+from receiver.huawei.registration import RegistrationError
+
+_MARK = b"\xef\xbb\xbf"
+_NOT_READ = {
+    b"\xd0\xcf\x11\xe0": "This is an XLS file or a protected workbook; save it as XLSX or CSV.",
+    b"\x1f\x8b": "The file is compressed; unpack it first.",
+    b"[": "The file is one JSON list; write one entry a line, for example by `jq -c '.[]'`.",
+}
+_PRETTY = "The JSON runs over several lines; write one document a line, for example by `jq -c .`."
+
+
+class Export(Protocol):
+    """An open file of sends."""
+
+    @property
+    def form(self) -> str:
+        """What the file is: `NDJSON`, `CSV` or `XLSX`."""
+
+    @property
+    def detail(self) -> str:
+        """How it is read: encoding and separator, or the sheet."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know before it is read."""
+
+    @property
+    def columns(self) -> Columns | None:
+        """Which columns are taken; None where there are none."""
+
+    def rows(self) -> Iterator[Row]:
+        """Read the file, once.
+
+        Raises:
+            ExportError: the rest of it cannot be read.
+        """
+
+    def share(self) -> float | None:
+        """How much of it was read, 0 to 1; None where its size is not known."""
+
+
+def open_export(stream: BufferedReader, how: How) -> Export:
+    """See what a file is, and which of its columns hold what.
+
+    Raises:
+        ExportError: it cannot be read.
+    """
+    start = stream.peek(4)
+    if not start:
+        raise ExportError("The file is empty.")
+    if start.startswith(b"PK\x03\x04"):
+        if not stream.seekable():
+            raise ExportError("An XLSX file cannot be read from a pipe; give the file itself.")
+        return _Book(stream, how)
+    text = start.removeprefix(_MARK).lstrip()
+    for beginning, problem in _NOT_READ.items():
+        if text.startswith(beginning):
+            raise ExportError(problem)
+    if how.sheet is not None:
+        raise ExportError("--sheet is for XLSX files; this is none.")
+    if not text.startswith(b"{"):
+        return _Csv(stream, how)
+    if text.splitlines()[0].strip() == b"{":
+        raise ExportError(_PRETTY)
+    return _Ndjson(stream, how)
+
+
+class _Ndjson:
+    form = "NDJSON"
+    detail = "utf-8"
+    notes: Sequence[str] = ()
+    columns = None
+
+    def __init__(self, stream: BufferedReader, how: How) -> None:
+        self.share = _share_of(stream)
+        self._stream, self._how = stream, how
+
+    def rows(self) -> Iterator[Row]:
+        return read_lines(self._stream, self._how)
+
+
+class _Csv:
+    form = "CSV"
+
+    def __init__(self, stream: BufferedReader, how: How) -> None:
+        self.share = _share_of(stream)
+        # Kept: its end would close the stream.
+        text, self.notes = self._text, _ = decoded(stream, how.encoding)
+        lines = list(islice(text, LEARNT_FROM))
+        separator = separator_of(lines, how.columns)
+        self.detail = f"{text.encoding}, {SEPARATORS[separator]}"
+        self._table = _Table(records(chain(lines, text), separator), how)
+        self.columns = self._table.columns
+        self.rows = self._table.rows
+
+
+class _Book:
+    form = "XLSX"
+
+    def __init__(self, stream: BufferedReader, how: How) -> None:
+        book = Workbook(stream, how.sheet)
+        self.detail = f"sheet {book.sheet}"
+        self.notes = book.notes
+        self.share = book.share
+        self._table = _Table(book.rows(), how)
+        self.columns = self._table.columns
+        self.rows = self._table.rows
+
+
+class _Table:
+    """Rows of cells under a header."""
+
+    def __init__(self, source: Iterable[Numbered | Fault], how: How) -> None:
+        rest = iter(source)
+        head = list(islice(rest, LEARNT_FROM))
+        rows = [row for row in head if not isinstance(row, Fault)]
+        found = find_columns(rows, how.columns)
+        if found is None:
+            raise no_header(rows, how.columns)
+        data = [row[1] for row in rows if row[0] > found.row]
+        self.columns = judge(found, data, how.columns)
+        self._source = chain((row for row in head if row[0] > found.row), rest)
+        self._how = how
+        self._doubts = RowDoubts(self.columns, data, how)
+
+    def rows(self) -> Iterator[Row]:
+        columns, how = self.columns, self._how
+        for row in self._source:
+            if isinstance(row, Fault):
+                yield row
+                continue
+            line, cells = row
+            registered = columns.own(REGISTERED, cells)
+            if registered == "false":
+                yield Fault(line, NEVER_REGISTERED, cells)
+                continue
+            send, reason = None, None
+            try:
+                send = columns.send_of(cells, how)
+            except (CellError, RegistrationError) as error:
+                if is_blank(cells):
+                    continue
+                reason = str(error)
+            if registered is None:
+                reason = self._doubts.of(line, cells, send) or reason
+            if send is None or reason is not None:
+                yield Fault(line, reason or "", cells)
+            else:
+                yield SendRow(line, send, columns.own(APPLICATION, cells), cells)
+
+
+def _share_of(stream: BufferedReader) -> Callable[[], float | None]:
+    if not stream.seekable():
+        return lambda: None
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    return lambda: stream.tell() / size

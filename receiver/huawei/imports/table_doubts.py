@@ -1,0 +1,95 @@
+"""Rows of a table that stand where sends stand and are none: totals, notes, units, headers."""
+
+from collections.abc import Sequence
+from statistics import median_low
+
+from receiver.domain.inputs import Send
+from receiver.huawei.imports.cells import Cell, Spoilt, unwrapped
+from receiver.huawei.imports.columns import Cells, Columns
+from receiver.huawei.imports.doubts import (
+    AHEAD,
+    Likeness,
+    doubt_of_id,
+    doubt_of_send,
+    is_of_platform,
+    is_total,
+)
+from receiver.huawei.imports.headers import ID
+from receiver.huawei.imports.rows import ExportError, How
+
+_FEWEST_FOR_A_NOTE = 3  # filled cells of most rows: with fewer, a row with one says nothing
+
+_NO_SEND = "The row is a total or a note and no send."
+_REPEATED = "The row repeats the header and is no send."
+_UNLIKE = (
+    "`sms_msg_id` is not written as those of the other rows, a UUID, `_` and a number. If it is "
+    "the id of a message, import the row in a file of its own."
+)
+
+
+class RowDoubts:
+    """What speaks against rows of a table, by its first ones."""
+
+    def __init__(self, columns: Columns, first: Sequence[Cells], how: How) -> None:
+        self._columns = columns
+        self._latest = how.now + AHEAD
+        self._ids = Likeness()
+        at = columns.used[ID]
+        for cells in first:
+            cell = cells[at] if at < len(cells) else None
+            if not _is_empty(cell):
+                self._ids.see(0, unwrapped(cell) if isinstance(cell, str) else str(cell))
+        filled = [count for count in map(_filled, first) if count]
+        self._usual = median_low(filled) if filled else 0
+
+    def of(self, line: int, cells: Cells, send: Send | None) -> str | None:
+        """Say why a row is no send; None when nothing speaks against it.
+
+        Args:
+            line: where it stands.
+            cells: it.
+            send: what was read from it; None when that failed.
+
+        Raises:
+            ExportError: another table begins with it.
+        """
+        text = "" if send is None else send.sms_msg_id
+        reason = None
+        if not is_of_platform(text):
+            reason = self._of_row(line, cells, text)
+            if send is not None:
+                reason = reason or doubt_of_id(text) or self._of_unlike(cells, text)
+        if reason is None and send is not None:
+            reason = doubt_of_send(send, self._latest)
+        return reason
+
+    def _of_row(self, line: int, cells: Cells, text: str) -> str | None:
+        if not any(sign.isdigit() for sign in text):  # as in a header
+            try:
+                if self._columns.is_repeated_by(cells):
+                    return _REPEATED
+            except ExportError as error:
+                raise ExportError(f"Line {line}: {error}") from None
+        first = next((cell for cell in cells if not _is_empty(cell)), None)
+        return _NO_SEND if is_total(first) or is_total(text) else None
+
+    def _of_unlike(self, cells: Cells, text: str) -> str | None:
+        if self._ids.fits(text):
+            return None
+        if self._ids.is_platform:
+            return _UNLIKE
+        is_note = self._usual >= _FEWEST_FOR_A_NOTE and 2 * _filled(cells) <= self._usual
+        return _NO_SEND if is_note else None
+
+
+def is_blank(cells: Cells) -> bool:
+    """Tell whether a row has nothing in it."""
+    return all(map(_is_empty, cells))
+
+
+def _filled(cells: Cells) -> int:
+    return sum(not _is_empty(cell) for cell in cells)
+
+
+def _is_empty(cell: Cell) -> bool:
+    return cell is None or cell is Spoilt.MERGED or (isinstance(cell, str) and not cell.strip())

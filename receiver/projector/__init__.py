@@ -1,0 +1,1 @@
+"""From the journal into the store: decode, correlate, fold, decide; and the same for history."""

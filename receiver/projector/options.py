@@ -1,0 +1,37 @@
+"""How the projector works, and whom it tells what it did."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from receiver.domain import times
+from receiver.domain.projection import ProjectedChanges
+from receiver.domain.silence import SilenceOptions
+from receiver.store.quarantine import QuarantineLimits
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectorOptions:
+    """How the projector works."""
+
+    batch_rows: int = 500
+    batch_bytes: int = 8 * 1024 * 1024
+    slice_s: float = 0.003
+    overdue_after_us: int = 73 * 3600 * times.SECOND
+    journal_kept_us: int = 72 * 3600 * times.SECOND
+    silence: SilenceOptions = field(default_factory=SilenceOptions)
+    quarantine: QuarantineLimits = field(default_factory=QuarantineLimits)
+
+
+def _ignore(*_: object) -> None:
+    """Stand in where nobody observes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectorObservers:
+    """Whom the projector tells what it did."""
+
+    on_changes: Callable[[ProjectedChanges], None] = _ignore
+    on_orphans: Callable[[int], None] = _ignore  # how many there are at the start
+    on_overdue: Callable[[int], None] = _ignore
+    on_failure: Callable[[], None] = _ignore
+    on_evicted: Callable[[int], None] = _ignore  # how many rows left the quarantine for others

@@ -1,0 +1,1 @@
+"""The database beneath the store: engines, column types, upgrades, driver errors."""

@@ -1,0 +1,1 @@
+"""The retry queue in the store."""

@@ -1,0 +1,1 @@
+"""Suppressions in the store."""

@@ -1,1 +1,0 @@
-"""The two listeners: the public edge that the platform calls, and the private API."""

@@ -1,0 +1,68 @@
+"""Pacing: who works long leaves time to others, the more the more of them wait."""
+
+import asyncio
+import time
+
+import pytest
+
+from receiver.pacing import Pacer, yield_factor
+
+
+@pytest.mark.parametrize(
+    ("waiting", "behind", "expected"),
+    [
+        pytest.param(0, 10**6, 0, id="nobody waits"),
+        pytest.param(2, 10**6, 0, id="a few wait"),
+        pytest.param(3, 0, 15, id="a crowd"),
+        pytest.param(10_000, 199_999, 15, id="a large crowd, not far behind"),
+        pytest.param(3, 200_000, 7, id="far behind"),
+        pytest.param(10_000, 10**9, 7, id="never more than an eighth"),
+    ],
+)
+def test_pushes_that_wait_go_first(waiting: int, behind: int, expected: int) -> None:
+    """A crowd of pushes gets most of the time, however far the store has fallen behind."""
+    assert yield_factor(waiting=waiting, behind=behind) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "at_least", "below"),
+    [
+        pytest.param(0, 0.0, 0.05, id="nobody needs it"),
+        pytest.param(15, 0.15, 0.5, id="in proportion"),
+        pytest.param(10**6, 0.4, 5.0, id="not for ever"),
+    ],
+)
+async def test_time_is_left_in_proportion(left: int, at_least: float, below: float) -> None:
+    """Who has worked for 10 ms rests for as many times that as is left to others, up to a bound."""
+    pacer = Pacer(0.003, lambda: left)
+    time.sleep(0.01)  # noqa: ASYNC251 - the work, which holds the loop
+    worked = time.perf_counter()
+    await pacer.maybe_yield()
+    assert at_least <= time.perf_counter() - worked < below
+
+
+async def test_nobody_rests_before_the_slice_is_used_up() -> None:
+    """Work that is shorter than its slice goes on at once, whatever others would need."""
+    pacer = Pacer(5.0, lambda: 10**6)
+    ran = asyncio.Event()
+    asyncio.get_running_loop().call_soon(ran.set)
+    await pacer.maybe_yield()
+    assert not ran.is_set()
+
+
+async def test_others_run_while_one_rests() -> None:
+    """A rest lets everything that waits run, also when nobody needs more than that."""
+    ran = asyncio.Event()
+    asyncio.get_running_loop().call_soon(ran.set)
+    await Pacer(0.003, lambda: 0).yield_now()
+    assert ran.is_set()
+
+
+async def test_a_rest_begins_a_new_slice() -> None:
+    """What was worked before a rest is paid for once."""
+    pacer = Pacer(0.003, lambda: 15)
+    time.sleep(0.01)  # noqa: ASYNC251 - the work, which holds the loop
+    await pacer.yield_now()
+    rested = time.perf_counter()
+    await pacer.yield_now()
+    assert time.perf_counter() - rested < 0.1
