@@ -15,14 +15,17 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from tempfile import TemporaryFile
+from typing import IO, Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
+
+from tests.support.forking import Forked, can_fork, fork
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "token-of-the-tests-0123456789abcdef"  # noqa: S105 - of no service
@@ -40,6 +43,7 @@ _PORTS = range(20_000, 32_000)
 # Nothing here speaks TLS, and to load the machine's certificates takes 20 ms for each client.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _T = TypeVar("_T")
+Process = subprocess.Popen[bytes] | Forked
 
 
 def at_length(usually: _T, at_length: _T) -> _T:
@@ -90,15 +94,43 @@ def run(
     *arguments: str, env: Mapping[str, str] | None = None, timeout_s: float = 60.0
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of the receiver to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "receiver", *arguments],
-        env=clean_environment(env or {}),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
+    with TemporaryFile() as out, TemporaryFile() as errors:
+        process = start_receiver([*arguments], clean_environment(env or {}), out, errors)
+        try:
+            status = process.wait(timeout_s)
+        finally:
+            process.kill()
+        for file in (out, errors):
+            file.seek(0)
+        return subprocess.CompletedProcess(
+            arguments, status, out.read().decode(), errors.read().decode()
+        )
+
+
+def start_receiver(
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    out: IO[bytes],
+    errors: IO[bytes],
+    *,
+    cwd: Path = ROOT,
+    prefix: Sequence[str] = (),
+    new_session: bool = False,
+) -> Process:
+    """Start a command of the receiver, as a fork where that makes no difference."""
+    with Path(os.devnull).open("rb") as nothing:
+        if not prefix and can_fork(env):
+            descriptors = nothing.fileno(), out.fileno(), errors.fileno()
+            return fork(arguments, env, cwd, descriptors, new_session=new_session)
+        return subprocess.Popen(
+            [*prefix, sys.executable, "-m", "receiver", *arguments],
+            env=env,
+            cwd=cwd,
+            stdin=nothing,
+            stdout=out,
+            stderr=errors,
+            start_new_session=new_session,
+        )
 
 
 def http_client(url: str, key: str | None = None) -> httpx.Client:
@@ -176,7 +208,7 @@ class Server:
     cwd: Path = ROOT
     port: int = field(default_factory=free_port)
     api_port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     prefix: tuple[str, ...] = ()
     extra_env: Mapping[str, str] = field(default_factory=dict)
 
@@ -222,14 +254,14 @@ class Server:
     def spawn(self) -> None:
         """Start the process and do not wait; what it prints goes to the end of the files."""
         with self.out.open("ab") as out, self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "receiver", "serve"],
-                env=clean_environment({**self.environment, **self.extra_env}),
+            self.process = start_receiver(
+                ["serve"],
+                clean_environment({**self.environment, **self.extra_env}),
+                out,
+                log,
                 cwd=self.cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=log,
-                start_new_session=True,
+                prefix=self.prefix,
+                new_session=True,
             )
 
     def start(self) -> Self:
