@@ -29,6 +29,7 @@ from tests.conftest import (
     read_rows,
     write_lock,
 )
+from tests.support.server import at_length
 
 EVERYTHING = 2**40  # bytes
 
@@ -473,7 +474,7 @@ ENTRIES = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=at_length(12, 60), deadline=None)
 @given(groups=st.lists(st.lists(ENTRIES, max_size=8), max_size=4))
 def test_whatever_was_appended_reads_back_unchanged(groups: list[list[JournalEntry]]) -> None:
     """Any entries, appended in any groups with restarts between them, come back as they were."""
