@@ -76,7 +76,7 @@ class Ring(_Row):
 
 
 def digest_of(secret: str) -> str:
-    """Give what is kept of a key or token."""
+    """Return what is kept of a key or token."""
     return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
 
 

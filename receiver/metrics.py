@@ -308,7 +308,7 @@ class Metrics:
             self.reports.labels(category, code)
 
     def names(self) -> Iterable[str]:
-        """Give the names of our own metrics as a scraper sees them."""
+        """Return the names of our own metrics as a scraper sees them."""
         for family in self.registry.collect():
             if family.name.startswith("receiver_"):
                 suffix = "_total" if family.type == "counter" else ""

@@ -195,7 +195,7 @@ def _store_kinds() -> list[str]:
 
 @pytest.fixture(params=_store_kinds())
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Give the URL of an empty store: SQLite, and PostgreSQL where the environment names one."""
+    """Return the URL of an empty store: SQLite, and PostgreSQL where the environment names one."""
     if request.param == "sqlite":
         yield default_url(tmp_path)
         return
@@ -226,14 +226,14 @@ async def a_store(url: str, *, prepared: bool = True) -> AsyncIterator[Store]:
 
 
 async def rows_of(store: Store, table: Table) -> list[dict[str, Any]]:
-    """Give all rows of a table in the order of their first column."""
+    """Return all rows of a table in the order of their first column."""
     async with store.reading() as connection:
         found = await connection.execute(select(table).order_by(next(iter(table.c))))
         return [dict(row) for row in found.mappings()]
 
 
 async def counts_of(store: Store) -> dict[str, int]:
-    """Give the number of rows of every table that holds something but counts of the others."""
+    """Return the number of rows of every table that holds something but counts of the others."""
     counts = {
         name: len(await rows_of(store, table))
         for name, table in metadata.tables.items()
@@ -247,7 +247,7 @@ async def counts_of(store: Store) -> dict[str, int]:
 
 @cache
 def policy() -> Policy:
-    """Give the usual rules of decision."""
+    """Return the usual rules of decision."""
     return Policy(load_catalogue())
 
 
@@ -358,7 +358,7 @@ class Served:
 
 
 def check_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """Assert that an answer is a problem document; give it."""
+    """Assert that an answer is a problem document; return it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == MEDIA_TYPE
     document: dict[str, Any] = answer.json()
@@ -421,7 +421,7 @@ async def a_node(directory: Path, *, ready: bool = True, **changes: Any) -> Asyn
 async def a_listener(
     handler: exchanges.Handler, limits: exchanges.RequestLimits
 ) -> AsyncIterator[int]:
-    """Listen on a free port for a handler of pushes; give the port. It ends abruptly."""
+    """Listen on a free port for a handler of pushes; return the port. It ends abruptly."""
     edge = http1.Edge(handler, limits)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: http1.PublicConnection(edge), "127.0.0.1", 0)
@@ -446,7 +446,7 @@ async def _tick(edge: http1.Edge) -> None:
 async def a_public_client(
     handler: exchanges.Handler, limits: exchanges.RequestLimits
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client for a handler of pushes, over a port."""
+    """Return a client for a handler of pushes, over a port."""
     async with (
         a_listener(handler, limits) as port,
         httpx.AsyncClient(

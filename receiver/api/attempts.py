@@ -22,7 +22,7 @@ class AttemptViews(Endpoints):
 
     @needs(Scope.READ)
     async def attempts(self, request: Request) -> Response:
-        """Give the chain that a message belongs to, its first attempt first."""
+        """Return the chain that a message belongs to, its first attempt first."""
         query = Query(request)
         application = query.application()
         query.done()

@@ -136,7 +136,7 @@ class Endpoints:
         request.state.key = key
 
     def _find_key(self, authorization: str, group: str, now: int) -> Key:
-        """Give the key; who tries many wrong ones has to wait, and is not told what is right."""
+        """Return the key; who tries many wrong ones has to wait, and is not told what is right."""
         parts, digest = self._parts, digest_of(authorization)
         wait_s = parts.guesses.wait_s(group, now)
         if wait_s and not parts.guesses.was_right(group, digest, now):
@@ -157,7 +157,7 @@ class Endpoints:
         return key
 
     def _client(self, request: Request) -> str:
-        """Give the caller's address, which a proxy of ours tells."""
+        """Return the caller's address, which a proxy of ours tells."""
         peer = request.client.host if request.client else ""
         forwarded = [value for name, value in request.headers.raw if name == FORWARDED_FOR]
         return client_of(peer, forwarded, self._parts.proxies)
@@ -253,7 +253,7 @@ def write_json(value: Any) -> bytes:
 
 
 def headers_of(language: Language | None) -> dict[str, str] | None:
-    """Give the headers that tell a language, and caches that it was asked for."""
+    """Return the headers that tell a language, and caches that it was asked for."""
     if language is None:
         return None
     return {"content-language": language.tag, "vary": "Accept-Language"}

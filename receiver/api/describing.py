@@ -15,7 +15,7 @@ class Describing(Endpoints):
     """Tells programs and people what there is; nothing of anybody, so no key is asked for."""
 
     async def document(self, request: Request) -> Response:
-        """Give the OpenAPI document."""
+        """Return the OpenAPI document."""
         Query(request).done()
         return Response(_document(), media_type="application/json")
 

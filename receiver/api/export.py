@@ -79,7 +79,7 @@ class Exporting(Telling):
 
     @needs(Scope.READ)
     async def messages(self, request: Request) -> Response:
-        """Give all messages that match."""
+        """Return all messages that match."""
         query = Query(request)
         wanted, form = messages.read_filter(query), _form(query)
         language = query.language(self._parts.language)
@@ -100,7 +100,7 @@ class Exporting(Telling):
 
     @needs(Scope.READ)
     async def uplinks(self, request: Request) -> Response:
-        """Give all uplinks that match."""
+        """Return all uplinks that match."""
         query = Query(request)
         wanted, form = uplinks.read_filter(query), _form(query)
         part = _part(query, numbers=1)

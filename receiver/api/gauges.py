@@ -91,12 +91,12 @@ class Watch:
 
 
 def _seconds(micros: int | None) -> float:
-    """Give a gauge's value; what is not known yet is there as NaN, which rings no alarm."""
+    """Return a gauge's value; what is not known yet is there as NaN, which rings no alarm."""
     return float("nan") if micros is None else micros / times.SECOND
 
 
 def silent_since(now: int) -> int:
-    """Give the time before which silent messages are left aside."""
+    """Return the time before which silent messages are left aside."""
     return (now - _DAYS * DAY) // DAY * DAY
 
 

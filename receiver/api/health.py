@@ -13,7 +13,7 @@ class Process(Endpoints):
     """Tells how the receiver is."""
 
     async def metrics(self, request: Request) -> Response:
-        """Give all metrics in the format that the scraper prefers."""
+        """Return all metrics in the format that the scraper prefers."""
         if self._parts.metrics_need_key:
             self.check_key(request, Scope.READ)
             check_unrestricted(request)

@@ -63,7 +63,7 @@ class MessageFinder(Telling):
 
     @needs(Scope.READ)
     async def lookup(self, request: Request) -> Response:
-        """Give the messages with up to 1,000 ids, references and extends."""
+        """Return the messages with up to 1,000 ids, references and extends."""
         query = Query(request)
         language = query.language(self._parts.language)
         query.done()
@@ -141,7 +141,7 @@ def _once(
     found: Iterable[_Found],
     by_key: Mapping[int, queries.StoredMessage],
 ) -> list[queries.StoredMessage]:
-    """Give each message once: those by id, then those by the keys in the order asked."""
+    """Return each message once: those by id, then those by the keys in the order asked."""
     ordered = {stored.row_id: stored for stored in by_id}
     for row in chain.from_iterable(chain.from_iterable(one.rows.values() for one in found)):
         if row in by_key:

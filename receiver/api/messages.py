@@ -20,7 +20,7 @@ class Lookups(Telling):
 
     @needs(Scope.READ)
     async def message(self, request: Request) -> Response:
-        """Give one message."""
+        """Return one message."""
         query = Query(request)
         application = query.application()
         language = query.language(self._parts.language)

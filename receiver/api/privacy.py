@@ -48,7 +48,7 @@ class Privacy(Endpoints):
 
     @needs(Scope.ADMIN, of_all=True)
     async def forget(self, request: Request) -> Response:
-        """Erase a person, and tell where his number still stands."""
+        """Erase a person, and tell where the number still stands."""
         Query(request).done()
         given = read_json_object(await read_body(request, self._parts.max_body_bytes))
         keep = _flag(given, "keep_suppression", ("number", "keep_suppression"))

@@ -89,7 +89,7 @@ class Retrying(Repeatable, Telling):
 
     @needs(Scope.WRITE)
     async def claim(self, request: Request) -> Response:
-        """Give items that are due to the caller alone, for as long as the lease lasts."""
+        """Return items that are due to the caller alone, for as long as the lease lasts."""
         query = Query(request)
         language = query.language(self._parts.language)
         query.done()
@@ -216,7 +216,7 @@ class Retrying(Repeatable, Telling):
 
     @needs(Scope.WRITE)
     async def abandon(self, request: Request) -> Response:
-        """Give a claimed item up for good."""
+        """Return a claimed item up for good."""
         body = await read_body(request, self._parts.max_body_bytes)
         given = read_json_object(body)
         refuse_unknown(given, "lease", "reason")

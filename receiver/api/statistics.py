@@ -140,7 +140,7 @@ def _by(query: Query) -> list[str]:
 
 
 def _period(query: Query, now: int, step: int) -> tuple[int, int]:
-    """Give the period, rounded outwards to full steps; without any it is the last 24 hours."""
+    """Return the period, rounded outwards to full steps; without any it is the last 24 hours."""
     since, until = query.time("since"), query.time("until")
     until = now if until is None else until
     since = until - DAY if since is None else since
@@ -170,7 +170,7 @@ def _filters(query: Query) -> dict[str, Sequence[str | bool]]:
 
 
 def _limit(query: Query, points: int, *, grouped: bool) -> int:
-    """Give how many groups are shown: as many as asked for, or as a time series lets through."""
+    """Return how many groups are shown: as many as asked for, or as a time series lets through."""
     most = MOST_POINTS // points - 1 if points else MOST_ON_A_PAGE
     if points > MOST_POINTS or (grouped and most < 1):
         raise bad(

@@ -33,7 +33,7 @@ class Uplinks(Endpoints):
 
     @needs(Scope.READ)
     async def uplink(self, request: Request) -> Response:
-        """Give one uplink."""
+        """Return one uplink."""
         query = Query(request)
         application = query.application()
         query.done()

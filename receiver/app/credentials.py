@@ -24,7 +24,7 @@ _STRONG = token_urlsafe(32)  # stands for what will be made
 
 
 def now() -> int:
-    """Give the time: microseconds since the epoch, UTC."""
+    """Return the time: microseconds since the epoch, UTC."""
     return time.time_ns() // 1000
 
 

@@ -300,7 +300,7 @@ class Node:
             ) from None
 
     async def _heard_until(self) -> int:
-        """Give the time up to which the store knows all that was heard."""
+        """Return the time up to which the store knows all that was heard."""
         oldest = await self._journal.arrival_after(self._projector.position)
         return now() if oldest is None else min(oldest, now())
 

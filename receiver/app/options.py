@@ -23,7 +23,7 @@ _FILES_OF_OURS = 100  # stores, journal, exports, and some to spare
 
 
 def projector_options(settings: Settings) -> ProjectorOptions:
-    """Give how the projector works."""
+    """Return how the projector works."""
     hour = 3600 * times.SECOND
     return ProjectorOptions(
         batch_rows=settings.projector.batch_rows,
@@ -42,7 +42,7 @@ def projector_options(settings: Settings) -> ProjectorOptions:
 
 
 def certificate_of(settings: Settings) -> Certificate | None:
-    """Give the certificate of the public listener; None: it speaks plain HTTP.
+    """Return the certificate of the public listener; None: it speaks plain HTTP.
 
     Raises:
         SettingsError: it cannot be used.
@@ -71,7 +71,7 @@ def connections_that_fit(wanted: int, *, besides: int) -> int:
 
 
 def fixed_keys(settings: Settings, secrets: Secrets) -> list[Key]:
-    """Give the keys that stay for as long as the process runs."""
+    """Return the keys that stay for as long as the process runs."""
     keys = [make_key("default", secrets.api_key, ["admin"])]
     for key in settings.api_keys:
         made = make_key(key.name, key.key.get_secret_value(), key.scopes)
@@ -90,7 +90,7 @@ def make_guesses(settings: Settings, of: str, per_minute: int, metrics: Metrics)
 
 
 def retention_of(settings: Settings) -> Retention:
-    """Give how long what is kept."""
+    """Return how long what is kept."""
     retention = settings.retention
     return Retention(
         messages_days=retention.messages_days,
@@ -102,7 +102,7 @@ def retention_of(settings: Settings) -> Retention:
 
 
 def silence_options(settings: Settings) -> SilenceOptions:
-    """Give when silence is too long."""
+    """Return when silence is too long."""
     silence = settings.silence
     return SilenceOptions(
         floor_us=round(silence.floor_minutes * 60 * times.SECOND),

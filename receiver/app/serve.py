@@ -136,7 +136,7 @@ async def _stop_all(*listeners: PublicListener | PrivateListener) -> None:
 
 
 async def serve(settings: Settings, on_running: Callable[[Running], None]) -> int:
-    """Run a node until SIGTERM or SIGINT; give the exit status.
+    """Run a node until SIGTERM or SIGINT; return the exit status.
 
     Raises:
         ReceiverError: it cannot start; the text says what to do.

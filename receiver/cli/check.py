@@ -46,7 +46,7 @@ class _Findings:
         return not self.problems
 
     def as_json(self) -> dict[str, Any]:
-        """Give it for programs."""
+        """Return it for programs."""
         return {
             "usable": self.usable,
             "problems": self.problems,

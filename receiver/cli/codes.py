@@ -129,7 +129,7 @@ def codes(
 def _select(
     catalogue: Catalogue, category: Category | None, retry: RetryClass | None
 ) -> list[CatalogueEntry]:
-    """Give the rows of a category and a retry class; None stands for all."""
+    """Return the rows of a category and a retry class; None stands for all."""
     return [entry for entry in catalogue.entries if _is_of(entry, category, retry)]
 
 

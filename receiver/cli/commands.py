@@ -40,7 +40,7 @@ class _OnDemand(TyperGroup):
         ctx: Any,  # noqa: ARG002 - as above
         cmd_name: str,
     ) -> Any:  # a command of Click, which Typer keeps to itself
-        """Give the command or the group of commands with a name."""
+        """Return the command or the group of commands with a name."""
         if cmd_name not in _MODULES:
             return None
         module = import_module(f"receiver.cli.{_MODULES[cmd_name]}")

@@ -98,7 +98,7 @@ def _announcement(node: Running) -> str:
 
 @contextmanager
 def _shown(node: Running) -> Iterator[Callable[[], None]]:
-    """Give what shows the counters: a live table on a terminal, else a line now and then."""
+    """Return what shows the counters: a live table on a terminal, else a line now and then."""
     console = Console()
     if not console.is_terminal:
         yield _line_printer(node)
@@ -142,7 +142,7 @@ def _settings(directory: Path) -> Settings:
 
 
 def _free_port(usual: int) -> int:
-    """Give the usual port, or 0 (any free one) when something else listens there."""
+    """Return the usual port, or 0 (any free one) when something else listens there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

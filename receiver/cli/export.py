@@ -241,7 +241,7 @@ _Show = Callable[[int, str], None]  # how many are written, of how many
 
 @contextmanager
 def _progress() -> Iterator[_Show]:
-    """Give what shows progress: a bar on a terminal, elsewhere a line every few seconds."""
+    """Return what shows progress: a bar on a terminal, elsewhere a line every few seconds."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _line_printer(console)

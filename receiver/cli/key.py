@@ -226,7 +226,7 @@ def _application_of(loaded: Settings, name: str | None) -> str:
 
 
 def _fixed_tokens(loaded: Settings, name: str) -> set[str]:
-    """Give the digests of the tokens that an application has besides those made here."""
+    """Return the digests of the tokens that an application has besides those made here."""
     tokens = [
         token.get_secret_value()
         for one in loaded.applications
@@ -243,7 +243,7 @@ def _fixed_tokens(loaded: Settings, name: str) -> set[str]:
 
 
 def _read_used(directory: Path) -> dict[str, dict[str, int]]:
-    """Give when keys and callback tokens were used last, by digest."""
+    """Return when keys and callback tokens were used last, by digest."""
     try:
         used: dict[str, dict[str, int]] = json.loads((directory / keyring.USED_FILE).read_bytes())
     except FileNotFoundError:

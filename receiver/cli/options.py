@@ -76,5 +76,5 @@ def not_empty(text: str) -> str:
 
 
 def language(tag: str | None, loaded: Settings) -> Language:
-    """Give the language that `--lang` names, else that of the settings."""
+    """Return the language that `--lang` names, else that of the settings."""
     return loaded.language if tag is None else speaks(tag) or FALLBACK

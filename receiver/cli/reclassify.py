@@ -229,7 +229,7 @@ def _check_there_is_a_store(settings: Settings) -> None:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Show]:
-    """Give what shows progress: a bar on a terminal, elsewhere a line every few seconds."""
+    """Return what shows progress: a bar on a terminal, elsewhere a line every few seconds."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _line_printer(console)

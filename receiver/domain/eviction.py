@@ -47,7 +47,7 @@ _Cost = Callable[[QuarantinedRow], int]
 
 
 def choose(held: Iterable[QuarantinedRow], room: Room) -> Steps[list[int]]:
-    """Give the ids of the rows that must go so that the others fit into the room."""
+    """Return the ids of the rows that must go so that the others fit into the room."""
     newest_first = sorted(held, key=lambda row: row.id, reverse=True)
     kept: list[_Sourced] = []
     for row in newest_first:
@@ -71,7 +71,7 @@ def _share_with_strangers(
 
 
 def _share(rows: Sequence[_Sourced], room: int, cost: _Cost, level: int) -> Steps[list[_Sourced]]:
-    """Give the rows that stay, newest first within a source.
+    """Return the rows that stay, newest first within a source.
 
     Args:
         rows: of sources that are the same above the level.
@@ -116,7 +116,7 @@ def _source_of(row: QuarantinedRow) -> _Source:
 
 @lru_cache(maxsize=_PEERS_KEPT)
 def _networks_of(peer: str) -> _Source:
-    """Give the networks that an address lies in, the widest first."""
+    """Return the networks that an address lies in, the widest first."""
     try:
         address = ip_address(peer.partition("%")[0])
     except ValueError:

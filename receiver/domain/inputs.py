@@ -20,7 +20,7 @@ _TRUST_ORDER = (Trust.OPEN, Trust.TOKEN, Trust.ALLOWLISTED, Trust.SIGNED)
 
 
 def trust_order(trust: Trust) -> int:
-    """Give the place of a trust among all, the better the higher."""
+    """Return the place of a trust among all, the better the higher."""
     return _TRUST_ORDER.index(trust)
 
 

@@ -110,7 +110,7 @@ def is_mainland_mobile(text: str) -> bool:
 
 
 def country_of(text: str | None) -> str | None:
-    """Give the ISO 3166 alpha-2 country of a number in any writing, None when unknown."""
+    """Return the ISO 3166 alpha-2 country of a number in any writing, None when unknown."""
     if text is None:
         return None
     if _MAINLAND_MOBILE.fullmatch(text):

@@ -196,7 +196,7 @@ class Policy:
 
 
 def keys_of(events: Iterable[Event]) -> tuple[set[Key], set[UplinkKey]]:
-    """Give the keys of the messages and of the uplinks that events speak of."""
+    """Return the keys of the messages and of the uplinks that events speak of."""
     messages: set[Key] = set()
     uplinks: set[UplinkKey] = set()
     for event in events:
@@ -237,7 +237,7 @@ class Projection:
                 self.changes.quarantined.append(event)
 
     def touched(self) -> Iterable[MessageBuilder]:
-        """Give the messages that events have changed."""
+        """Return the messages that events have changed."""
         return self._touched.values()
 
     def decide(self, message: MessageBuilder, policy: Policy) -> None:
@@ -245,7 +245,7 @@ class Projection:
         self.changes.messages.append(refold(message, policy))
 
     def finish(self) -> ProjectedChanges:
-        """Give all changes; call it when every touched message has been decided."""
+        """Return all changes; call it when every touched message has been decided."""
         self.changes.uplinks = list(self._touched_uplinks.values())
         return self.changes
 

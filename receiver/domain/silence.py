@@ -51,15 +51,15 @@ class Rhythm:
         return Rhythm(heard, last_at, _of_last_days(gaps, last_at, options.days))
 
     def usual_gap(self, options: SilenceOptions) -> int | None:
-        """Give the longest gap of the days before the last arrival; None while none is known."""
+        """Return the longest gap of the days before the last arrival; None while none is known."""
         return max(_of_last_days(self.gaps, self.last_at, options.days).values(), default=None)
 
     def silence(self, now: int) -> int | None:
-        """Give the time since the last arrival; None when nothing was ever heard."""
+        """Return the time since the last arrival; None when nothing was ever heard."""
         return None if self.last_at is None else max(0, now - self.last_at)
 
     def threshold(self, options: SilenceOptions) -> int | None:
-        """Give the longest silence that is not alarming; None while the rhythm is not known.
+        """Return the longest silence that is not alarming; None while the rhythm is not known.
 
         It is known after so many arrivals, on at least two days (UTC).
         """

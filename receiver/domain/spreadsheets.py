@@ -39,5 +39,5 @@ def defused(text: str) -> str:
 
 
 def restored(text: str) -> str:
-    """Give the text that `defused` has written."""
+    """Return the text that `defused` has written."""
     return _MARKED.sub("", text) if "'" in text else text

@@ -41,7 +41,7 @@ SOURCES = (
 
 
 def cell_of(message: Mapping[str, Any]) -> Cell:
-    """Give the cell in which a message is counted, from its columns."""
+    """Return the cell in which a message is counted, from its columns."""
     occurred_at = message["occurred_at"]
     duration = delivery_time_us(
         message["sent_at"], message["delivered_at"], message["last_report_at"]
@@ -62,7 +62,7 @@ def cell_of(message: Mapping[str, Any]) -> Cell:
 
 
 def clip(text: str) -> str:
-    """Give a text as it stands in a cell."""
+    """Return a text as it stands in a cell."""
     return text[:LONGEST_TEXT]
 
 
@@ -89,7 +89,7 @@ class Deltas:
             self._cells[new] += 1
 
     def rows(self) -> list[tuple[int, Cell, int]]:
-        """Give what changes: 1 or 24 hours, a cell that begins with their start, messages.
+        """Return what changes: 1 or 24 hours, a cell that begins with their start, messages.
 
         They are in the order of the table's key: writers who go the same way cannot block each
         other.

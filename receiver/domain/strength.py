@@ -57,7 +57,7 @@ def _is_made_of_words(secret: str) -> bool:
 
 
 def _unit(text: str) -> str:
-    """Give the shortest text that, said again and again, gives this one."""
+    """Return the shortest text that, said again and again, gives this one."""
     length = len(text)
     periods = (n for n in range(1, length // 2 + 1) if text[n:] == text[: length - n])
     return text[: next(periods, length)]

@@ -85,7 +85,7 @@ _CASES_REMEMBERED = 1024  # a day's messages share a few hundred
 
 
 def subject_of(folded: Folded, *, overdue: bool = False) -> Subject:
-    """Give what a verdict needs to know of a message."""
+    """Return what a verdict needs to know of a message."""
     deciding = folded.deciding
     return Subject(
         state=State.OVERDUE if overdue else folded.state,

@@ -16,7 +16,7 @@ class Growing(Protocol):
     """A connection whose request has a body that is not whole yet."""
 
     def lose_body(self) -> None:
-        """Give the request up."""
+        """Return the request up."""
 
 
 class Bodies:

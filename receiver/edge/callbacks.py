@@ -84,7 +84,7 @@ class Address:
 
 
 def address_of(token: str, application: str) -> Address:
-    """Give the address that a token makes; the token is not kept."""
+    """Return the address that a token makes; the token is not kept."""
     trust = Trust.TOKEN if is_hard_to_guess(token) else Trust.OPEN
     return Address(_digest(token), application, trust)
 

@@ -131,4 +131,4 @@ class Handler(Protocol):
         """Take what was read of a body that is too large; to be answered as by `take`."""
 
     def give_up(self, trouble: RequestError) -> PreparedResponse:
-        """Give the answer to a request that did not become whole."""
+        """Return the answer to a request that did not become whole."""

@@ -213,7 +213,7 @@ class PublicConnection(asyncio.BufferedProtocol):
         del self._parser
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the base's signature
-        """Give room for as much as may be read at a time."""
+        """Return room for as much as may be read at a time."""
         if self._left_bytes > _READ_BYTES:
             return self._edge.body_buffer[: self._left_bytes]
         return self._edge.body_buffer if self._is_deaf else self._edge.buffer

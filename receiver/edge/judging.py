@@ -79,5 +79,5 @@ def loses_fields(exchange: Exchange) -> bool:
 
 
 def query_of(exchange: Exchange) -> bytes:
-    """Give the query of a request as it came."""
+    """Return the query of a request as it came."""
     return exchange.target.partition(b"?")[2]

@@ -37,7 +37,7 @@ class Traces:
         self._minutes: dict[str, _Minute] = {}
 
     def leave(self, application: str) -> int | None:
-        """Take one; give how many pushes left none before it, or None when this one leaves none."""
+        """Take one; return how many pushes left none before it, or None if this one leaves none."""
         now = self._clock()
         minute = self._minutes.setdefault(application, _Minute(now, self._per_minute))
         if not 0 <= now - minute.since < _MINUTE_US:

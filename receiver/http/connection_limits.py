@@ -71,7 +71,7 @@ class ConnectionLimits(Generic[_C]):
         self._waiting[peer].pop(connection, None)
 
     def oldest_idle(self, peer: str) -> _C | None:
-        """Give the connection that goes so that one of a peer may stay; None: all are at work."""
+        """Return the connection that goes so that one of a peer may stay; None: all are at work."""
         if not self._is_peer_full(peer):
             peer = self._find_busiest()
         return next(iter(self._waiting.get(peer, ())), None)

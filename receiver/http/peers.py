@@ -58,7 +58,7 @@ def read_address(text: str) -> IPAddress | None:
 
 
 def group_of(address: str) -> str:
-    """Give whom an address stands for where strangers are bounded: of IPv6 the whole /64.
+    """Return whom an address stands for where strangers are bounded: of IPv6 the whole /64.
 
     A customer of a network gets at least that much, so single addresses of it bound nobody.
     """
@@ -71,7 +71,7 @@ def group_of(address: str) -> str:
 
 
 def client_of(peer: str, forwarded: Sequence[bytes], trusted: Networks) -> str:
-    """Give the address of the client, which a proxy tells by X-Forwarded-For.
+    """Return the address of the client, which a proxy tells by X-Forwarded-For.
 
     Each proxy adds whom it heard from at the end; so the chain is read from there, for as long as
     it names proxies of our own. What a stranger wrote further ahead is never reached.

@@ -34,7 +34,7 @@ ANOTHER_LIST = object()  # in the place of an item: another list begins, which c
 def read_items(
     text: str, scan: Scan, beside: Callable[[Any, Any], None] | None = None
 ) -> Iterator[Any]:
-    """Give the items of `statusReportList`; what is wrong behind one is told after it.
+    """Return the items of `statusReportList`; what is wrong behind one is told after it.
 
     Args:
         text: of the batch.

@@ -248,7 +248,7 @@ def _refuse_to_revive(values: Values, before: Category | None) -> None:
 
 
 def _of_another_class(entry: CatalogueEntry, values: Values) -> Values:
-    """Give what no longer fits a row whose retry class was corrected, as its new class has it."""
+    """Return what no longer fits a row whose retry class was corrected, as its new class has it."""
     retry = values.get("retry", entry.retry)
     if retry is entry.retry:
         return {}

@@ -91,7 +91,7 @@ def make_entry(values: Mapping[str, Any], rank: Rank) -> CatalogueEntry:
 
 
 def values_of(entry: CatalogueEntry) -> Values:
-    """Give the fields of an entry: the other way round."""
+    """Return the fields of an entry: the other way round."""
     own = (name for name in FIELDS if hasattr(entry, name))
     texts = {name: getattr(entry.en, name) for name in TEXTS}
     texts |= {f"{name}_zh": getattr(entry.zh, name) for name in TEXTS}

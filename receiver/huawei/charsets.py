@@ -70,7 +70,7 @@ class DecodedText:
 
 
 def declared_in(headers: str) -> str | None:
-    """Give the codec for the charset that headers (a `name: value` line each) declare.
+    """Return the codec for the charset that headers (a `name: value` line each) declare.
 
     None: none is declared, it is UTF-8, or it is no charset of texts.
     """
@@ -102,7 +102,7 @@ def writing_of(items: Iterable[Mapping[str, Any]], headers: str = "") -> Writing
 
 
 def readable(item: Mapping[str, Any], writing: Writing) -> Mapping[str, Any]:
-    """Give an item of a push with its texts read; what cannot be stored is yet to be escaped."""
+    """Return an item of a push with its texts read; what cannot be stored is yet to be escaped."""
     if writing.is_plain:
         return item
     return {
@@ -134,7 +134,7 @@ def read(came: str, writing: Writing = _UNDECLARED) -> DecodedText:
 
 
 def guesses(came: str) -> list[str]:
-    """Give what else a text may say, whose bytes are in a charset that nobody declared.
+    """Return what else a text may say, whose bytes are in a charset that nobody declared.
 
     Nothing is sure about any of them.
     """
@@ -164,7 +164,7 @@ def written(text: str) -> str:
 
 
 def narrow(body: bytes) -> bytes:
-    """Give a body as UTF-8 that is UTF-16 or UTF-32 as a whole: by its mark, or by its NULs."""
+    """Return a body as UTF-8 that is UTF-16 or UTF-32 as a whole: by its mark, or by its NULs."""
     if b"\0" not in body[:4] and body[:2] not in _BYTE_ORDER_MARKS:
         return body
     text = _strictly(body, json.detect_encoding(body))
@@ -172,7 +172,7 @@ def narrow(body: bytes) -> bytes:
 
 
 def texts_of_json(body: bytes, headers: str) -> Iterator[str]:
-    """Give what JSON that is not UTF-8 may say, the likeliest first."""
+    """Return what JSON that is not UTF-8 may say, the likeliest first."""
     declared = declared_in(headers)
     if declared in _IN_JSON:
         text = _strictly(body, declared)
@@ -314,7 +314,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _bytes(text: str) -> bytes | None:
-    """Give the bytes as which a text came; None: it came in JSON, with lone surrogates."""
+    """Return the bytes as which a text came; None: it came in JSON, with lone surrogates."""
     try:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:

@@ -32,7 +32,7 @@ def repair(text: str) -> str:
 
 
 def bytes_of(text: str) -> Iterator[bytes]:
-    """Give the bytes of a text that was read byte by byte, as Latin-1 and as Windows-1252."""
+    """Return the bytes of a text that was read byte by byte, as Latin-1 and as Windows-1252."""
     for one in (text, text.translate(_PLACES)):
         try:
             yield one.encode("latin-1")

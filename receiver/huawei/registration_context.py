@@ -150,7 +150,7 @@ class Beside:
             self._note(f"{NO_TIME_OF_DAY} It was left out.")
 
     def finish(self) -> list[Note]:
-        """Give all that was left out, once every entry has been completed."""
+        """Return all that was left out, once every entry has been completed."""
         seen_one, self._index = self._index is not None, None
         if self._unused and seen_one:
             self._note(f"{len(self._unused)} keys of `references` fit no entry.")
@@ -208,7 +208,7 @@ class Beside:
             )
 
     def _read_templates(self, contents: Any) -> dict[str | None, str]:
-        """Give the template of each number of `batchSendDiffSms`; one with several is left out."""
+        """Return the template of each number in `batchSendDiffSms`; numbers with several are left out."""
         templates: dict[str | None, set[str]] = {}
         for content in contents if isinstance(contents, list) else ():
             if not isinstance(content, dict) or not isinstance(content.get("to"), list):

@@ -26,7 +26,7 @@ class RegistrationError(ValueError):
 
 
 def first_of(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    """Give the first field that says something, None when none does."""
+    """Return the first field that says something, None when none does."""
     for name in names:
         value = fields.get(name)
         if value is not None and is_given(value):

@@ -174,5 +174,5 @@ def _split(text: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def signed_date(request: SignedRequest) -> str | None:
-    """Give the date that a request carries, as it stands there."""
+    """Return the date that a request carries, as it stands there."""
     return next((value.decode("latin-1") for value in _values(request, DATE)), None)

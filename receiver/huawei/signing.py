@@ -155,7 +155,7 @@ def _read_claim(request: SignedRequest) -> _Claim:
 
 
 def _only(request: SignedRequest, name: bytes) -> str | None:
-    """Give the value of a header that may stand once.
+    """Return the value of a header that may stand once.
 
     Raises:
         _RefusedError: it stands several times, so that nobody knows which one was meant.
@@ -179,7 +179,7 @@ def _check_date(claim: _Claim, rules: SigningRules, now: int) -> None:
 
 
 def _body_hash(request: SignedRequest, claim: _Claim, rules: SigningRules) -> str:
-    """Give what stands for the body in what was signed."""
+    """Return what stands for the body in what was signed."""
     actual = hashlib.sha256(request.body).hexdigest()
     if CONTENT_HASH.decode() not in claim.names or not request.body:
         return actual  # a header that is not signed is anybody's
@@ -194,7 +194,7 @@ def _body_hash(request: SignedRequest, claim: _Claim, rules: SigningRules) -> st
 def _canonicals(
     request: SignedRequest, claim: _Claim, rules: SigningRules, body_hash: str
 ) -> Iterator[str]:
-    """Give the canonical request; twice where signers disagree about the order of the query."""
+    """Return the canonical request; twice where signers disagree about the order of the query."""
     path, _, query = request.target.partition(b"?")
     headers = "".join(f"{name}:{_value_of(request, name, rules)}\n" for name in claim.names)
     rest = (headers, ";".join(claim.names), body_hash)

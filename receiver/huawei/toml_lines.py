@@ -18,7 +18,7 @@ Lines = tuple[int, dict[str, int]]  # of the table's header, and of its fields
 
 
 def field_lines(text: str, table: str) -> list[Lines]:
-    """Give the lines of each `[[table]]` of a valid TOML text, and of the fields in it."""
+    """Return the lines of each `[[table]]` of a valid TOML text, and of the fields in it."""
     header = re.compile(rf"\s*\[\[\s*[\"']?{re.escape(table)}[\"']?\s*\]\]")
     found: list[Lines] = []
     for number, line in enumerate(_TEXT_OR_COMMENT.sub(_without_lines, text).split("\n"), 1):

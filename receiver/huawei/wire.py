@@ -289,7 +289,7 @@ def _sift_json(
 
 
 def _entries(body: bytes, headers: str, unused: Unused | None) -> Iterable[Any]:
-    """Give the items of a batch, of whatever type; what cannot be read of them is the last one."""
+    """Return the items of a batch, of whatever type; what cannot be read is the last one."""
     try:
         if not is_long_work(body):
             document = load_json(body, headers, unused)

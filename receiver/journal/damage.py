@@ -78,7 +78,7 @@ def unusable(positions: Sequence[int]) -> DamageFinding:
 
 
 def gaps(positions: Iterable[int], after: int, upto: int) -> Iterator[tuple[int, int]]:
-    """Give the stretches of a range that hold none of the positions, as first and last."""
+    """Return the stretches of a range that hold none of the positions, as first and last."""
     for position in (*sorted(one for one in positions if after < one <= upto), upto + 1):
         if position > after + 1:
             yield after + 1, position - 1
@@ -106,7 +106,7 @@ def fits(directory: Path, size: int) -> bool:
 
 
 def keep_copy(path: Path) -> str:
-    """Copy a damaged file aside, durably; give the copy's name, "" when the disk has no space."""
+    """Copy a damaged file aside, durably; return the copy's name, "" when the disk has no space."""
     if not fits(path.parent, path.stat().st_size):
         return ""
     kept = name_aside(path)

@@ -158,7 +158,7 @@ class JournalFile:
         await self._ask("delete", list(positions))
 
     async def renew_identity(self) -> str:
-        """Give the journal another identity."""
+        """Return the journal another identity."""
         return str(await self._ask("renew_identity"))
 
     async def try_writing(self) -> None:
@@ -231,16 +231,16 @@ class JournalFile:
     # --- reading ----------------------------------------------------------------------------
 
     async def identity(self) -> str:
-        """Give the journal's identity."""
+        """Return the journal's identity."""
         return await self._meta("identity")
 
     async def last_position(self) -> int:
-        """Give the newest position, 0 when there is none."""
+        """Return the newest position, 0 when there is none."""
         ((last,),) = await self._fetch("SELECT coalesce(max(position), 0) FROM journal")
         return int(last)
 
     async def read_after(self, position: int, *, rows: int, max_bytes: int) -> list[Row]:
-        """Give the next rows in order: at most `rows`, and about `max_bytes` of bodies."""
+        """Return the next rows in order: at most `rows`, and about `max_bytes` of bodies."""
         sizes = await self._fetch(
             "SELECT position, length(body) FROM journal WHERE position > ?"
             " ORDER BY position LIMIT ?",
@@ -268,7 +268,7 @@ class JournalFile:
         return [one.row for one in rows_found]
 
     async def arrival_after(self, position: int) -> int | None:
-        """Give when the entry after a position arrived (microseconds), None if there is none."""
+        """Return when the entry after a position arrived (microseconds), None if there is none."""
         found = await self._fetch(
             "SELECT received_at FROM journal WHERE position > ? ORDER BY position LIMIT 1",
             (position,),
@@ -276,7 +276,7 @@ class JournalFile:
         return read_time(found[0][0]) if found else None
 
     async def ages_after(self, position: int, rows: int) -> list[tuple[int, int, int]]:
-        """Give position, arrival and size of the body of the next rows."""
+        """Return position, arrival and size of the body of the next rows."""
         found = await self._fetch(
             "SELECT position, received_at, length(body) FROM journal WHERE position > ?"
             " ORDER BY position LIMIT ?",

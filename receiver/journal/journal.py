@@ -325,7 +325,7 @@ class Journal:
     # --- reading ----------------------------------------------------------------------------
 
     async def read_after(self, position: int, *, rows: int, max_bytes: int) -> list[Row]:
-        """Give the next rows in order: at most `rows`, and about `max_bytes` of bodies."""
+        """Return the next rows in order: at most `rows`, and about `max_bytes` of bodies."""
         ask = partial(self._file.read_after, position, rows=rows, max_bytes=max_bytes)
         try:
             found = await ask()
@@ -353,7 +353,7 @@ class Journal:
         return rows
 
     async def arrival_after(self, position: int) -> int | None:
-        """Give when the entry after a position arrived (microseconds), None if there is none.
+        """Return when the entry after a position arrived (microseconds), None if there is none.
 
         Also None where the file is damaged: whoever reads the rows is told.
         """
@@ -373,7 +373,7 @@ class Journal:
     # --- keeping ----------------------------------------------------------------------------
 
     async def prune(self, *, up_to: int, arrived_before: int) -> int:
-        """Delete rows that are both old and at or before a position; give how many went.
+        """Delete rows that are both old and at or before a position; return how many went.
 
         The newest row always stays: positions must never start again.
         """

@@ -27,7 +27,7 @@ _U16, _U32, _F64 = struct.Struct(">H"), struct.Struct(">I"), struct.Struct(">d")
 
 
 def read_rows(page: bytes, fetch: Fetch) -> Iterator[FoundRow]:
-    """Give the rows of the journal's table that a page holds; of another page none.
+    """Return the rows of the journal's table that a page holds; of another page none.
 
     A cell that is damaged, or whose overflow pages are, is left out.
 
@@ -124,7 +124,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
 def scan(
     path: Path, newer: Mapping[int, bytes], maybe_yield: Callable[[], None]
 ) -> Iterator[FoundRow]:
-    """Give all rows found on any page of a file that is not free, in no order (blocking).
+    """Return all rows found on any page of a file that is not free, in no order (blocking).
 
     Args:
         path: the file, however damaged.
@@ -157,7 +157,7 @@ def _page_size(data: mmap.mmap) -> int:
 
 
 def _free_pages(fetch: Fetch, count: int) -> set[int]:
-    """Give the pages of the free list: what was deleted must not come back."""
+    """Return the pages of the free list: what was deleted must not come back."""
     first = fetch(1)
     free: set[int] = set()
     trunk = 0 if first is None else _U32.unpack_from(first, 32)[0]

@@ -70,7 +70,7 @@ class WriterProcess:
         return started
 
     async def ask(self, name: str, *arguments: Any) -> Any:
-        """Let the writer run one of its methods; give the result.
+        """Let the writer run one of its methods; return the result.
 
         Raises:
             WriterError: the writer failed or died; what it was asked may or may not be done.
@@ -131,11 +131,11 @@ class WriterProcess:
         return f"killed by {known.get(-status, f'signal {-status}')}"
 
     def silent_s(self) -> float:
-        """Give how long a request has been without an answer (seconds)."""
+        """Return how long a request has been without an answer (seconds)."""
         return 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
 
     def state(self) -> str:
-        """Give the process's state as the kernel writes it, "" where it cannot be read.
+        """Return the process's state as the kernel writes it, "" where it cannot be read.
 
         `T`: stopped by a signal; `D`: waits for the disk, and cannot be killed before it answers.
         """

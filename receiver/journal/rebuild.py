@@ -88,7 +88,7 @@ class Rebuild:
         self._checked_from = int(dict(self._meta()).get(CHECKED_FROM, NO_END))
 
     def __enter__(self) -> Self:
-        """Give itself."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,7 +127,7 @@ class Rebuild:
     # --- copying ----------------------------------------------------------------------------
 
     def copy(self, after: int, upto: int) -> int:
-        """Copy the next slice behind a position; give the last position that is done.
+        """Copy the next slice behind a position; return the last position that is done.
 
         Raises:
             sqlite3.Error: the source is damaged and this mends nothing, or the disk is full.
@@ -196,7 +196,7 @@ class Rebuild:
                 self._put(found)
 
     def _step_over(self, after: int, upto: int) -> int:
-        """Note the positions that cannot be read; give the last of them."""
+        """Note the positions that cannot be read; return the last of them."""
         reached = reach(self._first_after, after, upto)
         last = upto if reached is None else max(reached - 1, after + 1)
         self.missing.append((after + 1, last))
@@ -273,7 +273,7 @@ class Rebuild:
         return bool(self.missing or self.lost or self._spoiled)
 
     def _gaps(self) -> list[Range]:
-        """Give the stretches between the rows of the new file."""
+        """Return the stretches between the rows of the new file."""
         found = self._to.execute(
             "SELECT earlier + 1, position - 1 FROM (SELECT position,"
             " lag(position) OVER (ORDER BY position) AS earlier FROM main.journal)"

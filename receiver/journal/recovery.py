@@ -167,7 +167,7 @@ def _move_aside(file: Path) -> str:
 def page_reader(
     path: Path, newer: dict[int, bytes], page_size: int
 ) -> Callable[[int], bytes | None]:
-    """Give what reads a page by its number, from the log or else from the file."""
+    """Return what reads a page by its number, from the log or else from the file."""
 
     def fetch(number: int) -> bytes | None:
         if (page := newer.get(number)) is not None:

@@ -33,7 +33,7 @@ class TakeTurn(Protocol):
     """Runs something while no commit runs."""
 
     async def __call__(self, ask: Callable[[], Coroutine[None, None, _T]]) -> _T:
-        """Run it; give what it gives."""
+        """Run it; return what it gives."""
 
 
 class Upkeep:
@@ -79,7 +79,7 @@ class Upkeep:
             raise JournalUnavailableError("The journal could not be written.") from error
 
     async def prune(self, *, up_to: int, arrived_before: int) -> int:
-        """Delete rows that are both old and at or before a position; give how many went."""
+        """Delete rows that are both old and at or before a position; return how many went."""
         deleted = after = 0
         while not self._rewriting.locked():  # its copy would bring them back
             rows = await self._file.ages_after(after, _DELETED_ROWS)
@@ -189,7 +189,7 @@ class Upkeep:
 
 
 def _first_of_size(rows: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
-    """Give the first of some rows whose sizes add up to no more than so much; at least one."""
+    """Return the first of some rows whose sizes add up to no more than so much; at least one."""
     for count, (_, size) in enumerate(rows):
         most -= size
         if most < 0 and count:

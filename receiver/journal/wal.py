@@ -82,7 +82,7 @@ class Log:
         return self.applied < self.synced or (bool(behind) and behind[0] < self.count - 1)
 
     def pages(self, first: int = 0) -> dict[int, bytes]:
-        """Give the newest version of each page in good frames from a number on, if committed."""
+        """Return the newest version of each page in good frames from a number on, if committed."""
         found: dict[int, bytes] = {}
         bad = set(self.wrong)
         for number in range(first, self.end):
@@ -98,7 +98,7 @@ class Log:
         return [bytes(self.data[at : at + self.page_size]) for at in ats]
 
     def frame_at(self, number: int) -> int:
-        """Give where in the file a frame begins."""
+        """Return where in the file a frame begins."""
         return _HEADER + number * (_FRAME + self.page_size)
 
 
@@ -220,7 +220,7 @@ def _holds(log: Log, number: int) -> bool:
 
 
 def _possible_heads(log: Log) -> Iterator[tuple[bytearray, str]]:
-    """Give the heads that this one may have been, each with its order of bytes."""
+    """Return the heads that this one may have been, each with its order of bytes."""
     wanted = _sums_at(log.data, 24)
     for order in _ORDERS:  # the lowest bit of the first word is the order itself
         words = _head_words(log.data, order)
@@ -301,7 +301,7 @@ def _sums_at(data: bytearray, at: int) -> Sums:
 
 
 def _words(log: Log, number: int, order: str) -> tuple[int, ...]:
-    """Give what a frame's sums are made of: the first 8 bytes of its head, and the page."""
+    """Return what a frame's sums are made of: the first 8 bytes of its head, and the page."""
     at = log.frame_at(number)
     page = at + _FRAME
     summed = log.data[at : at + 8] + log.data[page : page + log.page_size]

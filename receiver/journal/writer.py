@@ -95,7 +95,7 @@ class Writer:
         self._connection.execute(_insert(rows), _with_checksums(values))
 
     def restore(self, rows: list[list[Any]], keeps: bool) -> int:
-        """Put rows at their own positions; give how many were not there.
+        """Put rows at their own positions; return how many were not there.
 
         Args:
             rows: with all columns.
@@ -123,7 +123,7 @@ class Writer:
         )
 
     def renew_identity(self) -> str:
-        """Give the journal another identity."""
+        """Return the journal another identity."""
         identity = str(uuid.uuid4())
         self._connection.execute("UPDATE meta SET value = ? WHERE name = 'identity'", (identity,))
         return identity
@@ -284,7 +284,7 @@ def take_lock(path: str) -> int:
 
 
 def answer(writer: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
-    """Do one request; give `(True, result)` or `(False, error code, error name)`."""
+    """Do one request; return `(True, result)` or `(False, error code, error name)`."""
     try:
         return True, writer(*arguments)
     except (sqlite3.Error, OSError, ValueError, OverflowError, TypeError) as error:

@@ -112,7 +112,7 @@ class Forgetter:
         pacer = Pacer(_SLICE_S, self._yield_factor)
         erased: Counter[str] = Counter()
         ids = self._unfinished.read()
-        others: set[Key] = set()  # of messages to others whose reports name him
+        others: set[Key] = set()  # of messages to others whose reports name the person
         searched = 0  # position of the journal
         for _ in range(_MOST_PASSES):
             await self._caught_up()
@@ -211,7 +211,7 @@ class Forgetter:
     # --- the journal ------------------------------------------------------------------------
 
     async def _scrub(self, after: int, upto: int, person: Person, pacer: Pacer) -> int:
-        """Rewrite the rows up to a position that the store has; give how many."""
+        """Rewrite the rows up to a position that the store has; return how many."""
         count = 0
         async for rows in self._rows_about(after, upto, person, pacer):
             changed = [scrubbed for row in rows if (scrubbed := scrub(row, person))]
@@ -223,7 +223,7 @@ class Forgetter:
     async def _named_in_journal(
         self, after: int, upto: int, person: Person, pacer: Pacer
     ) -> set[Key]:
-        """Give the ids in rows up to a position that name him."""
+        """Return the ids in rows up to a position that name the person."""
         ids: set[Key] = set()
         async for rows in self._rows_about(after, upto, person, pacer):
             for row in rows:
@@ -233,7 +233,7 @@ class Forgetter:
     async def _rows_about(
         self, after: int, upto: int, person: Person, pacer: Pacer
     ) -> AsyncIterator[list[Row]]:
-        """Give the rows of a stretch of the journal that may be about the person."""
+        """Return the rows of a stretch of the journal that may be about the person."""
         written = as_written(person.ids)
         position = after
         while position < upto:
@@ -279,7 +279,7 @@ class Forgetter:
         )
 
     async def _compact(self, names: set[str]) -> set[str]:
-        """Compact databases of which a file is named; give the names of their files."""
+        """Compact databases of which a file is named; return the names of their files."""
         compacted: set[str] = set()
         store, journal = self._store.files, self._journal.files
         if any(path.name in names for path in store):
@@ -309,7 +309,7 @@ class Forgetter:
     async def _search(
         self, holds: Callable[[bytes], bool], files: list[Path] | None = None
     ) -> tuple[list[Path], list[Path]]:
-        """Give the files, all where none are named, and those of them that hold the number."""
+        """Return the files, all where none are named, and those of them that hold the number."""
         if files is None:
             below = await asyncio.to_thread(files_below, self._directory)
             # An index holds no row; to close it would drop the locks that SQLite has on it.

@@ -1,4 +1,4 @@
-"""What a forgetting that is going on must not lose: the ids of messages and uplinks that were his.
+"""What an erasure in progress must not lose: the ids of the person's messages and uplinks.
 
 The journal knows reports by these ids alone. When the process ends between the store and the
 journal, nothing else leads to them any more.
@@ -21,7 +21,7 @@ class Unfinished:
         self._file = directory / _NAME
 
     def read(self) -> set[Key]:
-        """Give the ids that an earlier forgetting left, of whomever: they are to go as well."""
+        """Return the ids that an earlier forgetting left, of whomever: they are to go as well."""
         try:
             return {(application, one) for application, one in json.loads(self._file.read_bytes())}
         except FileNotFoundError:

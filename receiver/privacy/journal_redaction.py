@@ -1,4 +1,4 @@
-"""Journal rows without one person: what is his goes, all that is about others stays."""
+"""Journal rows without one person: what is about others stays."""
 
 import json
 import re
@@ -17,9 +17,9 @@ from receiver.journal import EntryKind, Row
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom to forget: by the number, and by the ids of messages and uplinks that were his.
+    """Whom to forget: by the number, and by the ids of the person's messages and uplinks.
 
-    Reports that name him about messages to others are not his: those stay, without his number.
+    Reports about messages to others that name the person stay, without the number.
     """
 
     writings: Writings
@@ -36,7 +36,7 @@ _IDS = re.compile(rb'smsMsgId(?:"\s*:\s*"|=)([^"&]+)|sms_msg_id"\s*:\s*"([^"]+)'
 
 
 def as_written(ids: Iterable[Key]) -> set[bytes]:
-    """Give ids as they stand in bodies."""
+    """Return ids as they stand in bodies."""
     plain = {sms_msg_id for _, sms_msg_id in ids}
     escaped = {quote(sms_msg_id, safe="") for sms_msg_id in plain}
     return {one.encode(errors="surrogateescape") for one in plain | escaped}
@@ -48,7 +48,7 @@ def may_be_about(row: Row, person: Person, written: Collection[bytes]) -> bool:
     Args:
         row: of the journal.
         person: whom to forget.
-        written: his ids, as they stand in bodies.
+        written: the person's ids, as written in bodies.
     """
     if row.kind == EntryKind.FORGOTTEN or (
         row.kind == EntryKind.SUPPRESSION and person.keeps_suppression
@@ -64,7 +64,7 @@ def may_be_about(row: Row, person: Person, written: Collection[bytes]) -> bool:
 
 
 def scrub(row: Row, person: Person) -> Row | None:
-    """Give a row without the person, of the same size where it can be; None: it may stay.
+    """Return a row without the person, of the same size where it can be; None: it may stay.
 
     The row must be in the store: what cannot be written without the person is blanked.
     """
@@ -80,7 +80,7 @@ def scrub(row: Row, person: Person) -> Row | None:
 
 
 def _scrub_body(row: Row, person: Person) -> bytes | None:
-    """Give the body without the person; None when nothing is left of it."""
+    """Return the body without the person; None when nothing is left of it."""
     try:
         match row.kind:
             case EntryKind.SENDS:
@@ -114,7 +114,7 @@ def _still_holds(kind: str, body: bytes, person: Person) -> bool:
 
 
 def ids_of(row: Row, person: Person) -> set[Key]:
-    """Give the ids by which a row knows messages to the person, and uplinks of his.
+    """Return the ids by which a row knows messages to the person, and uplinks from them.
 
     The store may have forgotten them already, when forgetting was ended in the middle.
     """
@@ -194,14 +194,14 @@ def _scrub_push(row: Row, person: Person) -> bytes | None:
 
 
 def _read_push(row: Row) -> tuple[wire.PushKind, list[Mapping[str, Any]]]:
-    """Give the usable items of a push, their texts read."""
+    """Return the usable items of a push, their texts read."""
     push = wire.sift(row.body, row.headers)
     writing = charsets.writing_of(push.items, row.headers)
     return push.kind, [charsets.readable(item, writing) for item in push.items]
 
 
 def _fields(form: bytes) -> list[tuple[str, str]]:
-    """Give the names and values of a form, those given twice too."""
+    """Return the names and values of a form, those given twice too."""
     text = form.decode(errors="surrogateescape")
     return parse_qsl(text, keep_blank_values=True)
 
@@ -240,7 +240,7 @@ def _is_object(item: Any) -> bool:
 
 
 def _belongs_to_subject(row: Row, item: Mapping[str, Any], person: Person) -> bool:
-    """Tell whether a push's item is about a message to the person, or an uplink of his."""
+    """Tell whether a push's item is about a message to the person, or an uplink from them."""
     sms_msg_id = wire.id_of(item) if "smsMsgId" in item else ""
     if row.kind == wire.PushKind.UPLINK:  # others may have written under the same id
         return person.writings.in_text(sms_msg_id) or _mentions_subject(item, person)
@@ -265,5 +265,5 @@ def _dump(value: Any) -> bytes:
 
 
 def _padded(body: bytes, was: bytes) -> bytes:
-    """Give JSON of the former size, blanks behind it."""
+    """Return JSON of the former size, blanks behind it."""
     return body.ljust(len(was))

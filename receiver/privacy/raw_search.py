@@ -13,7 +13,7 @@ def _never() -> bool:
 
 
 def files_below(directory: Path) -> list[Path]:
-    """Give all regular files of a directory, those of the directories in it too."""
+    """Return all regular files of a directory, those of the directories in it too."""
     return sorted(path for path in directory.rglob("*") if path.is_file())
 
 
@@ -24,7 +24,7 @@ class GivenUpError(Exception):
 def find_in_files(
     files: Iterable[Path], holds: Callable[[bytes], bool], is_given_up: Callable[[], bool] = _never
 ) -> list[Path]:
-    """Give those of some files that hold a number anywhere (blocking).
+    """Return those of some files that hold a number anywhere (blocking).
 
     Args:
         files: to be read.

@@ -37,7 +37,7 @@ class Retention:
     quarantine_days: float = 0
 
     def cutoffs(self, now: int) -> stored.Cutoffs:
-        """Give the times before which it goes (microseconds)."""
+        """Return the times before which it goes (microseconds)."""
         return stored.Cutoffs(
             messages=_cutoff(self.messages_days, now),
             numbers=_cutoff(self.numbers_days, now),

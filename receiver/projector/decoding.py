@@ -25,7 +25,7 @@ _KEPT = "Kept is the push as it came, or its beginning where `truncated` is true
 
 
 def decode(row: Row, most_bad: int = wire.MOST_BAD) -> Steps[list[Event]]:
-    """Give the events of a row; never raises, for one row must not stop all that follow.
+    """Return the events of a row; never raises, for one row must not stop all that follow.
 
     Args:
         row: of the journal.
@@ -106,10 +106,10 @@ def _arrival(row: Row) -> Arrival:
 
 
 def _trust_of(row: Row) -> Trust:
-    """Give the row's trust, the least where that is what cannot be read."""
+    """Return the row's trust, the least where that is what cannot be read."""
     return Trust(row.trust) if row.trust in _TRUSTS else Trust.OPEN
 
 
 def _received_at(row: Row) -> int:
-    """Give the arrival, brought to what can be written as a time."""
+    """Return the arrival, brought to what can be written as a time."""
     return min(max(row.received_at, 0), times.LAST)

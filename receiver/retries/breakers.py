@@ -22,7 +22,7 @@ async def watch(
     policy: Policy,
     now: int,
 ) -> dict[BreakerKey, StoredBreaker]:
-    """Give the breakers as they stand now.
+    """Return the breakers as they stand now.
 
     The statistics count by hours, so what is recent begins at the start of an hour; what is usual
     ends there.

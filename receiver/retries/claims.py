@@ -38,14 +38,14 @@ class Order:
 class Claimed:
     """What a claimer gets."""
 
-    secret: str  # tells that he holds the lease
+    secret: str  # proves that the claimer holds the lease
     until: int  # microseconds
     items: Sequence[JudgedRetry]
     expired: int  # of these, how many another claimer has let go stale
 
 
 def digest(secret: str) -> str:
-    """Give what is kept of a lease's secret."""
+    """Return what is kept of a lease's secret."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 

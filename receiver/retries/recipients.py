@@ -127,7 +127,7 @@ def _until(
     blocked: Sequence[Hours],
     policy: RetryPolicy,
 ) -> int | None:
-    """Give when all that is in the way is over, and the hour is one in which is sent."""
+    """Return when all that is in the way is over, and the hour is one in which is sent."""
     over = [one.until for one in held]
     if holds:
         end = until_when(holds)

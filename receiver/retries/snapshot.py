@@ -136,7 +136,7 @@ async def look(
 async def recent_sends(
     connection: AsyncConnection, numbers: Iterable[str], policy: RetryPolicy, now: int
 ) -> dict[str, list[RecentSend]]:
-    """Give the sends to each number within a day, those that are under way included."""
+    """Return the sends to each number within a day, those that are under way included."""
     wanted = list(numbers)
     recent = {
         number: [

@@ -279,10 +279,10 @@ def weak_secrets(settings: Settings) -> list[tuple[str, str]]:
 
 
 def push_keys_of(settings: Settings) -> list[PushKey]:
-    """Give the push AK/SK pairs of all applications."""
+    """Return the push AK/SK pairs of all applications."""
     return [*settings.push_keys, *(key for one in settings.applications for key in one.push_keys)]
 
 
 def describe(settings: Settings) -> dict[str, Any]:
-    """Give the settings as plain values, secrets masked."""
+    """Return the settings as plain values, secrets masked."""
     return settings.model_dump(mode="json")

@@ -123,7 +123,7 @@ class KindsSettings(Section):
     promotional: PromotionalSettings = PromotionalSettings()
 
     def of(self, kind: KindName) -> KindSettings:
-        """Give what holds for a kind."""
+        """Return what holds for a kind."""
         by_name: dict[KindName, KindSettings] = {
             "code": self.code,
             "notification": self.notification,

@@ -147,6 +147,6 @@ def _is_address(url: str) -> bool:
 
 
 def origin_of(url: str) -> str:
-    """Give scheme, host and port of an address: the part that may be shown."""
+    """Return scheme, host and port of an address: the part that may be shown."""
     parts: SplitResult = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"

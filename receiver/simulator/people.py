@@ -57,5 +57,5 @@ def answer(random: Random) -> str:
 
 
 def replied_to(random: Random, channel: str) -> str:
-    """Give the number that a reply goes to: the channel number, sometimes with an extension."""
+    """Return the number that a reply goes to: the channel number, sometimes with an extension."""
     return channel + random.choice(_EXTENSIONS)

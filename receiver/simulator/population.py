@@ -106,7 +106,7 @@ class Wave:
 
 
 def wave_size(options: SimulationOptions) -> int:
-    """Give the messages of a full wave: few enough for their times to stay near the present."""
+    """Return the messages of a full wave: few enough for their times to stay near the present."""
     if options.rate == 0:
         return _MOST_RECIPIENTS
     wanted = math.ceil(options.rate * _SECONDS_OF_A_WAVE)
@@ -114,7 +114,7 @@ def wave_size(options: SimulationOptions) -> int:
 
 
 def wave_count(options: SimulationOptions) -> int:
-    """Give the number of waves; the last one may be smaller."""
+    """Return the number of waves; the last one may be smaller."""
     return -(-options.count // wave_size(options))
 
 
@@ -171,7 +171,7 @@ def _make_message(
 
 
 def _answering_share(options: SimulationOptions) -> float:
-    """Give the share of the answerable that answer, so that `uplink_share` of all do."""
+    """Return the share of the answerable that answer, so that `uplink_share` of all do."""
     answerable = (
         outcomes.DELIVERED_SHARE * (1 - options.international_share) * (1 - outcomes.REFUSED_SHARE)
     )

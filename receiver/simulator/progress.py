@@ -23,7 +23,7 @@ _KIND_NAMES = {
 def show_progress(
     count: int, console: Console | None = None, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Callable[[SimulationTally], None]]:
-    """Give the `on_progress` that shows a simulation of `count` messages.
+    """Return the `on_progress` that shows a simulation of `count` messages.
 
     On a terminal it is a bar, elsewhere a line every few seconds. It goes to stderr unless a
     console is given, so that stdout stays the result's. `clock` gives seconds.
@@ -68,7 +68,7 @@ def _summary(tally: SimulationTally) -> str:
 
 
 def tally_table(tally: SimulationTally) -> Table:
-    """Give the table of a simulation's result."""
+    """Return the table of a simulation's result."""
     table = Table(title="Simulation", show_header=False)
     table.add_column("what")
     table.add_column("value", justify="right")

@@ -83,7 +83,7 @@ def _count_beginnings(pushes: Iterable[SimulatedPush]) -> Iterator[SimulatedPush
 
 
 def _in_order(wave: Wave, random: Random) -> Iterator[tuple[float, SimulatedPush]]:
-    """Give each push its place; without any disorder places only grow, but for the uplinks."""
+    """Return each push its place; without any disorder places only grow, but for the uplinks."""
     place = 0
     waiting: list[SimulatedReport] = []
     capacity = random.randint(_SMALLEST_FULL_BATCH, MOST_REPORTS)
@@ -145,7 +145,7 @@ def _uplink(uplink: SimulatedUplink, random: Random) -> SimulatedPush:
 
 
 def _fields(report: SimulatedReport) -> dict[str, str]:
-    """Give the fields of a report in the order of the published examples, absent ones left out."""
+    """Return the fields of a report in the order of the published examples, without absent ones."""
     updated_at = report.update_time
     fields = {
         "sequence": str(report.sequence),

@@ -93,7 +93,7 @@ class SimulatedRegistrar:
 
 
 def registration(request: SendRequest) -> dict[str, Any]:
-    """Give the body of `POST /v1/sends` for one send request."""
+    """Return the body of `POST /v1/sends` for one send request."""
     document: dict[str, Any] = {
         "response": send_response(request),
         "reference": request.reference,
@@ -105,7 +105,7 @@ def registration(request: SendRequest) -> dict[str, Any]:
 
 
 def send_response(request: SendRequest) -> dict[str, Any]:
-    """Give what `batchSendSms` answers (sms_05_0001): one entry for each recipient."""
+    """Return what `batchSendSms` answers (sms_05_0001): one entry for each recipient."""
     sends = [message.send for message in request.messages]
     sent = any(send.status == ACCEPTED for send in sends)
     return {

@@ -22,7 +22,7 @@ class Latencies:
         self._buckets[math.floor(math.log(max(milliseconds, _FINEST_MS)) / _GROWTH)] += 1
 
     def quantile(self, share: float) -> float | None:
-        """Give the latency that `share` of all do not exceed, to 2 %; None when there are none."""
+        """Return the latency that `share` of all do not exceed, to 2 %; None: there are none."""
         rank = max(1, math.ceil(share * self._buckets.total()))
         for bucket in sorted(self._buckets):
             rank -= self._buckets[bucket]
@@ -79,7 +79,7 @@ class SimulationTally:
         return self.pushes.total() / self.elapsed if self.elapsed else 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Give everything in the types of JSON."""
+        """Return everything in the types of JSON."""
         return {
             "seed": self.seed,
             "messages": self.messages,

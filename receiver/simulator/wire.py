@@ -108,7 +108,7 @@ async def deliver(target: Target, push: SimulatedPush) -> int:
 
 
 def request_bytes(head: str, push: SimulatedPush) -> bytes:
-    """Give the whole request with the headers that the published examples show."""
+    """Return the whole request with the headers that the published examples show."""
     return (
         f"{head}"
         f"Content-Type: {push.content_type}\r\n"

@@ -1,4 +1,4 @@
-"""Erasing a person: what is his is deleted, his number in rows about others is made unreadable.
+"""Erasing a person: their rows are deleted, their number in rows about others is redacted.
 
 The number itself leads to most of it. All texts are looked through besides, in stretches: an
 application may have written the number into a reference, another person into an SMS.
@@ -82,14 +82,14 @@ class SubjectRows:
 
 
 def tables(*, keep_suppression: bool) -> list[tuple[Table, int]]:
-    """Give the tables that are looked through by ids, and how many ids at a time."""
+    """Return the tables that are looked through by ids, and how many ids at a time."""
     kept = {suppressions, suppression_changes} if keep_suppression else set()
     searched = [(table, STRETCH_IDS) for table in _TEXTS if table not in kept]
     return [*searched, (quarantine, _QUARANTINE_STRETCH_IDS)]
 
 
 async def last_id(connection: AsyncConnection, table: Table) -> int:
-    """Give the highest id of a table."""
+    """Return the highest id of a table."""
     return (await connection.execute(select(func.max(table.c.id)))).scalar() or 0
 
 
@@ -113,7 +113,7 @@ async def find_by_number(
 async def look_through(
     connection: AsyncConnection, table: Table, after: int, upto: int, writings: Writings
 ) -> list[Row]:
-    """Give the rows of a stretch of ids whose texts hold the number."""
+    """Return the rows of a stretch of ids whose texts hold the number."""
     if table is quarantine:
         return await _look_through_quarantine(connection, after, upto, writings)
     texts = [table.c[name] for name in _TEXTS[table]]
@@ -206,7 +206,7 @@ def _covered(table: Table, row: Row, writings: Writings) -> dict[str, Any]:
 
 
 def _of_content(row: Row, values: dict[str, Any]) -> dict[str, Any]:
-    """Give what follows from the content of an uplink that is written anew."""
+    """Return what follows from the content of an uplink that is written anew."""
     became = {**row, **values}
     raw = load_raw(became["raw"], "uplinks.raw")
     if not raw:
@@ -255,7 +255,7 @@ async def complete(connection: AsyncConnection, found: SubjectRows) -> None:
 async def find_others(
     connection: AsyncConnection, ids: Iterable[Key], writings: Writings
 ) -> set[Key]:
-    """Give those ids of messages that went to somebody else."""
+    """Return those ids of messages that went to somebody else."""
     asked = set(ids)
     others: set[Key] = set()
     for some in pieces(sorted({sms_msg_id for _, sms_msg_id in asked})):
@@ -317,7 +317,7 @@ def _this_group(group: Row) -> Any:
 
 
 async def delete_rows(connection: AsyncConnection, table: Table, ids: Sequence[int]) -> int:
-    """Delete rows by their ids; give how many."""
+    """Delete rows by their ids; return how many."""
     return (await connection.execute(delete(table).where(table.c.id.in_(ids)))).rowcount
 
 

@@ -46,7 +46,7 @@ class Given:
 
 
 async def given(connection: AsyncConnection, asked: Asked, since: int) -> Given | None:
-    """Give the answer to an earlier request with the same key, unless it is too old."""
+    """Return the answer to an earlier request with the same key, unless it is too old."""
     query = select(idempotency).where(
         idempotency.c.owner == asked.owner,
         idempotency.c.key == asked.key,
@@ -104,7 +104,7 @@ async def _evict(
     rows: int,
     total_bytes: int,
 ) -> int:
-    """Forget the oldest answers but the newest until the rest fits; give how many."""
+    """Forget the oldest answers but the newest until the rest fits; return how many."""
     counted = select(func.count(), func.coalesce(func.sum(idempotency.c.bytes), 0)).where(which)
     count, size = (await connection.execute(counted)).one()
     if count <= rows and size <= total_bytes:

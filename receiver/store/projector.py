@@ -130,7 +130,7 @@ async def save(
     limits: QuarantineLimits,
     maybe_yield: Callable[[], Awaitable[None]],
 ) -> int:
-    """Write changes; give how many rows left the quarantine for new ones.
+    """Write changes; return how many rows left the quarantine for new ones.
 
     Args:
         connection: in a transaction.
@@ -222,7 +222,7 @@ async def save_checkpoint(
 
 
 async def mark_overdue(connection: AsyncConnection, *, heard_before: int, limit: int) -> int:
-    """Mark registered messages that stayed without a final report; give how many."""
+    """Mark registered messages that stayed without a final report; return how many."""
     await begin_write(connection)
     silent = (
         select(messages.c.id, *(messages.c[name] for name in SOURCES))

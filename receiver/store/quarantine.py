@@ -34,7 +34,7 @@ async def save(
     limits: QuarantineLimits,
     maybe_yield: Callable[[], Awaitable[None]],
 ) -> int:
-    """Write what was quarantined; give how many rows had to go for it.
+    """Write what was quarantined; return how many rows had to go for it.
 
     Args:
         connection: in a transaction.

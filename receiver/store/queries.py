@@ -86,7 +86,7 @@ _VALUES_AT_ONCE = 200  # SQLite joins up to 500 queries in one
 async def find_messages(
     connection: AsyncConnection, ids: Iterable[str], application: str | None = None
 ) -> list[StoredMessage]:
-    """Give the messages with these ids (of all applications, unless one is named)."""
+    """Return the messages with these ids (of all applications, unless one is named)."""
     query = select(messages).where(messages.c.sms_msg_id.in_(list(ids)))
     if application is not None:
         query = query.where(messages.c.application == application)
@@ -96,7 +96,7 @@ async def find_messages(
 async def load_messages(
     connection: AsyncConnection, row_ids: Iterable[int]
 ) -> dict[int, StoredMessage]:
-    """Give messages by the ids of their rows, which are in no answer."""
+    """Return messages by the ids of their rows, which are in no answer."""
     query = select(messages).where(messages.c.id.in_(list(row_ids)))
     found = await _with_reports(connection, await _rows(connection, query))
     return {stored.row_id: stored for stored in found}
@@ -190,7 +190,7 @@ def _way_to_uplinks(wanted: UplinkFilter) -> Walk:
 async def find_uplinks(
     connection: AsyncConnection, sms_msg_id: str, application: str | None = None
 ) -> list[Row]:
-    """Give the uplinks with an id (of all applications, unless one is named), newest first."""
+    """Return the uplinks with an id (of all applications, unless one is named), newest first."""
     query = select(uplinks).where(uplinks.c.sms_msg_id == sms_msg_id)
     query = query.order_by(uplinks.c.id.desc()).limit(_MOST_UNDER_ONE_ID)
     if application is not None:

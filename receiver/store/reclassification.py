@@ -23,7 +23,7 @@ _KEY = ("id",)
 
 
 async def newest_run(connection: AsyncConnection) -> tuple[int, Run] | None:
-    """Give the run that was begun last and its number, None when there was none."""
+    """Return the run that was begun last and its number, None when there was none."""
     query = select(reclassifications).order_by(reclassifications.c.id.desc()).limit(1)
     row = (await connection.execute(query)).mappings().first()
     if row is None:
@@ -38,7 +38,7 @@ async def newest_run(connection: AsyncConnection) -> tuple[int, Run] | None:
 
 
 async def last_message(connection: AsyncConnection) -> int:
-    """Give the highest id of a message, 0 when there is none."""
+    """Return the highest id of a message, 0 when there is none."""
     return (await connection.execute(select(func.max(messages.c.id)))).scalar() or 0
 
 
@@ -70,7 +70,7 @@ async def forget_runs(connection: AsyncConnection, but_of: str) -> None:
 async def read_slice(
     connection: AsyncConnection, after: int, upto: int, since: int | None
 ) -> list[MessageBuilder]:
-    """Give the messages of a stretch of ids, with their reports."""
+    """Return the messages of a stretch of ids, with their reports."""
     query = select(messages).where(messages.c.id > after, messages.c.id <= upto)
     query = query.order_by(messages.c.id)  # the examples of a change are its first messages
     if since is not None:
@@ -102,7 +102,7 @@ async def write_outcomes(connection: AsyncConnection, changed: Iterable[DecidedM
 
 
 async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[records.Values]:
-    """Give rows as plain dictionaries; SQLAlchemy's mappings take twice the time to read."""
+    """Return rows as plain dictionaries; SQLAlchemy's mappings take twice the time to read."""
     result = await connection.execute(query)
     names = tuple(result.keys())
     return [dict(zip(names, values, strict=True)) for values in result]

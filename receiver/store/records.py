@@ -43,7 +43,7 @@ UPLINK_KEY = ("application", "sms_msg_id", "digest")  # what makes an uplink its
 
 
 def outcome_values(decided: DecidedMessage) -> Values:
-    """Give the columns of `messages` that are named by `OUTCOME`."""
+    """Return the columns of `messages` that are named by `OUTCOME`."""
     folded, category = decided.folded, decided.verdict.category
     return {
         "state": decided.state.value,
@@ -64,7 +64,7 @@ def outcome_values(decided: DecidedMessage) -> Values:
 
 
 def message_values(decided: DecidedMessage) -> Values:
-    """Give the columns of `messages`."""
+    """Return the columns of `messages`."""
     message, folded, send = decided.message, decided.folded, decided.message.send
     sent_at = send.sent_at if send else None
     return {
@@ -123,7 +123,7 @@ def _delivery_time(row: Mapping[str, Any]) -> int | None:
 
 
 def report_values(message_id: int, stored: StoredReport) -> Values:
-    """Give the columns of `reports`."""
+    """Return the columns of `reports`."""
     report = stored.report
     return {
         "message_id": message_id,
@@ -176,7 +176,7 @@ def read_report(row: Mapping[str, Any], sms_msg_id: str) -> StoredReport:
 
 
 def uplink_values(record: UplinkRecord) -> Values:
-    """Give the columns of `uplinks`."""
+    """Return the columns of `uplinks`."""
     uplink, arrival = record.uplink, record.arrival
     return {
         "application": arrival.application,
@@ -226,7 +226,7 @@ def read_uplink(row: Mapping[str, Any]) -> UplinkRecord:
 
 
 def quarantine_values(quarantined: Quarantined, body_bytes: int) -> Values:
-    """Give the columns of `quarantine`; of the body at most `body_bytes`."""
+    """Return the columns of `quarantine`; of the body at most `body_bytes`."""
     return {
         "application": quarantined.arrival.application,
         "kind": quarantined.kind,

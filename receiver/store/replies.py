@@ -41,7 +41,7 @@ async def find_answers(
     within_us: int,
     maybe_yield: Callable[[], Awaitable[None]],
 ) -> list[ReplyMatch | None]:
-    """Give for each uplink the message that it answers.
+    """Return for each uplink the message that it answers.
 
     Args:
         connection: to the store.
@@ -66,7 +66,7 @@ async def _find_sent(
     within_us: int,
     maybe_yield: Callable[[], Awaitable[None]],
 ) -> dict[_Recipient, list[SentMessage]]:
-    """Give the messages to the people who wrote, those about the time of their uplinks."""
+    """Return the messages to the people who wrote, those about the time of their uplinks."""
     written: defaultdict[str, list[int]] = defaultdict(list)
     for uplink in uplinks:
         written[uplink["from_number"]].append(_written_at(uplink))

@@ -122,7 +122,7 @@ def _is_before(row: Any, end: int | None) -> bool:
 
 
 async def _open_among(connection: AsyncConnection, rows: Sequence[Any]) -> set[int]:
-    """Give those of some messages of which more is expected."""
+    """Return those of some messages of which more is expected."""
     if not rows:
         return set()
     keys = {row["id"]: (row["application"], row["sms_msg_id"]) for row in rows}
@@ -140,7 +140,7 @@ async def _open_among(connection: AsyncConnection, rows: Sequence[Any]) -> set[i
 
 
 async def _queued(connection: AsyncConnection, keys: set[Key]) -> set[Key]:
-    """Give those messages that wait to be sent again, or that somebody is sending."""
+    """Return those messages that wait to be sent again, or that somebody is sending."""
     found: set[Key] = set()
     for some in pieces(sorted({sms_msg_id for _, sms_msg_id in keys})):
         query = (

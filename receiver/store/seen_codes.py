@@ -41,7 +41,7 @@ async def find_seen_codes(
     is_wanted: Callable[[SeenCode], bool],
     limit: int,
 ) -> list[SeenCode]:
-    """Give codes by how many messages they decided, the most frequent first.
+    """Return codes by how many messages they decided, the most frequent first.
 
     Args:
         connection: of a reader.

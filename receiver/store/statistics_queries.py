@@ -219,7 +219,7 @@ async def silent(
 async def oldest_waiting(
     connection: AsyncConnection, application: str, states: Iterable[State], since: int
 ) -> Waiting | None:
-    """Give the registered message in one of the states that was sent first, but not before."""
+    """Return the registered message in one of the states that was sent first, but not before."""
     found = []
     for state in states:
         query = (

@@ -111,7 +111,7 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Give a transaction that commits on leaving; only one runs at a time.
+        """Return a transaction that commits on leaving; only one runs at a time.
 
         Raises:
             StoreUnavailableError: trying again later may help.
@@ -132,7 +132,7 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection that sees one consistent state.
+        """Return a connection that sees one consistent state.
 
         Raises:
             StoreUnavailableError: the database does not answer.
@@ -143,7 +143,7 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[AsyncConnection]:
-        """Give what `reading` gives, on a connection for which no look-up makes it wait.
+        """Return what `reading` gives, on a connection for which no look-up makes it wait.
 
         Raises:
             StoreUnavailableError: the database does not answer.

@@ -51,7 +51,7 @@ def main(directory: Path, rows: int) -> None:
 
 
 def top_up(directory: Path, rows: int) -> int:
-    """Append until so many rows are not projected; give how many are."""
+    """Append until so many rows are not projected; return how many are."""
     missing = rows - unprojected(directory)
     if missing > 0:
         fill(directory, missing)
@@ -73,7 +73,7 @@ def unprojected(directory: Path) -> int:
 
 
 def last_position(directory: Path) -> int:
-    """Give the journal's newest position, 0 where there is none; positions have no gaps."""
+    """Return the journal's newest position, 0 where there is none; positions have no gaps."""
     if not (directory / JOURNAL).exists():
         return 0
     ((last,),) = _read(directory / JOURNAL, "SELECT coalesce(max(position), 0) FROM journal", ())

@@ -121,7 +121,7 @@ def _measure(plan: Plan, server: Server, mode: Mode, number: int) -> Window:
 
 
 def _schedule(plan: Plan) -> Iterator[tuple[int, Mode, Name]]:
-    """Give round, mode and server of each window; the bare one before each of the others."""
+    """Return round, mode and server of each window; the bare one before each of the others."""
     if plan.warm_up:
         yield from ((WARM_UP, Mode.KEEP_ALIVE, name) for name in plan.servers)
     others = [name for name in plan.servers if name is not Name.BARE]

@@ -97,7 +97,7 @@ def provide(directory: Path, messages: int, say: Callable[[str], None]) -> Built
 
 
 def _newest_message(directory: Path) -> int:
-    """Give the newest message's id: they are numbered from 1 without gaps."""
+    """Return the newest message's id: they are numbered from 1 without gaps."""
     with closing(sqlite3.connect(directory / STORE)) as connection:
         (newest,) = connection.execute("SELECT max(id) FROM messages").fetchone()
     return int(newest)
@@ -109,7 +109,7 @@ def _read_note(directory: Path) -> Built | None:
 
 
 def _make_template(directory: Path) -> str:
-    """Let a receiver take in the messages; give the store's layout."""
+    """Let a receiver take in the messages; return the store's layout."""
     reports = list(make_reports(_TEMPLATES))
     with serving(Name.RECEIVER, directory) as server:
         sends = [

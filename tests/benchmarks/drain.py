@@ -74,7 +74,7 @@ def work_off(directory: Path, rows: int) -> Drained:
 
 
 def _await_first_step(server: Server, rows: int) -> tuple[float, float, int]:
-    """Give the moment, the processor time so far and the lag left when the lag began to fall."""
+    """Return the moment, the processor time so far and the lag left when the lag began to fall."""
     until = time.monotonic() + _LONGEST_S
     while time.monotonic() < until:
         lag = private.lag_rows(server)

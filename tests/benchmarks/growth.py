@@ -41,7 +41,7 @@ class Stores:
         self.built: dict[int, dataset.Built] = {}
 
     def get(self, messages: int) -> Path:
-        """Give the data directory with so many messages; a new, empty one for 0."""
+        """Return the data directory with so many messages; a new, empty one for 0."""
         if messages == 0:
             return self._setting.fresh("empty")
         directory = self._setting.data / f"messages-{messages}"
@@ -51,7 +51,7 @@ class Stores:
 
 
 def measure(setting: Setting, stores: Stores) -> tuple[Figure, list[Point]]:
-    """Measure stores of all sizes in turns; give the figure and the curve over the size."""
+    """Measure stores of all sizes in turns; return the figure and the curve over the size."""
     full = setting.messages
     sizes = (0, full) if setting.quick else (*(size for size in _SIZES if size < full), full)
     answers: dict[int, list[Answers]] = {size: [] for size in sizes}

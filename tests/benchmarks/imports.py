@@ -99,7 +99,7 @@ _FORMS: dict[str, Callable[[Path, int], None]] = {
 
 
 def _import(setting: Setting, server: Server, file: Path) -> tuple[float, float]:
-    """Run the command; give its seconds and the most memory that it was seen to take, MB.
+    """Run the command; return its seconds and the most memory that it was seen to take, MB.
 
     Raises:
         ServerError: it did not take every row.
@@ -137,7 +137,7 @@ def _catch_up(server: Server) -> float:
 
 
 def _content(server: Server) -> tuple[int, str]:
-    """Give how many messages the store has, and a digest of what it says of them."""
+    """Return how many messages the store has, and a digest of what it says of them."""
     digest = hashlib.sha256()
     count = 0
     with closing(sqlite3.connect(f"file:{server.directory / STORE}?mode=ro", uri=True)) as store:

@@ -107,7 +107,7 @@ async def measure(name: str, size: int, plan: Plan) -> Window:
 
 
 async def _drive(append: Append, size: int, work: Work) -> list[float]:
-    """Give each batch's seconds; the last one ends after the work, so it is never starved."""
+    """Return each batch's seconds; the last one ends after the work, so it is never starved."""
     latencies = []
     pool = cycle(make_rows(_POOL))
     while work.going:
@@ -129,7 +129,7 @@ def count_rows(path: Path) -> int:
 
 
 async def measure_idle(plan: Plan) -> float:
-    """Give the loop's work per second while nothing is written."""
+    """Return the loop's work per second while nothing is written."""
     with Work(plan.load, plan.tasks, plan.seconds) as work:
         await asyncio.sleep(plan.seconds + 0.05)
     return work.done / work.elapsed

@@ -138,7 +138,7 @@ def _text(moment: datetime) -> str:
 
 
 def _ask(server: Server, rounds: Sequence[Sequence[_Question]]) -> dict[str, list[float]]:
-    """Ask one after another; give the milliseconds by kind.
+    """Ask one after another; return the milliseconds by kind.
 
     Raises:
         ServerError: an answer was no answer.

@@ -55,7 +55,7 @@ def inspect(directory: Path) -> Machine:
 
 
 def time_syncs(path: Path, count: int, size: int) -> list[float]:
-    """Give the seconds that each fdatasync took after an append of `size` bytes to a new file."""
+    """Return the seconds that each fdatasync took after an append of `size` bytes to a new file."""
     seconds = []
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:

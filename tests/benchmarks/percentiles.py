@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Give the nearest-rank percentile; NaN when there are no values."""
+    """Return the nearest-rank percentile; NaN when there are no values."""
     if not values:
         return float("nan")
     ordered = sorted(values)

@@ -23,12 +23,12 @@ def metric(server: Server, name: str) -> float:
 
 
 def lag_rows(server: Server) -> int:
-    """Give how many entries of the journal the store does not have yet."""
+    """Return how many entries of the journal the store does not have yet."""
     return int(metric(server, "receiver_projector_lag_rows"))
 
 
 def lag_seconds(server: Server) -> float:
-    """Give the age of the oldest entry that the store does not have yet."""
+    """Return the age of the oldest entry that the store does not have yet."""
     return metric(server, "receiver_projector_lag_seconds")
 
 

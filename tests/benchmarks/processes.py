@@ -41,7 +41,7 @@ def usage(leader: int) -> Usage:
 
 
 def cpu_seconds(leader: int) -> float:
-    """Give the processor time of all processes of a session; cheaper than `usage`."""
+    """Return the processor time of all processes of a session; cheaper than `usage`."""
     ticks = 0
     for pid in _session(leader):
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -58,7 +58,7 @@ def _session(leader: int) -> Iterator[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Give the fields from the state on: the name before them may hold spaces and brackets."""
+    """Return the fields from the state on: the name before them may hold spaces and brackets."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
@@ -67,7 +67,7 @@ def _cpu_ticks(pid: int, *, with_ended_children: bool) -> int:
 
 
 def _memory(pid: int) -> dict[str, int]:
-    """Give bytes by name; exact, where the counters in `stat` are only nearly so."""
+    """Return bytes by name; exact, where the counters in `stat` are only nearly so."""
     found = {"Rss": 0, "Pss": 0}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         name, _, rest = line.partition(":")

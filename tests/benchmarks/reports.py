@@ -49,5 +49,5 @@ def make_reports(count: int) -> Iterator[Report]:
 
 
 def make_batch(reports: list[Report]) -> bytes:
-    """Give a batch push's body."""
+    """Return a batch push's body."""
     return json.dumps({"statusReportList": [dict(report.fields) for report in reports]}).encode()

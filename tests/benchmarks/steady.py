@@ -74,7 +74,7 @@ def measure(setting: Setting) -> Figure:
 
 
 def _early_and_late(values: list[float]) -> tuple[float, float]:
-    """Give the medians of the second and the last tenth: of ten minutes, minutes."""
+    """Return the medians of the second and the last tenth: of ten minutes, minutes."""
     tenth = max(1, len(values) // 10)
     return median(values[tenth : 2 * tenth] or values), median(values[-tenth:])
 

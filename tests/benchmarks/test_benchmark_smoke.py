@@ -28,7 +28,7 @@ WITHOUT_WRK = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not
 
 
 def run_quick(directory: Path, *options: str) -> tuple[str, Any]:
-    """Run the quick benchmark, which must end well; give what it printed and its document."""
+    """Run the quick benchmark, which must end well; return what it printed and its document."""
     path = directory / "result.json"
     ran = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks", "--quick", *options, "--json", path],

@@ -14,7 +14,7 @@ _SHARED = {"RECEIVER_API_KEYS": READER_KEYS, "RECEIVER_API_WRONG_KEYS_PER_MINUTE
 
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[MakeServer]:
-    """Give a function that makes servers (not started) with settings of a test's own."""
+    """Return a function that makes servers (not started) with settings of a test's own."""
     with ExitStack() as stack:
 
         def make(settings: Mapping[str, str] | None = None, directory: str = "data") -> Server:
@@ -27,7 +27,7 @@ def make_server(tmp_path: Path) -> Iterator[MakeServer]:
 
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give a ready server that all tests of a module share; none may depend on another's data."""
+    """Return a ready server that all tests of a module share; none may depend on another's data."""
     server = Server(tmp_path_factory.mktemp("shared") / "data", _SHARED)
     with closing(server.start()):
         server.ready()
@@ -36,7 +36,7 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def server(make_server: MakeServer) -> Server:
-    """Give a ready server on an empty directory."""
+    """Return a ready server on an empty directory."""
     server = make_server().start()
     server.ready()
     return server

@@ -58,7 +58,7 @@ class BrokenAnswerError(Exception):
 
 
 def exchange(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
-    """Send a request; give status and body of its answer.
+    """Send a request; return status and body of its answer.
 
     Raises:
         BrokenAnswerError: the answer is not complete.
@@ -69,7 +69,7 @@ def exchange(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
 
 
 def read_answer(connection: socket.socket) -> tuple[int, bytes]:
-    """Read an answer that tells its length; give status and body.
+    """Read an answer that tells its length; return status and body.
 
     Raises:
         BrokenAnswerError: the answer is not complete.

@@ -13,7 +13,7 @@ PUSHES = 100
 
 @pytest.fixture
 def server(make_server: MakeServer) -> Server:
-    """Give a server that answers when the store has it."""
+    """Return a server that answers when the store has it."""
     settings = {"RECEIVER_ACK": "store", "RECEIVER_JOURNAL__TIMEOUT_SECONDS": "1"}
     return make_server(settings).start()
 

@@ -19,7 +19,7 @@ HEAD = f"Host: localhost\r\nAuthorization: Bearer {KEY}\r\n"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give a server whose private listener soon loses patience."""
+    """Return a server whose private listener soon loses patience."""
     one = Server(
         tmp_path_factory.mktemp("bounds") / "data",
         {

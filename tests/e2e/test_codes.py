@@ -43,7 +43,7 @@ ENTRY = {"sms_msg_id": "refused_1", "status": REFUSED, "sent_at": "2024-01-01T00
 
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a catalogue file."""
+    """Return a catalogue file."""
     file = tmp_path_factory.mktemp("catalogue") / "mine.toml"
     file.write_text(MINE)
     return file
@@ -51,7 +51,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, mine: Path) -> Iterator[Server]:
-    """Give a server that knows that file and had reports of all kinds."""
+    """Return a server that knows that file and had reports of all kinds."""
     directory = tmp_path_factory.mktemp("codes") / "data"
     made = Server(directory, {"RECEIVER_CATALOGUE_FILE": str(mine)})
     with closing(made.start()):
@@ -85,7 +85,7 @@ def ask(server: Server, path: str, header: str | None = None, **parameters: str)
 
 
 def texts_of(document: Json) -> list[str]:
-    """Give the texts for people of a row or a verdict."""
+    """Return the texts for people of a row or a verdict."""
     return [document[name] for name in ("meaning", "cause", "suggestion")]
 
 

@@ -29,7 +29,7 @@ _TABLE_LEAF = 13
 
 
 def push_many(server: Server, prefix: str, count: int) -> dict[str, str]:
-    """Push reports; give the status of each id that was acknowledged."""
+    """Push reports; return the status of each id that was acknowledged."""
     taken = {}
     for number in range(count):
         body = f"smsMsgId={prefix}-{number}&status=DELIVRD&more={'x' * (number % 400)}"
@@ -39,13 +39,13 @@ def push_many(server: Server, prefix: str, count: int) -> dict[str, str]:
 
 
 def problems(server: Server) -> list[str]:
-    """Give what readiness says is or was wrong."""
+    """Return what readiness says is or was wrong."""
     found: list[str] = server.api.http.get("/readyz").json()["problems"]
     return found
 
 
 def errors(server: Server) -> list[dict[str, Any]]:
-    """Give what was logged at `error` and above."""
+    """Return what was logged at `error` and above."""
     lines = [json.loads(x) for x in server.log.read_text().splitlines() if x.startswith("{")]
     return [line for line in lines if line["level"] in ("error", "critical")]
 

@@ -172,7 +172,7 @@ LOOK_UPS: dict[str, Callable[[Server, Item], list[Any]]] = {
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    """Give a server whose answers wait for the store, and a directory."""
+    """Return a server whose answers wait for the store, and a directory."""
     directory = tmp_path_factory.mktemp("doors")
     server = Server(directory / "data", {"RECEIVER_ACK": "store"})
     with closing(server.start()):

@@ -52,7 +52,7 @@ def explanation_of(server: Server, sms_msg_id: str, **parameters: str) -> Json:
 
 
 def texts_in(value: Any) -> list[str]:
-    """Give all sentences of an answer, on every level."""
+    """Return all sentences of an answer, on every level."""
     if isinstance(value, dict):
         own = [text for name, text in value.items() if name == "text"]
         return own + [text for inner in value.values() for text in texts_in(inner)]

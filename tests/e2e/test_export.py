@@ -24,7 +24,7 @@ MANY = 6000
 
 
 def to(server: Server) -> list[str]:
-    """Give the options that name a running receiver."""
+    """Return the options that name a running receiver."""
     return ["--api-url", server.api_url, "--api-key", KEY]
 
 
@@ -35,7 +35,7 @@ def export(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def filled(shared_server: Server) -> Server:
-    """Give a receiver with a few messages and uplinks."""
+    """Return a receiver with a few messages and uplinks."""
     sends = [
         {
             "sms_msg_id": "x_1",
@@ -200,7 +200,7 @@ def exporting(server: Server, output: str, *options: str) -> Iterator[subprocess
 
 @pytest.fixture
 def full(server: Server) -> Server:
-    """Give a receiver with more messages than the buffers of a connection hold."""
+    """Return a receiver with more messages than the buffers of a connection hold."""
     for start in range(0, MANY, 1000):
         reports = [
             {"smsMsgId": f"m_{n}", "status": "MK:0012", "to": PERSON}

@@ -30,7 +30,7 @@ WRITINGS = (
 
 
 def other(place: int) -> str:
-    """Give the number of somebody else; 0 is nobody else."""
+    """Return the number of somebody else; 0 is nobody else."""
     return f"+86155{5172 + 7919 * place:08d}"
 
 
@@ -40,7 +40,7 @@ def ago(seconds: float) -> str:
 
 
 def traces(server: Server) -> list[str]:
-    """Give the files of the data directory that hold the number, by their raw bytes."""
+    """Return the files of the data directory that hold the number, by their raw bytes."""
     return [
         f"{path.name}: {writing!r}"
         for path in sorted(server.directory.rglob("*"))
@@ -142,7 +142,7 @@ def fill(server: Server) -> None:
 
 
 def others_data(server: Server) -> dict[str, Any]:
-    """Give all that is known about others."""
+    """Return all that is known about others."""
     ids = [f"o{n}" for n in range(1, OTHERS)]
     messages = server.api.lookup(ids)
     messages["o-reference"] = server.api.message("o-reference")
@@ -162,7 +162,7 @@ def others_data(server: Server) -> dict[str, Any]:
 
 @pytest.fixture
 def filled(make_server: MakeServer) -> Server:
-    """Give a server that has heard much about the person and others."""
+    """Return a server that has heard much about the person and others."""
     server = make_server().start()
     fill(server)
     return server

@@ -141,7 +141,7 @@ def command(beginning: str) -> str:
 
 @contextmanager
 def serving(shop: Shop, command: str) -> Iterator[str]:
-    """Run a web server; give its address, once it listens."""
+    """Run a web server; return its address, once it listens."""
     port = str(free_port())
     assert "8000" in command
     url = f"http://127.0.0.1:{port}"

@@ -22,7 +22,7 @@ _LARGE_HEADER = b"x: " + b"y" * (32 * 1024 * 1024)
 
 
 def memory_mib(server: Server) -> float:
-    """Give what the server's processes hold in memory."""
+    """Return what the server's processes hold in memory."""
     assert server.process is not None
     pids = [server.process.pid, *server.children()]
     pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
@@ -30,7 +30,7 @@ def memory_mib(server: Server) -> float:
 
 
 async def talk(server: Server, text: bytes) -> bytes:
-    """Send something and say that it was all; give what is answered until the end."""
+    """Send something and say that it was all; return what is answered until the end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     answer = b""
     try:
@@ -46,7 +46,7 @@ async def talk(server: Server, text: bytes) -> bytes:
 
 
 async def attack(server: Server, inputs: Iterator[tuple[str, bytes]]) -> Counter[bytes]:
-    """Send all inputs, several at a time; give how often each status came."""
+    """Send all inputs, several at a time; return how often each status came."""
     seen: Counter[bytes] = Counter()
 
     async def some() -> None:
@@ -62,7 +62,7 @@ async def attack(server: Server, inputs: Iterator[tuple[str, bytes]]) -> Counter
 
 
 def ack_ms(server: Server, number: int) -> float:
-    """Push a good report; give how long its answer took."""
+    """Push a good report; return how long its answer took."""
     began = time.perf_counter()
     body = form(smsMsgId=f"good-{number}", status="DELIVRD", source="2")
     assert server.push(body).status_code == 200

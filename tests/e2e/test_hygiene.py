@@ -50,7 +50,7 @@ class Refusals:
             self._texts.append(f"{answer.headers}{answer.text}")
 
     def text(self) -> str:
-        """Give all of it."""
+        """Return all of it."""
         return "\n".join(self._texts)
 
 
@@ -214,7 +214,7 @@ def test_failures_tell_nothing_of_people(
 
 
 def series(server: Server) -> set[str]:
-    """Give the names and labels of all series."""
+    """Return the names and labels of all series."""
     return {
         line.rpartition(" ")[0]
         for line in server.api.metrics().splitlines()

@@ -38,7 +38,7 @@ HEADER = ["短信ID", "手机号码", "通道号", "发送时间", "业务编号
 
 
 def sends(prefix: str, count: int) -> list[list[str]]:
-    """Give the rows of an export of the console."""
+    """Return the rows of an export of the console."""
     return [
         [f"{prefix}_{n}", NUMBER, "10690001", f"2026/01/31 16:00:{n % 60:02d}", f"o{n}", "DELIVRD"]
         for n in range(count)
@@ -78,12 +78,12 @@ FORMS = {"csv": as_csv, "xlsx": as_xlsx, "ndjson": as_ndjson}
 
 
 def to(server: Server, key: str = KEY) -> list[str]:
-    """Give the options that name a running receiver."""
+    """Return the options that name a running receiver."""
     return ["--api-url", server.api_url, "--api-key", key]
 
 
 def imported(server: Server, file: Path, *more: str) -> dict[str, Any]:
-    """Import a file of which every row must be good; give the summary."""
+    """Import a file of which every row must be good; return the summary."""
     done = run("import", str(file), *to(server), "--timezone", "Asia/Shanghai", "--json", *more)
     assert done.returncode == 0, done.stderr
     summary: dict[str, Any] = json.loads(done.stdout)
@@ -143,7 +143,7 @@ def status_of(server: Server, sms_msg_id: str) -> int:
 
 
 def known(server: Server, prefix: str) -> set[int]:
-    """Give the numbers of the messages that the store has."""
+    """Return the numbers of the messages that the store has."""
     rows = server.rows("SELECT sms_msg_id FROM messages WHERE sms_msg_id LIKE ?", f"{prefix}%")
     return {int(name.rpartition("_")[2]) for (name,) in rows}
 

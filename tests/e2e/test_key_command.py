@@ -21,7 +21,7 @@ def key(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def made(directory: Path, name: str, *more: str) -> str:
-    """Make a key; give it."""
+    """Make a key; return it."""
     done = key(directory, "create", name, *more)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

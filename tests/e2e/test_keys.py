@@ -39,6 +39,6 @@ def test_messages_are_found_by_reference_and_extend(shared_server: Server) -> No
 
 
 def listed(server: Server, **parameters: str) -> list[str]:
-    """Give the ids of the messages in a list."""
+    """Return the ids of the messages in a list."""
     messages = server.api.get("/v1/messages", **parameters)["messages"]
     return [message["sms_msg_id"] for message in messages]

@@ -31,7 +31,7 @@ def run(*arguments: str) -> Result:
 
 @pytest.fixture(scope="module")
 def filled(shared_server: Server) -> Server:
-    """Give a receiver to which a person wrote a code, and that has something to send again."""
+    """Return a receiver to which a person wrote a code, and that has something to send again."""
     report = form(
         smsMsgId="masked_1",
         status="UNDELIV",

@@ -31,7 +31,7 @@ def ago(seconds: float) -> str:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give a server that has something of everything to tell."""
+    """Return a server that has something of everything to tell."""
     one = Server(tmp_path_factory.mktemp("described") / "data")
     with closing(one.start()):
         one.ready()

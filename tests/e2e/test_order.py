@@ -44,7 +44,7 @@ CASES = {
 
 
 def orders(count: int) -> list[tuple[int, ...]]:
-    """Give every order of the numbers below `count`, each number twice."""
+    """Return every order of the numbers below `count`, each number twice."""
     return sorted(set(permutations([*range(count), *range(count)])))
 
 
@@ -61,7 +61,7 @@ def cuts(reports: list[Report], way: str) -> Iterator[bytes]:
 
 
 def registration(sms_msg_id: str) -> dict[str, Any]:
-    """Give the registration of the long message."""
+    """Return the registration of the long message."""
     entry = {
         "originTo": "+8613800000001",
         "createTime": "2024-01-01T00:00:00Z",

@@ -61,7 +61,7 @@ TABLE = (
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
-    """Give a catalogue file that says nothing yet."""
+    """Return a catalogue file that says nothing yet."""
     file = tmp_path / "mine.csv"
     file.write_text(HEADER)
     return file
@@ -69,7 +69,7 @@ def catalogue(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the directory of a server that had many failures which nothing explains."""
+    """Return the directory of a server that had many failures which nothing explains."""
     server = Server(tmp_path_factory.mktemp("history") / "data").start()
     try:
         for start in range(0, MANY, 1000):
@@ -87,7 +87,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def old_server(make_server: MakeServer, history: Path, catalogue: Path) -> Server:
-    """Give a server (not started) with that history and a catalogue file of its own."""
+    """Return a server (not started) with that history and a catalogue file of its own."""
     server: Server = make_server({"RECEIVER_CATALOGUE_FILE": str(catalogue)})
     shutil.copytree(history, server.directory)
     return server
@@ -106,7 +106,7 @@ def result(done: subprocess.CompletedProcess[str]) -> Json:
 
 
 def table_of(document: Json) -> tuple[Any, ...]:
-    """Give what a run says has become what."""
+    """Return what a run says has become what."""
     return (
         (document["examined"], document["changed"]),
         *(
@@ -117,7 +117,7 @@ def table_of(document: Json) -> tuple[Any, ...]:
 
 
 def messages_of(server: Server) -> list[tuple[Any, ...]]:
-    """Give all messages as they are stored."""
+    """Return all messages as they are stored."""
     return read_rows(server.store_file, "SELECT * FROM messages ORDER BY id")
 
 

@@ -29,7 +29,7 @@ def assert_problem(answer: httpx.Response, status: int) -> None:
 
 
 def send_raw(server: Server, request: bytes) -> tuple[int, bytes]:
-    """Send bytes on a connection of their own; give status and body of the answer."""
+    """Send bytes on a connection of their own; return status and body of the answer."""
     with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
         return exchange(connection, request)
 

@@ -32,7 +32,7 @@ def in_china(hours: float) -> str:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give a ready server with rules of its own."""
+    """Return a ready server with rules of its own."""
     rules = {
         "overrides": [
             {"template_id": CODE, "kind": "code"},
@@ -50,7 +50,7 @@ def fail(
     server: Server, sms_msg_id: str, *, code: str = "UNDELIV", seconds_ago: float = 2 * 3600,
     to: str = "+8615500005172", **send: str,
 ) -> Json:  # fmt: skip
-    """Send a message that fails five seconds later; give how its retry is explained."""
+    """Send a message that fails five seconds later; return how its retry is explained."""
     sent = {"sms_msg_id": sms_msg_id, "to": to, "sent_at": ago(seconds_ago + 5), **send}
     server.api.register({"sends": [sent]})
     report = {"source": "2", "updateTime": ago(seconds_ago)}
@@ -61,14 +61,14 @@ def fail(
 
 
 def claimed(server: Server) -> list[str]:
-    """Claim all that is due; give the ids."""
+    """Claim all that is due; return the ids."""
     answer = server.api.http.post("/v1/retries/claim", json={"limit": 500})
     assert answer.status_code == 200, answer.text
     return [item["sms_msg_id"] for item in answer.json()["retries"]]
 
 
 def last_rule(explained: Json) -> str:
-    """Give the rule that said the last word."""
+    """Return the rule that said the last word."""
     rule: str = explained["steps"][-1]["rule"]
     return rule
 

@@ -32,7 +32,7 @@ class Sampled:
 
 
 def sample(name: str) -> bytes:
-    """Give the bytes of a sample as they are on the wire: without an editor's last newline."""
+    """Return the bytes of a sample as they are on the wire: without an editor's last newline."""
     return (SAMPLES / name).read_bytes().rstrip(b"\n")
 
 
@@ -40,7 +40,7 @@ def sample(name: str) -> bytes:
 def sampled(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Sampled]:
-    """Give a server all samples, the send responses bare or as `response`."""
+    """Return a server all samples, the send responses bare or as `response`."""
     wrapped = request.param == "wrapped"
     with closing(Server(tmp_path_factory.mktemp("samples") / "data").start()) as server:
         pushed = {name: server.push(sample(name)) for name in PUSHES}
@@ -128,7 +128,7 @@ def test_the_uplink_sample_is_listed(sampled: Sampled) -> None:
 
 
 def timeline(message: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Give the timeline in short."""
+    """Return the timeline in short."""
     return [(event["at"], event["event"], event["code"]) for event in message["timeline"]]
 
 

@@ -19,7 +19,7 @@ CASES: dict[str, dict[str, str]] = {
 
 @pytest.fixture(params=CASES)
 def saturated(request: pytest.FixtureRequest, make_server: MakeServer) -> Server:
-    """Give a server whose journal gives up soon."""
+    """Return a server whose journal gives up soon."""
     timeout = {"RECEIVER_JOURNAL__TIMEOUT_SECONDS": str(TIMEOUT_S)}
     return make_server({**timeout, **CASES[request.param]}).start()
 

@@ -87,7 +87,7 @@ class Platform:
 
 @pytest.fixture
 def platform() -> Iterator[Platform]:
-    """Give a platform that listens on loopback."""
+    """Return a platform that listens on loopback."""
     with _listening(Platform()) as listening:
         yield listening
 
@@ -123,7 +123,7 @@ def _listening(platform: Platform) -> Iterator[Platform]:
 
 @pytest.fixture
 def sdk(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Give the SDK's client, pointed at the stub."""
+    """Return the SDK's client, pointed at the stub."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     credentials = SMSApiCredentials("app-key", "app-secret")
     builder = SMSApiClient.new_builder().with_credentials(credentials)
@@ -150,7 +150,7 @@ def several_templates(contents: dict[str, list[str]]) -> Any:
 
 
 def send(kind: str, server: Server, call: Callable[..., Any], request: Any, **details: Any) -> Any:
-    """Send by the recipe, with a client of either kind; give the SDK's response."""
+    """Send by the recipe, with a client of either kind; return the SDK's response."""
 
     async def in_a_loop() -> Any:
         async with AsyncClient(server.api_url, KEY) as client:

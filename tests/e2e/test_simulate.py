@@ -16,7 +16,7 @@ COUNT = 200
 
 
 def simulate(server: Server, *more: str) -> dict[str, Any]:
-    """Simulate against a server; give the tally."""
+    """Simulate against a server; return the tally."""
     done = run(
         "simulate",
         *("--api-url", server.api_url),
@@ -30,7 +30,7 @@ def simulate(server: Server, *more: str) -> dict[str, Any]:
 
 
 def count(server: Server, sql: str) -> int:
-    """Give a number of the store."""
+    """Return a number of the store."""
     ((number,),) = server.rows(sql)
     return int(number)
 

@@ -27,7 +27,7 @@ def keys(*pairs: tuple[str, str]) -> dict[str, str]:
 
 
 def push(server: Server, pair: tuple[str, str] | None, sms_msg_id: str) -> int:
-    """Push a report, signed by a pair or not at all; give the status."""
+    """Push a report, signed by a pair or not at all; return the status."""
     body = form(smsMsgId=sms_msg_id, status="DELIVRD", source="2")
     headers = {}
     if pair is not None:
@@ -139,13 +139,13 @@ class Authority:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """Give an authority that nobody else knows."""
+    """Return an authority that nobody else knows."""
     return Authority(tmp_path)
 
 
 @pytest.fixture
 def tls_server(make_server: MakeServer, authority: Authority) -> Iterator[Server]:
-    """Give a server that terminates TLS itself."""
+    """Return a server that terminates TLS itself."""
     server = make_server(
         {
             "RECEIVER_TLS_CERTIFICATE": str(authority.certificate),
@@ -160,7 +160,7 @@ def tls_server(make_server: MakeServer, authority: Authority) -> Iterator[Server
 
 
 def shown(server: Server, context: ssl.SSLContext) -> tuple[str, str, str]:
-    """Connect anew; give the certificate's serial number, the protocol and the cipher suite."""
+    """Connect anew; return the certificate's serial number, the protocol and the cipher suite."""
     with (
         socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as wrapped,

@@ -14,14 +14,14 @@ NOTHING = {"RECEIVER_CALLBACK_TOKEN": "", "RECEIVER_API_KEY": ""}
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Give an empty home that is also the working directory."""
+    """Return an empty home that is also the working directory."""
     path = tmp_path / "home"
     path.mkdir()
     return path
 
 
 def announced(server: Server) -> tuple[str, str]:
-    """Give the callback URL and the key that were printed last."""
+    """Return the callback URL and the key that were printed last."""
 
     def look() -> tuple[str, str] | None:
         printed = server.out.read_text()

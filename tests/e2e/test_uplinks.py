@@ -24,7 +24,7 @@ class Person:
     number: str = field(default_factory=lambda: f"+86{next(_NUMBERS)}")
 
     def write(self, body: str, minute: int | None = None, **fields: str) -> str:
-        """Write an SMS, at a minute past noon if that is told; give its id."""
+        """Write an SMS, at a minute past noon if that is told; return its id."""
         sms_msg_id = str(uuid4())
         usual = {"from": self.number, "to": CHANNEL, "body": body, "smsMsgId": sms_msg_id}
         if minute is not None:
@@ -34,7 +34,7 @@ class Person:
         return sms_msg_id
 
     def register(self, minute: int, *, sender: str = CHANNEL, reference: str = "r") -> str:
-        """Register a send to the person as the platform tells of it; give its id."""
+        """Register a send to the person as the platform tells of it; return its id."""
         sms_msg_id = f"{uuid4()}_1"
         entry = {
             "originTo": self.number,
@@ -54,7 +54,7 @@ class Person:
         return found
 
     def suppressions(self, **wanted: str) -> list[dict[str, Any]]:
-        """Give the person's rows of the suppression list."""
+        """Return the person's rows of the suppression list."""
         self.server.caught_up()
         found = self.server.api.get("/v1/suppressions", number=self.number, **wanted)
         rows: list[dict[str, Any]] = found["suppressions"]
@@ -68,7 +68,7 @@ def at(minute: int) -> str:
 
 @pytest.fixture
 def person(shared_server: Server) -> Person:
-    """Give somebody whom no other test knows."""
+    """Return somebody whom no other test knows."""
     return Person(shared_server)
 
 

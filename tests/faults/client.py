@@ -95,7 +95,7 @@ class Client:
         )
 
     def sent_between(self, start: float, end: float) -> list[Attempt]:
-        """Give the pushes that were sent between two moments."""
+        """Return the pushes that were sent between two moments."""
         return [a for a in self.read().attempts if start < a.sent_at < end]
 
 
@@ -122,7 +122,7 @@ def write_record(load: Load, record: Path) -> None:
 
 
 def _note(load: Load, file: TextIO, written: int) -> int:
-    """Write the attempts from a number on; give the number of the next."""
+    """Write the attempts from a number on; return the number of the next."""
     new = load.attempts[written:]
     file.writelines(f"{json.dumps(asdict(attempt))}\n" for attempt in new)
     file.flush()

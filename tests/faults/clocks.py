@@ -80,7 +80,7 @@ def _jump_while_behind(server: FakedServer, offset_s: int) -> list[str]:
 
 
 def _push_and_look(server: FakedServer, name: str, shown: Shown) -> dict[str, str]:
-    """Push under the present clock and see that what it says makes sense; give what was pushed."""
+    """Push under the present clock check what it says; return what was pushed."""
     eventually(lambda: _has_jumped(server), "the clock has jumped", timeout_s=_CATCH_UP_S)
     before = server.now()
     reports = {
@@ -225,7 +225,7 @@ def _journal_rows(server: Server) -> int:
 
 
 def _walk(server: Server, name: str, **parameters: str) -> list[str]:
-    """Give the ids of a list, page by page."""
+    """Return the ids of a list, page by page."""
     ids: list[str] = []
     cursor = ""
     while True:

@@ -55,7 +55,7 @@ class FakedServer(Server):
         self.offset_s = offset_s
 
     def now(self) -> float:
-        """Give the time that the server should think it is, seconds since the epoch."""
+        """Return the time that the server should think it is, seconds since the epoch."""
         return time.time() + self.offset_s
 
     def restart(self) -> None:

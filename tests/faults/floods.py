@@ -50,7 +50,7 @@ class Pushed:
         return quantiles(self.milliseconds, n=100)[98]
 
     def describe(self) -> str:
-        """Give median, p99 and slowest in milliseconds, and what was refused."""
+        """Return median, p99 and slowest in milliseconds, and what was refused."""
         median = quantiles(self.milliseconds, n=2)[0]
         slowest = max(self.milliseconds)
         refused = f", {self.refused} refused" if self.refused else ""

@@ -19,7 +19,7 @@ _STATUS = re.compile(rb"^HTTP/1\.[01] ([2-5]\d\d) ", re.MULTILINE)  # but `100 C
 
 
 def _ask(port: int, path: str, case: Case) -> str:
-    """Give the statuses of all answers to a request, `none` where there was none."""
+    """Return the statuses of all answers to a request, `none` where there was none."""
     got = b""
     connection = socket.create_connection(("127.0.0.1", port), timeout=5)
     with connection, suppress(OSError):

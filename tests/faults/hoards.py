@@ -32,7 +32,7 @@ _KINDS = {
 
 
 def _wave(server: Server, data: bytes, connections: int) -> int:
-    """Connect, send and leave it there; give the most memory (bytes) that was seen."""
+    """Connect, send and leave it there; return the most memory (bytes) that was seen."""
     most = 0
     kept: deque[socket.socket] = deque()
     for number in range(connections):

@@ -16,7 +16,7 @@ Count = Callable[[], int]
 
 
 def journal_writer(server: Server) -> int:
-    """Give the process of a server that writes its journal."""
+    """Return the process of a server that writes its journal."""
     found = [
         pid for pid in server.children() if "journal/writer.py" in _proc(pid, "cmdline").read_text()
     ]
@@ -69,7 +69,7 @@ def _tracer_of(pid: int) -> int:
 
 
 def resident_bytes(server: Server) -> int:
-    """Give the memory that a server and its helpers hold now."""
+    """Return the memory that a server and its helpers hold now."""
     assert server.process is not None
     pids = (server.process.pid, *server.children())
     found = [line for pid in pids for line in _proc(pid, "status").read_text().splitlines()]

@@ -95,7 +95,7 @@ def end_again_and_again(bench: Bench) -> Outcome:
 
 
 def _fill(server: Server) -> None:
-    """Give the store enough for an answer that no socket buffer takes at once."""
+    """Return the store enough for an answer that no socket buffer takes at once."""
     server.start()
     for first in range(0, LARGEST_PAGE, _BATCH):
         numbers = range(first, first + _BATCH)

@@ -48,7 +48,7 @@ class Audit:
         return not (self.lost or self.doubled or self.misfolded) and self.integrity == "ok"
 
     def figures(self) -> dict[str, int | float | str]:
-        """Give the counts by name."""
+        """Return the counts by name."""
         return {
             "acknowledged": self.acknowledged,
             "stored": self.stored,

@@ -188,7 +188,7 @@ def _make_journal(server: Server) -> None:
 
 
 def _write_good(journal: sqlite3.Connection, chance: random.Random, number: int) -> dict[str, str]:
-    """Write a row as the public edge does; give its id and code."""
+    """Write a row as the public edge does; return its id and code."""
     sms_msg_id, code = f"good-{number}_1", chance.choice(list(STATES))
     body = form(smsMsgId=sms_msg_id, status=code)
     journal.execute(_GOOD, (None, _NOW + number, body))
@@ -222,7 +222,7 @@ def _digest(server: Server, good: dict[str, str], shown: Shown, patience_s: floa
 
 
 def _lag(server: Server) -> float | None:
-    """Give how far the store is behind, None while metrics do not answer or it is not open."""
+    """Return how far the store is behind, None while metrics do not answer or it is not open."""
     with closing(http_client(server.api_url, KEY)) as http:
         try:
             if http.get("/readyz").status_code != 200:

@@ -67,7 +67,7 @@ class Disk:
 
 @contextmanager
 def mounted(directory: Path, name: str) -> Iterator[tuple[Disk, Path]]:
-    """Give a mounted disk and its place; it is unmounted at the end."""
+    """Return a mounted disk and its place; it is unmounted at the end."""
     place = directory / name
     disk = Disk(directory / f"{name}.ext4", place)
     try:

@@ -36,7 +36,7 @@ http {{
 
 @contextmanager
 def bare_uvicorn() -> Iterator[int]:
-    """Serve an application that reads the push and answers 200; give the port."""
+    """Serve an application that reads the push and answers 200; return the port."""
     port = free_port()
     options = "--loop uvloop --http httptools --ws none --lifespan off --log-level critical"
     app = "tests.benchmarks.bare_app:app"
@@ -47,7 +47,7 @@ def bare_uvicorn() -> Iterator[int]:
 
 @contextmanager
 def nginx(directory: Path) -> Iterator[int | None]:
-    """Serve by nginx what it lets through; give the port, None where it is not installed."""
+    """Serve by nginx what it lets through; return the port, None where it is not installed."""
     program = shutil.which("nginx")
     if program is None:
         yield None

@@ -101,7 +101,7 @@ def _watch_slowness(server: Server, bench: Bench) -> _Slowness:
 
 
 def _push_afterwards(server: Server) -> tuple[dict[str, str], float]:
-    """Push one after the other; give what was acknowledged, and the median of the seconds."""
+    """Push one after the other; return what was acknowledged, and the median of the seconds."""
     taken: dict[str, str] = {}
     seconds = []
     for number in range(_PUSHES_AFTER):

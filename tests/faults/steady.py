@@ -67,7 +67,7 @@ class Pace:
         )
 
     def figures(self) -> dict[str, int | float]:
-        """Give the figures by name."""
+        """Return the figures by name."""
         return {
             "pushes": self.pushes,
             "refused": self.refused,

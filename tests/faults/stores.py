@@ -137,7 +137,7 @@ def _has_known(server: Server) -> bool:
 
 
 def _warnings(log: str) -> list[str]:
-    """Give what a log says to an operator who does not read everything."""
+    """Return what a log says to an operator who does not read everything."""
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return [
         " ".join(str(line[name]) for name in ("event", "reason") if name in line)
@@ -200,7 +200,7 @@ def fill(bench: Bench) -> Outcome:
 
 
 def _await_unready(server: Server, shown: Shown) -> float:
-    """Wait until /readyz says no; give after how many seconds it did."""
+    """Wait until /readyz says no; return after how many seconds it did."""
     began = time.monotonic()
     while (passed := time.monotonic() - began) < _NOTICED_S:
         if server.api.http.get("/readyz").status_code == 503:
@@ -211,7 +211,7 @@ def _await_unready(server: Server, shown: Shown) -> float:
 
 
 def _restart_when_full(server: Server, place: Path) -> dict[str, str]:
-    """Start the process on a full disk; give what it acknowledged then."""
+    """Start the process on a full disk; return what it acknowledged then."""
     assert server.stop() == 0
     with _filled(place):
         server.start()
@@ -245,7 +245,7 @@ def _write_until_full(write: Callable[[bytes], int], chunk: bytes) -> None:
 
 
 def _await_catch_up(server: Server) -> float:
-    """Wait until the store follows the pushes, which go on; give after how many seconds it does."""
+    """Wait until the store follows the pushes, which go on; return the seconds it took."""
     began = time.monotonic()
     server.ready(_CATCH_UP_S)
     eventually(

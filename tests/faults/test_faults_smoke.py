@@ -66,7 +66,7 @@ DAMAGE: dict[str, tuple[str, Mapping[str, int | str]]] = {
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the directory of a server that took four reports and was stopped."""
+    """Return the directory of a server that took four reports and was stopped."""
     directory = tmp_path_factory.mktemp("faults") / "data"
     with closing(Server(directory)) as server:
         server.start()
@@ -79,7 +79,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(kept: Path, tmp_path: Path) -> Iterator[Server]:
-    """Give a stopped server on a copy of that directory, to be tampered with."""
+    """Return a stopped server on a copy of that directory, to be tampered with."""
     shutil.copytree(kept, tmp_path / "copy")
     with closing(Server(tmp_path / "copy")) as server:
         yield server

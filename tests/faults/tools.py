@@ -66,5 +66,5 @@ NEEDS: dict[str, Need] = {
 
 
 def missing(needs: Iterable[str]) -> dict[str, str]:
-    """Give what a machine lacks, and the remedy for each."""
+    """Return what a machine lacks, and the remedy for each."""
     return {name: NEEDS[name].remedy for name in needs if not NEEDS[name].is_there()}

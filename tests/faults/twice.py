@@ -105,7 +105,7 @@ def refuse_the_second(bench: Bench) -> Outcome:
 
 
 def _refuse(first: Server, rival: _Rival, place: Path, shown: Shown) -> float:
-    """Start a rival, which must end by itself; give after how many seconds it did."""
+    """Start a rival, which must end by itself; return after how many seconds it did."""
     assert first.process is not None
     with closing(_with_own_output(rival.make(first, place), place, "rival")) as second:
         began = time.monotonic()
@@ -172,7 +172,7 @@ def _serves(server: Server) -> bool:
 
 
 def _status(server: Server, patience_s: float) -> int | None:
-    """Wait for the end of a process that should end; give its status, None when it goes on."""
+    """Wait for the end of a process that should end; return its status, None when it goes on."""
     try:
         return server.wait(patience_s)
     except subprocess.TimeoutExpired:

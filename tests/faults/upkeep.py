@@ -68,7 +68,7 @@ async def _measure(bench: Bench, path: Path, megabytes: int, shown: Shown) -> No
 
 
 async def _append_beside(journal: Journal, work: asyncio.Future[object]) -> float:
-    """Append until some work has ended; give the longest wait of an append (seconds)."""
+    """Append until some work has ended; return the longest wait of an append (seconds)."""
     longest = 0.0
 
     async def append() -> None:

@@ -23,7 +23,7 @@ ELSEWHERE = ["192.0.2.0/24"]
 
 
 def host_of(served: Served) -> str:
-    """Give the host that the client sends."""
+    """Return the host that the client sends."""
     url = served.public.base_url
     return f"{url.host}:{url.port}"
 
@@ -41,7 +41,7 @@ async def a_signed_node(directory: Path, **more: Any) -> AsyncIterator[Served]:
 
 
 async def trust_of(served: Served, sms_msg_id: str = "m1") -> str:
-    """Give how far a message is believed."""
+    """Return how far a message is believed."""
     found = await served.get(f"/v1/messages/{sms_msg_id}")
     trust: str = found["trust"]
     return trust
@@ -210,7 +210,7 @@ PROXIES = {"trusted_proxies": ["127.0.0.1"]}
 
 
 async def push_to(served: Served, token: str, client: str | None = None) -> int:
-    """Push by a token; give the status."""
+    """Push by a token; return the status."""
     headers = {} if client is None else {"x-forwarded-for": client}
     answer = await served.public.post(f"/callbacks/{token}", content=BODY, headers=headers)
     if answer.status_code == 429:

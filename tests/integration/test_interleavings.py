@@ -80,7 +80,7 @@ EXPIRED,routing,,Ours
 
 @cache
 def _rules(trust_open: TrustOpen) -> tuple[Policy, ...]:
-    """Give rules between which somebody changes his mind; the first ones are in force at last."""
+    """Return rules between which somebody changes his mind; the first ones are in force at last."""
     retry = RetryPolicy(trust_open=trust_open)
     other = RetryPolicy(trust_open="advise" if trust_open == "queue" else "queue")
     with tempfile.TemporaryDirectory() as directory:
@@ -250,7 +250,7 @@ def _answers(draw: st.DrawFn) -> list[JournalEntry]:
 
 @st.composite
 def _stories(draw: st.DrawFn) -> tuple[list[JournalEntry], list[_Run]]:
-    """Give entries with repetitions; and the same shuffled, in runs under changing rules."""
+    """Return entries with repetitions; and the same shuffled, in runs under changing rules."""
     trust_open: TrustOpen = draw(st.sampled_from(("advise", "queue")))
     total = draw(st.none() | st.integers(1, 9))
     items = draw(st.lists(_items(str(total) if total else None), min_size=1, max_size=8))
@@ -286,7 +286,7 @@ def _stories(draw: st.DrawFn) -> tuple[list[JournalEntry], list[_Run]]:
 
 
 async def _content(store: Store, *, repeats: bool) -> dict[str, Rows]:
-    """Give what the store holds, without the numbers of rows, and with repetitions or without."""
+    """Return what the store holds, without the numbers of rows, and with repetitions or without."""
     left_out = _NUMBERS if repeats else _NUMBERS | {"redeliveries"}
     names = {row["id"]: row["sms_msg_id"] for row in await rows_of(store, messages)}
     return {

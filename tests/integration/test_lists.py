@@ -93,7 +93,7 @@ FILTERS = [
 
 @asynccontextmanager
 async def filled(url: str) -> AsyncIterator[AsyncConnection]:
-    """Give a reader of a store with messages of every kind."""
+    """Return a reader of a store with messages of every kind."""
     async with a_store(url) as store:
         async with store.writing() as connection:
             await connection.execute(insert(messages), ROWS)

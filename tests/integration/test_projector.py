@@ -76,7 +76,7 @@ _ARRIVAL |= {"registered_at", "id", "message_id"}
 
 
 async def dump(store: Store, leave_out: set[str] | None = None) -> Dump:
-    """Give the content of the store in an order of its own, reports named by their message."""
+    """Return the content of the store in an order of its own, reports named by their message."""
     names = {row["id"]: row["sms_msg_id"] for row in await rows_of(store, messages)}
     found: Dump = {}
     for table in (messages, reports, uplinks, quarantine):
@@ -789,7 +789,7 @@ async def test_a_later_registration_changes_all_it_says(store_url: str, tmp_path
 
 
 async def mark(journal: Journal, store: Store, now: int) -> int:
-    """Let a projector do its upkeep at a time; give how many messages it marked."""
+    """Let a projector do its upkeep at a time; return how many messages it marked."""
     async with a_projector(journal, store, clock=lambda: now) as projecting:
         await projecting.until(lambda: projecting.overdue, "it has looked for silent messages")
         return sum(projecting.overdue)
@@ -873,7 +873,7 @@ async def test_the_journal_forgets_only_what_the_store_has(store_url: str, tmp_p
 
 
 async def positions(journal: Journal) -> list[int]:
-    """Give the positions that the journal still holds."""
+    """Return the positions that the journal still holds."""
     return [row.position for row in await journal.read_after(0, rows=100, max_bytes=2**30)]
 
 
@@ -924,7 +924,7 @@ SENDS = st.sets(st.sampled_from(IDS)).map(
 
 @st.composite
 def stories(draw: st.DrawFn) -> tuple[list[JournalEntry], list[tuple[list[JournalEntry], int]]]:
-    """Give entries, and the same in another order with repetitions, in runs with a batch size."""
+    """Return entries, and the same in another order with repetitions, in runs with a batch size."""
     entries = draw(SENDS) + draw(st.lists(PUSHES, min_size=1, max_size=8))
     repeated = draw(st.lists(st.sampled_from(entries), max_size=4))
     mixed = draw(st.permutations(entries + repeated))

@@ -66,7 +66,7 @@ FREE = Brake(on=False)
 
 @pytest.fixture(scope="module")
 def corrected(tmp_path_factory: pytest.TempPathFactory) -> Policy:
-    """Give the rules with a catalogue file of one's own."""
+    """Return the rules with a catalogue file of one's own."""
     file = tmp_path_factory.mktemp("catalogue") / "mine.csv"
     file.write_text(CORRECTIONS)
     return Policy(load_catalogue(file))
@@ -107,7 +107,7 @@ async def begun(reclassifier: Reclassifier, rules: Policy, beyond: int = 0) -> N
 
 
 def table_of(run: Run) -> list[tuple[Any, ...]]:
-    """Give what a run says has become what."""
+    """Return what a run says has become what."""
     return [
         (run.examined, run.changed),
         *((c.before.category, c.after.category, c.messages, c.examples) for c in run.changes),

@@ -37,7 +37,7 @@ def sent(sms_msg_id: str, channel: str | None = CHANNEL, ago: int = HOUR) -> Sen
 def found(
     to: str, *candidates: SentMessage, within: int = WEEK
 ) -> tuple[str, str, bool, list[str]] | None:
-    """Give what an uplink of now answers: id, rule, whether ambiguous, candidates."""
+    """Return what an uplink of now answers: id, rule, whether ambiguous, candidates."""
     answer = find_answered(to, NOW, candidates, within)
     if answer is None:
         return None
@@ -205,7 +205,7 @@ def uplink(**changes: Any) -> dict[str, Any]:
 async def answers(
     url: str, rows: Sequence[dict[str, Any]], *uplinks: dict[str, Any]
 ) -> list[str | None]:
-    """Give the ids of the messages that uplinks answer, of a store with these messages."""
+    """Return the ids of the messages that uplinks answer, of a store with these messages."""
     async with a_store(url) as store:
         async with store.writing() as connection:
             await connection.execute(insert(messages), list(rows))

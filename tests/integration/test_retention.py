@@ -104,7 +104,7 @@ async def ended(purger: Purger) -> Purge:
 
 
 async def ids_of(store: Store) -> set[str]:
-    """Give the ids of all messages."""
+    """Return the ids of all messages."""
     return {row["sms_msg_id"] for row in await rows_of(store, messages)}
 
 

@@ -32,7 +32,7 @@ Json = dict[str, Any]
 
 
 def rules(**retry: Any) -> Policy:
-    """Give the usual rules; any push leads to retries."""
+    """Return the usual rules; any push leads to retries."""
     return replace(policy(), retry=RetryPolicy(trust_open="queue", **retry))
 
 
@@ -177,7 +177,7 @@ async def test_a_code_that_has_become_frequent_waits_for_a_probe(
 async def remember(
     connection: AsyncConnection, asked: Asked, status: int, text: str, now: int, **limits: int
 ) -> int:
-    """Keep an answer; give how many others went for it."""
+    """Keep an answer; return how many others went for it."""
     given = Given(asked.request, status, text)
     return await idempotency.remember(connection, asked, given, now, AnswerLimits(**limits))
 

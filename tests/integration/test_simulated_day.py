@@ -11,7 +11,7 @@ MESSAGES = 2500
 
 @pytest.fixture(scope="module", params=SEEDS)
 def day(request: pytest.FixtureRequest) -> dict[str, Figures]:
-    """Give what each strategy achieves on one day."""
+    """Return what each strategy achieves on one day."""
     return simulate(request.param, MESSAGES)
 
 

@@ -212,14 +212,14 @@ async def take(store: Store, step: Step) -> None:
 
 
 async def counted(store: Store) -> Counter[tuple[Any, ...]]:
-    """Give the statistics as they stand."""
+    """Return the statistics as they stand."""
     rows = await rows_of(store, statistics)
     assert all(row["messages"] > 0 for row in rows)
     return Counter({tuple(row.values())[:-1]: row["messages"] for row in rows})
 
 
 async def recounted(store: Store) -> Counter[tuple[Any, ...]]:
-    """Give the statistics as a count of all messages gives them."""
+    """Return the statistics as a count of all messages gives them."""
     async with store.writing() as connection:
         await rebuild(connection)
     return await counted(store)
@@ -269,7 +269,7 @@ async def test_rows_are_added_to(store_url: str) -> None:
 
 
 def old_messages() -> list[dict[str, Any]]:
-    """Give messages of all kinds, one at each bound of the delivery times and one below it."""
+    """Return messages of all kinds, one at each bound of the delivery times and one below it."""
     durations = [bound - less for bound in BOUNDS for less in (1, 0)]
     changes: list[dict[str, Any]] = [
         {"delivered_at": NOW + duration, "last_report_at": NOW + duration} for duration in durations
@@ -323,7 +323,7 @@ async def fill(store: Store, *changes: Mapping[str, Any]) -> None:
 
 
 def scattered(count: int) -> list[dict[str, Any]]:
-    """Give messages of five days and several groups."""
+    """Return messages of five days and several groups."""
     dice = random.Random(5)  # noqa: S311 - no secret
     return [
         {
@@ -370,7 +370,7 @@ def aligned(question: Question) -> Question:
 
 
 def value(message: Mapping[str, Any], name: str) -> Any:
-    """Give a column of a message as the statistics have it."""
+    """Return a column of a message as the statistics have it."""
     return "" if message[name] is None else message[name]
 
 

@@ -54,12 +54,12 @@ class Figures:
 
 
 def subject_of(end: End) -> Subject:
-    """Give what a verdict needs to know of an end."""
+    """Return what a verdict needs to know of an end."""
     return Subject(end.state, end.code, end.source, org_code=None)
 
 
 def verdict_of(end: End) -> Verdict:
-    """Give the catalogue's verdict on an end."""
+    """Return the catalogue's verdict on an end."""
     return decide(subject_of(end), CATALOGUE)
 
 
@@ -107,7 +107,7 @@ class Run:
         self._push(max(at, self.now), "due", chain)
 
     def is_suppressed(self, sms: Sms) -> str | None:
-        """Give why a number is not to be sent to now."""
+        """Return why a number is not to be sent to now."""
         opted_out_at = sms.person.opted_out_at
         if opted_out_at is not None and opted_out_at <= self.now:
             return "opt-out"

@@ -54,7 +54,7 @@ class Network:
         return end_of(self._world, sms, now)
 
     def sent_to(self, sms: Sms) -> list[int]:
-        """Give when SMSs of its kind went to its number, those beyond a limit aside."""
+        """Return when SMSs of its kind went to its number, those beyond a limit aside."""
         return self._to[sms.person.number, sms.kind]
 
     def _limit(self, sms: Sms, now: int) -> str | None:
@@ -92,7 +92,7 @@ def end_of(world: World, sms: Sms, now: int) -> End:
 
 
 def _stopped(world: World, sms: Sms, now: int) -> tuple[str, int] | None:
-    """Give the code of what stops a send whether or not the phone is on, and who says so."""
+    """Return the code of what stops a send whether or not the phone is on, and who says so."""
     code = _stopped_by_platform(sms, now)
     if code is not None:
         return code, PLATFORM

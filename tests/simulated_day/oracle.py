@@ -71,7 +71,7 @@ class Foreseeing:
         return deadline if opted_out_at is None else min(deadline, opted_out_at - 1)
 
     def _moment(self, chain: Chain, end: End, sends: Sequence[int]) -> int | None:
-        """Give the first moment at which a retry arrives; None where there is none."""
+        """Return the first moment at which a retry arrives; None where there is none."""
         sms, deadline = chain.sms, self._deadline(chain, end)
         blocked = self._resolved(chain, end).blocked
         zones = zones_of(sms.person.number, self._policy.zone)

@@ -163,7 +163,7 @@ class _Watching:
             )
 
     def of(self, chain: Chain, now: int) -> dict[_Watch, Breaker]:
-        """Give the breakers that a retry has to do with, as they are now."""
+        """Return the breakers that a retry has to do with, as they are now."""
         code = chain.ends[-1].code
         for scope in _scopes(chain):
             watch = (code, scope)

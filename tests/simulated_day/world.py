@@ -47,7 +47,7 @@ class Person:
     opted_out_at: int | None = None
 
     def off_until(self, moment: int) -> int | None:
-        """Give when the phone comes back; None when it is on."""
+        """Return when the phone comes back; None when it is on."""
         at = bisect_right(self.off, (moment, 1 << 62)) - 1
         return self.off[at][1] if at >= 0 and moment < self.off[at][1] else None
 

@@ -286,7 +286,7 @@ def _read(file: Path) -> Iterator[tuple[str, _Line]]:
 
 
 def _released_at(claim: _Line, of_item: list[_Line]) -> float:
-    """Give the time up to which a claimer held an item: until its lease or its settling."""
+    """Return the time up to which a claimer held an item: until its lease or its settling."""
     settled = [
         one.asked
         for one in of_item

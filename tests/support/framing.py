@@ -29,7 +29,7 @@ class Case:
     status: int
 
     def sent_to(self, path: str) -> bytes:
-        """Give the bytes for a path."""
+        """Return the bytes for a path."""
         return self.request.replace(b"@", path.encode(), 1).replace(b"(at)", b"@")
 
 

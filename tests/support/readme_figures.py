@@ -106,7 +106,7 @@ def codes_tables() -> str:
 
 
 def sections() -> Iterator[tuple[str, str]]:
-    """Give the name and the text of each measured section."""
+    """Return the name and the text of each measured section."""
     for name, write in SECTIONS.items():
         files = sorted(RESULTS.glob(f"{name}*.json"), key=lambda file: file.stem)
         documents = [json.loads(file.read_text()) for file in files]
@@ -115,7 +115,7 @@ def sections() -> Iterator[tuple[str, str]]:
 
 
 def with_sections(readme: str) -> str:
-    """Give a README whose marked sections hold the measured text.
+    """Return a README whose marked sections hold the measured text.
 
     Raises:
         ValueError: a section's marks are not there exactly once.

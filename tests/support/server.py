@@ -57,7 +57,7 @@ def at_length(usually: _T, at_length: _T) -> _T:
 def eventually(
     look: Callable[[], _T], what: str, *, timeout_s: float = 20.0, every_s: float = 0.05
 ) -> _T:
-    """Look again and again until the result is true; give it.
+    """Look again and again until the result is true; return it.
 
     Raises:
         AssertionError: it was not true in time.
@@ -73,7 +73,7 @@ def eventually(
 
 
 def free_port() -> int:
-    """Give a port of 127.0.0.1 on which nothing listens."""
+    """Return a port of 127.0.0.1 on which nothing listens."""
     while True:
         port = random.choice(_PORTS)  # noqa: S311 - no secret
         with socket.socket() as probe:
@@ -85,7 +85,7 @@ def free_port() -> int:
 
 
 def clean_environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """Give this process's environment without anything that configures a receiver."""
+    """Return this process's environment without anything that configures a receiver."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RECEIVER_")}
     return {**kept, "PYTHONPATH": str(ROOT), **changes}
 
@@ -290,20 +290,20 @@ class Server:
         os.killpg(self.process.pid, number)
 
     def children(self) -> list[int]:
-        """Give the processes that it started and that still run."""
+        """Return the processes that it started and that still run."""
         assert self.process is not None
         threads = Path(f"/proc/{self.process.pid}/task").iterdir()
         return [int(pid) for one in threads for pid in (one / "children").read_text().split()]
 
     def wait(self, timeout_s: float = _STOP_S) -> int:
-        """Wait for the end; give the exit status."""
+        """Wait for the end; return the exit status."""
         assert self.process is not None
         status = self.process.wait(timeout_s)
         self.process = None
         return status
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End the process by a signal; give the exit status."""
+        """End the process by a signal; return the exit status."""
         self.send_signal(number)
         return self.wait()
 
@@ -322,7 +322,7 @@ class Server:
             self.process = None
 
     def printed(self) -> str:
-        """Give all that was printed and logged so far."""
+        """Return all that was printed and logged so far."""
         return self.out.read_text() + self.log.read_text()
 
     def ready(self, timeout_s: float = _START_S) -> None:

@@ -23,7 +23,7 @@ def sign(
     at: float | None = None,
     names: Sequence[str] = SIGNED,
 ) -> dict[str, str]:
-    """Give the headers of a push.
+    """Return the headers of a push.
 
     Args:
         path: of the callback address, as it stands in it.

@@ -43,7 +43,7 @@ def held_by_another(directory: Path) -> Iterator[int]:
 
 
 def mode_of(path: Path) -> int:
-    """Give the permission bits of a file."""
+    """Return the permission bits of a file."""
     return path.stat().st_mode & 0o777
 
 

@@ -69,7 +69,7 @@ SENT, UPDATED = "2023-11-14T22:00:00Z", "2023-11-14T22:10:00Z"
 
 
 def values(registry: CollectorRegistry) -> dict[str, float]:
-    """Give the value of every series of our own, labels in its name."""
+    """Return the value of every series of our own, labels in its name."""
     return {
         sample.name + "".join(f" {n}={v}" for n, v in sorted(sample.labels.items())): sample.value
         for family in registry.collect()

@@ -26,7 +26,7 @@ PUBLIC_ROUTES = {"POST /callbacks/{token}", "GET /healthz"}
 
 
 def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Give the dotted names of all settings; those of a table in a list after the list's name."""
+    """Return the dotted names of all settings; those of a table in a list after the list's name."""
     for name, field in model.model_fields.items():
         nested = [
             one
@@ -40,7 +40,7 @@ def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def plain_defaults(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Give the defaults that are a number, a word, true or false, as people write them."""
+    """Return the defaults that are a number, a word, true or false, as people write them."""
     for name, field in model.model_fields.items():
         default = field.default
         if isinstance(default, BaseModel):
@@ -54,7 +54,7 @@ def plain_defaults(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[s
 
 
 def collections(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Give the dotted names of the settings that hold tables, as many as one likes."""
+    """Return the dotted names of the settings that hold tables, as many as one likes."""
     for name, field in model.model_fields.items():
         if isinstance(field.default, BaseModel):
             yield from collections(type(field.default), f"{prefix}{name}.")
@@ -74,7 +74,7 @@ METRICS = sorted(Metrics("1.0").names())
 
 
 async def api_routes(directory: Path) -> set[str]:
-    """Give the routes of the private API as `METHOD /path`."""
+    """Return the routes of the private API as `METHOD /path`."""
     async with a_node(directory) as served:
         router: Any = served.node.private.app
         routes = [route for route in router.routes if isinstance(route, Route)]
@@ -90,12 +90,12 @@ async def api_routes(directory: Path) -> set[str]:
 
 
 def code_blocks() -> str:
-    """Give the content of all fenced code blocks."""
+    """Return the content of all fenced code blocks."""
     return "\n".join(re.findall(r"^```[^\n]*\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
 
 
 def code_spans() -> list[str]:
-    """Give the content of all code spans in the running text."""
+    """Return the content of all code spans in the running text."""
     prose = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
     return re.findall(r"`([^`\n]+)`", prose)
 
@@ -104,7 +104,7 @@ def code_spans() -> list[str]:
 
 
 def setting_row(name: str) -> list[str]:
-    """Give the cells of a setting's row in the README's table: name, default, meaning."""
+    """Return the cells of a setting's row in the README's table: name, default, meaning."""
     kind = KIND.match(name)
     if kind:
         _, defaults, *rest = setting_row(KIND.sub("retry.kinds.KIND.", name))

@@ -53,14 +53,14 @@ class Keys:
         self._keys = (*self._fixed, *keys)
 
     def find(self, digest: bytes) -> Key | None:
-        """Give the key of a digest, None when there is none."""
+        """Return the key of a digest, None when there is none."""
         # All are compared, so that the time taken does not tell which one nearly fitted.
         found = [key for key in self._keys if hmac.compare_digest(key.digest, digest)]
         return found[0] if found else None
 
 
 def digest_of(authorization: str) -> bytes:
-    """Give the digest of the key of an `Authorization: Bearer KEY` header; empty: it holds none."""
+    """Return the digest of the key in `Authorization: Bearer KEY`; empty: there is none."""
     scheme, _, credentials = authorization.partition(" ")
     return _digest(credentials.strip()) if scheme.lower() == "bearer" else b""
 

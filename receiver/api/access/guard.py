@@ -1,6 +1,6 @@
 """What every request to the private listener passes: its head, host and origin, and headers back.
 
-A browser that somebody lured to a page of his own may be made to talk to this listener, by a name
+A browser that was lured to a foreign page may be made to talk to this listener, by a name
 that leads here (DNS rebinding) or by a form. It then tells that name as `Host`, or that page as
 `Origin`. A host that is an address cannot come about that way.
 """

@@ -72,7 +72,7 @@ class Repeatable(Endpoints):
     async def given_before(
         self, connection: AsyncConnection, request: Request, body: bytes
     ) -> Reply | None:
-        """Give the answer that a request got before.
+        """Return the answer that a request got before.
 
         Raises:
             ProblemError: its key was used for another request.

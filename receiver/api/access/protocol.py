@@ -77,7 +77,7 @@ class _Reading(asyncio.BufferedProtocol):
         self.resume_writing = connection.resume_writing  # type: ignore[method-assign]
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the base's signature
-        """Give room for as much as may be read at a time."""
+        """Return room for as much as may be read at a time."""
         return self._connection.room()
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -122,7 +122,7 @@ class Bounded(H11Protocol):
         super().connection_lost(exc)
 
     def room(self) -> memoryview:
-        """Give the buffer to read into: a large one inside of a body that is told by its length."""
+        """Return the buffer to read into: a large one within a body of known length."""
         is_body = self.conn.their_state is h11.SEND_BODY and not any(
             name == b"transfer-encoding" for name, _ in self.headers
         )

@@ -54,7 +54,7 @@ def _at(*path: str) -> Callable[[Json], Any]:
 
 
 def _send_status(message: Json) -> str | None:
-    """Give what the platform answered to the send, as in its response."""
+    """Return what the platform answered to the send, as in its response."""
     for event in message["timeline"]:
         if event["event"] in ("sent", "refused"):
             return _ACCEPTED if event["event"] == "sent" else event["code"]

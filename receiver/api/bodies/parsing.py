@@ -82,7 +82,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 def within(request: Request, application: str | None) -> str | None:
-    """Give the application that a request is about, as far as its key may ask.
+    """Return the application that a request is about, as far as its key may ask.
 
     Args:
         request: one whose key was checked.
@@ -179,14 +179,14 @@ class Query:
         self._asked: set[str] = set()
 
     def text(self, name: str, read: Callable[[str], str] = clean) -> str | None:
-        """Give a parameter as it stands; an empty one is refused, for a script may have lost it."""
+        """Return a parameter unchanged; an empty one is refused, for a script may have lost it."""
         given = self.texts(name, read)
         if len(set(given)) > 1:
             raise bad(f"`{name}` is given more than once with different values: give it once.")
         return given[0] if given else None
 
     def application(self) -> str | None:
-        """Give the application that is asked about, as far as the key may ask; None: any.
+        """Return the application that is asked about, as far as the key may ask; None: any.
 
         Raises:
             ProblemError: the key is for another one.
@@ -228,7 +228,7 @@ class Query:
         return text
 
     def one_of(self, name: str, make: Callable[[str], _T], allowed: str) -> _T | None:
-        """Give a parameter made by a function that raises ValueError for what is not allowed."""
+        """Return a parameter made by a function that raises ValueError for what is not allowed."""
         text = self.text(name)
         if text is None:
             return None
@@ -238,18 +238,18 @@ class Query:
             raise bad(f"`{name}` must be {allowed}.") from None
 
     def any_of(self, name: str, make: Callable[[str], _T], allowed: str) -> list[_T]:
-        """Give a parameter that may stand several times, made as by `one_of`."""
+        """Return a parameter that may stand several times, made as by `one_of`."""
         try:
             return [make(text) for text in self.texts(name)]
         except ValueError:
             raise bad(f"`{name}` must be {allowed}.") from None
 
     def flag(self, name: str) -> bool | None:
-        """Give true or false."""
+        """Return true or false."""
         return self.one_of(name, _FLAGS.__getitem__, "true or false")
 
     def whole(self, name: str, lowest: int, highest: int) -> int | None:
-        """Give a whole number within bounds."""
+        """Return a whole number within bounds."""
 
         def make(text: str) -> int:
             if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
@@ -259,24 +259,24 @@ class Query:
         return self.one_of(name, make, f"a whole number from {lowest} to {highest}")
 
     def time(self, name: str) -> int | None:
-        """Give a time, microseconds since the epoch."""
+        """Return a time, microseconds since the epoch."""
         text = self.text(name)
         # A `+` of an offset that was not escaped came as a blank.
         return None if text is None else read_time(name, _BLANK_FOR_PLUS.sub(r"\1+\2", text))
 
     def language(self, usual: Language) -> Language:
-        """Give the language of the texts: by `lang`, else by `Accept-Language`, else the usual."""
+        """Return the language of the texts: by `lang`, else `Accept-Language`, else the usual."""
         tag = self.text("lang")
         if tag is not None:
             return speaks(tag) or FALLBACK
         return negotiate(self._accept_language) or usual
 
     def limit(self) -> int:
-        """Give how many items are wanted."""
+        """Return how many items are wanted."""
         return self.whole("limit", 1, MOST_ON_A_PAGE) or _USUAL_PAGE
 
     def page(self, numbers: int = 1) -> Page:
-        """Give the stretch of a list that `limit` and `cursor` ask for.
+        """Return the stretch of a list that `limit` and `cursor` ask for.
 
         Args:
             numbers: of how many a row's place in the list is made.

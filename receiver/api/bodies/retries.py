@@ -38,7 +38,7 @@ _HIGHEST_ID = 2**63 - 1
 
 
 def message_id_of(request: Request) -> int:
-    """Give the id of an item, as it stands in the path.
+    """Return the id of an item, as it stands in the path.
 
     Raises:
         ProblemError: no item can have it.
@@ -126,7 +126,7 @@ def read_completion(
 
 
 async def find_item(connection: AsyncConnection, message_id: int, request: Request) -> Item:
-    """Give an item that the request's key may see.
+    """Return an item that the request's key may see.
 
     Raises:
         ProblemError: there is none.

@@ -48,7 +48,7 @@ class Wanted:
 
 
 def number_in_path(request: Request) -> str:
-    """Give the number that the path names, as E.164.
+    """Return the number that the path names, as E.164.
 
     Raises:
         ProblemError: it is no number that can be dialled.

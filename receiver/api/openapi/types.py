@@ -16,12 +16,12 @@ TIME: Schema = {"type": "string", "format": "date-time"}
 
 
 def one_of(words: Iterable[StrEnum] | Iterable[str]) -> Schema:
-    """Give the schema of one of some words."""
+    """Return the schema of one of some words."""
     return {"type": "string", "enum": [str(word) for word in words]}
 
 
 def nullable(schema: Schema) -> Schema:
-    """Give the schema of a value that may be null."""
+    """Return the schema of a value that may be null."""
     if "type" not in schema:
         return {"anyOf": [schema, {"type": "null"}]}
     kinds = schema["type"]
@@ -31,7 +31,7 @@ def nullable(schema: Schema) -> Schema:
 
 
 def array(schema: Schema) -> Schema:
-    """Give the schema of a list."""
+    """Return the schema of a list."""
     return {"type": "array", "items": schema}
 
 
@@ -41,30 +41,30 @@ def ref(name: str) -> Schema:
 
 
 def object_(**members: Schema) -> Schema:
-    """Give the schema of an object whose members are all there; others may come."""
+    """Return the schema of an object whose members are all there; others may come."""
     named = {name.rstrip("_"): schema for name, schema in members.items()}
     return {"type": "object", "required": list(named), "properties": named}
 
 
 def request_object(required: Iterable[str] = (), **members: Schema) -> Schema:
-    """Give the schema of an object that is sent, with members that may be left out."""
+    """Return the schema of an object that is sent, with members that may be left out."""
     named = {name.rstrip("_"): schema for name, schema in members.items()}
     told = list(required)
     return {"type": "object", "properties": named, **({"required": told} if told else {})}
 
 
 def strict_object(required: Iterable[str] = (), **members: Schema) -> Schema:
-    """Give the schema of an object that is sent, in which other members are refused."""
+    """Return the schema of an object that is sent, in which other members are refused."""
     return {**request_object(required, **members), "additionalProperties": False}
 
 
 def with_more(**members: Schema) -> Schema:
-    """Give the schema of an object that has further members, which differ from case to case."""
+    """Return the schema of an object that has further members, which differ from case to case."""
     return {**object_(**members), "additionalProperties": True}
 
 
 def counts_of(names: Iterable[StrEnum] | Iterable[str] = ()) -> Schema:
-    """Give the schema of counts by name: of these and no others, or of any."""
+    """Return the schema of counts by name: of these and no others, or of any."""
     each = {str(name): WHOLE for name in names}
     if not each:
         return {"type": "object", "additionalProperties": WHOLE}
@@ -72,5 +72,5 @@ def counts_of(names: Iterable[StrEnum] | Iterable[str] = ()) -> Schema:
 
 
 def page(name: str, item: Schema, **beside: Schema) -> Schema:
-    """Give the schema of a stretch of a list."""
+    """Return the schema of a stretch of a list."""
     return object_(**beside, **{name: array(item), "next": nullable(TEXT)})

@@ -112,7 +112,7 @@ class Catalogue:
         return _says(self._look(code, None)) < _LISTED_SAYS and fold(code) not in _STATES
 
     def explain(self, code: str) -> tuple[CatalogueEntry, ...]:
-        """Give all rows that could apply: the very code's by rank, then what else it is like."""
+        """Return all rows that could apply: the very code's by rank, then what else it is like."""
         exact = sorted((*self._reports.exact(code), *self._sends.exact(code)), key=_rank_of)
         like = (*self._reports.variants(code), *self._of_siblings(code))
         return tuple(dict.fromkeys((*exact, *like, *self._reports.families(code))))
@@ -183,26 +183,26 @@ class _Index:
             taken = numbered(entry.code)
             if taken is not None:
                 self._numbered.setdefault(taken, []).append(entry)
-        # Who writes a family of his own may mean any text; those that we ship mean numbers.
+        # A family in a user's own file may mean any text; those that we ship mean numbers.
         self._families = Patterns(
             (entry.code, entry.rank is not Rank.OVERRIDE, entry) for entry in families
         )
         self._family_names = {fold(e.code).rstrip("*").rstrip(":.") for e in families}
 
     def exact(self, code: str) -> list[CatalogueEntry]:
-        """Give the rows of the very code by rank; as written first, else in any case."""
+        """Return the rows of the very code by rank; as written first, else in any case."""
         return self._exact.get(code) or self._folded.get(fold(code), [])
 
     def numbered(self, code: Numbered) -> list[CatalogueEntry]:
-        """Give the rows of a family's number by rank."""
+        """Return the rows of a family's number by rank."""
         return self._numbered.get(code, [])
 
     def variants(self, code: str) -> list[CatalogueEntry]:
-        """Give the rows of the same code in another writing, without those of the very code."""
+        """Return the rows of the same code in another writing, without those of the very code."""
         return self._as_number(code) or self._as_head(code)
 
     def families(self, code: str) -> list[CatalogueEntry]:
-        """Give the family rows that cover the code: overrides first, then the closest pattern."""
+        """Return the family rows that cover the code: overrides first, then the closest pattern."""
         found = self._families.covering(fold(code))
         if not found:
             found = self._families.covering(with_colon(code) or "")

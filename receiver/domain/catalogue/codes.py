@@ -31,12 +31,12 @@ class Numbered:
 
 
 def fold(code: str) -> str:
-    """Give a code without regard to case, to what surrounds it unseen and to a colon's width."""
+    """Return a code without regard to case, to what surrounds it unseen and to a colon's width."""
     return clean(code).upper().replace("：", ":")
 
 
 def with_colon(code: str) -> str | None:
-    """Give `MK:0099` for `MK0099`; None for anything else."""
+    """Return `MK:0099` for `MK0099`; None for anything else."""
     found = _WITHOUT_COLON.fullmatch(fold(code))
     return f"{found[1]}:{found[2]}" if found else None
 
@@ -50,14 +50,14 @@ def numbered(code: str) -> Numbered | None:
 
 
 def twin(code: Numbered) -> Numbered | None:
-    """Give the other writing of an SGIP result: `SGIP:n` for `n` and the other way round."""
+    """Return the other writing of an SGIP result: `SGIP:n` for `n` and the other way round."""
     if code.number not in _ONE_OCTET or code.family not in ("", "SGIP"):
         return None
     return Numbered("SGIP" if code.family == "" else "", code.number)
 
 
 def heads(code: str) -> Iterator[str]:
-    """Give what may be the documented code at the start of a longer one, the longest first.
+    """Return what may be the documented code at the start of a longer one, the longest first.
 
     A head holds a letter: digits alone before anything else are no code.
     """

@@ -91,7 +91,7 @@ class CatalogueEntry:
         return is_pattern(self.code)
 
     def words(self, language: Language) -> EntryTexts:
-        """Give the texts in a language."""
+        """Return the texts in a language."""
         return self.zh if language is Language.ZH else self.en
 
 

@@ -38,7 +38,7 @@ class Patterns(Generic[_T]):
             self._compiled.setdefault(start, []).append((place, _compile(pattern, numbers), value))
 
     def covering(self, code: str) -> list[_T]:
-        """Give the values whose pattern covers a code (in upper case), the closest first."""
+        """Return the values whose pattern covers a code (in upper case), the closest first."""
         starts = {code[:length] for length in range(_INDEXED + 1)}
         found = [
             (place, value)

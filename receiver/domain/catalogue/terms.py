@@ -15,7 +15,7 @@ class Term:
     zh: str
 
     def in_(self, language: Language) -> str:
-        """Give the explanation in a language."""
+        """Return the explanation in a language."""
         return self.zh if language is Language.ZH else self.en
 
 

@@ -206,7 +206,7 @@ def _deciding_part(folded: Folded) -> int | None:
 def _candidates(
     subject: Subject, match: Match | None, catalogue: Catalogue
 ) -> tuple[CandidateRow, ...]:
-    """Give the rows of the status and of the network's own code; the one that decides is there."""
+    """Return the rows of the status and of the network's own code; with the one that decides."""
     rows: dict[CatalogueEntry, str] = {}
     for asked in (subject.code, subject.org_code):
         for entry in catalogue.explain(asked) if asked else ():

@@ -30,7 +30,7 @@ BOUNDS = (
 def delivery_time_us(
     sent_at: int | None, delivered_at: int | None, last_report_at: int | None
 ) -> int | None:
-    """Give the time from sending to delivery in microseconds, None where the times are not sane.
+    """Return the time from sending to delivery in microseconds, None where the times are not sane.
 
     Args:
         sent_at: when the SMS was sent.
@@ -45,7 +45,7 @@ def delivery_time_us(
 
 
 def class_of(duration: int | None) -> int:
-    """Give the class of a duration in microseconds; `NO_CLASS` where there is none."""
+    """Return the class of a duration in microseconds; `NO_CLASS` where there is none."""
     return NO_CLASS if duration is None else bisect_right(BOUNDS, duration)
 
 
@@ -72,7 +72,7 @@ def percentile_us(counts: Mapping[int, int], percent: int) -> float | None:
 
 
 def _within(number: int, share: float) -> float:
-    """Give the duration at a share of the way through a class."""
+    """Return the duration at a share of the way through a class."""
     lower = BOUNDS[number - 1] if number else 0
     upper = BOUNDS[number] - times.SECOND if number < len(BOUNDS) else lower
     return lower + max(0, upper - lower) * share

@@ -87,12 +87,12 @@ def merge_sends(
 
 
 def greater_trust(one: Trust, other: Trust) -> Trust:
-    """Give the better of two arrivals' trust: the same content was vouched for once."""
+    """Return the better of two arrivals' trust: the same content was vouched for once."""
     return max(one, other, key=trust_order)
 
 
 def _join_raw(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Give what both came as: the fuller one, and beside it in `_also` what differs from it."""
+    """Return what both came as: the fuller one, and beside it in `_also` what differs from it."""
     came: dict[str, dict[str, Any]] = {}  # by content, whatever the order of the fields
     for raw in (one, other):
         also = raw.get(ALSO)

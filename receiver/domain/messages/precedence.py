@@ -52,7 +52,7 @@ def weigh(report: StatusReport) -> Weight:
 
 
 def precedence(report: StatusReport) -> Place:
-    """Give the place of a report among those about its part; the greatest decides.
+    """Return the place of a report among those about its part; the greatest decides.
 
     No two reports of a message have the same place: what the platform's own times leave open is
     settled by content.

@@ -143,7 +143,7 @@ def failed_by(folded: Folded, reports: Iterable[StoredReport], heard_at: int) ->
 
 
 def count_parts(send: Send | None, reports: Sequence[StoredReport]) -> int:
-    """Give how many parts are expected: the largest total that was told, by whomever."""
+    """Return how many parts are expected: the largest total that was told, by whomever."""
     told = _told(send, reports)
     if not told:
         first = first_sequence(reports)
@@ -241,7 +241,7 @@ def _precedence(stored: StoredReport) -> Place:
 def eligible(
     reports: Sequence[StoredReport], late_delivered: LateDelivered
 ) -> Sequence[StoredReport]:
-    """Give those of the reports about one part that may decide it."""
+    """Return those of the reports about one part that may decide it."""
     if late_delivered == "ignored" and contradict(reports):
         return _without_late_delivered(reports)
     return reports

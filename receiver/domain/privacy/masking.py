@@ -35,7 +35,7 @@ def _redact(found: re.Match[str]) -> str:
 
 
 def hidden(document: Any, numbers: Iterable[str], texts: Iterable[str] = ()) -> Any:
-    """Give a JSON document in which people are masked.
+    """Return a JSON document in which people are masked.
 
     Args:
         document: any JSON value; it stays as it is.
@@ -69,7 +69,7 @@ def hidden(document: Any, numbers: Iterable[str], texts: Iterable[str] = ()) -> 
 
 
 def _values(document: Any, keys: frozenset[str]) -> Iterable[str]:
-    """Give the texts that stand under some keys, however deep."""
+    """Return the texts that stand under some keys, however deep."""
     if isinstance(document, list):
         for one in document:
             yield from _values(one, keys)
@@ -82,7 +82,7 @@ def _values(document: Any, keys: frozenset[str]) -> Iterable[str]:
 
 
 def _writings(number: str) -> Iterable[str]:
-    """Give the digits by which a number may stand in other fields."""
+    """Return the digits by which a number may stand in other fields."""
     written = normalise(number) or ""
     if written.startswith("+"):
         digits = written.removeprefix("+")
@@ -92,5 +92,5 @@ def _writings(number: str) -> Iterable[str]:
 
 
 def _digits_of(text: str) -> str:
-    """Give the digits of a number, without the zeros that stand for its plus sign."""
+    """Return the digits of a number, without the zeros that stand for its plus sign."""
     return "".join(char for char in text if char.isdigit()).removeprefix("00")

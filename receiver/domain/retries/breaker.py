@@ -71,7 +71,7 @@ def jumped(recent: Counts, baseline: Counts, options: BreakerOptions) -> bool:
 def observe(
     state: Breaker, recent: Counts, baseline: Counts, options: BreakerOptions, now: int
 ) -> Breaker:
-    """Give the state after a look at the counts and the clock.
+    """Return the state after a look at the counts and the clock.
 
     Closed, it opens when failures jump. Open, its pause ends in half-open. It closes without a
     probe when enough recent messages ended and less than half the share of failures that opens it
@@ -89,14 +89,14 @@ def observe(
 
 
 def at(state: Breaker, now: int) -> Breaker:
-    """Give the state as the clock has it: a pause that is over, a probe that was given up."""
+    """Return the state as the clock has it: a pause that is over, a probe that was given up."""
     if state.position is Position.CLOSED or now < state.until:
         return state
     return Breaker(Position.HALF_OPEN, state.pause_s)
 
 
 def waits_until(state: Breaker, now: int) -> int | None:
-    """Give until when a retry waits, microseconds; None: it may go (as the probe if not closed)."""
+    """Return until when a retry waits, microseconds; None: it may go (as a probe if not closed)."""
     current = at(state, now)
     if current.position is Position.CLOSED or current.until <= now:
         return None
@@ -104,12 +104,12 @@ def waits_until(state: Breaker, now: int) -> int | None:
 
 
 def probe_sent(state: Breaker, options: BreakerOptions, now: int) -> Breaker:
-    """Give the state when a probe has gone: until it is heard of, nothing else goes."""
+    """Return the state when a probe has gone: until it is heard of, nothing else goes."""
     return replace(state, position=Position.HALF_OPEN, until=now + options.probe_s * SECOND)
 
 
 def probe_ended(state: Breaker, result: Result, options: BreakerOptions, now: int) -> Breaker:
-    """Give the state when a probe has been heard of."""
+    """Return the state when a probe has been heard of."""
     if state.position is Position.CLOSED:
         return state
     match result:

@@ -67,7 +67,7 @@ _SETTLED = frozenset({NoRetry.CHAIN_DELIVERED, NoRetry.SUPERSEDED, NoRetry.ARRIV
 def decide_retry(
     candidate: RetryCandidate, policy: RetryPolicy, facts: Facts
 ) -> tuple[Retry, Plan]:
-    """Decide whether a message is sent again; give the plan with its arithmetic too."""
+    """Decide whether a message is sent again; return the plan with its arithmetic too."""
     planned = plan_for(candidate, policy)
     if planned.reason is not NoRetry.OPEN_TRUST:
         return _decide(planned, facts), _put_off(planned, facts)

@@ -16,7 +16,7 @@ class Limit:
 
 
 def free_from(limit: Limit, sent_at: Iterable[int], now: int) -> int:
-    """Give the first moment, now or later, at which one more send keeps a limit.
+    """Return the first moment, now or later, at which one more send keeps a limit.
 
     A send no longer counts when the limit's stretch has passed since. Sends of the future, by a
     clock that is ahead, count too.

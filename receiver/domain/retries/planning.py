@@ -113,7 +113,7 @@ def resolved_for(candidate: RetryCandidate, policy: RetryPolicy) -> Resolved:
 
 
 def _refusal(candidate: RetryCandidate, policy: RetryPolicy, resolved: Resolved) -> Reason | None:
-    """Give why a message is not sent again, whatever the time."""
+    """Return why a message is not sent again, whatever the time."""
     checks: tuple[tuple[bool, NoRetry, dict[str, str | int]], ...] = (
         (candidate.state is State.DELIVERED, NoRetry.DELIVERED, {}),
         (candidate.chain_delivered, NoRetry.CHAIN_DELIVERED, {}),

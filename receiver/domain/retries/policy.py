@@ -52,7 +52,7 @@ class Values:
     window_s: int | None = None
 
     def told(self) -> Iterator[tuple[str, Any]]:
-        """Give the names and values of what is said."""
+        """Return the names and values of what is said."""
         for one in fields(Values):
             value = getattr(self, one.name)
             if value is not None:
@@ -109,7 +109,7 @@ class Budget:
     pause_s: int = 900  # a retry that finds none left asks again after so long
 
     def allowed(self, sends: int) -> int:
-        """Give how many retries a day may have that had so many sends."""
+        """Return how many retries a day may have that had so many sends."""
         return max(self.floor, int(self.share * sends))
 
 

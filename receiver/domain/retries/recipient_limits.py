@@ -66,5 +66,5 @@ def held_by_limits(
 
 
 def sent_of_kind(sent: Iterable[RecentSend], kind: MessageKind) -> list[int]:
-    """Give when sends were that count for a kind, microseconds."""
+    """Return when sends were that count for a kind, microseconds."""
     return [one.at for one in sent if one.kind in (None, kind)]

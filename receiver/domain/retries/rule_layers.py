@@ -42,7 +42,7 @@ class Resolved:
         return window_s if self.max_age_s is None else min(window_s, self.max_age_s)
 
     def grown_s(self, attempts: int) -> float:
-        """Give the delay that the rule makes of so many sends, before what comes on top."""
+        """Return the delay that the rule makes of so many sends, before what comes on top."""
         rule = self.rule
         try:
             return min(rule.delay_s * rule.factor ** (attempts - 1), rule.cap_s)

@@ -29,7 +29,7 @@ class Hours:
         return Hours(self.end, self.start)
 
     def until_end_s(self, second: int) -> int:
-        """Give how long they last from a second of the day on; 0 when it is outside."""
+        """Return how long they last from a second of the day on; 0 when it is outside."""
         since = (second - self.start * _MINUTE_S) % _DAY_S
         return max(0, (self.end - self.start) * _MINUTE_S % _DAY_S - since)
 
@@ -48,7 +48,7 @@ def read_hours(text: str) -> Hours:
 
 
 def blocked_hours(send_window: Hours | None, quiet_hours: Hours | None) -> tuple[Hours, ...]:
-    """Give the hours in which nothing is sent."""
+    """Return the hours in which nothing is sent."""
     found = (quiet_hours, None if send_window is None else send_window.rest)
     return tuple(hours for hours in found if hours is not None)
 
@@ -68,7 +68,7 @@ def is_blocked(moment: int, blocked: Iterable[Hours], zones: Iterable[ZoneInfo])
 
 
 def first_free(moment: int, blocked: Sequence[Hours], zones: Sequence[ZoneInfo]) -> int | None:
-    """Give the first instant, this one or later, outside blocked hours in all zones.
+    """Return the first instant, this one or later, outside blocked hours in all zones.
 
     Args:
         moment: microseconds.
@@ -94,7 +94,7 @@ def wall_clock(moment: int, zone: ZoneInfo) -> str:
 
 
 def _end_of(moment: int, hours: Hours, zone: ZoneInfo) -> int:
-    """Give when the hours end that an instant lies in; the instant itself when it lies in none."""
+    """Return when the hours end in which an instant lies; the instant itself for none."""
     wall = _wall(moment, zone)
     left_s = hours.until_end_s(_second_of(wall))
     if not left_s:

@@ -12,7 +12,7 @@ _UNKNOWN = "Etc/Unknown"
 
 
 def zones_of(number: str | None, otherwise: str) -> tuple[ZoneInfo, ...]:
-    """Give every zone in which the owner of an E.164 number may be.
+    """Return every zone in which the owner of an E.164 number may be.
 
     Args:
         number: `+8615500005172`; what is no number has no zone of its own.

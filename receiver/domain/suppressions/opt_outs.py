@@ -52,7 +52,7 @@ class Intent(StrEnum):
 
 
 def fold(text: str) -> str:
-    """Give the form in which texts are compared with words.
+    """Return the form in which texts are compared with words.
 
     Full-width letters become ordinary ones, capitals small ones. Left out are blanks, what has no
     width, brackets, quotation marks and colons everywhere; other punctuation, symbols and emojis
@@ -71,7 +71,7 @@ def _undecorated(text: str) -> str:
 
 
 def _symbols(text: str) -> str:
-    """Give the symbols of a text: a word may be one of them alone."""
+    """Return the symbols of a text: a word may be one of them alone."""
     return "".join(c for c in text if unicodedata.category(c)[0] == "S" and c not in _SIGNS_AROUND)
 
 

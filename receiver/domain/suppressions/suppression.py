@@ -35,7 +35,7 @@ class SuppressionScope:
 
 @dataclass(frozen=True, slots=True)
 class SuppressionEntry:
-    """That somebody is not to be sent to, or that he is again."""
+    """That a number is not to be sent to, or may be again."""
 
     suppressed: bool
     decided_at: int  # microseconds: when the person wrote it, the message failed, it was set
@@ -72,7 +72,7 @@ class DeliveryEvidence:
 
 
 def last_word(one: SuppressionEntry, other: SuppressionEntry) -> SuppressionEntry:
-    """Give the word that holds, of two from the same source.
+    """Return the word that holds, of two from the same source.
 
     The newer one; of two at the same moment the opt-out. Any order and any repetition of words
     gives the same. An opt-in is therefore kept also where no opt-out is known: an older one may
@@ -158,7 +158,7 @@ def by_codes(ended: Iterable[DeliveryEvidence], kept_us: int) -> dict[str, Suppr
 def holding(
     said: Iterable[ScopedEntry], party: SuppressionScope, now: int
 ) -> tuple[ScopedEntry, ...]:
-    """Give the words that keep a party from being sent to, what binds most first.
+    """Return the words that keep a party from being sent to, what binds most first.
 
     A word counts when it is about every channel or about one that may be the party's, and about its
     application or every one. Where the party leaves channel or application open, any counts.
@@ -190,7 +190,7 @@ def holding(
 
 
 def until_when(holds: Sequence[ScopedEntry]) -> int | None:
-    """Give when the last of some words is over, microseconds; None: never."""
+    """Return when the last of some words is over, microseconds; None: never."""
     ends = [one.word.until for one in holds]
     known = [end for end in ends if end is not None]
     return max(known) if len(known) == len(ends) and known else None

@@ -24,7 +24,7 @@ class Spoken:
     zh: str
 
     def in_(self, language: Language) -> str:
-        """Give the sentence in a language."""
+        """Return the sentence in a language."""
         return self.zh if language is Language.ZH else self.en
 
     def filled(self, **values: object) -> "Spoken":
@@ -37,7 +37,7 @@ _MOST_RANGES = 20  # of a header; a browser sends a handful
 
 
 def speaks(tag: str) -> Language | None:
-    """Give the language that serves a tag such as `zh-CN`, `zh_Hans` or `en-GB`; None if none."""
+    """Return the language that serves a tag such as `zh-CN`, `zh_Hans` or `en-GB`; None if none."""
     primary = tag.strip().replace("_", "-").partition("-")[0].casefold()
     try:
         return Language(primary)

@@ -129,7 +129,7 @@ _BY_RANK: Mapping[Rank, Spoken] = {
 
 
 def words_of(state: State, language: Language) -> EntryTexts:
-    """Give our own texts for a state that speaks for itself."""
+    """Return our own texts for a state that speaks for itself."""
     known = _STATES[state]
     return known.zh if language is Language.ZH else known.en
 

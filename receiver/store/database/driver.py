@@ -28,7 +28,7 @@ class Cursor:
         self.arraysize = 1
 
     async def __aenter__(self) -> Self:
-        """Give itself: nothing has to be opened."""
+        """Return itself: nothing has to be opened."""
         return self
 
     async def execute(self, sql: str, parameters: Parameters = ()) -> None:
@@ -44,7 +44,7 @@ class Cursor:
         )
 
     async def fetchall(self) -> list[Any]:
-        """Give the rows."""
+        """Return the rows."""
         return self._rows
 
     async def close(self) -> None:
@@ -74,7 +74,7 @@ class DriverConnection(aiosqlite.Connection):
         self._thread.daemon = True  # a statement that hangs must not hold up the process's end
 
     def cursor(self) -> Cursor:  # type: ignore[override]  # the parent's crosses for each step
-        """Give a cursor, at once."""
+        """Return a cursor, at once."""
         return Cursor(self)
 
     async def on_thread(self, work: Callable[[sqlite3.Connection], None]) -> None:

@@ -95,7 +95,7 @@ class Failures:
         return error
 
     def _reason(self, error: exc.SQLAlchemyError) -> str:
-        """Give what the server or the driver says about a connection, else the error's code."""
+        """Return what the server or the driver says about a connection, else the error's code."""
         original = getattr(error, "orig", None)
         state = _sqlstate(error)
         if not self._where or original is None:

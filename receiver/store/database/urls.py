@@ -18,7 +18,7 @@ ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg
 
 
 def default_url(data_dir: Path) -> str:
-    """Give the URL of the embedded store in a data directory."""
+    """Return the URL of the embedded store in a data directory."""
     from sqlalchemy.engine import URL
 
     file = data_dir.absolute() / FILE_NAME

@@ -35,7 +35,7 @@ _COLUMNS = (
 
 
 async def find_next(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, str]:
-    """Give the attempt that followed each message; the first one where there are several."""
+    """Return the attempt that followed each message; the first one where there are several."""
     followed: dict[Key, str] = {}
     wanted = set(keys)
     for attempt in sorted(await _after(connection, wanted), key=_order, reverse=True):
@@ -46,7 +46,7 @@ async def find_next(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Ke
 
 
 async def find_chains(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, Chain]:
-    """Give the chain of each message that there is."""
+    """Return the chain of each message that there is."""
     asked = list(dict.fromkeys(keys))
     known: dict[Key, Attempt] = {}
     wanted = set(asked)

@@ -46,7 +46,7 @@ class StoredBreaker:
 async def recent_sends(
     connection: AsyncConnection, numbers: Iterable[str], since: int
 ) -> dict[str, list[RecentSend]]:
-    """Give what was sent to numbers since a time, registered or not."""
+    """Return what was sent to numbers since a time, registered or not."""
     found: defaultdict[str, list[RecentSend]] = defaultdict(list)
     for some in pieces(sorted(set(numbers))):
         query = select(

@@ -19,7 +19,7 @@ _IN_RETRIES = records.required(retries)
 class Lease:
     """What a claimer is given for a while."""
 
-    digest: str  # of the secret that he was told
+    digest: str  # of the secret that the claimer was told
     until: int  # microseconds
 
 
@@ -65,7 +65,7 @@ class QueueCounts:
 async def find_due(
     connection: AsyncConnection, now: int, limit: int, application: str | None
 ) -> list[Item]:
-    """Give items that nobody holds and that are due, the longest due first."""
+    """Return items that nobody holds and that are due, the longest due first."""
     free: list[list[ColumnElement[bool]]] = [
         [retries.c.state == ItemState.WAITING, retries.c.due_at <= now],
         [
@@ -85,7 +85,7 @@ async def find_due(
 
 
 async def find_item(connection: AsyncConnection, message_id: int) -> Item | None:
-    """Give the item of a message, None where it has none."""
+    """Return the item of a message, None where it has none."""
     query = select(retries).where(retries.c.message_id == message_id)
     row = (await connection.execute(query)).mappings().first()
     return _read(row) if row else None
@@ -178,7 +178,7 @@ async def end(
 
 
 async def list_items(connection: AsyncConnection, wanted: ItemFilter, page: Page) -> list[Row]:
-    """Give a page of the queue with what is known of the messages, the first due first."""
+    """Return a page of the queue with what is known of the messages, the first due first."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.state is not None:
         conditions.append(retries.c.state == wanted.state)
@@ -228,7 +228,7 @@ async def count(
 async def claimed_numbers(
     connection: AsyncConnection, numbers: Iterable[str], now: int
 ) -> list[tuple[str, int]]:
-    """Give the numbers, of those named, that somebody is sending to, and since when."""
+    """Return the numbers, of those named, that somebody is sending to, and since when."""
     query = (
         select(messages.c.to_number, retries.c.updated_at)
         .join(retries, retries.c.message_id == messages.c.id)

@@ -199,7 +199,7 @@ def _kind_of(
 
 
 def _numbers_of(decided: DecidedMessage) -> Iterator[Number]:
-    """Give the numbers that a message went to, as it is told now and as it was before."""
+    """Return the numbers that a message went to, as it is told now and as it was before."""
     application = decided.message.application
     for number in {normalise(decided.folded.to), decided.message.stored.get("to_number")}:
         if number is not None and is_number(number):

@@ -103,7 +103,7 @@ async def replace_words(
 async def read_words(
     connection: AsyncConnection, numbers: Iterable[str], *, source: Source | None = None
 ) -> dict[Key, tuple[int, SuppressionEntry]]:
-    """Give what is said about numbers, with the ids of the rows."""
+    """Return what is said about numbers, with the ids of the rows."""
     known: dict[Key, tuple[int, SuppressionEntry]] = {}
     for some in pieces(sorted(set(numbers))):
         query = select(suppressions).where(suppressions.c.number.in_(some))
@@ -119,7 +119,7 @@ async def read_words(
 async def all_said(
     connection: AsyncConnection, numbers: Iterable[str]
 ) -> dict[str, list[ScopedEntry]]:
-    """Give what is said about numbers, by number."""
+    """Return what is said about numbers, by number."""
     said: dict[str, list[ScopedEntry]] = {}
     for (party, _, _), (_, word) in (await read_words(connection, numbers)).items():
         said.setdefault(party.number, []).append(ScopedEntry(party, word))
@@ -129,7 +129,7 @@ async def all_said(
 async def suppressed_among(
     connection: AsyncConnection, parties: Iterable[SuppressionScope], now: int
 ) -> dict[SuppressionScope, tuple[ScopedEntry, ...]]:
-    """Give those parties that are not to be sent to, and the words that say so."""
+    """Return those parties that are not to be sent to, and the words that say so."""
     asked = list(parties)
     said = await all_said(connection, (party.number for party in asked))
     found = {party: holding(said.get(party.number, ()), party, now) for party in asked}
@@ -187,7 +187,7 @@ async def count_suppressed(connection: AsyncConnection, now: int) -> dict[Source
 
 
 def said_by(row: Mapping[Any, Any]) -> ScopedEntry:
-    """Give the word that a row of the list holds."""
+    """Return the word that a row of the list holds."""
     return ScopedEntry(
         SuppressionScope(row["number"], row["channel"], row["application"]), _read_word(row)
     )

@@ -37,7 +37,7 @@ async def a_node_of_mine(directory: Path, **changes: Any) -> AsyncIterator[Serve
 
 
 def texts_of(document: Json) -> list[str]:
-    """Give the texts for people of a row, a match or a verdict."""
+    """Return the texts for people of a row, a match or a verdict."""
     return [document[name] for name in TEXTS]
 
 

@@ -283,7 +283,7 @@ class Asked:
         }
 
     async def receive(self) -> MutableMapping[str, Any]:
-        """Give the request, or say that nobody listens any more."""
+        """Return the request, or say that nobody listens any more."""
         if self.gone:
             return {"type": "http.disconnect"}
         await asyncio.sleep(3600)

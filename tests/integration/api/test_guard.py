@@ -90,7 +90,7 @@ PROXY: dict[str, Any] = {"api_trusted_proxies": ["192.0.2.7"]}  # the client of 
 
 
 async def ask(served: Served, key: str | None, **headers: str) -> int:
-    """Ask with a key; give the status."""
+    """Ask with a key; return the status."""
     sent = {"x-forwarded-for": headers["client"]} if headers else {}
     if key is not None:
         sent["authorization"] = f"Bearer {key}"

@@ -58,7 +58,7 @@ async def fail(served: Served, sms_msg_id: str, code: str, *, seconds_ago: float
 
 
 def rules(found: Json) -> list[str]:
-    """Give the rules by which a number may not be sent to."""
+    """Return the rules by which a number may not be sent to."""
     return [why["rule"] for why in found["why"]]
 
 

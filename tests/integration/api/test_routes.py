@@ -79,7 +79,7 @@ async def a_full_node(directory: Path) -> AsyncIterator[Served]:
 
 
 def ids(items: list[Json]) -> list[str]:
-    """Give the message ids in order."""
+    """Return the message ids in order."""
     return [item["sms_msg_id"] for item in items]
 
 

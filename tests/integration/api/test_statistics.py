@@ -311,7 +311,7 @@ async def test_a_key_is_needed(tmp_path: Path, path: str) -> None:
 
 
 def ago(hours: float) -> str:
-    """Give the time so many hours ago."""
+    """Return the time so many hours ago."""
     return times.to_rfc3339(now() - round(hours * HOUR))
 
 

@@ -35,7 +35,7 @@ def send(sms_msg_id: str, hour: int, **fields: str) -> dict[str, str]:
 
 
 async def answer_of(served: Served, sms_msg_id: str) -> Any:
-    """Give what an uplink answers; the list and the single look-up must agree."""
+    """Return what an uplink answers; the list and the single look-up must agree."""
     one = await served.get(f"/v1/uplinks/{quote(sms_msg_id, safe='')}")
     listed = (await served.get("/v1/uplinks"))["uplinks"]
     assert one in listed

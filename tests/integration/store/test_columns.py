@@ -82,7 +82,7 @@ def wrong_values(column: Column[Any]) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a store of one row in every table."""
+    """Return a store of one row in every table."""
     directory = tmp_path_factory.mktemp("filled")
 
     async def run() -> None:

@@ -55,7 +55,7 @@ async def slice_of(
 
 
 def names(found: Sequence[MessageBuilder]) -> list[str]:
-    """Give the ids of messages in order."""
+    """Return the ids of messages in order."""
     return [message.sms_msg_id for message in found]
 
 

@@ -81,13 +81,13 @@ def an_engine(url: str) -> Iterator[Engine]:
 
 
 def describe_index(index: Any) -> str:
-    """Give all that a database says of an index, conditions as text."""
+    """Return all that a database says of an index, conditions as text."""
     options = {name: str(value) for name, value in index["dialect_options"].items()}
     return str(sorted({**index, "dialect_options": options}.items()))
 
 
 def describe(engine: Engine) -> dict[str, Any]:
-    """Give all that a database says of its tables."""
+    """Return all that a database says of its tables."""
     with engine.connect() as connection:
         seen = inspect(connection)
         return {
@@ -105,7 +105,7 @@ def describe(engine: Engine) -> dict[str, Any]:
 
 
 def differences(engine: Engine) -> list[Any]:
-    """Give what a new migration would have to change."""
+    """Return what a new migration would have to change."""
     options = {"compare_type": True, "compare_server_default": True}
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)

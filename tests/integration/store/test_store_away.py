@@ -17,7 +17,7 @@ ENCODED = "s3cr%2Ft%20w%40rd"
 
 
 def away() -> list[Any]:
-    """Give URLs that lead nowhere, and what is said of each."""
+    """Return URLs that lead nowhere, and what is said of each."""
     port = free_port()
     here = f"postgresql://rita:{ENCODED}@127.0.0.1:{port}/letters"
     return [
@@ -48,7 +48,7 @@ def away() -> list[Any]:
 
 
 def said_to_be(url: str) -> list[Any]:
-    """Give wrong ways to reach the server that the environment names."""
+    """Return wrong ways to reach the server that the environment names."""
     right = make_url(url)
     secret = right.set(password=PASSWORD)
     return [

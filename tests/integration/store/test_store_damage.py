@@ -30,7 +30,7 @@ async def fill(url: str) -> None:
 
 
 def run_sql(path: Path, *statements: str) -> list[tuple[int, ...]]:
-    """Run statements while nobody has the store open; give the rows of the last one."""
+    """Run statements while nobody has the store open; return the rows of the last one."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         rows = [connection.execute(statement).fetchall() for statement in statements]
     return rows[-1]

@@ -153,18 +153,18 @@ async def say(
 
 
 async def _no_breath() -> None:
-    """Give nothing up."""
+    """Return nothing up."""
 
 
 async def listed(store: Store, wanted: SuppressionFilter = OPTED_OUT) -> list[str]:
-    """Give the ids of the uplinks that rows of the list rest on."""
+    """Return the ids of the uplinks that rows of the list rest on."""
     async with store.reading() as connection:
         rows, _ = await entries.list_suppressions(connection, wanted, Page(50))
     return [row["source_id"] for row in rows]
 
 
 async def content(store: Store) -> list[dict[str, Any]]:
-    """Give the list without its row ids, in an order of its own."""
+    """Return the list without its row ids, in an order of its own."""
     rows = [{**row, "id": 0} for row in await rows_of(store, suppressions)]
     order = ("application", "number", "channel", "trust")
     return sorted(rows, key=lambda row: [row[name] for name in order])

@@ -62,7 +62,7 @@ def came(
 
 
 async def suppressed(store: Store) -> dict[str, str]:
-    """Give the message that suppresses the person, by channel."""
+    """Return the message that suppresses the person, by channel."""
     rows = await rows_of(store, suppressions)
     assert all(row["source"] == "code" and row["suppressed"] for row in rows)
     return {row["channel"]: row["source_id"] for row in rows}
@@ -391,7 +391,7 @@ def test_any_history_in_any_order_proves_what_the_rules_say(
 
 
 async def _lived(runs: Iterable[list[JournalEntry]]) -> tuple[dict[str, str], dict[str, str]]:
-    """Let a projector take entries, another one the rest; give the words, and folded again."""
+    """Let a projector take entries, another one the rest; return the words, and folded again."""
     with tempfile.TemporaryDirectory() as directory:
         async with a_store(default_url(Path(directory))) as store:
             for entries in runs:

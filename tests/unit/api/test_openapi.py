@@ -55,7 +55,7 @@ REFUSED = {
 
 
 def closed(schema: Any) -> Any:
-    """Give a schema that takes no members but those that it names."""
+    """Return a schema that takes no members but those that it names."""
     if isinstance(schema, list):
         return [closed(one) for one in schema]
     if not isinstance(schema, dict):

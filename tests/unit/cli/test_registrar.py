@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def peer(*answers: Answer) -> Iterator[Peer]:
-    """Give a peer that listens."""
+    """Return a peer that listens."""
     with Peer(list(answers)) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

@@ -46,7 +46,7 @@ class Model:
         self._content = content
 
     def to_dict(self) -> Any:
-        """Give the content."""
+        """Return the content."""
         return self._content
 
 
@@ -54,11 +54,11 @@ class Raw(Model):
     """A model that has its content as it came, or not."""
 
     def to_json_object(self) -> Any:
-        """Give the content as it came."""
+        """Return the content as it came."""
         return json.loads('{"code":"as it came"}') if self._content else None
 
     def to_dict(self) -> Any:
-        """Give the content in another spelling."""
+        """Return the content in another spelling."""
         return {"code": "to_dict"}
 
 
@@ -426,7 +426,7 @@ def test_importing_it_is_light() -> None:
 
 
 def run_program(*arguments: str) -> str:
-    """Run a Python program to its end; give what it printed."""
+    """Run a Python program to its end; return what it printed."""
     done = subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,

@@ -22,7 +22,7 @@ SIGNED = ("desk", "signed", "124.70.27.1")
 
 
 def addresses(application: str, trust: str, pattern: str) -> Iterator[Source]:
-    """Give as many addresses as a flood wants, of a pattern with the numbers a and b."""
+    """Return as many addresses as a flood wants, of a pattern with the numbers a and b."""
     for n in range(1000):
         yield application, trust, pattern.format(a=n % 250, b=n // 250, n=n)
 
@@ -33,7 +33,7 @@ def held(*sources: Source, size: int = 1, first: int = 1) -> list[QuarantinedRow
 
 
 def staying(rows: Iterable[QuarantinedRow], room: Room = ROOM) -> list[QuarantinedRow]:
-    """Give the rows that are not chosen to go."""
+    """Return the rows that are not chosen to go."""
     rows = list(rows)
     going = set(finish(choose(rows, room)))
     return [row for row in rows if row.id not in going]

@@ -42,7 +42,7 @@ BAD = Quarantined(SHOP, "unusable", "The body is empty.", "127.0.0.1", "", b"")
 
 
 def nothing_known() -> Known:
-    """Give what an empty store holds."""
+    """Return what an empty store holds."""
     return Known({}, {}, 1)
 
 
@@ -57,7 +57,7 @@ def apply(known: Known, *events: Event, policy: Policy | None = None) -> Project
 
 
 def stored(changes: ProjectedChanges) -> Known:
-    """Give what the store holds after these changes."""
+    """Return what the store holds after these changes."""
     messages = {
         (d.message.application, d.message.sms_msg_id): replace(
             d.message,
@@ -78,7 +78,7 @@ def stored(changes: ProjectedChanges) -> Known:
 
 
 def only_message(changes: ProjectedChanges) -> MessageBuilder:
-    """Give the only message that changed."""
+    """Return the only message that changed."""
     (decided,) = changes.messages
     return decided.message
 

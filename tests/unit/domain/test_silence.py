@@ -27,7 +27,7 @@ def at(text: str) -> int:
 
 
 def every(minutes: int, since: str, until: str, *, days: str = "") -> Iterable[int]:
-    """Give times from one to another, both included; on each of some days where they are named."""
+    """Return times from one to another, both included; on each of the named days."""
     if days:
         for day in days.split():
             yield from every(minutes, f"{day} {since}", f"{day} {until}")
@@ -36,7 +36,7 @@ def every(minutes: int, since: str, until: str, *, days: str = "") -> Iterable[i
 
 
 def heard(arrivals: Iterable[int], options: SilenceOptions = USUAL) -> Rhythm:
-    """Give the rhythm of arrivals, folded one by one as they come."""
+    """Return the rhythm of arrivals, folded one by one as they come."""
     rhythm, now = Rhythm(), 0
     for arrival in arrivals:
         now = max(now, arrival)

@@ -63,11 +63,11 @@ class Edge:
     client: httpx.AsyncClient
 
     async def rows(self) -> list[Row]:
-        """Give all rows of the journal."""
+        """Return all rows of the journal."""
         return await self.journal.read_after(0, rows=1000, max_bytes=2**30)
 
     def counted(self) -> dict[tuple[str, str], float]:
-        """Give what was counted, by kind and outcome."""
+        """Return what was counted, by kind and outcome."""
         (family,) = self.metrics.pushes.collect()
         return {
             (sample.labels["kind"], sample.labels["outcome"]): sample.value
@@ -384,13 +384,13 @@ async def test_a_refusal_repeats_nothing_of_the_push(tmp_path: Path) -> None:
 
 
 def broken(directory: Path) -> Callable[[], None]:
-    """Let writes fail; give what undoes it."""
+    """Let writes fail; return what undoes it."""
     break_journal(directory)
     return lambda: mend_journal(directory)
 
 
 def locked(directory: Path) -> Callable[[], None]:
-    """Lock the journal's file; give what undoes it."""
+    """Lock the journal's file; return what undoes it."""
     held = ExitStack()
     held.enter_context(write_lock(directory / FILE_NAME))
     return held.close

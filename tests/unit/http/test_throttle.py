@@ -19,7 +19,7 @@ def guesses(
 
 
 def guess(record: Guesses, group: str, now: int) -> int:
-    """Try a wrong secret, as far as the limit allows; give the wait."""
+    """Try a wrong secret, as far as the limit allows; return the wait."""
     wait_s = record.wait_s(group, now)
     if not wait_s:
         record.note_wrong(group, now)

@@ -32,12 +32,12 @@ def load(directory: Path, content: str | bytes, name: str = "own.csv") -> Catalo
 
 
 def changed(catalogue: Catalogue) -> list[CatalogueEntry]:
-    """Give the rows that are not as shipped."""
+    """Return the rows that are not as shipped."""
     return [entry for entry in catalogue.entries if entry.rank is Rank.OVERRIDE]
 
 
 def shipped(code: str) -> CatalogueEntry:
-    """Give the first shipped row of a code."""
+    """Return the first shipped row of a code."""
     return next(entry for entry in SHIPPED.entries if entry.code == code)
 
 

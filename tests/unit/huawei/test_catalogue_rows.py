@@ -14,7 +14,7 @@ from receiver.huawei.toml_lines import field_lines
 
 
 def problems(file: Path, content: str) -> list[str]:
-    """Give what is said about a file of this content, without the file's name."""
+    """Return what is said about a file of this content, without the file's name."""
     file.write_text(content, encoding="utf-8", newline="")
     with pytest.raises(ValueError, match=re.escape(str(file))) as caught:
         load_catalogue(file)

@@ -23,14 +23,14 @@ OUT, IN = Intent.OPT_OUT, Intent.OPT_IN
 
 
 def events_of(body: bytes, charset: str = "", kind: str = "uplink") -> list[Any]:
-    """Give what becomes of a push, edge and projector alike."""
+    """Return what becomes of a push, edge and projector alike."""
     wire.sift(body)
     headers = f"{FORM}; charset={charset}" if charset else FORM
     return finish(decode(Row(1, kind, "shop", 0, "192.0.2.1", "token", headers, body)))
 
 
 def uplink_of(text: bytes, charset: str = "") -> Uplink:
-    """Give the uplink whose body is these bytes."""
+    """Return the uplink whose body is these bytes."""
     body = b"smsMsgId=u&from=1&to=2&body=" + quote_from_bytes(text).encode()
     (event,) = events_of(body, charset)
     assert isinstance(event, UplinkArrived)
@@ -39,7 +39,7 @@ def uplink_of(text: bytes, charset: str = "") -> Uplink:
 
 
 def reports_of(body: bytes, charset: str = "") -> list[StatusReport]:
-    """Give the reports of a push."""
+    """Return the reports of a push."""
     events = events_of(body, charset, "status")
     assert all(isinstance(event, ReportArrived) for event in events)
     return [event.report for event in events]

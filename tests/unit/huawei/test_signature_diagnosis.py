@@ -19,7 +19,7 @@ RULES = SigningRules({PAIR[0]: PAIR[1]})
 
 
 def came(body: bytes = BODY, path: str = PATH, **changes: str | None) -> SignedRequest:
-    """Give a signed push as it arrives, with headers changed on the way; None: taken away."""
+    """Return a signed push as it arrives, with headers changed on the way; None: taken away."""
     headers: dict[str, str | None] = {**sign(PATH, BODY, host=HOST, at=AT)}
     headers |= {name.replace("_", "-"): value for name, value in changes.items()}
     return SignedRequest(

@@ -94,7 +94,7 @@ def signed(
 
 
 def with_header(request: SignedRequest, name: bytes, value: bytes | None) -> SignedRequest:
-    """Give the request with another value of a header; None leaves it out."""
+    """Return the request with another value of a header; None leaves it out."""
     headers = [(known, text) for known, text in request.headers if known != name]
     if value is not None:
         headers.append((name, value))
@@ -102,7 +102,7 @@ def with_header(request: SignedRequest, name: bytes, value: bytes | None) -> Sig
 
 
 def header(request: SignedRequest, name: bytes) -> bytes:
-    """Give a header's value."""
+    """Return a header's value."""
     return dict(request.headers)[name]
 
 
@@ -143,7 +143,7 @@ PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~"
 
 
 def changes(draw: random.Random, request: SignedRequest) -> Iterator[tuple[str, SignedRequest]]:
-    """Give the request with one byte changed, in each place that the signature covers."""
+    """Return the request with one byte changed, in each place that the signature covers."""
     yield "method", replace(request, method=changed_byte(draw, request.method, PLAIN))
     path, mark, query = request.target.partition(b"?")
     plain = [place for place, byte in enumerate(path) if byte in PLAIN and b"%" not in path]
@@ -198,7 +198,7 @@ GOOD = signed()
 
 
 def authorized(old: bytes, new: bytes) -> SignedRequest:
-    """Give the good request with another text in its Authorization header."""
+    """Return the good request with another text in its Authorization header."""
     value = header(GOOD, b"authorization")
     assert old in value
     return with_header(GOOD, b"authorization", value.replace(old, new))

@@ -55,13 +55,13 @@ def form(**fields: str) -> bytes:
 
 
 def report_of(push: ParsedPush) -> StatusReport:
-    """Give the only report of a push."""
+    """Return the only report of a push."""
     (item,) = push.items
     return read_report(item)
 
 
 def uplink_of(**fields: str) -> Uplink:
-    """Give the uplink that a form with these fields is read as."""
+    """Return the uplink that a form with these fields is read as."""
     needed = {"smsMsgId": "u-1", "from": "+8615500005172", "to": "1069", "body": ""}
     (item,) = sift(form(**{**needed, **fields})).items
     return read_uplink(item)
@@ -676,7 +676,7 @@ def test_the_edge_judges_a_form_as_it_is_sifted_later(body: bytes) -> None:
 
 
 def reasons_of(body: bytes) -> list[str]:
-    """Give all that is said about what is wrong with a push."""
+    """Return all that is said about what is wrong with a push."""
     try:
         return [bad.reason for bad in sift(body).bad]
     except UnusableError as refused:

@@ -163,7 +163,7 @@ DAMAGES = [
 
 
 async def read_all(journal: Journal) -> dict[int, Row]:
-    """Read as the projector does; give the rows by position."""
+    """Read as the projector does; return the rows by position."""
     rows: dict[int, Row] = {}
     position = 0
     while some := await journal.read_after(position, rows=6, max_bytes=2**40):

@@ -36,7 +36,7 @@ def entries() -> list[JournalEntry]:
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a sound journal that was closed in order."""
+    """Return a sound journal that was closed in order."""
     path = tmp_path_factory.mktemp("sound") / FILE_NAME
 
     async def fill() -> None:
@@ -49,7 +49,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pages(path: Path, kind: int) -> list[int]:
-    """Give the numbers of the pages of one type, but for the first page."""
+    """Return the numbers of the pages of one type, but for the first page."""
     data = path.read_bytes()
     return [n for n in range(2, len(data) // PAGE + 1) if data[(n - 1) * PAGE] == kind]
 
@@ -204,7 +204,7 @@ async def test_damage_that_upkeep_meets_is_mended(
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the journal of a writer that was killed: all its rows stand in the log, one a commit."""
+    """Return the journal of a writer that was killed: all rows are in the log, one a commit."""
     path = tmp_path_factory.mktemp("killed") / FILE_NAME
     writer = Writer(str(path))
     for position, one in enumerate(entries()[:150], 1):

@@ -35,22 +35,22 @@ EVERYTHING = 2**40  # bytes
 
 
 async def read_all(journal: Journal) -> list[Row]:
-    """Give all rows."""
+    """Return all rows."""
     return await journal.read_after(0, rows=10_000, max_bytes=EVERYTHING)
 
 
 async def bodies(journal: Journal) -> list[bytes]:
-    """Give the bodies of all rows in order."""
+    """Return the bodies of all rows in order."""
     return [row.body for row in await read_all(journal)]
 
 
 async def positions(journal: Journal) -> list[int]:
-    """Give the positions of all rows in order."""
+    """Return the positions of all rows in order."""
     return [row.position for row in await read_all(journal)]
 
 
 def writer_of(directory: Path) -> int:
-    """Give the process id of the one child of this process that writes the journal."""
+    """Return the process id of the one child of this process that writes the journal."""
     children = Path("/proc/self/task").glob("*/children")
     found = [
         int(pid)

@@ -28,7 +28,7 @@ def body(position: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give copies of what a killed writer leaves: with all rows in the log, and with some."""
+    """Return copies of what a killed writer leaves: with all rows in the log, and with some."""
     made = tmp_path_factory.mktemp("killed")
     for name, in_file in (("all", 0), ("some", IN_FILE)):
         path = tmp_path_factory.mktemp("open") / FILE_NAME
@@ -46,7 +46,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy_of(killed: Path, name: str, directory: Path, *, with_index: bool) -> Path:
-    """Copy a killed journal; give the path of its file."""
+    """Copy a killed journal; return the path of its file."""
     for end in ENDS if with_index else ENDS[:2]:
         shutil.copy(killed / name / f"{FILE_NAME}{end}", directory)
     return directory / FILE_NAME
@@ -145,7 +145,7 @@ WAYS_THAT_THE_INDEX_TELLS = [
 
 
 async def read_all(path: Path) -> tuple[dict[int, Row], list[DamageFinding], list[str]]:
-    """Open a journal; give its rows, what was found, and what readiness says."""
+    """Open a journal; return its rows, what was found, and what readiness says."""
     findings: list[DamageFinding] = []
     journal = await Journal.open(path, on_finding=findings.append)
     try:

@@ -27,7 +27,7 @@ def row(body: bytes, kind: str = "status", headers: str = "content-type: x") -> 
 
 
 def person(*, keeps_suppression: bool = False) -> Person:
-    """Give the person, of whom one id is known."""
+    """Return the person, of whom one id is known."""
     return Person(Writings(PERSON), frozenset({HIS_ID}), keeps_suppression=keeps_suppression)
 
 
@@ -43,7 +43,7 @@ def report(sms_msg_id: str, to: Any, **more: Any) -> dict[str, Any]:
 
 
 def told(one: Row) -> list[Any]:
-    """Give what a row tells, item by item."""
+    """Return what a row tells, item by item."""
     found: list[Any] = []
     for event in finish(decode(one)):
         match event:

@@ -60,7 +60,7 @@ failures = 50
 
 @pytest.fixture
 def example(tmp_path: Path) -> RetryPolicy:
-    """Give the policy of the example."""
+    """Return the policy of the example."""
     file = tmp_path / "receiver.toml"
     file.write_text(EXAMPLE)
     return make_retry_policy(load(file).retry)

@@ -49,7 +49,7 @@ def _no_variables_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 @pytest.fixture
 def setting(monkeypatch: pytest.MonkeyPatch) -> Setting:
-    """Give a function that sets variables of the environment."""
+    """Return a function that sets variables of the environment."""
 
     def set_all(**values: str) -> None:
         for name, value in values.items():
@@ -60,7 +60,7 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Setting:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Callable[[str], Path]:
-    """Give a function that writes a configuration file."""
+    """Return a function that writes a configuration file."""
 
     def write(text: str) -> Path:
         path = tmp_path / "receiver.toml"
@@ -74,7 +74,7 @@ Config = Callable[[str], Path]
 
 
 def problems(path: Path | None = None) -> list[str]:
-    """Give what is wrong with the settings, a line each."""
+    """Return what is wrong with the settings, a line each."""
     with pytest.raises(SettingsError) as refused:
         load(path)
     return str(refused.value).splitlines()
@@ -602,7 +602,7 @@ SECRETS_IN_BAD_PLACES: list[Any] = [
 
 
 def everything_said(error: BaseException) -> str:
-    """Give the text of an error and of all that led to it, as a traceback would show it."""
+    """Return the text of an error and of all that led to it, as a traceback would show it."""
     shown = f"{error!r} {error}"
     if error.__cause__ is not None:
         shown += everything_said(error.__cause__)

@@ -59,7 +59,7 @@ UPLINK_FIELDS = {
 
 
 def offline(**changes: Any) -> SimulationOptions:
-    """Give options that register nothing and push as fast as possible."""
+    """Return options that register nothing and push as fast as possible."""
     given: dict[str, Any] = {"url": "http://127.0.0.1/", "rate": 0, "register": "never"}
     return SimulationOptions(**{**given, **changes})
 
@@ -387,7 +387,7 @@ class Server:
         return self.answer(request)
 
     def registered_ids(self) -> list[str]:
-        """Give the ids of all registered entries that the platform had accepted."""
+        """Return the ids of all registered entries that the platform had accepted."""
         documents = [json.loads(request.body) for request in self.registrations]
         return [
             entry["smsMsgId"]
@@ -398,12 +398,12 @@ class Server:
 
 
 def status(code: int) -> Answer:
-    """Give an answer with a status and an empty body."""
+    """Return an answer with a status and an empty body."""
     return lambda _: f"HTTP/1.1 {code} Some\r\nContent-Length: 0\r\n\r\n".encode()
 
 
 def always(answer: bytes | None) -> Answer:
-    """Give the same answer to everything."""
+    """Return the same answer to everything."""
     return lambda _: answer
 
 

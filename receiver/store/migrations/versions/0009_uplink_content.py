@@ -62,7 +62,7 @@ def _fill() -> None:
 
 
 def _digest(row_id: int, sender: str, to: str, body: str, raw: str) -> str:
-    """Give the digest as receivers of this version make it of what they store."""
+    """Return the digest as receivers of this version make it of what they store."""
     if raw == "{}":  # erased
         return f"erased {row_id}"
     create_time = json.loads(raw).get("createTime") or ""

@@ -14,7 +14,7 @@ SHIPPED = load_catalogue()
 
 
 def found(match: Match) -> tuple[str, str, LookupRule]:
-    """Give what most tables below state: the row's code and origin, and the rule."""
+    """Return what most tables below state: the row's code and origin, and the rule."""
     return match.entry.code, match.entry.origin, match.rule
 
 

@@ -52,7 +52,7 @@ RULES = PolicyRules(CATALOGUE, "wins", 73 * HOUR)
 def came(
     status: str, minute: int | None = 1, *, part: int = 1, arrived: int = 1, **fields: Any
 ) -> StoredReport:
-    """Give a report of the SMSC with a time, and an arrival, in minutes after the sending."""
+    """Return a report of the SMSC with a time, and an arrival, in minutes after the sending."""
     updated_at = None if minute is None else SENT + minute * MINUTE
     update_time = "" if updated_at is None else times.to_rfc3339(updated_at)
     given: dict[str, Any] = {"source": 2, "sequence": part, "update_time": update_time, **fields}
@@ -319,7 +319,7 @@ def test_what_is_final_has_no_horizon(send: Send) -> None:
 
 
 def places_of(text: str) -> list[str]:
-    """Give the names of a sentence's places, sorted."""
+    """Return the names of a sentence's places, sorted."""
     return sorted(name for _, name, _, _ in Formatter().parse(text) if name)
 
 
@@ -370,7 +370,7 @@ _late: st.SearchStrategy[LateDelivered] = st.sampled_from(("wins", "ignored"))
 
 
 def reasons_of(explanation: Explanation) -> list[Reason]:
-    """Give all reasons of an explanation."""
+    """Return all reasons of an explanation."""
     return [
         *(one.reason for one in explanation.reports),
         explanation.parts,

@@ -33,7 +33,7 @@ def came(
     arrived: int = 2 * MINUTE,
     **fields: Any,
 ) -> StoredReport:
-    """Give a report of a time after the sending, which arrived at another time after it."""
+    """Return a report of a time after the sending, which arrived at another time after it."""
     updated_at = None if after is None else SENT + after
     usual: dict[str, Any] = {
         "source": 2,

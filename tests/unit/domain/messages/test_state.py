@@ -53,7 +53,7 @@ def at(minute: int) -> str:
 
 
 def moment(minute: int) -> int:
-    """Give the platform's time of a minute, microseconds."""
+    """Return the platform's time of a minute, microseconds."""
     return 1_523_599_200 * times.SECOND + minute * 60 * times.SECOND  # 2018-04-13T06:00:00Z
 
 
@@ -66,7 +66,7 @@ def heard(
     trust: Trust = Trust.OPEN,
     **others: Any,
 ) -> StoredReport:
-    """Give a report of the SMSC (source 2) with the platform's time of a minute."""
+    """Return a report of the SMSC (source 2) with the platform's time of a minute."""
     update_time = "" if minute is None else at(minute)
     given: dict[str, Any] = {"source": 2, "update_time": update_time, "sequence": part, **others}
     report = StatusReport("m", status, updated_at=times.parse(given["update_time"]), **given)
@@ -376,12 +376,12 @@ PARTS: list[Any] = [
 
 
 def part(sequence: int, status: str = "DELIVRD", total: int | None = None) -> StoredReport:
-    """Give a report about a part, by its number as it was read."""
+    """Return a report about a part, by its number as it was read."""
     return heard(status, part=sequence, total=total)
 
 
 def untold() -> StoredReport:
-    """Give a report that does not say which part it is about."""
+    """Return a report that does not say which part it is about."""
     stored = heard("DELIVRD", part=1)
     return replace(stored, report=replace(stored.report, update_time="later", raw={"status": "x"}))
 
@@ -815,7 +815,7 @@ def project(
 
 
 def _as_stored(message: MessageBuilder, folded: Folded) -> MessageBuilder:
-    """Give a message as the store gives it back: nothing of it is new any more."""
+    """Return a message as the store gives it back: nothing of it is new any more."""
     return MessageBuilder(
         message.id,
         message.application,

@@ -84,7 +84,7 @@ _failures = st.builds(
 
 
 def blocked_for(failure: RetryCandidate, policy: RetryPolicy) -> tuple[Hours, ...]:
-    """Give the hours in which nothing may go to somebody, by the policy's own words."""
+    """Return the hours in which nothing may go to somebody, by the policy's own words."""
     terms = policy.kinds.get(policy.kind_of(failure.template_id, None), KindRules()).terms
     override = policy.override_for(failure.template_id, None)
     own = Terms() if override is None else override.terms

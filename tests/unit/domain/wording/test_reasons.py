@@ -39,7 +39,7 @@ def judge(
 
 
 def texts(verdict: Verdict) -> Mapping[str, str]:
-    """Give all that a verdict says to people."""
+    """Return all that a verdict says to people."""
     return {
         "meaning": verdict.meaning,
         "cause": verdict.cause,
