@@ -197,7 +197,7 @@ def needs(
 def check_storable(text: str) -> None:
     """Refuse what no column could hold."""
     if not is_storable(text):
-        raise bad("A text holds characters that nothing stored can hold.")
+        raise bad("A text contains NUL or unpaired surrogates.")
 
 
 def read_application(given: Mapping[str, Any]) -> str | None:

@@ -103,12 +103,12 @@ def _read(document: views.Json) -> _Asked:
 
 
 def _texts(document: views.Json, name: str) -> list[str] | None:
-    """Read a list of texts, cleaned; one that is given more than once is asked for once."""
+    """Read an array of strings, cleaned; one that is given more than once is asked for once."""
     values = document.get(name)
     if values is None:
         return None
     if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
-        raise bad(f"`{name}` must be a list of texts.")
+        raise bad(f"`{name}` must be an array of strings.")
     if len(values) > MOST_KEYS:
         raise bad(_TOO_MANY)
     cleaned = list(dict.fromkeys(map(clean, values)))

@@ -213,7 +213,7 @@ class Node:
         await self._store.close()
 
     async def _reload_policy(self) -> Policy:
-        """Read the catalogue file anew; what is decided from now on goes by it."""
+        """Reload the catalogue file; what is decided from now on goes by it."""
         policy = await asyncio.to_thread(make_policy, self._settings)
         self._policy = self._projector.policy = self._parts.policy = policy
         show_catalogue(self._metrics, policy.catalogue)

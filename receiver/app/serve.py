@@ -128,7 +128,7 @@ def _renew(certificate: Certificate) -> None:
     except SettingsError as error:
         _log.error("the certificate was not renewed", reason=str(error))
     else:
-        _log.info("the certificate was read anew")
+        _log.info("the certificate was reloaded")
 
 
 async def _stop_all(*listeners: PublicListener | PrivateListener) -> None:
@@ -147,7 +147,8 @@ async def serve(settings: Settings, on_running: Callable[[Running], None]) -> in
     def lose_trust(error: str) -> None:
         nonlocal status
         _log.critical(
-            "the disk failed a sync, ending so that the journal is read anew", error=error
+            "the disk failed a sync, ending so that the journal is read again from the disk",
+            error=error,
         )
         status = EXIT_UNTRUSTWORTHY_DISK
         ended.set()

@@ -77,7 +77,7 @@ def create(
         typer.echo(json.dumps(told))
     else:
         typer.echo(secret)
-        typer.echo("It holds at once and is not shown again.", err=True)
+        typer.echo("It takes effect immediately and is not shown again.", err=True)
 
 
 @app.command("list")

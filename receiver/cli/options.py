@@ -12,7 +12,7 @@ from receiver.settings import Settings
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", help="TOML file; RECEIVER_* in the environment wins over it."),
+    typer.Option("--config", help="TOML file; RECEIVER_* in the environment takes precedence."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 ApiUrl = Annotated[

@@ -175,7 +175,7 @@ async def _done_here(settings: Settings, since: int | None, show: Show) -> Json:
             show(run_json(*newest))
             await asyncio.sleep(_LOOK_EVERY_S)
         if newest is None:
-            raise StoreUnavailableError("The store was made anew meanwhile; run this again.")
+            raise StoreUnavailableError("The store was recreated meanwhile; run this again.")
         return run_json(*newest)
 
 

@@ -27,7 +27,7 @@ class Certificate:
         self.context = self._make()
 
     def renew(self) -> None:
-        """Read both anew, for the connections that come from now on.
+        """Reload both, for the connections that come from now on.
 
         Raises:
             SettingsError: they cannot be used; the old ones stay in use.

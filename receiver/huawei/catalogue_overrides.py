@@ -154,7 +154,7 @@ def _check_columns(columns: Iterable[str], file: Path) -> None:
                 f"{file}, line 1, {name}: there is no such field; there are {', '.join(FIELDS)}"
             )
         if names.count(name) > 1:
-            raise ValueError(f"{file}, line 1, {name}: the column stands twice")
+            raise ValueError(f"{file}, line 1, {name}: the column is given more than once")
     if "code" not in names:
         raise ValueError(f"{file}, line 1, code: the column is missing")
 
@@ -204,7 +204,7 @@ def _values(given: _Given) -> Values:
 def _refuse_twin(seen: dict[tuple[str, str], int], values: Values, line: int) -> None:
     key = (fold(values["code"]), values.get("origin", ""))
     if key in seen:
-        raise FieldError("code", f"the row stands twice, before in line {seen[key]}")
+        raise FieldError("code", f"the row is given more than once, before in line {seen[key]}")
     seen[key] = line
 
 

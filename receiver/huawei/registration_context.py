@@ -124,7 +124,7 @@ class Beside:
         to = send.to or found.get("to")
         if self._by_key and not is_given(entry.get("reference")):
             reference = self._reference_of(send.sms_msg_id, to)
-            if reference is not None:  # it goes before the one reference for all
+            if reference is not None:  # it takes precedence over the reference for all
                 found["reference"] = reference
         template = self._templates.get(normalise(to)) if self._templates else None
         for beside in (self._said, _given({"template_id": template}), self._requested):
@@ -208,7 +208,7 @@ class Beside:
             )
 
     def _read_templates(self, contents: Any) -> dict[str | None, str]:
-        """Return the template of each number in `batchSendDiffSms`; numbers with several are left out."""
+        """Return the template of each number in `batchSendDiffSms`, unless there are several."""
         templates: dict[str | None, set[str]] = {}
         for content in contents if isinstance(contents, list) else ():
             if not isinstance(content, dict) or not isinstance(content.get("to"), list):

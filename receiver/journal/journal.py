@@ -281,7 +281,7 @@ class Journal:
             self._lose_trust(type(error).__name__)
 
     def _lose_trust(self, error: str) -> None:
-        """Acknowledge nothing from now on, and let the process be started anew."""
+        """Acknowledge nothing from now on, and let the process be restarted."""
         self._closing = True
         _fail(self._waiting, "The disk failed a sync.")
         self._on_loss_of_trust(error)
@@ -412,7 +412,7 @@ class Journal:
                 raise
 
     def _mend_soon(self) -> None:
-        """Write the file anew beside the appends, which fail until that is done."""
+        """Rewrite the file beside the appends, which fail until that is done."""
         self._begin(self._upkeep.mend(surely=True))
 
     async def _keep_writer(self) -> None:

@@ -61,7 +61,7 @@ def rebuild(path: Path, cause: str) -> DamageFinding:
 
 def describe(made: Rebuild, kept: str) -> DamageFinding:
     """Say what a file was lacking that was rebuilt."""
-    text = "The journal's file was damaged and has been written anew from what could be read"
+    text = "The journal's file was damaged and has been rewritten from what could be read"
     text += (
         f"; {made.found} rows came from pages that SQLite could not reach." if made.found else "."
     )

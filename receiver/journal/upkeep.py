@@ -37,7 +37,7 @@ class TakeTurn(Protocol):
 
 
 class Upkeep:
-    """Deletes, replaces and writes anew."""
+    """Deletes, replaces and rewrites."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class Upkeep:
                 return False
             self._mend_from = time.monotonic() + _MEND_AGAIN_S
             kept = name_aside(self._file.path)
-            _log.error("the journal's file is damaged, writing it anew from what can be read")
+            _log.error("the journal's file is damaged, rewriting it from what can be read")
             try:
                 made = await self._rewrite(kept, surely=surely)
             except (sqlite3.Error, OSError, JournalUnavailableError, WriterError) as error:
@@ -143,7 +143,7 @@ class Upkeep:
                 self._on_finding(describe(made, kept.name))
             return True
 
-    # --- writing anew -----------------------------------------------------------------------
+    # --- rewriting --------------------------------------------------------------------------
 
     async def _rewrite(self, kept: Path | None, *, surely: bool = False) -> Rebuild | None:
         """Copy the journal and go on in the copy; None: there was nothing to mend."""

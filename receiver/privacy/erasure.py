@@ -289,7 +289,7 @@ class Forgetter:
             try:
                 await self._journal.compact()
             except JournalUnavailableError as error:  # the names in the answer say the rest
-                _log.warning("the journal was not written anew", reason=str(error))
+                _log.warning("the journal was not rewritten", reason=str(error))
             else:
                 compacted.update(path.name for path in journal)
         return compacted

@@ -101,7 +101,7 @@ def _scrub_unread(row: Row, person: Person) -> bytes | None:
 
 
 def _still_holds(kind: str, body: bytes, person: Person) -> bool:
-    """Tell whether the number is left in a body that was written anew."""
+    """Tell whether the number is left in a body that was rewritten."""
     writings = person.writings
     if kind == EntryKind.UNUSABLE:
         return writings.in_unread(body)

@@ -22,7 +22,7 @@ def mismatch(
         oldest_at: when that row arrived, microseconds.
         newest: the journal's last position.
         is_shared: several receivers may share the store, each with a journal of its own.
-        was_mended: the journal was found damaged and written anew, perhaps without its identity.
+        was_mended: the journal was found damaged and rewritten, perhaps without its identity.
     """
     if known is None and others and not is_shared:
         if oldest is None:

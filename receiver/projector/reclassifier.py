@@ -57,7 +57,7 @@ class _GivenUpError(Exception):
 
 
 class _ForgottenError(Exception):
-    """The store does not know the run any more: it was made anew."""
+    """The store does not know the run any more: it was recreated."""
 
 
 class Reclassifier:

@@ -251,7 +251,7 @@ def _refuse_twins(what: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"the {what} {name!r} stands twice")
+            raise ValueError(f"the {what} {name!r} is given more than once")
         seen.add(name)
 
 

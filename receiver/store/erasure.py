@@ -206,7 +206,7 @@ def _covered(table: Table, row: Row, writings: Writings) -> dict[str, Any]:
 
 
 def _of_content(row: Row, values: dict[str, Any]) -> dict[str, Any]:
-    """Return what follows from the content of an uplink that is written anew."""
+    """Return what follows from the content of an uplink that is rewritten."""
     became = {**row, **values}
     raw = load_raw(became["raw"], "uplinks.raw")
     if not raw:

@@ -300,8 +300,8 @@ rhythms = Table(
     Column("gaps", StoredText, nullable=False),  # JSON: the longest gap of each recent day
 )
 
-# Failed messages that may be sent again. What the projector plans is made anew by reading the
-# journal anew; leases and what became of them are not.
+# Failed messages that may be sent again. What the projector plans is planned again when the
+# journal is read again; leases and what became of them are not.
 retries = Table(
     "retries",
     metadata,

@@ -32,7 +32,7 @@ def _takes(rows: Iterable[tuple[int, Cell, int]]) -> Iterable[bool]:
 
 
 async def rebuild(connection: AsyncConnection) -> None:
-    """Count all messages anew."""
+    """Count all messages again."""
     for statement in REBUILD:
         await connection.execute(statement)
 

@@ -70,7 +70,7 @@ class Store:
             self._pinger, self._watcher = _server_engine(target, 1), _server_engine(target, 1)
 
     async def prepare(self) -> None:
-        """Bring the schema up to date; makes the database anew where it was taken away.
+        """Bring the schema up to date; recreates the database where it was taken away.
 
         Raises:
             StoreUnavailableError: the database does not answer, is locked, or was made by a newer
@@ -202,7 +202,7 @@ class Store:
             return await self._checkpoint("TRUNCATE", patience_s=BUSY_TIMEOUT_S)
 
     async def compact(self) -> None:
-        """Write the whole file anew, without what is left between its rows.
+        """Rewrite the whole file, without what is left between its rows.
 
         Raises:
             StoreUnavailableError: as when writing.
@@ -244,7 +244,7 @@ class Store:
                 mark.write_text(f"{self.damage}\n")
 
     def _forget_damage(self) -> None:
-        """Begin anew: another file stands there."""
+        """Start over: another file stands there."""
         self.damage = ""
         self._inode = None
 

@@ -187,7 +187,7 @@ def test_explain_speaks_the_language(tag: str, is_right: Any) -> None:
 
 
 def test_the_usual_language_is_a_setting() -> None:
-    """Without `--lang` the setting decides, and `--lang` wins over it."""
+    """Without `--lang` the setting decides, and `--lang` takes precedence."""
     assert is_chinese(explained("E200033", RECEIVER_LANGUAGE="zh")["meaning"])
     assert is_english(explained("E200033", "--lang", "en", RECEIVER_LANGUAGE="zh")["meaning"])
 

@@ -153,7 +153,7 @@ def test_a_flipped_bit_in_the_log_loses_no_acknowledged_push(
     server = make_server().start()
     taken = push_many(server, "bit", 120)
     log = server.directory / "journal.sqlite3-wal"
-    while read_log(log.read_bytes()).count < FRAMES:  # it has just begun anew, after a checkpoint
+    while read_log(log.read_bytes()).count < FRAMES:  # it has just started over, after a checkpoint
         taken |= push_many(server, f"bit-{len(taken)}", FRAMES)
     server.kill(all_of_it=True)
     data = bytearray(log.read_bytes())

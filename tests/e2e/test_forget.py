@@ -204,7 +204,7 @@ def test_the_number_is_in_no_file(filled: Server) -> None:
 
 
 def test_a_lost_store_comes_back_without_the_person(filled: Server) -> None:
-    """The journal alone, read anew, gives everybody else's data and nothing of the person."""
+    """The journal alone, read again, gives everybody else's data and nothing of the person."""
     server = filled
     before = others_data(server)
     answer = server.api.http.post("/v1/forget", json={"number": PERSON})

@@ -39,7 +39,7 @@ def test_a_key_lives_and_ends_without_a_restart(make_server: MakeServer) -> None
     server = make_server().start()
     server.ready()
     reader = made(server.directory, "reader", "--expires", "1h")
-    assert status(server, reader) == 200, "a new key holds at once"
+    assert status(server, reader) == 200, "a new key takes effect immediately"
     assert status(server, reader, "POST", "/v1/sends") == 403
     writer = made(server.directory, "writer", "--scope", "write", "--scope", "read")
     eventually(lambda: status(server, writer, "POST", "/v1/sends") == 202, "it may write")
@@ -96,7 +96,7 @@ def test_a_rotation_of_the_callback_loses_nothing(make_server: MakeServer) -> No
     thread.start()
     early = key(server.directory, "retire-callback")
     assert (early.returncode, "No push" in early.stderr) == (1, True)
-    assert push(server, new) == 200, "a new token holds at once"
+    assert push(server, new) == 200, "a new token takes effect immediately"
     current[0] = new
     assert push(server, old) == 200
     eventually(

@@ -160,7 +160,7 @@ def tls_server(make_server: MakeServer, authority: Authority) -> Iterator[Server
 
 
 def shown(server: Server, context: ssl.SSLContext) -> tuple[str, str, str]:
-    """Connect anew; return the certificate's serial number, the protocol and the cipher suite."""
+    """Connect again; return the certificate's serial number, the protocol and the cipher suite."""
     with (
         socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as wrapped,
@@ -204,7 +204,7 @@ def test_the_cipher_suites_of_tls_1_2(
 
 
 def test_a_renewed_certificate(tls_server: Server, authority: Authority) -> None:
-    """SIGHUP reads it anew; one that cannot be used is told, and the old one stays."""
+    """SIGHUP reloads it; one that cannot be used is told, and the old one stays."""
     context = authority.context()
     first = shown(tls_server, context)[0]
     authority.renew()

@@ -17,7 +17,7 @@ from tests.faults.shown import Shown
 from tests.support.server import Server, eventually
 
 REFUSED_WITHIN_S = 1.0
-_UNTRUSTWORTHY = 74  # exit status (sysexits.h: EX_IOERR): a supervisor is to start it anew
+_UNTRUSTWORTHY = 74  # exit status (sysexits.h: EX_IOERR): a supervisor is to restart it
 _ENDED_WITHIN_S = 5.0
 RECOVERED_WITHIN_S = 10.0
 LOOKUPS = ("/v1/messages?limit=50", "/v1/messages/known_1", "/metrics")
@@ -31,7 +31,7 @@ _MOST_THAT_FIT = 100  # pushes, into what a full disk still has in the journal's
 
 
 def fail_syncs(bench: Bench) -> Outcome:
-    """Let the journal's syncs fail under load: the process ends and is started anew."""
+    """Let the journal's syncs fail under load: the process ends and is restarted."""
     rounds = bench.rounds(10, 2)
     shown = Shown({"rounds": rounds})
     ends: list[float] = []
@@ -206,7 +206,7 @@ def require_answers(client: Client, ask: Lookups, shown: Shown) -> None:
 EXPERIMENTS = (
     Experiment(
         name="sync-eio",
-        how="fdatasync of the journal's writer fails with EIO under load; started anew",
+        how="fdatasync of the journal's writer fails with EIO under load; restarted",
         must_hold="exit 74 within 5 s, no 200 from the failure on, 0 lost",
         run=fail_syncs,
         needs=("strace",),

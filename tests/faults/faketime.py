@@ -59,7 +59,7 @@ class FakedServer(Server):
         return time.time() + self.offset_s
 
     def restart(self) -> None:
-        """Start it anew, so that its upkeep runs at once and by the present clock."""
+        """Restart it, so that its upkeep runs at once and by the present clock."""
         assert self.stop() == 0
         self.start()
         self.caught_up()

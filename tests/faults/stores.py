@@ -166,7 +166,7 @@ class _StoreElsewhere(Server):
 
 
 def fill(bench: Bench) -> Outcome:
-    """Leave the store no space for a while; start the process anew in the middle of it."""
+    """Leave the store no space for a while; restart the process in the middle of it."""
     shown = Shown()
     place = bench.directory / "store"
     server = _StoreElsewhere(bench.directory / "data", place=place)

@@ -329,7 +329,7 @@ async def test_other_rules_begin_anew(store_url: str, tmp_path: Path, corrected:
 async def test_a_run_does_not_outlive_its_rules(
     store_url: str, tmp_path: Path, corrected: Policy
 ) -> None:
-    """Once messages were folded by other rules, a run that was stopped is begun anew, not gone on.
+    """Once messages were folded by other rules, a stopped run starts over.
 
     What came meanwhile has ids beyond the end of that run, and would keep the other rules' view.
     """

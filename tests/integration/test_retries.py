@@ -208,7 +208,7 @@ async def test_kept_answers_are_bounded(
 
 
 async def test_answers_are_given_again(store_url: str) -> None:
-    """By key and owner, as long as they are kept; then the key may be used anew."""
+    """By key and owner, as long as they are kept; then the key may be used again."""
     asked = Asked("key name", "k1", "digest")
     async with a_store(store_url) as store:
         async with store.writing() as connection:

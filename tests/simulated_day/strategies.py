@@ -77,7 +77,7 @@ class ByPolicy:
             run.schedule(chain, planned.due_at)
 
     def due(self, chain: Chain, run: Run) -> bool:
-        """Judge anew what is due, and put back what has to wait."""
+        """Judge again what is due, and put back what has to wait."""
         slot = run.now // _POLL
         if self._claimed[slot] >= _CLAIMED_AT_ONCE:
             run.schedule(chain, (slot + 1) * _POLL)

@@ -1,1 +1,1 @@
-"""When a failed message is sent again: pure rules, planned once and judged anew when due."""
+"""When a failed message is sent again: pure rules, planned once and judged again when due."""

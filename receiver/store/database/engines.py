@@ -85,7 +85,7 @@ def _begin_by_ourselves(engine: Engine, begin: str, pragmas: Sequence[str] = ())
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
-    """Return what a connection is made with besides its URL, which goes before it."""
+    """Return what a connection is made with besides its URL, which takes precedence."""
     if url.get_backend_name() != "postgresql" or "connect_timeout" in url.query:
         return {}
     return {"connect_timeout": CONNECT_TIMEOUT_S}

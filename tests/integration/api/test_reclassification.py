@@ -32,7 +32,7 @@ async def fill(served: Served, count: int) -> None:
 
 
 async def test_a_corrected_file_is_taken_over_without_a_restart(tmp_path: Path) -> None:
-    """The file is read anew; verdicts follow at once, stored categories when history was folded."""
+    """The file is reloaded; verdicts follow at once, stored categories when history was folded."""
     file = tmp_path / "mine.csv"
     file.write_text(HEADER)
     async with a_node(tmp_path / "data", catalogue_file=file) as served:
@@ -103,7 +103,7 @@ async def test_a_run_is_stopped_and_goes_on(tmp_path: Path) -> None:
         assert again["started_at"] == stopped["started_at"]
         assert again["examined"] >= stopped["examined"]
         assert (await done(served))["examined"] == 3000
-        # What is at its end is not gone on with: another POST begins anew.
+        # What is at its end is not gone on with: another POST starts over.
         anew = (await served.api.post("/v1/reclassify", json=other)).json()
         assert anew["since"] == other["since"]
         assert anew["started_at"] > stopped["started_at"]

@@ -156,7 +156,7 @@ def test_the_catalogue_holds_all_files() -> None:
 
 
 def test_rows_of_our_own_say_something() -> None:
-    """No row that we added stands twice, is as wide as every code, or is known to be unsure."""
+    """No row that we added is repeated, is as wide as every code, or is known to be unsure."""
     own = [shipped for shipped in CATALOGUE.entries if shipped.rank is Rank.PROTOCOL]
     keys = [(shipped.code.upper(), shipped.origin) for shipped in own]
     assert sorted(set(keys)) == sorted(keys)

@@ -261,7 +261,9 @@ BROKEN = [
     pytest.param("own.csv", b"retry\nnever\n", ", line 1, code: the column is", id="no-code"),
     pytest.param("own.csv", b"code,colour\n", ", line 1, colour: there is no such", id="column"),
     pytest.param("own.csv", b"code;retry\n", ", line 1, row: write commas between", id="semicolon"),
-    pytest.param("own.csv", b"code,code\n", ", line 1, code: the column stands twice", id="twice"),
+    pytest.param(
+        "own.csv", b"code,code\n", ", line 1, code: the column is given more than once", id="twice"
+    ),
     pytest.param("own.csv", b"code\nA,B\n", ", line 2, row: more fields than", id="more-fields"),
     pytest.param("own.csv", b'code\nA\n"B"C\n', ", line 3, row: ", id="quotes"),
     pytest.param("own.csv", b"code\n" + b"A" * 140_000, ", line 2, row: field larger", id="field"),

@@ -117,10 +117,14 @@ def test_an_unknown_field_is_named(tmp_path: Path) -> None:
 
 
 TWINS = [
-    pytest.param("MK:0015,\nMK:0015,\n", "line 3, code: the row stands twice", id="same"),
+    pytest.param(
+        "MK:0015,\nMK:0015,\n", "line 3, code: the row is given more than once", id="same"
+    ),
     pytest.param("MK:0015,\nmk:0015 ,\n", "line 3, code: the text begins", id="blank-is-worse"),
-    pytest.param("MK:0015,\nmk:0015,\n", "line 3, code: the row stands twice", id="case"),
-    pytest.param("LIMIT,supplier\nLIMIT,supplier\n", "line 3, code: the row stands", id="origin"),
+    pytest.param(
+        "MK:0015,\nmk:0015,\n", "line 3, code: the row is given more than once", id="case"
+    ),
+    pytest.param("LIMIT,supplier\nLIMIT,supplier\n", "line 3, code: the row is given", id="origin"),
 ]
 
 

@@ -285,7 +285,7 @@ DIFFERENT = [
 def test_what_stands_beside(
     beside: dict[str, Any], entry: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    """The request's fields and references complete an entry; the nearer word goes before."""
+    """The request's fields and references complete an entry; the nearer value takes precedence."""
     (send,) = read({"response": {"result": [{"smsMsgId": "m", **entry}]}, **beside}).sends
 
     given = {"extend", "reference", "template_id", "text_length", "sender"}

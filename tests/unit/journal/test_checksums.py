@@ -307,7 +307,7 @@ async def test_a_damaged_journal_without_checksums_is_mended(tmp_path: Path) -> 
 
 
 async def test_where_checksums_begin_may_be_damaged_too(tmp_path: Path) -> None:
-    """A journal that does not say so is written anew; its rows and what comes are checked."""
+    """A journal that does not say so is rewritten; its rows and what comes are checked."""
     path = tmp_path / FILE_NAME
     with a_writer(path) as writer:
         for position, one in taken().items():

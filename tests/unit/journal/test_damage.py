@@ -333,7 +333,7 @@ async def test_a_torn_end_is_no_damage(killed: Path, tmp_path: Path, cut_off: in
 
 
 def test_older_frames_behind_the_newest_are_no_damage(tmp_path: Path) -> None:
-    """After the log has been begun anew, what is left of it from before counts for nothing."""
+    """After the log has been started over, what is left of it from before counts for nothing."""
     path = tmp_path / FILE_NAME
     writer = Writer(str(path))
     for position, one in enumerate(entries()[:50], 1):

@@ -605,7 +605,7 @@ async def test_a_journal_written_anew_gives_space_back_and_keeps_its_identity(
 
 
 async def test_a_half_written_new_file_is_removed(tmp_path: Path) -> None:
-    """What a killed process left of writing anew is gone after the next start."""
+    """What a killed process left of a rewrite is gone after the next start."""
     left = tmp_path / f"{FILE_NAME}.new"
     left.write_bytes(b"a number")
     async with a_journal(tmp_path):
@@ -615,7 +615,7 @@ async def test_a_half_written_new_file_is_removed(tmp_path: Path) -> None:
 async def test_who_reads_without_an_end_hinders_writing_anew_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Writing anew gives up, appends go on, and no file is left over."""
+    """Rewriting gives up, appends go on, and no file is left over."""
     monkeypatch.setattr("receiver.journal.upkeep._SWITCH_TRIES", 2)
     async with a_journal(tmp_path) as journal:
         await journal.append(entry(b"before"))

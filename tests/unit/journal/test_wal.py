@@ -36,7 +36,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for position in range(1, ROWS + 1):
             writer.append(1, [position, *entry(body(position))])
             if position == in_file:
-                writer.checkpoint("PASSIVE")  # the next commit begins the log anew
+                writer.checkpoint("PASSIVE")  # the next commit restarts the log
         (made / name).mkdir()
         for end in ENDS:
             shutil.copy(f"{path}{end}", made / name / f"{FILE_NAME}{end}")

@@ -1,4 +1,4 @@
-"""Settings: the environment wins over the file, every problem is told, no secret ever is."""
+"""Settings: the environment overrides the file, every problem is told, no secret is."""
 
 import json
 import os
@@ -336,10 +336,12 @@ def test_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        pytest.param(TWO_APPLICATIONS.replace("bank", "shop", 1), "'shop' stands twice", id="name"),
+        pytest.param(
+            TWO_APPLICATIONS.replace("bank", "shop", 1), "'shop' is given more than once", id="name"
+        ),
         pytest.param(
             2 * f'[[api_keys]]\nname = "grafana"\nkey = "{STRONG}"\nscopes = ["read"]\n',
-            "'grafana' stands twice",
+            "'grafana' is given more than once",
             id="name of a key",
         ),
         pytest.param(

@@ -18,5 +18,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to the version before, which begins a push anew: what it has is a redelivery."""
+    """Go back to the version before, which starts a push over: what it has is a redelivery."""
     op.drop_column("checkpoints", "taken")

@@ -139,7 +139,7 @@ def test_nonsense_is_investigated(code: str, state: str) -> None:
 
 
 def test_there_are_enough_kinds_of_nonsense() -> None:
-    """The table above is no handful, and none of it stands twice."""
+    """The table above is no handful, and none of it is given more than once."""
     assert len(set(NONSENSE)) == len(NONSENSE) >= 40
 
 
