@@ -126,7 +126,8 @@ class AsyncClient:
         """Wrap a function that takes a request and gives the platform's response.
 
         As `Client.sending`. A function that is not asynchronous, as those of the SDK, runs in a
-        thread; where the caller is cancelled meanwhile, it goes on, and its response is registered.
+        thread; where the caller is cancelled meanwhile, it goes on, and its response is registered,
+        if only `aclose()` is awaited before the event loop ends.
         Where it gives a future, as the SDK's asynchronous client does, the wrapped function gives
         what the future gives.
         """
@@ -135,7 +136,7 @@ class AsyncClient:
         async def call(*args: Any, **kwargs: Any) -> Any:
             if is_asynchronous:
                 return await send(*args, **kwargs)
-            response = await asyncio.to_thread(send, *args, **kwargs)
+            response = await asyncio.to_thread(_without_stop, send, *args, **kwargs)
             if inspect.isawaitable(response):
                 return await response
             if isinstance(response, Future):
@@ -200,7 +201,7 @@ class AsyncClient:
             interrupt = interruption(error)
             if interrupt is not None:
                 if settling is None:
-                    registrations.interrupted(line, write)
+                    registrations.interrupted(line, write, attempts)
                 raise interrupt from None
             if line is None:
                 raise
@@ -249,6 +250,14 @@ class AsyncClient:
             )
             held = self._held = _LoopState(http, asyncio.get_running_loop())
         return held
+
+
+def _without_stop(send: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function; StopIteration, which no future can carry, becomes a RuntimeError."""
+    try:
+        return send(*args, **kwargs)
+    except StopIteration as error:
+        raise RuntimeError("`send` raised StopIteration") from error
 
 
 def _is_here(held: _LoopState) -> bool:

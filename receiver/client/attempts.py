@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from receiver.client.interruptions import let_through
 from receiver.client.problems import explain
 from receiver.client.results import Refused, Registered, Unusable
 
@@ -70,6 +71,12 @@ class AttemptOutcome:
     away: bool = False  # the receiver did not answer, or cannot take anything now
     concerns_all: bool = False  # the key or the address is at fault: others fare no better
     status: int | None = None  # of the last answer
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing of it was taken, for good."""
+        taken = self.result.registered or self.result.error is None
+        return not (taken or self.worth_keeping)
 
 
 class Attempts:
@@ -173,7 +180,8 @@ def _names_applications(document: Mapping[str, Any]) -> bool:
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(body)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        let_through(error)
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -18,7 +18,7 @@ import httpcore
 import httpx
 
 from receiver.client.attempts import LARGEST_ANSWER, Failure, HttpAnswer
-from receiver.client.interruptions import interruption
+from receiver.client.interruptions import interruption, let_through
 
 _MOST_IDLE = 20  # connections kept open between requests
 _IDLE_S = 5.0  # for how long; as httpx
@@ -267,12 +267,10 @@ class _Stream(httpcore.NetworkStream):
         try:
             self._socket.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError) as error:
-            if interruption(error):
-                raise
+            let_through(error)
             return False
         except OSError as error:
-            if interruption(error):
-                raise
+            let_through(error)
         return True
 
 
@@ -314,6 +312,7 @@ class _Resolver:
             threading.Thread(target=look_up, daemon=True).start()
         except RuntimeError as error:  # no further thread
             self._free.release()
+            let_through(error)
             raise httpcore.ConnectError from error
         try:
             answer = found.get(timeout=max(until - monotonic(), 0.0))

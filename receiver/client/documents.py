@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
+
+from receiver.client.interruptions import let_through
 
 Json = dict[str, Any]
 
@@ -38,7 +39,8 @@ def write_registration(response: Any, fields: Mapping[str, Any]) -> bytes:
     beside = {name: _written(value) for name, value in fields.items() if value is not None}
     try:
         return json.dumps({**document, **beside}, separators=(",", ":"), default=_of_model).encode()
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError) as error:
+        let_through(error)
         raise DocumentError("The registration holds something that JSON cannot write.") from None
 
 
@@ -75,7 +77,8 @@ def _plain(given: Any, what: str) -> Json:
     if isinstance(given, (str, bytes, bytearray)):
         try:
             given = json.loads(given)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            let_through(error)
             raise DocumentError(f"{what} is not valid JSON.") from None
     elif not isinstance(given, Mapping):
         given = _content_of(given)
@@ -88,10 +91,13 @@ def _content_of(model: Any) -> Any:
     """Return what a model of the SDK, or of another library, holds."""
     as_it_came = getattr(model, "to_json_object", None)
     if callable(as_it_came):  # what the SDK wants used for responses that came over the wire
-        with suppress(ValueError):
+        try:
             content = as_it_came()
-            if content is not None:
-                return content
+        except ValueError as error:
+            let_through(error)
+            content = None
+        if content is not None:
+            return content
     as_dict = getattr(model, "to_dict", None)
     return as_dict() if callable(as_dict) else None
 

@@ -9,11 +9,13 @@ from time import monotonic
 
 from receiver.client.attempts import AttemptOutcome, Attempts, Patience
 from receiver.client.interruptions import interruption
-from receiver.client.spool import Spool, UnusableFileError
+from receiver.client.spool import Spool
+from receiver.client.spool_files import UnusableFileError
 
 _DRAIN_S = 1.0  # how long a registration may go on to deliver what is in the spool
 _LEAST_S = 0.05  # no delivery in passing begins with less time
 _SCAN_SHARE = 20  # of the time at most a twentieth goes into looking through the spool in passing
+_MOST_FAILURES = 5  # in a row, after which a receiver that answers counts as away
 _STRANDED_S = 3600.0  # after which what only others deliver is worth a word
 
 _log = logging.getLogger("receiver.client")
@@ -80,7 +82,7 @@ class Draining:
         waiting = sorted(spool.waiting(), key=spool.is_put_off)
         now = monotonic()
         self._next_scan = now + _SCAN_SHARE * (now - began)
-        done = 0
+        done = failures = 0
         for done, file in enumerate(waiting):  # noqa: B007 - after a break: how many were seen to
             if monotonic() + _LEAST_S > until:
                 break
@@ -95,11 +97,12 @@ class Draining:
                 self._note(tries, outcome)
             if outcome.concerns_all:
                 break
-            if outcome.away:  # maybe from this registration alone
-                spool.put_off(file)
-                break
             with _left_in_place(spool, file):
                 self._settle_kept(spool, file, outcome)
+            failures = failures + 1 if outcome.away else 0
+            # One that fails may be at fault itself, as long as the receiver answers.
+            if failures == _MOST_FAILURES or (outcome.away and outcome.status is None):
+                break
         else:
             done = len(waiting)
         return len(waiting) - done + sum(map(spool.is_put_off, waiting[:done]))
@@ -114,15 +117,18 @@ class Draining:
         return None
 
     def _settle_kept(self, spool: Spool, file: Path, outcome: AttemptOutcome) -> None:
+        if outcome.away:
+            (spool.put_off if outcome.status is None else spool.put_behind)(file)
+            return
         if outcome.worth_keeping:
             _log.warning("A registration stays in the spool. %s", outcome.result.error)
-            spool.put_off(file)
+            spool.put_behind(file)
             return
         tell(outcome)
-        if outcome.result.registered or outcome.result.error is None:
-            spool.remove(file)
-        else:
+        if outcome.is_refused:
             spool.set_aside(file)
+        else:
+            spool.remove(file)
 
     def tell_of_stranded(self) -> None:
         """Mention what lies there for long since only clients made otherwise deliver it."""

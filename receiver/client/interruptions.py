@@ -1,6 +1,9 @@
 """Exceptions that the program's own signal handlers raise while a client is at work."""
 
-from types import TracebackType
+import functools
+import signal
+from types import CodeType, TracebackType
+from typing import Any
 
 
 def interruption(error: BaseException) -> BaseException | None:
@@ -22,14 +25,44 @@ def interruption(error: BaseException) -> BaseException | None:
     return None
 
 
+def let_through(error: Exception) -> None:
+    """Raise what interrupts the program; return where an error is a failure of the work itself."""
+    interrupt = interruption(error)
+    if interrupt is not None:
+        raise interrupt from None
+
+
 def _is_from_a_handler(traceback: TracebackType | None) -> bool:
-    """Tell whether a frame got the frame before it as an argument: only handlers are called so."""
+    """Tell whether a frame is that of a handler.
+
+    It runs the code of one, or got the frame before it as an argument: only handlers are called so,
+    and one that has raised may have been replaced meanwhile.
+    """
+    handlers = _codes_of_handlers()
     while traceback is not None and traceback.tb_next is not None:
         interrupted, traceback = traceback.tb_frame, traceback.tb_next
         code, values = traceback.tb_frame.f_code, traceback.tb_frame.f_locals
-        for name in code.co_varnames[: code.co_argcount + 1]:  # one more for `*args`
+        if code in handlers:
+            return True
+        arguments = code.co_argcount + code.co_kwonlyargcount + 1  # one more for `*args`
+        for name in code.co_varnames[:arguments]:
             value = values.get(name)
             given = value if isinstance(value, tuple) else (value,)
             if any(one is interrupted for one in given):
                 return True
     return False
+
+
+def _codes_of_handlers() -> set[CodeType]:
+    """Return the code of each handler of today that is written in Python."""
+    found = set()
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
+        while isinstance(handler, functools.partial):
+            handler = handler.func
+        if callable(handler) and not hasattr(handler, "__code__"):
+            handler = getattr(handler, "__func__", type(handler).__call__)
+        code = getattr(handler, "__code__", None)
+        if code is not None:
+            found.add(code)
+    return found

@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 
 from receiver.client.attempts import AttemptOutcome, Attempts, Patience
-from receiver.client.circuit import Admitted, Circuit
+from receiver.client.circuit import PROBE_S, Admitted, Circuit
 from receiver.client.documents import DocumentError, take_request, write_registration
 from receiver.client.draining import Draining, tell
-from receiver.client.interruptions import interruption
+from receiver.client.interruptions import interruption, let_through
 from receiver.client.results import NotRegisteredError, Registered
 from receiver.client.spool import Owner, Spool
 
@@ -57,12 +57,14 @@ class Registrations:
         self.origin = _origin(url)
         self.address = _address(url)
         self.key = _usable_key(key or os.environ.get(KEY_VARIABLE))
+        if application is not None and not application.strip():
+            raise ValueError("The application is empty: leave it out for the receiver's first one.")
         self.application = application
         if not (patience.timeout_s > 0 and patience.total_s > 0):
             raise ValueError("timeout_s and patience_s must be more than 0 seconds.")
         self.patience = patience
         owner = Owner.of(self.address, self.key, application)
-        self.spool = None if spool is None else Spool(Path(spool), owner)
+        self.spool = None if spool is None else Spool(Path(spool).absolute(), owner)
         self._verify = verify
         self._processes: dict[int, _Process] = {}  # no lock, which a fork could leave locked
         self.draining = Draining(self.spool, patience, self._note)
@@ -138,6 +140,12 @@ class Registrations:
         if outcome.worth_keeping:
             return self._keep(line, outcome.result)
         tell(outcome)
+        if outcome.is_refused and self.spool is not None:
+            try:
+                self.spool.set_aside(self.spool.keep(line))
+            except OSError as error:
+                let_through(error)
+                _log.error("A refused registration is not kept (%s).", type(error).__name__)
         return outcome.result
 
     def begin_settling(
@@ -152,23 +160,32 @@ class Registrations:
 
     def _note(self, attempts: Attempts | None, outcome: AttemptOutcome) -> None:
         """Remember whether the receiver is there."""
-        circuit, now = self._process.circuit, monotonic()
         if not outcome.away:
             if outcome.status is not None:
-                circuit.found()
+                self._process.circuit.found()
         elif attempts is not None:
-            circuit.missed(attempts, now, now - attempts.began if attempts.is_probe else None)
+            self._missed(attempts)
 
-    def interrupted(self, line: bytes | None, write: Callable[[], bytes]) -> None:
+    def _missed(self, attempts: Attempts) -> None:
+        now = monotonic()
+        probed_s = now - attempts.began if attempts.is_probe else None
+        self._process.circuit.missed(attempts, now, probed_s)
+
+    def interrupted(
+        self, line: bytes | None, write: Callable[[], bytes], attempts: Attempts | None
+    ) -> None:
         """Keep a registration in the midst of which the program was stopped.
 
         Args:
             line: as it was written; None: it was not yet.
             write: writes it.
+            attempts: that it had; None: it was not tried.
 
         Raises:
             DocumentError: it is none.
         """
+        if attempts is not None and monotonic() - attempts.began >= PROBE_S:
+            self._missed(attempts)  # the caller's patience was less than ours
         self._keep(line or write(), Registered(error="It was interrupted."))
 
     def _keep(self, line: bytes, result: Registered) -> Registered:
@@ -196,7 +213,8 @@ class Registrations:
             return
         try:
             kept = self._process.keepers.submit(spool.keep, line)
-        except RuntimeError:  # the program is ending, and no thread can be begun
+        except RuntimeError as error:  # the program is ending, and no thread can be begun
+            let_through(error)
             spool.keep(line)
             return
         try:

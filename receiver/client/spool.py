@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,13 +17,23 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
-from typing import Any, Self
+from typing import Self
 
-from receiver.client.interruptions import interruption
+from receiver.client.interruptions import let_through
+from receiver.client.spool_files import (
+    KEPT,
+    UnusableFileError,
+    content_of,
+    is_of_nobody,
+    is_whole,
+    new_name,
+    read_object,
+    rename_application,
+    split,
+)
 
 MOST_KEPT = 100_000  # registrations; a block of the file system each
 MOST_REFUSED = 1_000  # for people to look at; the oldest go
-_KEPT = ".ndjson"
 _REFUSED = ".refused"
 _UNFINISHED = ".tmp"
 _PUT_AWAY = "refused"  # a directory, so that nothing reads past what lies in it
@@ -41,10 +50,6 @@ _log = logging.getLogger("receiver.client")
 
 class SpoolFullError(OSError):
     """The spool holds as much as it may."""
-
-
-class UnusableFileError(ValueError):
-    """A file of the spool is not what a client writes."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Owner:
     @cached_property
     def ending(self) -> str:
         """How the names of its files end."""
-        return f".{hashlib.sha256(self.head).hexdigest()[:16]}{_KEPT}"
+        return f".{hashlib.sha256(self.head).hexdigest()[:16]}{KEPT}"
 
 
 class Spool:
@@ -94,34 +99,40 @@ class Spool:
             self._put_away(refused)
         self.waiting()
 
-    def keep(self, line: bytes) -> None:
-        """Keep a registration; it is on disk afterwards.
+    def keep(self, line: bytes) -> Path:
+        """Keep a registration; return its file, which is on disk then.
 
         Raises:
             OSError: it cannot be kept.
         """
         self._take_room()
-        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}{self._owner.ending}"
+        return self._keep(line)
+
+    def _keep(self, line: bytes) -> Path:
+        name = new_name(self._owner.ending)
         try:
             self._write(name, line)
         except FileNotFoundError:  # a cleaner has removed the directory, or the file
             self._make(self._directory)
             self._write(name, line)
+        return self._directory / name
 
     def waiting(self) -> list[Path]:
         """Return what this client may deliver, the oldest first."""
         return [
             self._directory / name
             for name in self._names()
-            if name.endswith(self._owner.ending) or _is_of_nobody(name)
+            if name.endswith(self._owner.ending) or is_of_nobody(name)
         ]
 
     def count_others(self, older_than_s: float) -> int:
         """Return how many registrations only other clients deliver, and for that long did not."""
         count = 0
         for file in self._of_others():
-            with suppress(FileNotFoundError):
+            try:
                 count += time.time() - file.stat().st_mtime > older_than_s
+            except OSError as error:  # gone meanwhile, or nothing that anybody can read
+                let_through(error)
         return count
 
     def adopt(self, address: str, application: str | None) -> int:
@@ -135,17 +146,27 @@ class Spool:
             How many they are.
 
         Raises:
-            OSError: some cannot be read or kept.
+            OSError: some cannot be read or kept; all others have been adopted.
         """
-        count = 0
+        count, failure = 0, None
         for file in self._of_others():
-            with suppress(FileNotFoundError, UnusableFileError):
-                head, line = _lines(file.read_bytes())
+            try:
+                head, line = split(content_of(file))
                 if (head["address"], head["application"]) != (address, application):
                     continue
-                self.keep(_renamed(line, application, self._owner.application))
+                # One comes and one goes: this needs no room.
+                self._keep(rename_application(line, application, self._owner.application))
                 self.remove(file)
                 count += 1
+            except UnusableFileError:
+                continue
+            except FileNotFoundError:
+                continue  # another process has seen to it
+            except OSError as error:
+                let_through(error)
+                failure = failure or error
+        if failure is not None:
+            raise failure
         return count
 
     def read(self, file: Path) -> bytes | None:
@@ -156,14 +177,14 @@ class Spool:
             OSError: it cannot be read.
         """
         try:
-            content = file.read_bytes()
+            content = content_of(file)
         except FileNotFoundError:  # another has delivered it
             self._put_off.pop(file.name, None)
             return None
-        if not _is_of_nobody(file.name):
-            return _lines(content)[1]
+        if not is_of_nobody(file.name):
+            return split(content)[1]
         # Of a file that does not say whose it is, the registration itself may.
-        named = _object(content).get("application")
+        named = read_object(content).get("application")
         return content.rstrip(b"\n") if named == self._owner.application else None
 
     def remove(self, file: Path) -> None:
@@ -174,6 +195,17 @@ class Spool:
     def put_off(self, file: Path) -> None:
         """Leave a file alone for a while, for it could not be dealt with."""
         self._put_off[file.name] = monotonic() + _PUT_OFF_S
+
+    def put_behind(self, file: Path) -> None:
+        """Leave a file alone for a while; programs that only live for a moment find it last."""
+        self.put_off(file)
+        behind = file.with_name(new_name("".join(file.suffixes)))
+        try:
+            file.rename(behind)
+        except OSError as error:
+            let_through(error)
+        else:
+            self.put_off(behind)
 
     def is_put_off(self, file: Path) -> bool:
         """Tell whether a file is left alone for now."""
@@ -207,7 +239,7 @@ class Spool:
         except FileNotFoundError:  # a cleaner has removed the directory
             return []
         recovered = [self._recover(name) for name in names if name.endswith(_UNFINISHED)]
-        kept = [name for name in names if name.endswith(_KEPT)]
+        kept = [name for name in names if name.endswith(KEPT)]
         kept += [name for name in recovered if name]
         put_off = self._put_off  # another thread may put a new one in its place
         self._put_off = {name: put_off[name] for name in kept if name in put_off}
@@ -215,7 +247,7 @@ class Spool:
 
     def _of_others(self) -> Iterator[Path]:
         for name in self._names():
-            if not (name.endswith(self._owner.ending) or _is_of_nobody(name)):
+            if not (name.endswith(self._owner.ending) or is_of_nobody(name)):
                 yield self._directory / name
 
     def _write(self, name: str, line: bytes) -> None:
@@ -243,20 +275,19 @@ class Spool:
         """Rename a file that a process completed before it ended; remove an incomplete one."""
         unfinished = self._directory / name
         finished = name.removesuffix(_UNFINISHED)
-        finished += "" if finished.endswith(_KEPT) else _KEPT
+        finished += "" if finished.endswith(KEPT) else KEPT
         try:
             age_s = time.time() - unfinished.stat().st_mtime
-            if age_s < _RECOVERED_AFTER_S:
+            if abs(age_s) < _RECOVERED_AFTER_S:  # a clock may have been set back
                 return None
-            if _is_whole(finished, unfinished.read_bytes()):
+            if is_whole(finished, unfinished.read_bytes()):
                 unfinished.rename(self._directory / finished)
                 return finished
             if age_s > _ABANDONED_S:
                 unfinished.unlink()
                 _log.error("A registration that a process did not write to its end was removed.")
         except OSError as error:
-            if interruption(error):
-                raise
+            let_through(error)
         return None
 
     def _put_away(self, files: Iterable[Path]) -> None:
@@ -275,46 +306,3 @@ class Spool:
                 MOST_REFUSED,
                 len(surplus),
             )
-
-
-def _is_of_nobody(name: str) -> bool:
-    """Tell whether a name is of the form that does not say whose the file is."""
-    return name.count(".") == 1
-
-
-def _lines(content: bytes) -> tuple[dict[str, Any], bytes]:
-    head, _, line = content.rstrip(b"\n").partition(b"\n")
-    owner = _object(head)
-    if not line or not {"address", "application"} <= owner.keys():
-        raise UnusableFileError("A file of the spool does not say whose it is.")
-    return owner, line
-
-
-def _is_whole(name: str, content: bytes) -> bool:
-    """Tell whether what would have this name was written to its last byte."""
-    try:
-        line = content if _is_of_nobody(name) else _lines(content)[1]
-        _object(line)
-    except UnusableFileError:
-        return False
-    return content.endswith(b"\n")
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise UnusableFileError("A line of a spool file is not a JSON object.")
-    return document
-
-
-def _renamed(line: bytes, before: str | None, now: str | None) -> bytes:
-    """Return a registration with the application of the client that delivers it."""
-    document = _object(line)
-    if before is not None:
-        document.pop("application", None)
-    if now is not None:
-        document["application"] = now
-    return json.dumps(document, separators=(",", ":")).encode()

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -17,7 +16,7 @@ from receiver.client.attempts import AttemptOutcome, Attempts, usual_patience
 from receiver.client.connections import Connections
 from receiver.client.documents import is_future
 from receiver.client.draining import Drain
-from receiver.client.interruptions import interruption
+from receiver.client.interruptions import interruption, let_through
 from receiver.client.registrations import (
     USUAL_URL,
     Registrations,
@@ -222,7 +221,7 @@ class Client:
         except BaseException as error:
             interrupt = interruption(error)
             if interrupt is not None:
-                registrations.interrupted(line, write)
+                registrations.interrupted(line, write, attempts)
                 raise interrupt from None
             if line is None:
                 raise
@@ -242,7 +241,8 @@ class Client:
 
         try:
             self._hold().waiters.submit(wait)
-        except RuntimeError:  # the program is ending, and no thread can be begun
+        except RuntimeError as error:  # the program is ending, and no thread can be begun
+            let_through(error)
             wait()
 
     def _drain_in_passing(self) -> None:
@@ -257,8 +257,10 @@ class Client:
                 raise
             self._registrations.not_drained(error)
         finally:
-            with suppress(RuntimeError):  # another thread's; an interrupt may come at any time
+            try:
                 draining.release()
+            except RuntimeError as error:  # another thread's; an interrupt may come at any time
+                let_through(error)
 
     def _drain(self, drain: Drain) -> int:
         try:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.client import AsyncClient, Client, Registered
+from receiver.client import AsyncClient, Client, Registered, registrations
 from receiver.client.circuit import PROBE_S, Admitted, Circuit
 from tests.support.scripted import KINDS, RESPONSE, Reply, kept, nobody, scripted
 from tests.support.server import KEY, free_port
@@ -200,3 +200,20 @@ def test_a_child_finds_out_by_itself(tmp_path: Path) -> None:
             assert os.waitpid(pid, 0)[1] == 0
             assert client.register(RESPONSE).error == NOT_TRIED
     assert server.documents[0] == {"response": RESPONSE}
+
+
+def test_a_caller_of_less_patience_finds_it_out_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the caller's own limit ends the wait, the next registration is not tried."""
+    monkeypatch.setattr(registrations, "_REST_S", 60.0)
+
+    async def ask(url: str) -> Registered:
+        async with AsyncClient(url, KEY, spool=tmp_path, patience_s=30.0) as client:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.register(RESPONSE), 2 * PROBE_S)
+            return await client.register(RESPONSE)
+
+    with scripted(Reply(after_s=5.0)) as server:
+        assert asyncio.run(ask(server.url)).error == NOT_TRIED
+    assert len(kept(tmp_path)) == 2

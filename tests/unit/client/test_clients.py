@@ -682,3 +682,22 @@ def test_a_port_where_something_else_listens() -> None:
 
     assert result.error
     assert result.error.startswith("The receiver does not answer (")
+
+
+async def test_a_send_that_raises_what_no_future_carries() -> None:
+    """StopIteration out of a function that is not asynchronous reaches the caller as an error."""
+
+    def send(_: Any) -> Any:
+        raise StopIteration
+
+    with scripted() as server:
+        async with AsyncClient(server.url, KEY) as client:
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await client.sending(send)({})
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_an_application_without_a_name_is_refused(name: str) -> None:
+    """An empty variable of the environment does not register with another application."""
+    with pytest.raises(ValueError, match="application is empty"):
+        Client(nobody(), KEY, application=name)

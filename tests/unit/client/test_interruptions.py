@@ -31,6 +31,8 @@ class SoftTimeLimitExceededError(Exception):
     """As task queues raise it out of a signal handler; no more than an Exception."""
 
 
+ANY_LINE = [KeyboardInterrupt, SoftTimeLimitExceededError, OSError, ValueError, RuntimeError]
+
 # Functions that wait for a receiver: of an event loop, of a connection, and between two attempts.
 WAITING = {"select", "read", "_deliver"}
 
@@ -125,7 +127,7 @@ def test_an_interrupt_while_a_file_is_synced(
     assert list(tmp_path.glob("*.tmp")) == []
 
 
-@pytest.mark.parametrize("raised", [KeyboardInterrupt, SoftTimeLimitExceededError, OSError])
+@pytest.mark.parametrize("raised", ANY_LINE)
 @pytest.mark.parametrize("receiver", ["there", "away", "full spool"])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_at_any_line(
@@ -302,6 +304,15 @@ class Handlers:
         signal.signal(number, signal.SIG_IGN)
         self.deep(3)
 
+    def deleting(self, number: int, frame: FrameType | None) -> None:
+        """Raise, without a trace of what was given."""
+        del number, frame
+        raise TimeoutError
+
+    def keyword(self, _: int, *rest: object, wanted: type[Exception] = TimeoutError) -> None:
+        """Raise what is wanted."""
+        raise wanted(len(rest))
+
     def deep(self, depth: int) -> None:
         """Raise further down."""
         if depth:
@@ -318,6 +329,8 @@ MAKES: dict[str, Any] = {
     "method": Handlers().method,
     "object": Handlers(),
     "resetting": Handlers().resetting,
+    "deleting": Handlers().deleting,
+    "keyword": Handlers().keyword,
     "partial": functools.partial(partial_handler, "more"),
     "lambda": lambda *given: partial_handler("more", *given),
 }
@@ -332,13 +345,12 @@ def test_handlers_of_any_make(make: str) -> None:
             signal.raise_signal(signal.SIGUSR1)
         except TimeoutError as error:
             caught = error
+        wrapped = RuntimeError("wrapped")
+        wrapped.__cause__ = caught
+        assert interruption(caught) is caught
+        assert interruption(wrapped) is caught
     finally:
         signal.signal(signal.SIGUSR1, before)
-    wrapped = RuntimeError("wrapped")
-    wrapped.__cause__ = caught
-
-    assert interruption(caught) is caught
-    assert interruption(wrapped) is caught
 
 
 def test_failures_that_are_no_interrupt() -> None:

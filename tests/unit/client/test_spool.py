@@ -331,9 +331,78 @@ def test_what_the_receiver_fails_at_does_not_block_the_spool(kind: str, tmp_path
         return Reply(500, {}) if document == send("a") else Reply()
 
     with scripted(port=port, decide=decide) as server:
-        assert flush_twice(kind, server.url, tmp_path) == (3, 1)
+        assert flush_twice(kind, server.url, tmp_path) == (1, 1)
 
     assert kept(tmp_path) == [send("a")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_programs_that_live_for_a_moment_get_past_failures(kind: str, tmp_path: Path) -> None:
+    """A program that registers once and ends finds what the receiver failed at behind all else."""
+    port = free_port()
+    register(kind, address(port), *map(send, "abcd"), spool=tmp_path, patience_s=0.1)
+
+    def decide(_: str, document: Any) -> Reply:
+        return Reply(500, {}) if document in (send("a"), send("b")) else Reply()
+
+    with scripted(port=port, decide=decide) as server:
+        for name in "xy":
+            register(kind, server.url, send(name), spool=tmp_path)
+
+    assert sorted(names(kept(tmp_path))) == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refused_registration_is_put_aside(kind: str, tmp_path: Path) -> None:
+    """What the receiver refuses at once lies beside what it refused out of the spool."""
+    with scripted(Reply(400, {"detail": "No."})) as server:
+        (result,) = register(kind, server.url, send("a"), spool=tmp_path)
+
+    assert (result.spooled, kept(tmp_path)) == (False, [])
+    (file,) = (tmp_path / "refused").iterdir()
+    assert json.loads(file.read_bytes().splitlines()[-1]) == send("a")
+
+
+@pytest.mark.parametrize("odd", ["a loop of links", "a pipe"])
+def test_entries_that_are_no_files_stop_nobody(odd: str, tmp_path: Path) -> None:
+    """Neither a client nor its flush fails at an entry that cannot be looked at, or never ends."""
+    with scripted() as server:
+        for owner in (Owner.of(f"{server.url}/v1/sends", KEY, name) for name in (None, "other")):
+            entry = tmp_path / f"0{owner.ending}"
+            entry.symlink_to(entry.name) if odd == "a loop of links" else os.mkfifo(entry)
+        (result,) = register("sync", server.url, send("a"), spool=tmp_path)
+        left = flush("sync", server.url, tmp_path)
+
+    assert (result.registered, left) == (1, odd == "a loop of links")
+
+
+def test_adopting_needs_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a full spool, and around what cannot be read, everything else is adopted."""
+    monkeypatch.setattr(spool, "MOST_KEPT", 3)
+    with scripted(Reply(401, {})) as server:
+        register("sync", server.url, *map(send, "ab"), spool=tmp_path, application="old")
+    ending = Owner.of(f"{server.url}/v1/sends", KEY, "old").ending
+    (tmp_path / f"0{ending}").mkdir()
+    with Client(server.url, KEY, spool=tmp_path) as client, pytest.raises(IsADirectoryError):
+        client.adopt("old")
+
+    (tmp_path / f"0{ending}").rmdir()
+    assert sorted(names(kept(tmp_path))) == ["a", "b"]
+    mine = Owner.of(f"{server.url}/v1/sends", KEY, None).ending
+    assert len(list(tmp_path.glob(f"*{mine}"))) == 2
+
+
+def test_a_relative_directory_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that changes its working directory keeps its registrations in one place."""
+    monkeypatch.chdir(tmp_path)
+    with Client(nobody(), KEY, spool="spool", patience_s=0.1) as client:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert client.register(RESPONSE).spooled
+
+    assert len(kept(tmp_path / "spool")) == 1
 
 
 def flush_twice(kind: str, url: str, directory: Path) -> tuple[int, int]:
