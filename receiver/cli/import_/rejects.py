@@ -11,7 +11,7 @@ from typing import IO
 from receiver.domain.spreadsheets import defused
 from receiver.errors import ReceiverError
 from receiver.huawei.imports import Columns, Export, Fault
-from receiver.huawei.imports.cells import Spoilt, unwrapped
+from receiver.huawei.imports.cells import Cell, marked, unwrapped
 
 Write = Callable[[Fault], None]
 
@@ -60,19 +60,20 @@ def writing_rejects(path: Path | None, source: Path | None, export: Export) -> I
 def _table_writer(file: IO[str], columns: Columns) -> Write:
     file.write("\ufeff")  # without it spreadsheets take the file for one in a local encoding
     writer = csv.writer(file)
-    writer.writerow(["line", "reason", *map(_cell, columns.header)])
+    writer.writerow(["line", "reason", *map(_safe, columns.header)])
+    # Times are refused by their form alone, in a text as in a typed cell.
+    texts = {index for name, index in columns.used.items() if name != "sent_at"}
 
     def write(fault: Fault) -> None:
         cells = fault.raw if isinstance(fault.raw, list) else []
-        writer.writerow([fault.line, fault.reason, *map(_cell, cells)])
+        kept = [_safe(marked(cell, as_text=at in texts)) for at, cell in enumerate(cells)]
+        writer.writerow([fault.line, fault.reason, *kept])
 
     return write
 
 
-def _cell(value: object) -> object:
+def _safe(value: Cell) -> Cell:
     """Write a cell so that a spreadsheet takes it for text, and the import for what it was."""
-    if isinstance(value, Spoilt):
-        return ""
     return defused(unwrapped(value)) if isinstance(value, str) else value
 
 

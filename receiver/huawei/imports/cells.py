@@ -17,6 +17,7 @@ class Spoilt(Enum):
     FORMULA = "is a formula whose result the file does not hold; open and save it once"
     ERROR = "shows an error of a spreadsheet, such as #N/A; correct its formula"
     MERGED = "is merged with another cell, which alone has the value; unmerge them and fill each"
+    NO_TEXT = "was no text in the sheet; correct what stands behind #CHECK! and take that mark away"
 
 
 Cell = str | int | float | bool | date | Spoilt | None
@@ -30,6 +31,14 @@ _AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)  # how CSV files keep spreadsheets 
 _SCIENTIFIC = re.compile(
     r"[+-]?[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]{1,3}|[+-]?[0-9][.,][0-9]+[Ee][0-9]{1,3}"
 )
+# What `marked` writes for a cell without a usable value, so that it is refused until corrected.
+_MARKS = {
+    Spoilt.ERROR: "#N/A",
+    Spoilt.FORMULA: "#FORMULA!",
+    Spoilt.MERGED: "#MERGED!",
+    Spoilt.NO_TEXT: "#CHECK!",
+}
+_MARKED = {mark: why for why, mark in _MARKS.items()}
 _ERROR = re.compile(r"#(?:N/A|NV|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!)|Err:[0-9]{3}")
 _BARE_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
 _DECIMAL = re.compile(r"(\+?[0-9]+)\.0")
@@ -47,7 +56,7 @@ def text_of(cell: Cell, name: str) -> str | None:
     if isinstance(cell, str):
         return _text(cell, name) or None
     if isinstance(cell, Spoilt):
-        raise CellError(f"`{name}` {cell.value}.")
+        raise _spoilt(name, cell)
     if isinstance(cell, bool):
         raise CellError(f"`{name}` is true or false.")
     if isinstance(cell, date):
@@ -60,6 +69,37 @@ def text_of(cell: Cell, name: str) -> str | None:
         f"`{name}` is a number of more than {MOST_DIGITS} digits, of which a spreadsheet has "
         f"lost the last; {_ADVICE}."
     )
+
+
+def spoilt_in(cell: Cell) -> Spoilt | None:
+    """Return why a cell has no value, also where only its mark is left of it."""
+    if not isinstance(cell, str):
+        return cell if isinstance(cell, Spoilt) else None
+    text = unwrapped(cell)
+    if _ERROR.fullmatch(text):
+        return Spoilt.ERROR
+    return _MARKED.get(text.split(maxsplit=1)[0]) if text.startswith("#") else None
+
+
+def marked(cell: Cell, *, as_text: bool) -> Cell:
+    """Return what a table without types holds for a cell, so that it is refused there as well.
+
+    Args:
+        cell: of any table.
+        as_text: it is read by `text_of`: a value of another type would pass as its digits.
+    """
+    if isinstance(cell, Spoilt):
+        return _MARKS[cell]
+    if as_text and cell is not None and not isinstance(cell, str):
+        try:
+            text_of(cell, "")
+        except CellError:
+            return f"{_MARKS[Spoilt.NO_TEXT]} {cell}"
+    return cell
+
+
+def _spoilt(name: str, why: Spoilt) -> CellError:
+    return CellError(f"`{name}` {why.value}.")
 
 
 def unwrapped(cell: str) -> str:
@@ -76,8 +116,9 @@ def unwrapped(cell: str) -> str:
 
 def _text(cell: str, name: str) -> str:
     text = unwrapped(cell)
-    if _ERROR.fullmatch(text):
-        raise CellError(f"`{name}` {Spoilt.ERROR.value}.")
+    why = spoilt_in(text) if text.startswith(("#", "Err:")) else None
+    if why is not None:
+        raise _spoilt(name, why)
     if _SCIENTIFIC.fullmatch(text):
         raise CellError(
             f"`{name}` is a number that a spreadsheet has shortened (as 1.38E+10); {_ADVICE}."

@@ -15,6 +15,7 @@ from receiver.huawei.imports.cells import (
     Spoilt,
     moment_of,
     number_of,
+    spoilt_in,
     text_of,
 )
 from receiver.huawei.imports.headers import (
@@ -247,7 +248,7 @@ def judge(columns: Columns, rows: Sequence[Cells], wanted: Mapping[str, str]) ->
             continue
         if name not in wanted:
             cells = {row[index] for row in rows if index < len(row)}
-            values = {clean(str(cell)).strip("'") for cell in cells if not isinstance(cell, Spoilt)}
+            values = {clean(str(cell)).strip("'") for cell in cells if spoilt_in(cell) is None}
             if not fits(columns.header, values - {"", "None"}):
                 columns = columns.without(name)
     return columns

@@ -342,21 +342,65 @@ def test_a_field_that_is_a_formula_without_a_result_is_no_empty_one() -> None:
     assert all("a formula" in reason for reason in reasons)
 
 
-def test_cells_without_a_value_are_empty_among_the_rejects(tmp_path: Path) -> None:
-    """The rows can be filled and imported again."""
-    export = opened(xlsx([["smsMsgId", "to"], ["a", Formula()], ["#N/A", "1"]]))
-    rejects = tmp_path / "bad.csv"
-
-    with writing_rejects(rejects, None, export) as write:
+def rejects_of(content: bytes | str, path: Path) -> bytes:
+    """Return what `--rejects` writes for a file."""
+    export = opened(content)
+    with writing_rejects(path, None, export) as write:
         for row in export.rows():
-            assert isinstance(row, Fault)
-            write(row)
-    with rejects.open(encoding="utf-8-sig", newline="") as written:
-        assert [row[2:] for row in csv.reader(written)] == [
-            ["smsMsgId", "to"],
-            ["a", ""],
-            ["", "1"],
-        ]
+            if isinstance(row, Fault):
+                write(row)
+    return path.read_bytes()
+
+
+SENT = datetime(2026, 1, 31, 16, 0, 0)  # noqa: DTZ001 - as cells
+MIDNIGHT = datetime(2026, 1, 31)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("row", "written"),
+    [
+        pytest.param(["a", "#N/A", SENT, "r"], "#N/A", id="an error"),
+        pytest.param(["a", Formula(), SENT, "r"], "#FORMULA!", id="no result"),
+        pytest.param(["a", "13800000001", "#VALUE!", "r"], "#N/A", id="an error as the time"),
+        pytest.param(["a", "13800000001", Formula(), "r"], "#FORMULA!", id="no time"),
+        pytest.param(["a", "13800000001", MIDNIGHT, "r"], "2026-01-31", id="midnight"),
+        pytest.param(["a", "13800000001", 46053.5, "r"], "46053.5", id="a number as the time"),
+        pytest.param(["a", "13800000001", SENT, "#REF!"], "#N/A", id="an error as reference"),
+        pytest.param(["a", "13800000001", SENT, 1.5], "#CHECK! 1.5", id="a fraction"),
+        pytest.param(["a", "13800000001", SENT, True], "#CHECK! True", id="a truth"),
+        pytest.param(["a", "13800000001", SENT, SENT], "#CHECK! 2026-01-31 16:00:00", id="a date"),
+        pytest.param(
+            ["a", 1_069_031_221_280_000, SENT, "r"], "#CHECK! 1069031221280000", id="digits lost"
+        ),
+        pytest.param(["#N/A", "13800000001", SENT, "r"], "#N/A", id="an error as id"),
+    ],
+)
+def test_rejects_that_nobody_corrected_stay_bad(
+    row: Sequence[Value], written: str, tmp_path: Path
+) -> None:
+    """What a cell lost of its type is marked, so that the same row is refused again."""
+    header = ["smsMsgId", "to", "sent_at", "reference"]
+    rejects = rejects_of(xlsx([header, row]), tmp_path / "bad.csv")
+
+    assert written in next(csv.reader(rejects.decode().splitlines()[1:]))[2:]
+    assert [line for line, _ in faults_of(rows_of(rejects))] == [2]
+
+
+def test_the_mark_of_a_cell_is_taken_away_to_correct_it(tmp_path: Path) -> None:
+    """What stood in the cell is behind the mark, and taken without it."""
+    rejects = rejects_of(xlsx([["smsMsgId", "reference"], ["a", 1.5]]), tmp_path / "bad.csv")
+
+    (row,) = rows_of(rejects.replace(b"#CHECK! ", b""))
+    assert isinstance(row, SendRow)
+    assert row.send.reference == "1.5"
+
+
+def test_cells_under_merged_ones_stay_bad_among_the_rejects(tmp_path: Path) -> None:
+    """The value that only the first of them has does not get lost on the way."""
+    table: Rows = [["smsMsgId", "to"], ["a", "13800000001"], ["b", None]]
+    rejects = rejects_of(xlsx(table, merged=["B2:B3"]), tmp_path / "bad.csv")
+
+    assert [line for line, _ in faults_of(rows_of(rejects))] == [2]
 
 
 def test_merged_cells_have_one_value_for_one_row() -> None:
