@@ -10,7 +10,7 @@ from typing import IO
 
 from receiver.domain.spreadsheets import defused
 from receiver.errors import ReceiverError
-from receiver.huawei.imports import Columns, Export, Fault
+from receiver.huawei.imports import REJECTED, Columns, Export, Fault
 from receiver.huawei.imports.cells import Cell, marked, unwrapped
 
 Write = Callable[[Fault], None]
@@ -60,7 +60,7 @@ def writing_rejects(path: Path | None, source: Path | None, export: Export) -> I
 def _table_writer(file: IO[str], columns: Columns) -> Write:
     file.write("\ufeff")  # without it spreadsheets take the file for one in a local encoding
     writer = csv.writer(file)
-    writer.writerow(["line", "reason", *map(_safe, columns.header)])
+    writer.writerow([*REJECTED, *map(_safe, columns.header)])
     # Times are refused by their form alone, in a text as in a typed cell.
     texts = {index for name, index in columns.used.items() if name != "sent_at"}
 
@@ -79,7 +79,7 @@ def _safe(value: Cell) -> Cell:
 
 def _line_writer(file: IO[str]) -> Write:
     def write(fault: Fault) -> None:
-        row = {"line": fault.line, "reason": fault.reason, "row": fault.raw}
+        row = {**dict(zip(REJECTED, (fault.line, fault.reason), strict=True)), "row": fault.raw}
         file.write(json.dumps(row) + "\n")
 
     return write

@@ -8,11 +8,12 @@ from receiver.huawei.imports.cells import read_offset
 from receiver.huawei.imports.columns import Columns
 from receiver.huawei.imports.doubts import Likeness
 from receiver.huawei.imports.files import Export, open_export
-from receiver.huawei.imports.headers import COLUMN_NAMES
+from receiver.huawei.imports.headers import COLUMN_NAMES, REJECTED
 from receiver.huawei.imports.rows import ExportError, Fault, How, Row, SendRow, entry_of
 
 __all__ = [
     "COLUMN_NAMES",
+    "REJECTED",
     "Columns",
     "Export",
     "ExportError",

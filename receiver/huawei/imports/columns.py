@@ -23,6 +23,7 @@ from receiver.huawei.imports.headers import (
     HEADERS,
     ID,
     OF_UPLINKS,
+    REJECTED,
     SEND_STATUS,
     STATUS,
     folded,
@@ -70,6 +71,14 @@ class Columns:
         taken = set(self.used.values())
         return [name for index, name in enumerate(self.header) if name and index not in taken]
 
+    @property
+    def lead(self) -> int:
+        """How many columns `--rejects` has put in front, also more than once."""
+        count = 0
+        while self.header[count : count + len(REJECTED)] == REJECTED:
+            count += len(REJECTED)
+        return count
+
     def without(self, name: str) -> "Columns":
         """Give the same, one field not taken."""
         used = {ours: index for ours, index in self.used.items() if ours != name}
@@ -83,7 +92,7 @@ class Columns:
         """
         again = [folded(name) for name in _header_of(cells)]
         header = [folded(name) for name in self.header]
-        if _trimmed(again) == _trimmed(header):
+        if _trimmed(again[self.lead :]) == _trimmed(header[self.lead :]):
             return True
         # A send may have such a word as its reference; a header has one in the place of the id too.
         words = {folded(self.header[at]) for at in self.used.values()}.union(*HEADERS.values())

@@ -11,13 +11,14 @@ from receiver.domain.inputs import Send
 from receiver.huawei.imports.cells import CellError, read_time, with_plus
 from receiver.huawei.imports.columns import looks_like_report
 from receiver.huawei.imports.doubts import AHEAD, doubt_of_send
-from receiver.huawei.imports.headers import COLUMN_NAMES, ID
+from receiver.huawei.imports.headers import COLUMN_NAMES, ID, REJECTED
 from receiver.huawei.imports.rows import NEVER_REGISTERED, Fault, How, Row, SendRow
 from receiver.huawei.registration import FIELDS, RegistrationError, read_registration, read_send
 from receiver.huawei.registration_fields import response_status
 
 LONGEST_LINE = 16 * 1024 * 1024  # bytes; a response of 1,000 entries has about 250,000
 _WHOLE = ("sends", "response", "result", "code")  # a document with one of these and no id
+_REJECT = {*REJECTED, "row"}
 _MARK = b"\xef\xbb\xbf"
 
 Json = dict[str, Any]
@@ -57,6 +58,9 @@ def _read_line(
 ) -> Iterator[Row]:
     try:
         document = json.loads(line)
+        if isinstance(document, dict) and document.keys() == _REJECT:
+            line = _row_of(document)
+            document = json.loads(line)
     except (ValueError, RecursionError):
         yield Fault(number, "The line is not valid JSON.", _text(line))
         return
@@ -77,6 +81,12 @@ def _read_line(
             yield _found(number, send, application, document, how)
         except (CellError, RegistrationError) as error:
             yield Fault(number, str(error), document)
+
+
+def _row_of(reject: Json) -> bytes:
+    """Return the line that a reject holds: of one that was no JSON its text, to be corrected."""
+    row = reject["row"]
+    return (row if isinstance(row, str) else json.dumps(row)).encode(errors="replace")
 
 
 def _found(number: int, send: Send, application: str | None, document: Json, how: How) -> Row:

@@ -34,12 +34,13 @@ class RowDoubts:
         self._columns = columns
         self._latest = how.now + AHEAD
         self._ids = Likeness()
+        self._lead = columns.lead
         at = columns.used[ID]
         for cells in first:
             cell = cells[at] if at < len(cells) else None
             if not _is_empty(cell):
                 self._ids.see(0, unwrapped(cell) if isinstance(cell, str) else str(cell))
-        filled = [count for count in map(_filled, first) if count]
+        filled = [count for count in map(self._filled, first) if count]
         self._usual = median_low(filled) if filled else 0
 
     def of(self, line: int, cells: Cells, send: Send | None) -> str | None:
@@ -70,25 +71,28 @@ class RowDoubts:
                     return _REPEATED
             except ExportError as error:
                 raise ExportError(f"Line {line}: {error}") from None
-        first = next((cell for cell in cells if not _is_empty(cell)), None)
-        return _NO_SEND if is_total(first) or is_total(text) else None
+        first = next((cell for cell in cells[self._lead :] if not _is_empty(cell)), None)
+        return _NO_SEND if is_total(first) or is_total(text) or self._was_none(cells) else None
+
+    def _was_none(self, cells: Cells) -> bool:
+        """Tell whether a reject was no send among the rows that it was taken from."""
+        return any(cell == _NO_SEND for cell in cells[: self._lead])
 
     def _of_unlike(self, cells: Cells, text: str) -> str | None:
         if self._ids.fits(text):
             return None
         if self._ids.is_platform:
             return _UNLIKE
-        is_note = self._usual >= _FEWEST_FOR_A_NOTE and 2 * _filled(cells) <= self._usual
+        is_note = self._usual >= _FEWEST_FOR_A_NOTE and 2 * self._filled(cells) <= self._usual
         return _NO_SEND if is_note else None
+
+    def _filled(self, cells: Cells) -> int:
+        return sum(not _is_empty(cell) for cell in cells[self._lead :])
 
 
 def is_blank(cells: Cells) -> bool:
     """Tell whether a row has nothing in it."""
     return all(map(_is_empty, cells))
-
-
-def _filled(cells: Cells) -> int:
-    return sum(not _is_empty(cell) for cell in cells)
 
 
 def _is_empty(cell: Cell) -> bool:

@@ -395,6 +395,58 @@ def test_the_mark_of_a_cell_is_taken_away_to_correct_it(tmp_path: Path) -> None:
     assert row.send.reference == "1.5"
 
 
+NOTES = ["smsMsgId,to,sent_at,reference", "checked,,,", "合计,5", ",合计,,5", "合计,,,checked"]
+
+
+@pytest.mark.parametrize(
+    "names", [OF_PLATFORM, OF_OTHERS], ids=["ids of the platform", "other ids"]
+)
+def test_notes_and_headers_among_the_rejects_are_bad_rows_again(
+    names: list[str], tmp_path: Path
+) -> None:
+    """Headers and totals are known behind line and reason; other notes by the reason itself."""
+    notes = NOTES if names is OF_OTHERS else [one for one in NOTES if not one.startswith("check")]
+    rejects = rejects_of(
+        as_text(names, *notes, "x_9,N/A,2026-01-31 16:00:00,o"), tmp_path / "bad.csv"
+    )
+    for _ in range(2):
+        rows = rows_of(rejects)
+        assert [line for line, _ in faults_of(rows)] == [*range(2, 3 + len(notes))]
+        rejects = rejects_of(rejects, tmp_path / "again.csv")
+
+    corrected = rejects.replace(b"N/A", b"13800000009")
+    assert ids_of(rows_of(corrected)) == ["x_9"]
+
+
+@pytest.mark.parametrize(
+    ("line", "corrected", "expected"),
+    [
+        pytest.param({"originTo": "13800000001"}, {"smsMsgId": "a"}, ["a"], id="an entry"),
+        pytest.param('{"smsMsgId": "a"', '{"smsMsgId": "a"}', ["a"], id="no JSON"),
+        pytest.param([1], {"smsMsgId": "a"}, ["a"], id="no object"),
+        pytest.param(
+            {"result": [{"smsMsgId": "a"}, {}]},
+            {"result": [{"smsMsgId": "a"}, {"smsMsgId": "b"}]},
+            ["a", "b"],
+            id="a response",
+        ),
+    ],
+)
+def test_rejects_of_json_are_read_as_what_they_hold(
+    line: Any, corrected: Any, expected: list[str], tmp_path: Path
+) -> None:
+    """Line and reason stand beside the row; the same row is bad again, a corrected one good."""
+    text = line if isinstance(line, str) else json.dumps(line)
+    rejects = rejects_of(f'{{"smsMsgId": "z"}}\n{text}\n', tmp_path / "bad.ndjson")
+    document = json.loads(rejects)
+    assert faults_of(rows_of(rejects)) == [(1, document["reason"])]
+    again = json.loads(rejects_of(rejects, tmp_path / "again.ndjson"))
+    assert again == {**document, "line": 1}
+
+    good = json.dumps({**document, "row": corrected})
+    assert ids_of(rows_of(good)) == expected
+
+
 def test_cells_under_merged_ones_stay_bad_among_the_rejects(tmp_path: Path) -> None:
     """The value that only the first of them has does not get lost on the way."""
     table: Rows = [["smsMsgId", "to"], ["a", "13800000001"], ["b", None]]
