@@ -20,7 +20,14 @@ from receiver.cli.api_client import RunningReceiver
 from receiver.cli.import_.preview import SAMPLE, show_sample
 from receiver.cli.import_.registrar import Done, ImportRegistrar
 from receiver.cli.import_.rejects import Write, writing_rejects
-from receiver.cli.import_.report import ImportTally, Show, print_tally, progress, summary
+from receiver.cli.import_.report import (
+    ImportTally,
+    Show,
+    print_left_out,
+    print_tally,
+    progress,
+    summary,
+)
 from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal
 from receiver.cli.signals import Ending
 from receiver.errors import ReceiverError
@@ -176,11 +183,13 @@ def _import(order: _Order, client: RunningReceiver | None, *, as_json: bool) -> 
         except ExportError as error:
             raise ImportFailedError(str(error)) from None
         show_sample(order.file, order.how, export, head, reveal=order.reveal)
+        told = list(export.unused)
         tally = _Import(order, export).run(client, chain(head, rows))
     if as_json:
         document = summary(tally, order.file, export, dry_run=client is None)
         typer.echo(json.dumps({**document, "seconds": round(time.monotonic() - started, 1)}))
     else:
+        print_left_out(export, told)
         print_tally(tally, dry_run=client is None)
     if tally.bad or tally.error is not None:
         raise typer.Exit(1)

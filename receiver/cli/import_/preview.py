@@ -36,9 +36,13 @@ def show_sample(
         if isinstance(row, Fault):
             say(f"line {row.line}: {row.reason}")
     columns = export.columns
-    if columns is not None and columns.unused:
-        say(f"Not taken: {', '.join(columns.unused)}")
-        if "status" in map(str.lower, columns.unused) and "status" not in how.columns:
+    if export.unused:
+        say(f"Not taken: {', '.join(export.unused)}")
+        if (
+            columns is not None
+            and "status" in map(str.lower, export.unused)
+            and "status" not in how.columns
+        ):
             say(_STATUS_LEFT_OUT)
     if columns is None or "sent_at" in columns.used:
         named = None if columns is None else columns.zone

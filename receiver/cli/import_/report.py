@@ -1,7 +1,7 @@
 """What has become of an import: counted, shown while it runs, and told at its end."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +99,15 @@ def print_tally(tally: ImportTally, *, dry_run: bool) -> None:
         typer.echo(f"receiver: {tally.error}{how_far}", err=True)
 
 
+def print_left_out(export: Export, told: Sequence[str]) -> None:
+    """Print on standard error what was not taken, but for the names that the sample has told."""
+    names = [name for name in export.unused if name not in told]
+    if names:
+        typer.echo(f"Not taken further down: {', '.join(names)}", err=True)
+    for reason, line in export.left_out.items():
+        typer.echo(f"warning: line {line}: {reason}", err=True)
+
+
 def _unlike(ids: Likeness) -> str:
     more = ", …" if ids.count > len(ids.lines) else ""
     return (
@@ -127,6 +136,8 @@ def summary(tally: ImportTally, file: Path | None, export: Export, *, dry_run: b
         "refused": tally.refused,
         "bad": tally.bad,
         "problems": [{"line": one.line, "reason": one.reason} for one in tally.problems],
+        "not_taken": list(export.unused),
+        "left_out": [{"line": line, "reason": reason} for reason, line in export.left_out.items()],
         "unlike_ids": {"count": tally.ids.count, "lines": list(tally.ids.lines)},
         "up_to_line": tally.up_to_line,
         "complete": tally.error is None,

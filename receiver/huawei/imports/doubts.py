@@ -20,6 +20,11 @@ EARLIEST = times.parse("2010-01-01T00:00:00Z") or 0
 # Clocks differ by minutes; a wrong time zone moves a time by half an hour or more.
 AHEAD = 15 * 60 * times.SECOND
 LEARNT_FROM = 200  # ids
+NO_SEND = "The row is a total or a note and no send."
+UNLIKE = (
+    "`sms_msg_id` is not written as those of the other rows, a UUID, `_` and a number. If it is "
+    "the id of a message, import the row in a file of its own."
+)
 _LINES_KEPT = 20  # of ids that are unlike the others
 
 # As all samples of the documentation have it: a UUID and a counter, up to 50 characters.

@@ -1,9 +1,10 @@
 """A file of sends, whatever its form: what it is, and its rows."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BufferedReader
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import Protocol
 
 from receiver.huawei.imports.cells import CellError
@@ -12,7 +13,7 @@ from receiver.huawei.imports.csv_reader import SEPARATORS, records, separator_of
 from receiver.huawei.imports.doubts import LEARNT_FROM
 from receiver.huawei.imports.encodings import decoded
 from receiver.huawei.imports.headers import APPLICATION, REGISTERED
-from receiver.huawei.imports.ndjson import read_lines
+from receiver.huawei.imports.ndjson import Lines
 from receiver.huawei.imports.rows import NEVER_REGISTERED, ExportError, Fault, How, Row, SendRow
 from receiver.huawei.imports.table_doubts import RowDoubts, is_blank
 from receiver.huawei.imports.xlsx import Workbook
@@ -25,6 +26,7 @@ _NOT_READ = {
     b"[": "The file is one JSON list; write one entry a line, for example by `jq -c '.[]'`.",
 }
 _PRETTY = "The JSON runs over several lines; write one document a line, for example by `jq -c .`."
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class Export(Protocol):
@@ -45,6 +47,14 @@ class Export(Protocol):
     @property
     def columns(self) -> Columns | None:
         """Which columns are taken; None where there are none."""
+
+    @property
+    def unused(self) -> Sequence[str]:
+        """The columns or fields of which nothing is taken; of NDJSON those seen so far."""
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """What of the values was left out so far, and in which line first."""
 
     def rows(self) -> Iterator[Row]:
         """Read the file, once.
@@ -91,14 +101,18 @@ class _Ndjson:
 
     def __init__(self, stream: BufferedReader, how: How) -> None:
         self.share = _share_of(stream)
-        self._stream, self._how = stream, how
+        self._lines = Lines(stream, how)
+        self.rows = self._lines.rows
+        self.left_out: Mapping[str, int] = self._lines.left_out.notes
 
-    def rows(self) -> Iterator[Row]:
-        return read_lines(self._stream, self._how)
+    @property
+    def unused(self) -> Sequence[str]:
+        return list(self._lines.left_out.names)
 
 
 class _Csv:
     form = "CSV"
+    left_out: Mapping[str, int] = _NOTHING
 
     def __init__(self, stream: BufferedReader, how: How) -> None:
         self.share = _share_of(stream)
@@ -109,11 +123,13 @@ class _Csv:
         self.detail = f"{text.encoding}, {SEPARATORS[separator]}"
         self._table = _Table(records(chain(lines, text), separator), how)
         self.columns = self._table.columns
+        self.unused = self.columns.unused
         self.rows = self._table.rows
 
 
 class _Book:
     form = "XLSX"
+    left_out: Mapping[str, int] = _NOTHING
 
     def __init__(self, stream: BufferedReader, how: How) -> None:
         book = Workbook(stream, how.sheet)
@@ -122,6 +138,7 @@ class _Book:
         self.share = book.share
         self._table = _Table(book.rows(), how)
         self.columns = self._table.columns
+        self.unused = self.columns.unused
         self.rows = self._table.rows
 
 

@@ -1,16 +1,30 @@
 """NDJSON: one JSON document a line, an entry or a whole registration."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from io import BufferedReader
+from itertools import chain, islice
 from typing import Any
 
 from receiver.domain import times
 from receiver.domain.identifiers import clean
 from receiver.domain.inputs import Send
+from receiver.domain.members import RepeatedError, single
+from receiver.domain.numbers import normalise
 from receiver.huawei.imports.cells import CellError, read_time, with_plus
 from receiver.huawei.imports.columns import looks_like_report
-from receiver.huawei.imports.doubts import AHEAD, doubt_of_send
+from receiver.huawei.imports.doubts import (
+    AHEAD,
+    LEARNT_FROM,
+    NO_SEND,
+    UNLIKE,
+    Likeness,
+    doubt_of_id,
+    doubt_of_send,
+    is_of_platform,
+    is_total,
+)
 from receiver.huawei.imports.headers import COLUMN_NAMES, ID, REJECTED
 from receiver.huawei.imports.rows import NEVER_REGISTERED, Fault, How, Row, SendRow
 from receiver.huawei.registration import FIELDS, RegistrationError, read_registration, read_send
@@ -19,24 +33,159 @@ from receiver.huawei.registration_fields import response_status
 LONGEST_LINE = 16 * 1024 * 1024  # bytes; a response of 1,000 entries has about 250,000
 _WHOLE = ("sends", "response", "result", "code")  # a document with one of these and no id
 _REJECT = {*REJECTED, "row"}
+_MOST_LEFT_OUT = 50
+_LONGEST_NAME = 40
+_TELLING = re.compile(r"[0-9]{5}")  # names have none; data may stand in their place
 _MARK = b"\xef\xbb\xbf"
 
 Json = dict[str, Any]
 
 
-def read_lines(stream: BufferedReader, how: How) -> Iterator[Row]:
-    """Read sends line by line; empty lines are passed over."""
-    names = _names(how.columns)
-    number = 0
-    while line := stream.readline(LONGEST_LINE):
-        number += 1
-        if number == 1:
-            line = line.removeprefix(_MARK)
-        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-            _skip_line(stream)
-            yield Fault(number, f"The line has more than {LONGEST_LINE:,} bytes.", None)
-        elif not line.isspace():
-            yield from _read_line(number, line, names, how)
+class LeftOut:
+    """What the lines of a file say and what is not taken; of many kinds the first are kept.
+
+    Attributes:
+        names: of fields, in the order in which they came.
+        notes: what else was left out, and where first.
+    """
+
+    def __init__(self) -> None:
+        self.names: dict[str, None] = {}
+        self.notes: dict[str, int] = {}
+
+    def see_names(self, names: Iterable[str]) -> None:
+        """Take the names of fields that nobody knows."""
+        for name in names:
+            if len(self.names) < _MOST_LEFT_OUT:
+                may_be_data = len(name) > _LONGEST_NAME or _TELLING.search(name)
+                self.names["a name that may be data" if may_be_data else name] = None
+
+    def see_note(self, line: int, reason: str) -> None:
+        """Take what was left out of a line."""
+        if len(self.notes) < _MOST_LEFT_OUT:
+            self.notes.setdefault(reason, line)
+
+
+class Lines:
+    """The lines of a file.
+
+    Attributes:
+        left_out: what they say and what is not taken, as far as they are read.
+    """
+
+    def __init__(self, stream: BufferedReader, how: How) -> None:
+        self._stream, self._how = stream, how
+        self._names = _names(how.columns)
+        self._known = frozenset(chain.from_iterable(self._names.values()))
+        self.left_out = LeftOut()
+
+    def rows(self) -> Iterator[Row]:
+        """Read sends line by line; empty lines are passed over."""
+        rows = self._read()
+        head = list(islice(rows, LEARNT_FROM))
+        ids = Likeness()
+        for row in head:
+            if isinstance(row, SendRow):
+                ids.see(row.line, row.send.sms_msg_id)
+        for row in chain(head, rows):
+            if isinstance(row, SendRow) and not _is_ours(row.raw) and _is_odd(row.send, ids):
+                yield Fault(row.line, UNLIKE, row.raw)
+            else:
+                yield row
+
+    def _read(self) -> Iterator[Row]:
+        number = 0
+        while line := self._stream.readline(LONGEST_LINE):
+            number += 1
+            if number == 1:
+                line = line.removeprefix(_MARK)
+            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                _skip_line(self._stream)
+                yield Fault(number, f"The line has more than {LONGEST_LINE:,} bytes.", None)
+            elif not line.isspace():
+                yield from self._read_line(number, line)
+
+    def _read_line(self, number: int, line: bytes) -> Iterator[Row]:
+        try:
+            document = _load(line)
+            if isinstance(document, dict) and document.keys() == _REJECT:
+                line = _row_of(document)
+                document = _load(line)
+        except RepeatedError as error:
+            yield Fault(number, str(error), _text(line))
+            return
+        except (ValueError, RecursionError):
+            yield Fault(number, "The line is not valid JSON.", _text(line))
+            return
+        if not isinstance(document, dict):
+            yield Fault(number, "The line is no JSON object.", _text(line))
+        elif not any(key in document for key in self._names[ID]) and any(
+            key in document for key in _WHOLE
+        ):
+            yield from self._read_whole(number, line, document)
+        else:
+            yield self._read_entry(number, document)
+
+    def _read_entry(self, number: int, document: Json) -> Row:
+        how, is_ours = self._how, _is_ours(document)
+        reason = self._doubt_of(document)
+        if reason is not None:
+            return Fault(number, reason, document)
+        try:
+            send = read_send(_entry(document, self._names, how))
+        except (CellError, RegistrationError) as error:
+            return Fault(number, str(error), document)
+        if not is_ours:
+            self._see_left_out(number, document)
+        application = document.get("application") if is_ours else None
+        return _found(number, send, application, document, how)
+
+    def _doubt_of(self, document: Json) -> str | None:
+        """Say why a document is no send; None when nothing speaks against it."""
+        wanted = self._how.columns.get(ID)
+        if wanted is not None and wanted not in document:
+            return f"The line has no field {wanted!r} for `{ID}`."
+        if "answers" in document and "body" in document:
+            return "This is an uplink, and no send."
+        if _is_ours(document) and document.get("registered") is False:
+            return NEVER_REGISTERED
+        if len(_differing(document, self._names[ID])) > 1:
+            return f"`{ID}` is given under several names that differ; a send has one id."
+        return None
+
+    def _see_left_out(self, number: int, document: Json) -> None:
+        self.left_out.see_names(key for key in document if key not in self._known)
+        for keys in self._names.values():
+            differing = _differing(document, keys)
+            if len(differing) > 1:
+                told = ", ".join(f"`{key}`" for key in differing)
+                self.left_out.see_note(
+                    number, f"{told} are names of one field and differ: the first counts."
+                )
+
+    def _read_whole(self, number: int, line: bytes, document: Json) -> Iterator[Row]:
+        try:
+            registration = read_registration(line, is_new=True)
+        except RegistrationError as error:
+            yield Fault(number, str(error), document)
+            return
+        for note in registration.ignored:
+            self.left_out.see_note(number, note.reason)
+        for send in registration.sends:
+            yield _found(number, send, registration.application, document, self._how)
+        for rejected in registration.rejected:
+            yield Fault(number, f"Entry {rejected.index + 1}: {rejected.reason}", document)
+
+
+def _load(line: bytes) -> Any:
+    return json.loads(line, object_pairs_hook=single)
+
+
+def _differing(document: Json, keys: Iterable[str]) -> list[str]:
+    """Return which names of one field are given, where they say different things."""
+    given = {key: document[key] for key in keys if document.get(key) not in (None, "")}
+    values = {normalise(str(value)) for value in given.values()}
+    return list(given) if len(values) > 1 else []
 
 
 def _skip_line(stream: BufferedReader) -> None:
@@ -53,36 +202,6 @@ def _names(columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def _read_line(
-    number: int, line: bytes, names: Mapping[str, tuple[str, ...]], how: How
-) -> Iterator[Row]:
-    try:
-        document = json.loads(line)
-        if isinstance(document, dict) and document.keys() == _REJECT:
-            line = _row_of(document)
-            document = json.loads(line)
-    except (ValueError, RecursionError):
-        yield Fault(number, "The line is not valid JSON.", _text(line))
-        return
-    if not isinstance(document, dict):
-        yield Fault(number, "The line is no JSON object.", _text(line))
-    elif not any(key in document for key in names[ID]) and any(k in document for k in _WHOLE):
-        yield from _read_whole(number, line, document, how)
-    elif ID in how.columns and how.columns[ID] not in document:
-        yield Fault(number, f"The line has no field {how.columns[ID]!r} for `{ID}`.", document)
-    elif "answers" in document and "body" in document:
-        yield Fault(number, "This is an uplink, and no send.", document)
-    elif _is_ours(document) and document.get("registered") is False:
-        yield Fault(number, NEVER_REGISTERED, document)
-    else:
-        try:
-            send = read_send(_entry(document, names, how))
-            application = document.get("application") if _is_ours(document) else None
-            yield _found(number, send, application, document, how)
-        except (CellError, RegistrationError) as error:
-            yield Fault(number, str(error), document)
-
-
 def _row_of(reject: Json) -> bytes:
     """Return the line that a reject holds: of one that was no JSON its text, to be corrected."""
     row = reject["row"]
@@ -90,7 +209,9 @@ def _row_of(reject: Json) -> bytes:
 
 
 def _found(number: int, send: Send, application: str | None, document: Json, how: How) -> Row:
-    doubt = None if _is_ours(document) else doubt_of_send(send, how.now + AHEAD)
+    doubt = (
+        None if _is_ours(document) else _doubt_of_id(send) or doubt_of_send(send, how.now + AHEAD)
+    )
     return (
         SendRow(number, send, application, document)
         if doubt is None
@@ -98,9 +219,21 @@ def _found(number: int, send: Send, application: str | None, document: Json, how
     )
 
 
-def _is_ours(document: Json) -> bool:
+def _is_odd(send: Send, ids: Likeness) -> bool:
+    """Tell whether an id is not the platform's where most are."""
+    return ids.is_platform and not ids.fits(send.sms_msg_id)
+
+
+def _doubt_of_id(send: Send) -> str | None:
+    text = send.sms_msg_id
+    if is_of_platform(text):
+        return None
+    return NO_SEND if is_total(text) else doubt_of_id(text)
+
+
+def _is_ours(document: object) -> bool:
     """Tell whether it is a message as the receiver itself shows it."""
-    return "verdict" in document
+    return isinstance(document, dict) and "verdict" in document
 
 
 def _entry(document: Json, names: Mapping[str, tuple[str, ...]], how: How) -> Json:
@@ -126,18 +259,6 @@ def _entry(document: Json, names: Mapping[str, tuple[str, ...]], how: How) -> Js
             None if looks_like_report(document) else response_status(clean(str(status)))
         )
     return entry
-
-
-def _read_whole(number: int, line: bytes, document: Json, how: How) -> Iterator[Row]:
-    try:
-        registration = read_registration(line)
-    except RegistrationError as error:
-        yield Fault(number, str(error), document)
-        return
-    for send in registration.sends:
-        yield _found(number, send, registration.application, document, how)
-    for rejected in registration.rejected:
-        yield Fault(number, f"Entry {rejected.index + 1}: {rejected.reason}", document)
 
 
 def _text(line: bytes) -> str:

@@ -8,6 +8,8 @@ from receiver.huawei.imports.cells import Cell, Spoilt, unwrapped
 from receiver.huawei.imports.columns import Cells, Columns
 from receiver.huawei.imports.doubts import (
     AHEAD,
+    NO_SEND,
+    UNLIKE,
     Likeness,
     doubt_of_id,
     doubt_of_send,
@@ -19,12 +21,7 @@ from receiver.huawei.imports.rows import ExportError, How
 
 _FEWEST_FOR_A_NOTE = 3  # filled cells of most rows: with fewer, a row with one says nothing
 
-_NO_SEND = "The row is a total or a note and no send."
 _REPEATED = "The row repeats the header and is no send."
-_UNLIKE = (
-    "`sms_msg_id` is not written as those of the other rows, a UUID, `_` and a number. If it is "
-    "the id of a message, import the row in a file of its own."
-)
 
 
 class RowDoubts:
@@ -72,19 +69,19 @@ class RowDoubts:
             except ExportError as error:
                 raise ExportError(f"Line {line}: {error}") from None
         first = next((cell for cell in cells[self._lead :] if not _is_empty(cell)), None)
-        return _NO_SEND if is_total(first) or is_total(text) or self._was_none(cells) else None
+        return NO_SEND if is_total(first) or is_total(text) or self._was_none(cells) else None
 
     def _was_none(self, cells: Cells) -> bool:
         """Tell whether a reject was no send among the rows that it was taken from."""
-        return any(cell == _NO_SEND for cell in cells[: self._lead])
+        return any(cell == NO_SEND for cell in cells[: self._lead])
 
     def _of_unlike(self, cells: Cells, text: str) -> str | None:
         if self._ids.fits(text):
             return None
         if self._ids.is_platform:
-            return _UNLIKE
+            return UNLIKE
         is_note = self._usual >= _FEWEST_FOR_A_NOTE and 2 * self._filled(cells) <= self._usual
-        return _NO_SEND if is_note else None
+        return NO_SEND if is_note else None
 
     def _filled(self, cells: Cells) -> int:
         return sum(not _is_empty(cell) for cell in cells[self._lead :])

@@ -501,6 +501,71 @@ def test_a_workbook_of_hidden_sheets_asks_which() -> None:
     assert ids_of(list(export.rows())) == ["a", "b"]
 
 
+# --- lines of JSON ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        pytest.param('{"smsMsgId": "a", "to": "10086", "to": "10010"}', "`to` is given", id="to"),
+        pytest.param(
+            '{"result": [{"smsMsgId": "a", "smsMsgId": "b"}]}', "`smsMsgId` is", id="deep"
+        ),
+        pytest.param('{"smsMsgId": "a", "sms_msg_id": "b"}', "several names", id="two messages"),
+        pytest.param('{"smsMsgId": "合计", "to": "10086"}', "a total", id="a total"),
+        pytest.param('{"smsMsgId": "a_1,a_2"}', "several values", id="two ids"),
+        pytest.param('{"smsMsgId": "N/A"}', "placeholder", id="a placeholder"),
+        pytest.param('{"result": [{"smsMsgId": "a_1;a_2"}]}', "several values", id="in a response"),
+        pytest.param('{"smsMsgId": "a", "sms_msg_id": "a"}', None, id="the same id twice"),
+        pytest.param('{"smsMsgId": "a", "smsMsgId": "a"}', None, id="the same member twice"),
+    ],
+)
+def test_a_line_of_json_is_judged_as_a_row(line: str, said: str | None) -> None:
+    """What the API or a table refuses is a bad line, and does not become a message."""
+    (row,) = rows_of(line)
+
+    assert isinstance(row, Fault if said else SendRow)
+    assert said is None or said in getattr(row, "reason", "")
+
+
+def test_an_id_unlike_those_of_the_platform_is_a_bad_line() -> None:
+    """The first lines show how ids are written, whichever of them comes first."""
+    rows = rows_of("\n".join(json.dumps({"smsMsgId": name}) for name in ["odd", *OF_PLATFORM]))
+
+    assert ids_of(rows) == OF_PLATFORM
+    ((line, reason),) = faults_of(rows)
+    assert (line, "a file of its own" in reason) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "names", "note"),
+    [
+        pytest.param({"smsMsgId": "a", "mobile_number": "1"}, ["mobile_number"], "", id="a field"),
+        pytest.param({"smsMsgId": "a", "application": "x"}, ["application"], "", id="application"),
+        pytest.param(
+            {"smsMsgId": "a", "13800000001": 1}, ["a name that may be data"], "", id="data"
+        ),
+        pytest.param(
+            {"smsMsgId": "a", "to": "10086", "originTo": "10010"}, [], "differ", id="two names"
+        ),
+        pytest.param(
+            {"sends": [{"sms_msg_id": "a", "referense": "r"}]}, [], "`referense`", id="the API's"
+        ),
+        pytest.param({"smsMsgId": "a", "originTo": "10086"}, [], "", id="nothing"),
+        pytest.param({"sms_msg_id": "a", "verdict": {}, "state": "pending"}, [], "", id="our own"),
+    ],
+)
+def test_what_is_not_taken_of_a_line_is_told(
+    line: dict[str, Any], names: list[str], note: str
+) -> None:
+    """Unknown fields beside known ones are named, as columns are."""
+    export = opened(json.dumps(line))
+
+    assert ids_of(list(export.rows())) == ["a"]
+    assert list(export.unused) == names
+    assert [at for reason, at in export.left_out.items() if note in reason] == [1] * bool(note)
+
+
 # --- headers and encodings ----------------------------------------------------------------------
 
 
