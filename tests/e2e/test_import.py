@@ -323,6 +323,24 @@ def test_exports_of_the_platform_bind_their_reports(
     assert messages[first]["sent_at"] == "2026-01-31T08:00:00Z"
 
 
+def test_a_table_from_a_pipe_is_read_as_from_a_file(tmp_path: Path) -> None:
+    """Its encoding may show late, and what it is kept in meanwhile is gone at the end."""
+    rows = [["smsMsgId", "reference"], *([f"p_{n}", "r"] for n in range(3000)), ["p", "张三"]]
+    done = subprocess.run(
+        [sys.executable, "-m", "receiver", "import", "-", "--dry-run", "--json"],
+        env=clean_environment({"TMPDIR": str(tmp_path)}),
+        cwd=ROOT,
+        input="".join(",".join(row) + "\n" for row in rows).encode("gb18030"),
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["sends"] == 3001
+    assert b"gb18030" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- before it begins ---------------------------------------------------------------------------
 
 

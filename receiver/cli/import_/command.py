@@ -41,6 +41,7 @@ from receiver.huawei.imports import (
     SendRow,
     open_export,
     read_offset,
+    spooled,
 )
 
 _LOOK_EVERY = 500  # rows
@@ -175,7 +176,7 @@ def import_file(
 def _import(order: _Order, client: RunningReceiver | None, *, as_json: bool) -> None:
     """Register the sends, and print what has become of them; no client only tells what is there."""
     started = time.monotonic()
-    with _opened(order.file) as stream:
+    with _opened(order.file, order.how) as stream:
         try:
             export = open_export(stream, order.how)
             rows = export.rows()
@@ -196,16 +197,28 @@ def _import(order: _Order, client: RunningReceiver | None, *, as_json: bool) -> 
 
 
 @contextmanager
-def _opened(file: Path | None) -> Iterator[BufferedReader]:
+def _opened(file: Path | None, how: How) -> Iterator[BufferedReader]:
     if file is None:
-        yield sys.stdin.buffer  # type: ignore[misc]  # declared as less than the reader it is
+        stdin: BufferedReader = sys.stdin.buffer  # type: ignore[assignment]  # declared as less
+        with _spooled(stdin, how) as stream:
+            yield stream
         return
     try:
         stream = file.open("rb")
     except OSError as error:
         raise ImportFailedError(f"{file} cannot be read: {error.strerror}.") from None
-    with stream:
-        yield stream
+    with stream, _spooled(stream, how) as readable:
+        yield readable
+
+
+@contextmanager
+def _spooled(stream: BufferedReader, how: How) -> Iterator[BufferedReader]:
+    with ExitStack() as stack:
+        try:
+            readable = stack.enter_context(spooled(stream, how))
+        except ExportError as error:
+            raise ImportFailedError(str(error)) from None
+        yield readable
 
 
 def _is_a_person_there() -> bool:

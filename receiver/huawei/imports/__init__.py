@@ -7,7 +7,7 @@ answers, or lists of their own, as one JSON document a line.
 from receiver.huawei.imports.cells import read_offset
 from receiver.huawei.imports.columns import Columns
 from receiver.huawei.imports.doubts import Likeness
-from receiver.huawei.imports.files import Export, open_export
+from receiver.huawei.imports.files import Export, open_export, spooled
 from receiver.huawei.imports.headers import COLUMN_NAMES, REJECTED
 from receiver.huawei.imports.rows import ExportError, Fault, How, Row, SendRow, entry_of
 
@@ -25,4 +25,5 @@ __all__ = [
     "entry_of",
     "open_export",
     "read_offset",
+    "spooled",
 ]

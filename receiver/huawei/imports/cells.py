@@ -28,6 +28,7 @@ class CellError(ValueError):
 
 
 _AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)  # how CSV files keep spreadsheets from counting
+_NO_CHARACTER = re.compile(r"[\ud800-\udfff]")  # bytes that could not be decoded
 _SCIENTIFIC = re.compile(
     r"[+-]?[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]{1,3}|[+-]?[0-9][.,][0-9]+[Ee][0-9]{1,3}"
 )
@@ -119,6 +120,11 @@ def _text(cell: str, name: str) -> str:
     why = spoilt_in(text) if text.startswith(("#", "Err:")) else None
     if why is not None:
         raise _spoilt(name, why)
+    if not text.isascii() and _NO_CHARACTER.search(text):
+        raise CellError(
+            f"`{name}` holds bytes that are no characters of the encoding; name another by "
+            "--encoding, or correct them."
+        )
     if _SCIENTIFIC.fullmatch(text):
         raise CellError(
             f"`{name}` is a number that a spreadsheet has shortened (as 1.38E+10); {_ADVICE}."

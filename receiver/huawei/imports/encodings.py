@@ -29,11 +29,11 @@ def decoded(stream: BufferedReader, encoding: str | None) -> tuple[TextIOWrapper
     Bytes that are not of the encoding become surrogates.
 
     Args:
-        stream: the file.
+        stream: the file; one that can be read again where the encoding is None.
         encoding: its encoding; None for UTF-8, GB18030, Big5 or UTF-16, as it looks.
 
     Raises:
-        ExportError: there is no such encoding.
+        ExportError: there is no such encoding, or it cannot be told.
     """
     notes: Sequence[str] = ()
     if encoding is None:
@@ -52,9 +52,11 @@ def _guessed(stream: BufferedReader) -> tuple[str, Sequence[str]]:
     for mark, encoding in _MARKS.items():
         if start.startswith(mark):
             return encoding, ()
-    if _characters(stream, start, "utf-8") is not None:
+    if not stream.seekable():
+        raise ExportError("The encoding cannot be told from a pipe: name it by --encoding.")
+    if _characters(stream, "utf-8") is not None:
         return "utf-8", ()
-    read = {encoding: _characters(stream, start, encoding) for encoding in _COMMON}
+    read = {encoding: _characters(stream, encoding) for encoding in _COMMON}
     found = {one: characters for one, characters in read.items() if characters is not None}
     shares = {one: _share_of_common(one, characters) for one, characters in found.items()}
     likely = max(shares, key=shares.__getitem__, default=None)  # of two alike the first
@@ -68,25 +70,18 @@ def _guessed(stream: BufferedReader) -> tuple[str, Sequence[str]]:
     return likely, ()
 
 
-def _characters(stream: BufferedReader, start: bytes, encoding: str) -> set[str] | None:
-    """Return the characters of a file that are not ASCII; None when it is not in an encoding.
-
-    Of a pipe only the start is looked at.
-    """
+def _characters(stream: BufferedReader, encoding: str) -> set[str] | None:
+    """Return the characters of a file that are not ASCII; None when it is not in an encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
     found: set[str] = set()
     try:
-        if not stream.seekable():
-            found.update(decoder.decode(start))
-        else:
-            try:
-                while chunk := stream.read(_CHUNK):
-                    found.update(decoder.decode(chunk))
-                decoder.decode(b"", final=True)
-            finally:
-                stream.seek(0)
+        while chunk := stream.read(_CHUNK):
+            found.update(decoder.decode(chunk))
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return None
+    finally:
+        stream.seek(0)
     return {character for character in found if not character.isascii()}
 
 

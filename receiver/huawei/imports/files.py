@@ -1,7 +1,10 @@
 """A file of sends, whatever its form: what it is, and its rows."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from io import BufferedReader
 from itertools import chain, islice
 from types import MappingProxyType
@@ -19,6 +22,8 @@ from receiver.huawei.imports.table_doubts import RowDoubts, is_blank
 from receiver.huawei.imports.xlsx import Workbook
 from receiver.huawei.registration import RegistrationError
 
+_ARCHIVE = b"PK\x03\x04"
+_CHUNK = 1 << 20
 _MARK = b"\xef\xbb\xbf"
 _NOT_READ = {
     b"\xd0\xcf\x11\xe0": "This is an XLS file or a protected workbook; save it as XLSX or CSV.",
@@ -67,8 +72,34 @@ class Export(Protocol):
         """How much of it was read, 0 to 1; None where its size is not known."""
 
 
+@contextmanager
+def spooled(stream: BufferedReader, how: How) -> Iterator[BufferedReader]:
+    """Give a file from which its encoding can be told: a pipe is kept in one without a name.
+
+    The last character of a table may be the one that tells. The file is gone at the end.
+
+    Raises:
+        ExportError: there is no room for it.
+    """
+    start = stream.peek(4).removeprefix(_MARK).lstrip()
+    if how.encoding is not None or stream.seekable() or start.startswith((b"{", _ARCHIVE)):
+        yield stream
+        return
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(stream, file, _CHUNK)
+            file.seek(0)
+        except OSError as error:
+            raise ExportError(
+                f"The pipe cannot be kept in a temporary file: {error.strerror}. Import a file, or "
+                "name the encoding by --encoding."
+            ) from None
+        yield stack.enter_context(os.fdopen(os.dup(file.fileno()), "rb"))
+
+
 def open_export(stream: BufferedReader, how: How) -> Export:
-    """See what a file is, and which of its columns hold what.
+    """See what a file is, and which of its columns hold what; a pipe goes through `spooled`.
 
     Raises:
         ExportError: it cannot be read.
@@ -76,7 +107,7 @@ def open_export(stream: BufferedReader, how: How) -> Export:
     start = stream.peek(4)
     if not start:
         raise ExportError("The file is empty.")
-    if start.startswith(b"PK\x03\x04"):
+    if start.startswith(_ARCHIVE):
         if not stream.seekable():
             raise ExportError("An XLSX file cannot be read from a pipe; give the file itself.")
         return _Book(stream, how)

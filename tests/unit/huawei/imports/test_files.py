@@ -1,6 +1,7 @@
 """Files of sends: what they are, what their columns mean, and what of their rows can be used."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -14,7 +15,16 @@ from hypothesis import strategies as st
 
 from receiver.domain import times
 from receiver.domain.inputs import Send
-from receiver.huawei.imports import Export, ExportError, Fault, How, Row, SendRow, open_export
+from receiver.huawei.imports import (
+    Export,
+    ExportError,
+    Fault,
+    How,
+    Row,
+    SendRow,
+    open_export,
+    spooled,
+)
 from receiver.huawei.imports.cells import Cell, CellError, moment_of, number_of, text_of
 from tests.support.workbooks import Rows, xlsx, zipped
 
@@ -272,15 +282,47 @@ def test_an_encoding_is_judged_by_the_whole_file() -> None:
     assert sends[-1] == Send("last", reference="订单")
 
 
-def test_bytes_of_no_encoding_cost_only_what_they_spoil() -> None:
-    """A spoilt id is a bad row, a spoilt reference keeps the rest of its row."""
-    content = b"smsMsgId,reference\na,\xff\xffz\nb\xff\xff,r\nc,r\n"
-    rows = rows_of(content)
+@pytest.mark.parametrize("encoding", ["gb18030", "big5", "utf-8", "utf-16"])
+def test_a_pipe_is_judged_as_a_whole_too(encoding: str) -> None:
+    """The character that tells the encoding may come behind all that is read at first."""
+    lines = ["smsMsgId,reference", *(f"x{n},r{n}" for n in range(3000)), "last,訂單編號", ""]
+    content = "\n".join(lines).encode(encoding)
+    with spooled(reader(_Pipe(content)), How()) as kept:
+        export = open_export(kept, How())
+        rows = list(export.rows())
 
-    assert [row.line for row in rows if isinstance(row, Fault)] == [3]
-    sends = [row.send for row in rows if isinstance(row, SendRow)]
-    assert [send.sms_msg_id for send in sends] == ["a", "c"]
-    assert sends[0].reference == r"\xff\xffz"
+    assert isinstance(rows[-1], SendRow)
+    assert rows[-1].send == Send("last", reference="訂單編號")
+
+
+def test_a_pipe_of_a_named_encoding_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only to tell the encoding it is written to a file, for which there may be no room."""
+
+    def fail(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", fail)
+    content = "smsMsgId,reference\na,订单\n".encode("gb18030")
+
+    how = How(encoding="gb18030")
+    with spooled(reader(_Pipe(content)), how) as pipe:
+        (row,) = open_export(pipe, how).rows()
+    assert isinstance(row, SendRow)
+    assert row.send.reference == "订单"
+    with pytest.raises(ExportError, match="No space left"), spooled(reader(_Pipe(content)), How()):
+        pass
+    with pytest.raises(ExportError, match="--encoding"):
+        open_export(reader(_Pipe(content)), How())
+
+
+@pytest.mark.parametrize("encoding", [None, "utf-8"])
+def test_bytes_of_no_encoding_are_never_taken(encoding: str | None) -> None:
+    """A field that they spoil makes a bad row; where nothing is taken they do no harm."""
+    content = b"smsMsgId,reference,note\na,\xff\xffz,\nb\xff\xff,r,\nc,r,\xff\xff\n"
+    rows = rows_of(content, How(encoding=encoding))
+
+    assert [row.line for row in rows if isinstance(row, Fault)] == [2, 3]
+    assert [row.send.sms_msg_id for row in rows if isinstance(row, SendRow)] == ["c"]
 
 
 @pytest.mark.parametrize(
@@ -346,7 +388,7 @@ def test_whatever_the_texts_every_row_is_found(
     for row in rows:
         lines.append(_line(file))
         writer.writerow(row)
-    how = How({"reference": "a"})
+    how = How({"reference": "a"}, encoding="utf-8")
 
     found = list(open_export(reader(_Pipe(file.getvalue().encode())), how).rows())
     assert [row.line for row in found] == lines
