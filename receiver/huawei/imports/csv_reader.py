@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from receiver.huawei.imports.columns import Numbered, find_columns
+from receiver.huawei.imports.encodings import ends_in_character
 from receiver.huawei.imports.rows import ExportError, Fault
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -51,12 +52,17 @@ def records(lines: Iterable[str], separator: str) -> Iterator[Numbered | Fault]:
             source.give_back_all_but_first()
             yield Fault(number, _NOT_READ, [source.taken[0].rstrip("\r\n")])
         else:
-            if len(cells) < width and not source.taken[-1].endswith(("\n", "\r")):
+            if _is_cut(source.taken[-1], is_short=len(cells) < width):
                 yield Fault(number, "The file ends in the middle of this row.", cells)
             elif any(cells):
                 width = len(cells)
                 yield number, cells
         number += len(source.taken)
+
+
+def _is_cut(line: str, *, is_short: bool) -> bool:
+    """Tell whether the file ends within a row, or within its last character."""
+    return not line.endswith(("\n", "\r")) and (is_short or ends_in_character(line))
 
 
 def separator_of(head: Sequence[str], wanted: Mapping[str, str]) -> str:

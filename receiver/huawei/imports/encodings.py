@@ -7,7 +7,9 @@ from io import BufferedReader, TextIOWrapper
 from receiver.huawei.imports.rows import ExportError
 
 _CHUNK = 1 << 20
-_MARKS = {
+_MARKS = {  # those of UTF-32 first: they begin as the others do
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -20,6 +22,9 @@ _COMMON = {"gb18030": (_GB2312, _BIG5), "big5": (_BIG5,)}
 _LEAST_COMMON = 1 / 3  # of the characters; text in letters of Europe makes almost none
 _SURELY_COMMON = 9 / 10
 _FEWEST = 4  # characters by which to tell
+_ZEROS = 1 / 4  # of the high bytes of UTF-16: those of digits and separators
+_ERRORS = "receiver-kept"
+_LOST = "\udcff"  # in the place of bytes that no surrogate stands for
 _OTHER = "If the sample shows wrong characters, name the encoding by --encoding"
 
 
@@ -39,7 +44,7 @@ def decoded(stream: BufferedReader, encoding: str | None) -> tuple[TextIOWrapper
     if encoding is None:
         encoding, notes = _guessed(stream)
     try:
-        return TextIOWrapper(stream, encoding, errors="surrogateescape", newline=""), notes
+        return TextIOWrapper(stream, encoding, errors=_ERRORS, newline=""), notes
     except LookupError:
         raise ExportError(
             f"There is no encoding {encoding!r}; --encoding takes names such as gb18030, big5, "
@@ -47,11 +52,37 @@ def decoded(stream: BufferedReader, encoding: str | None) -> tuple[TextIOWrapper
         ) from None
 
 
+def _keep(error: UnicodeError, /) -> tuple[str | bytes, int]:
+    """Decode bytes of no character as `surrogateescape` does, and those that it leaves too.
+
+    It takes none below 0x80, of which UTF-16 and UTF-32 have many.
+    """
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeDecodeError:
+        return _LOST, error.end if isinstance(error, UnicodeDecodeError) else 0
+
+
+codecs.register_error(_ERRORS, _keep)
+
+
+def ends_in_character(line: str) -> bool:
+    """Tell whether the last line of a file ends with bytes that are no whole character."""
+    return "\udc80" <= line[-1:] <= _LOST
+
+
 def _guessed(stream: BufferedReader) -> tuple[str, Sequence[str]]:
     start = stream.peek(4)
     for mark, encoding in _MARKS.items():
         if start.startswith(mark):
             return encoding, ()
+    unmarked = _unmarked_utf_16(start)
+    if unmarked is not None:
+        return unmarked, (f"By its zero bytes the file is {unmarked} without a mark. {_OTHER}.",)
+    return _guessed_by_characters(stream)
+
+
+def _guessed_by_characters(stream: BufferedReader) -> tuple[str, Sequence[str]]:
     if not stream.seekable():
         raise ExportError("The encoding cannot be told from a pipe: name it by --encoding.")
     if _characters(stream, "utf-8") is not None:
@@ -70,6 +101,15 @@ def _guessed(stream: BufferedReader) -> tuple[str, Sequence[str]]:
     return likely, ()
 
 
+def _unmarked_utf_16(start: bytes) -> str | None:
+    """Tell by the zeros in the high bytes of ASCII characters; other encodings have none."""
+    fewest = _ZEROS * (len(start) // 2)
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    if max(even, odd) < max(fewest, _FEWEST) or min(even, odd) > max(even, odd) / 2:
+        return None
+    return "utf-16-be" if even > odd else "utf-16-le"
+
+
 def _characters(stream: BufferedReader, encoding: str) -> set[str] | None:
     """Return the characters of a file that are not ASCII; None when it is not in an encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
@@ -77,12 +117,21 @@ def _characters(stream: BufferedReader, encoding: str) -> set[str] | None:
     try:
         while chunk := stream.read(_CHUNK):
             found.update(decoder.decode(chunk))
-        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return None
     finally:
         stream.seek(0)
-    return {character for character in found if not character.isascii()}
+    characters = {character for character in found if not character.isascii()}
+    return characters if characters or _is_whole(decoder) else None
+
+
+def _is_whole(decoder: codecs.IncrementalDecoder) -> bool:
+    """Tell whether the last character is; in a file that was cut others have told the encoding."""
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _share_of_common(encoding: str, characters: set[str]) -> float:

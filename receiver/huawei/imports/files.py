@@ -152,7 +152,10 @@ class _Csv:
         lines = list(islice(text, LEARNT_FROM))
         separator = separator_of(lines, how.columns)
         self.detail = f"{text.encoding}, {SEPARATORS[separator]}"
-        self._table = _Table(records(chain(lines, text), separator), how)
+        try:
+            self._table = _Table(records(chain(lines, text), separator), how)
+        except ExportError as error:  # in another encoding the header may be one
+            raise ExportError(" ".join((str(error), *self.notes))) from None
         self.columns = self._table.columns
         self.unused = self.columns.unused
         self.rows = self._table.rows

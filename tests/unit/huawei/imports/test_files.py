@@ -261,7 +261,9 @@ def test_only_codes_of_countries_are_taken(
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-32", "utf-16-le", "utf-16-be"]
+)
 def test_encodings_and_separators_are_found(encoding: str, separator: str) -> None:
     """Chinese text comes out the same in every encoding, behind every separator."""
     lines = [["短信ID", "业务编号", "备注; , 、"], [ID, "订单一", "无"]]
@@ -271,6 +273,52 @@ def test_encodings_and_separators_are_found(encoding: str, separator: str) -> No
     )
 
     assert sends_of(text.encode(encoding)) == [Send(ID, reference="订单一")]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "without"),
+    [
+        pytest.param("utf-16", 1, id="UTF-16, within the last line end"),
+        pytest.param("utf-16", 3, id="UTF-16, within a character"),
+        pytest.param("utf-16", 6, id="UTF-16, within a pair"),
+        pytest.param("utf-16", 7, id="UTF-16, within half a pair"),
+        pytest.param("utf-16-le", 3, id="UTF-16 without a mark"),
+        pytest.param("utf-32", 5, id="UTF-32"),
+        pytest.param("utf-8", 3, id="UTF-8"),
+    ],
+)
+def test_a_file_that_ends_within_a_character_is_told(encoding: str, without: int) -> None:
+    """The rows before it are read, and the last one is told for what it is."""
+    content = f"smsMsgId,reference\n{ID},r\nlast,😀订\n".encode(encoding)[:-without]
+    first, last = rows_of(content)
+
+    assert isinstance(first, SendRow)
+    assert isinstance(last, Fault)
+    assert (last.line, last.reason) == (3, "The file ends in the middle of this row.")
+
+
+def test_a_spoilt_character_of_utf_16_is_a_bad_row() -> None:
+    """Half of a pair is no character; the rows around it are read."""
+    content = "smsMsgId,reference\na,@\nb,r\n".encode("utf-16-le").replace(b"@\0", b"\0\xd8")
+    rows = rows_of(content, How(encoding="utf-16-le"))
+
+    assert [row.line for row in rows if isinstance(row, Fault)] == [2]
+    assert [row.line for row in rows if isinstance(row, SendRow)] == [3]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(
+            "短訊編號,啲喺嗰\nx,1\n".encode("big5hkscs"), "--encoding", id="without an id"
+        ),
+        pytest.param("No,Phone\nx,é\n".encode("cp1252"), "--encoding", id="in no encoding"),
+    ],
+)
+def test_a_header_of_a_doubtful_encoding_points_to_the_option(content: bytes, said: str) -> None:
+    """Where no column is recognised the encoding may be why."""
+    with pytest.raises(ExportError, match=said):
+        opened(content)
 
 
 def test_an_encoding_is_judged_by_the_whole_file() -> None:
