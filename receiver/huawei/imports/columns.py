@@ -57,6 +57,7 @@ class Columns:
     used: Mapping[str, int]  # our name -> index of the column
     row: int  # where the header stands
     zone: tzinfo | None = None  # of the times, where the header names it
+    nameless: tuple[int, ...] = ()  # columns with data under no header
 
     def own(self, name: str, cells: Cells) -> str | None:
         """Return what a row of our own exports says in one of its columns; None in other files."""
@@ -67,9 +68,13 @@ class Columns:
 
     @property
     def unused(self) -> list[str]:
-        """The headers of columns of which nothing is taken."""
+        """The headers of columns of which nothing is taken, or where those stand that have none."""
         taken = set(self.used.values())
-        return [name for index, name in enumerate(self.header) if name and index not in taken]
+        return [
+            name or _place(index)
+            for index, name in enumerate(self.header)
+            if index not in taken and (name or index in self.nameless)
+        ]
 
     @property
     def lead(self) -> int:
@@ -150,6 +155,15 @@ def _status(text: str | None) -> str | None:
             "codes do not belong here, `--map status=` leaves the column out."
         )
     return status
+
+
+def _place(index: int) -> str:
+    """Name a column as a spreadsheet does, and by its number."""
+    letters, rest = "", index + 1
+    while rest:
+        rest, letter = divmod(rest - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return f"column {index + 1} ({letters}, without a header)"
 
 
 def find_columns(rows: Iterable[Numbered], wanted: Mapping[str, str]) -> Columns | None:
@@ -248,6 +262,8 @@ def shown(header: Iterable[str]) -> str:
 def judge(columns: Columns, rows: Sequence[Cells], wanted: Mapping[str, str]) -> Columns:
     """Leave out columns whose values are not what their header says, unless they were asked for.
 
+    Those that have values and no header are noted.
+
     `status` is kept only where it is plainly that of the send's response: a report's code there
     would make a sent message a refused one. `country` is kept where it has codes and not names.
     """
@@ -260,7 +276,30 @@ def judge(columns: Columns, rows: Sequence[Cells], wanted: Mapping[str, str]) ->
             values = {clean(str(cell)).strip("'") for cell in cells if spoilt_in(cell) is None}
             if not fits(columns.header, values - {"", "None"}):
                 columns = columns.without(name)
-    return columns
+    return replace(columns, nameless=_nameless(columns.header, rows))
+
+
+def _nameless(header: Sequence[str], rows: Sequence[Cells]) -> tuple[int, ...]:
+    """Find the columns that have data but no header, as under a merged one."""
+    empty = [index for index, name in enumerate(header) if not name]
+    return tuple(
+        index for index in empty if any(index < len(row) and _has_data(row[index]) for row in rows)
+    )
+
+
+def _has_data(cell: Cell) -> bool:
+    return cell is not None and cell is not Spoilt.MERGED and bool(clean(str(cell)))
+
+
+def has_merged_header(columns: Columns, rows: Sequence[Numbered]) -> bool:
+    """Tell whether header cells are merged, with each other or with those beneath them."""
+    for number, cells in rows:
+        if number == columns.row and any(cell is Spoilt.MERGED for cell in cells):
+            return True
+        if number == columns.row + 1:
+            merged = [at for at, cell in enumerate(cells) if cell is Spoilt.MERGED]
+            return any(columns.header[at] for at in merged if at < len(columns.header))
+    return False
 
 
 def _are_of_responses(header: Sequence[str], values: set[str]) -> bool:

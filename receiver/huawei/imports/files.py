@@ -11,7 +11,14 @@ from types import MappingProxyType
 from typing import Protocol
 
 from receiver.huawei.imports.cells import CellError
-from receiver.huawei.imports.columns import Columns, Numbered, find_columns, judge, no_header
+from receiver.huawei.imports.columns import (
+    Columns,
+    Numbered,
+    find_columns,
+    has_merged_header,
+    judge,
+    no_header,
+)
 from receiver.huawei.imports.csv_reader import SEPARATORS, records, separator_of
 from receiver.huawei.imports.doubts import LEARNT_FROM
 from receiver.huawei.imports.encodings import decoded
@@ -30,6 +37,10 @@ _NOT_READ = {
     b"\x1f\x8b": "The file is compressed; unpack it first.",
     b"[": "The file is one JSON list; write one entry a line, for example by `jq -c '.[]'`.",
 }
+_MERGED_HEADER = (
+    "Header cells are merged: headers beneath them are not read, and columns beside them have "
+    "none. Unmerge them and write each column's header into one row."
+)
 _PRETTY = "The JSON runs over several lines; write one document a line, for example by `jq -c .`."
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -168,9 +179,9 @@ class _Book:
     def __init__(self, stream: BufferedReader, how: How) -> None:
         book = Workbook(stream, how.sheet)
         self.detail = f"sheet {book.sheet}"
-        self.notes = book.notes
         self.share = book.share
         self._table = _Table(book.rows(), how)
+        self.notes = [*book.notes, *self._table.notes]
         self.columns = self._table.columns
         self.unused = self.columns.unused
         self.rows = self._table.rows
@@ -188,6 +199,7 @@ class _Table:
             raise no_header(rows, how.columns)
         data = [row[1] for row in rows if row[0] > found.row]
         self.columns = judge(found, data, how.columns)
+        self.notes = [_MERGED_HEADER] if has_merged_header(found, rows) else []
         self._source = chain((row for row in head if row[0] > found.row), rest)
         self._how = how
         self._doubts = RowDoubts(self.columns, data, how)

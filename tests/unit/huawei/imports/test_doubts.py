@@ -467,6 +467,58 @@ def test_merged_cells_have_one_value_for_one_row() -> None:
     ]
 
 
+UNDER_ONE: Rows = [["短信ID", "发送", None], [None, "手机号码", "时间"], ["a", "10086", "x"]]
+BESIDE: Rows = [["短信ID", "手机号码", None], ["a", "10086", "x"]]
+
+
+@pytest.mark.parametrize(
+    ("table", "merged", "unused", "is_told"),
+    [
+        pytest.param(
+            UNDER_ONE, ["A1:A2", "B1:C1"], ["发送", "column 3 (C, without a header)"], True,
+            id="headers beneath",
+        ),
+        pytest.param(
+            BESIDE, ["B1:C1"], ["column 3 (C, without a header)"], True, id="one over two columns"
+        ),
+        pytest.param(BESIDE, [], ["column 3 (C, without a header)"], False, id="none"),
+        pytest.param(
+            [["Details"], ["短信ID", "手机号码"], ["a", "10086"]], ["A1:B1"], [], False,
+            id="a title",
+        ),
+        pytest.param(
+            [["短信ID", "手机号码"], ["a", "10086"], ["b", None]], ["B2:B3"], [], False, id="data"
+        ),
+    ],
+)  # fmt: skip
+def test_headers_that_are_merged_or_missing_are_told(
+    table: Rows, merged: list[str], unused: list[str], *, is_told: bool
+) -> None:
+    """A column that loses its header is named by its place, and merged headers are noted."""
+    export = opened(xlsx(table, merged=merged))
+
+    assert list(export.unused) == unused
+    assert any("Header cells are merged" in note for note in export.notes) is is_told
+    assert "a" in ids_of(list(export.rows()))
+
+
+@pytest.mark.parametrize(
+    ("content", "unused"),
+    [
+        pytest.param("smsMsgId,,to\na,x,10086\n", ["column 2 (B, without a header)"], id="data"),
+        pytest.param("smsMsgId,,to,\na,,10086,\n", [], id="no data"),
+        pytest.param(
+            f"smsMsgId{',' * 27}\na{',' * 27}x\n", ["column 28 (AB, without a header)"], id="far"
+        ),
+    ],
+)
+def test_a_column_with_data_and_no_header_is_named_by_its_place(
+    content: str, unused: list[str]
+) -> None:
+    """Nothing is dropped unmentioned; empty columns at the end are no news."""
+    assert list(opened(content).unused) == unused
+
+
 @pytest.mark.parametrize(
     ("hidden", "sheet", "read", "said"),
     [
