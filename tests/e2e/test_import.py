@@ -400,7 +400,7 @@ def test_what_cannot_be_begun_is_explained(
 ) -> None:
     """Nothing is registered, and plain words say what to do."""
     file = tmp_path / "in.csv"
-    file.write_text("smsMsgId,to\nnot_begun_1,1\n")
+    file.write_text("smsMsgId,to\nnot_begun_1,10086\n")
     filled = [one.format(port=free_port(), file=file) for one in arguments]
 
     done = run("import", str(file), *to(shared_server), *filled)

@@ -45,7 +45,15 @@ _TOTAL = re.compile(
     r"|[0-9.,]+(?:rows|records|messages)",
     re.DOTALL,
 )
-_PLAIN_NUMBER = re.compile(r"\+?[0-9]{1,15}", re.ASCII)  # E.164 has up to 15 digits
+_MOST_DIGITS = 15  # of E.164
+_PLAIN_NUMBER = re.compile(r"\+?[0-9]{3,15}", re.ASCII)
+_FIGURES = re.compile(r"[0-9*]+")
+_WHOLE = 10  # digits in one piece that are a number in full, but for a country code in front
+_PREFIX = re.compile(r"(?:00)?[1-9][0-9]{0,2}0?|00?")
+_NOTE = re.compile(r"[(\[][0-9]{1,2}[)\]]\s*\Z")  # as in `10086 (2)`
+# Channel numbers begin alike; one that is written in groups has others behind the first.
+_CHANNELS = re.compile(r"([0-9]{2})[0-9]{2,}(?:\s+\1[0-9]{2,})+|[0-9]+(?:\s*/\s*[0-9]+)+", re.ASCII)
+_SAYS_SOMETHING = re.compile(r"[0-9A-Za-z]")
 _SEVERAL = re.compile(r"[,;，；、|\r\n]|[0-9*]{7,}[^0-9*]+[0-9*]{7,}", re.ASCII)
 
 
@@ -56,14 +64,10 @@ def doubt_of_send(send: Send, latest: int) -> str | None:
         send: it.
         latest: a time of sending after this lies in the future.
     """
-    to, sender, sent_at = send.to, send.sender, send.sent_at
-    if to is not None and _PLAIN_NUMBER.fullmatch(to) is None:
-        if _SEVERAL.search(to):
-            return "`to` holds several numbers; a send has one, and an id of its own."
-        if not may_stand_for_number(to):
-            return "`to` is no phone number; `--map to=` takes none."
-    if sender is not None and _SEVERAL.search(sender):
-        return "`from` holds several values; a send has one."
+    sent_at = send.sent_at
+    reason = _doubt_of_number(send.to or "") or _doubt_of_sender(send.sender or "")
+    if reason is not None:
+        return reason
     if sent_at is not None and not EARLIEST <= sent_at <= latest:
         if sent_at > latest:
             return (
@@ -71,6 +75,40 @@ def doubt_of_send(send: Send, latest: int) -> str | None:
                 "of this machine are right."
             )
         return "`sent_at` lies before 2010, when the platform sent nothing."
+    return None
+
+
+def _doubt_of_number(to: str) -> str | None:
+    if not to or _PLAIN_NUMBER.fullmatch(to):
+        return None
+    if _SEVERAL.search(to) or _has_more_than_one(to):
+        return "`to` holds several numbers, or a note; a send has one, and an id of its own."
+    digits = "".join(_FIGURES.findall(to)).removeprefix("00")
+    if len(digits) > _MOST_DIGITS or not may_stand_for_number(to):
+        return "`to` is no phone number; `--map to=` takes none."
+    return None
+
+
+def _has_more_than_one(to: str) -> bool:
+    """Tell whether more than a country code stands beside a number in full, or a note at the end.
+
+    Numbers that are written in groups have no such long piece.
+    """
+    pieces = _FIGURES.findall(to)
+    whole = next((at for at, piece in enumerate(pieces) if len(piece) >= _WHOLE), None)
+    if whole is None or len(pieces) == 1:
+        return _NOTE.search(to) is not None
+    before = "".join(pieces[:whole])
+    return whole < len(pieces) - 1 or _PREFIX.fullmatch(before) is None
+
+
+def _doubt_of_sender(sender: str) -> str | None:
+    if not sender:
+        return None
+    if _SEVERAL.search(sender) or _CHANNELS.fullmatch(sender):
+        return "`from` holds several values; a send has one."
+    if _SAYS_SOMETHING.search(sender) is None:
+        return "`from` is no channel number or sender; `--map from=` takes none."
     return None
 
 

@@ -113,9 +113,9 @@ def test_what_is_no_send_is_a_bad_row(names: list[str], row: str, said: str) -> 
     ("rows", "good"),
     [
         pytest.param(["job_9"], ["job_9"], id="only an id that is written as the others"),
-        pytest.param(["other-9,1,,o"], ["other-9"], id="another id with all that a send has"),
-        pytest.param(["job_9,1,,Total"], ["job_9"], id="a word of totals as a reference"),
-        pytest.param(["x,1,,msgId"], ["x"], id="a word of headers as a reference"),
+        pytest.param(["other-9,10086,,o"], ["other-9"], id="another id with all that a send has"),
+        pytest.param(["job_9,10086,,Total"], ["job_9"], id="a word of totals as a reference"),
+        pytest.param(["x,10086,,msgId"], ["x"], id="a word of headers as a reference"),
     ],
 )
 def test_a_send_that_is_only_unusual_is_taken(rows: list[str], good: list[str]) -> None:
@@ -128,7 +128,7 @@ def test_a_send_that_is_only_unusual_is_taken(rows: list[str], good: list[str]) 
 
 def test_a_row_with_another_id_can_be_imported_by_itself() -> None:
     """An id that is not the platform's is refused among the platform's, and taken among its own."""
-    odd = "0815,1,2026-01-31 16:00:00,o"
+    odd = "0815,10086,2026-01-31 16:00:00,o"
     for written in (OF_PLATFORM, [f"'{name}" for name in OF_PLATFORM]):
         ((line, reason),) = faults_of(rows_of(as_text(written, odd)))
         assert (line, "a file of its own" in reason) == (4, True)
@@ -188,11 +188,26 @@ def test_ids_unlike_the_others_are_counted(names: list[str], count: int, lines: 
         ("13800000001 13800000002", "several numbers"),
         ("+8613800000001\n+8613800000002", "several numbers"),
         ("138****0001 138****0002", "several numbers"),
+        ("13800138000 10086", "several numbers"),
+        ("10086 13800138000", "several numbers"),
+        ("15500010005 (2)", "or a note"),
+        ("10086 (2)", "or a note"),
+        ("138001380001380013800", "no phone number"),
+        ("1380013800013800138000", "no phone number"),
+        ("6", "no phone number"),
         ("N/A", "no phone number"),
         ("张三", "no phone number"),
         ("-", "no phone number"),
         ("+86 138 0000 0001", None),
         ("010-12345678", None),
+        ("0086 13800000001", None),
+        ("(+86) 13800000001", None),
+        ("+86-138-0000-0001", None),
+        ("+1 (415) 555-2671", None),
+        ("+44 (0) 7911123456", None),
+        ("07700 900123", None),
+        ("001 4155552671", None),
+        ("106550", None),
         ("138****0001", None),
         ("10086", None),
         ("", None),
@@ -204,6 +219,37 @@ def test_a_send_goes_to_one_number(number: str, said: str | None, form: str) -> 
     lines = {
         "CSV": f'smsMsgId,to\nx,"{number}"\n',
         "NDJSON": json.dumps({"smsMsgId": "x", "to": number}),
+    }
+    (row,) = rows_of(lines[form])
+
+    assert isinstance(row, Fault if said else SendRow)
+    assert said is None or said in getattr(row, "reason", "")
+
+
+@pytest.mark.parametrize(
+    ("sender", "said"),
+    [
+        ("1069 1070", "several values"),
+        ("1069/1070", "several values"),
+        ("1069 / 1070", "several values"),
+        ("10690001,10690002", "several values"),
+        ("合计", "no channel number"),
+        ("-", "no channel number"),
+        ("1069031221280000001", None),
+        ("1069 0312 2128", None),
+        ("csms12345678", None),
+        ("My Shop 24/7", None),
+        ("My Shop", None),
+        ("+44 7911 123456", None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("form", ["CSV", "NDJSON"])
+def test_a_send_comes_from_one_sender(sender: str, said: str | None, form: str) -> None:
+    """Two channel numbers in one cell are none; a name and a number in groups are one."""
+    lines = {
+        "CSV": f'smsMsgId,from\nx,"{sender}"\n',
+        "NDJSON": json.dumps({"smsMsgId": "x", "from": sender}),
     }
     (row,) = rows_of(lines[form])
 
@@ -324,7 +370,7 @@ def test_shortened_numbers_are_told_in_every_writing(text: str) -> None:
 @pytest.mark.parametrize("way", [{}, {"prefix": "x"}, {"references": False}], ids=str)
 def test_a_cell_without_a_value_says_why(cell: Value, said: str, way: dict[str, Any]) -> None:
     """A formula that was never calculated is not called missing, wherever it stands."""
-    content = xlsx([["smsMsgId", "to"], ["a", "1"], [cell, "1"], ["b", "1"]], **way)
+    content = xlsx([["smsMsgId", "reference"], ["a", "1"], [cell, "1"], ["b", "1"]], **way)
     rows = rows_of(content)
 
     assert ids_of(rows) == ["a", "b"]
@@ -669,8 +715,8 @@ def test_a_header_may_name_the_zone_of_its_times(header: str, zone: tzinfo, expe
     assert row.send.sent_at == times.parse(f"2026-01-31T{expected}:00:00Z")
 
 
-TRADITIONAL = "簡訊ID,手機號碼,業務編號,傳送時間\nx,1,訂單一,2026-01-31 16:00\n"
-SIMPLIFIED = "短信ID,手机号码,业务编号,发送时间\nx,1,订单一,2026-01-31 16:00\n"
+TRADITIONAL = "簡訊ID,手機號碼,業務編號,傳送時間\nx,10086,訂單一,2026-01-31 16:00\n"
+SIMPLIFIED = "短信ID,手机号码,业务编号,发送时间\nx,10086,订单一,2026-01-31 16:00\n"
 
 
 @pytest.mark.parametrize(
@@ -693,7 +739,7 @@ def test_characters_in_common_use_tell_the_encoding(
     assert export.detail == f"{encoding}, comma"
     assert not export.notes
     assert isinstance(row, SendRow)
-    assert (row.send.reference, row.send.to) == (reference, "1")
+    assert (row.send.reference, row.send.to) == (reference, "10086")
     assert row.send.sent_at is not None
 
 

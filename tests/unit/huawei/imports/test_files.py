@@ -127,20 +127,20 @@ def test_columns_are_recognised_by_their_headers(header: str) -> None:
 
 def test_columns_may_stand_in_any_order_among_others() -> None:
     """Columns that mean nothing to us are passed over, and named."""
-    export = opened(f"SMS Content,to,Result,Message ID\nhi,1,0,{ID}\n".encode())
+    export = opened(f"SMS Content,to,Result,Message ID\nhi,10086,0,{ID}\n".encode())
 
     assert export.columns is not None
     assert export.columns.unused == ["SMS Content", "Result"]
-    assert [row.send for row in export.rows() if isinstance(row, SendRow)] == [Send(ID, to="1")]
+    assert [row.send for row in export.rows() if isinstance(row, SendRow)] == [Send(ID, to="10086")]
 
 
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        pytest.param({"sms_msg_id": "Nr"}, Send("n", to="1", reference="r"), id="the id"),
+        pytest.param({"sms_msg_id": "Nr"}, Send("n", to="10086", reference="r"), id="the id"),
         pytest.param(
             {"sms_msg_id": "Nr", "to": "Other Phone"},
-            Send("n", to="2", reference="r"),
+            Send("n", to="10010", reference="r"),
             id="instead of what would be taken",
         ),
         pytest.param(
@@ -150,14 +150,14 @@ def test_columns_may_stand_in_any_order_among_others() -> None:
 )
 def test_columns_can_be_named(columns: dict[str, str], expected: Send) -> None:
     """What is given by name goes before what is recognised, and an empty name takes nothing."""
-    content = "Nr,Phone,Other Phone,reference\nn,1,2,r\n"
+    content = "Nr,Phone,Other Phone,reference\nn,10086,10010,r\n"
 
     assert sends_of(content, How(columns)) == [expected]
 
 
 def test_a_header_below_a_title_is_found() -> None:
     """Lines above the header, as reports have them, are passed over."""
-    content = f"Sending details\nfrom 2026-01-01 to 2026-01-31,,\n\nMessage ID,to\n{ID},1\n"
+    content = f"Sending details\nfrom 2026-01-01 to 2026-01-31,,\n\nMessage ID,to\n{ID},10086\n"
 
     assert lines_of(content) == [(5, ID)]
 
@@ -618,7 +618,7 @@ def test_bad_cells_of_a_workbook_are_named_by_their_row() -> None:
         ["c", 1.5, None],
         ["d", "1", 46053.5],
         [20_260_131_000_000_001, "1", None],
-        ["e", "1", None],
+        ["e", "10086", None],
     ]
     content = xlsx(table)
 
@@ -686,21 +686,21 @@ def test_a_workbook_damaged_further_down_is_explained() -> None:
     ("document", "expected"),
     [
         pytest.param(
-            {"sms_msg_id": "x", "to": "1", "sent_at": "2026-01-31T08:00:00Z", "total": 2},
-            [Send("x", to="1", sent_at=AT, total=2)],
+            {"sms_msg_id": "x", "to": "10086", "sent_at": "2026-01-31T08:00:00Z", "total": 2},
+            [Send("x", to="10086", sent_at=AT, total=2)],
             id="our entry",
         ),
         pytest.param(
             {
                 "smsMsgId": "x",
-                "originTo": "1",
+                "originTo": "10086",
                 "from": "10690",
                 "createTime": "2026-01-31T08:00:00Z",
                 "status": "E200033",
                 "countryId": "CN",
                 "total": 1,
             },
-            [Send("x", "E200033", "1", "10690", AT, 1, "CN")],
+            [Send("x", "E200033", "10086", "10690", AT, 1, "CN")],
             id="the platform's entry",
         ),
         pytest.param(
