@@ -131,7 +131,7 @@ class Exporting(Telling):
         # What goes wrong with the first page can still be said by a status.
         first = await self._page(export.read)
         if request.method == "HEAD":
-            return Response(headers=headers)
+            return _of_unknown_length(headers)
         return _Streamed(request, self._write(export, first), headers)
 
     async def _answer_part(
@@ -208,6 +208,13 @@ def _line(item: views.Json, export: _Export) -> bytes:
     for end, escaped in _LINE_ENDS:
         line = line.replace(end, escaped)
     return line + b"\n"
+
+
+def _of_unknown_length(headers: Mapping[str, str]) -> Response:
+    """Answer without a body, and without saying that GET would have none either."""
+    response = Response(headers=headers)
+    del response.headers["content-length"]
+    return response
 
 
 class _Streamed(Response):

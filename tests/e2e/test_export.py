@@ -90,6 +90,16 @@ def test_a_file_is_written(filled: Server, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_head_says_nothing_of_the_length(filled: Server) -> None:
+    """Behind one whose GET has a body, the connection goes on."""
+    http = filled.api.http
+    for _ in range(2):
+        head = http.head("/v1/export/messages")
+        assert (head.status_code, head.content) == (200, b"")
+        assert "content-length" not in head.headers
+    assert http.get("/v1/export/messages").content
+
+
 def test_the_name_tells_the_form(filled: Server, tmp_path: Path) -> None:
     """`*.csv` is CSV; records are counted, not lines."""
     file = tmp_path / "uplinks.CSV"

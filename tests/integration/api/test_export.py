@@ -185,6 +185,7 @@ async def test_an_answer_is_a_file(tmp_path: Path) -> None:
                 name = answer.headers["content-disposition"]
                 assert name.startswith('attachment; filename="messages-20')
                 assert name.endswith(f'.{form_}"')
+                assert "content-length" not in answer.headers
                 assert method == "GET" or not answer.content
 
 
