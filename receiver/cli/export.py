@@ -139,7 +139,7 @@ def export(
                 raise _broken_off(error, written, total) from None
             file.write(part.content)
             written += int(part.headers["item-count"])
-            total = total or part.headers["total-count"]
+            total = at_least(total or part.headers["total-count"], written)
             show(written, total)
             if "next-cursor" not in part.headers:
                 break
@@ -167,6 +167,11 @@ def _broken_off(error: NotAnsweredError, written: int, total: str) -> NotAnswere
         f"The export broke off after {written:,} of {_many(total)}; what was written is not all of "
         f"it. {error}"
     )
+
+
+def at_least(total: str, written: int) -> str:
+    """Raise a count that was taken at the beginning: sends registered since may be written too."""
+    return total if written <= int(total.rstrip("+")) else str(written) + "+" * total.count("+")
 
 
 def _many(total: str) -> str:
