@@ -93,8 +93,9 @@ class Retrying(Repeatable, Telling):
         query = Query(request)
         language = query.language(self._parts.language)
         query.done()
-        body = await read_body(request, self._parts.max_body_bytes)
-        order = read_order(read_json_object(body) if body else {})
+        # Without a body everything is left open, which an empty object says as well.
+        body = await read_body(request, self._parts.max_body_bytes) or b"{}"
+        order = read_order(read_json_object(body))
         order = replace(order, application=within(request, order.application))
         check_application(order.application, self._parts.applications)
         # What was acknowledged before this question is known before it is answered.

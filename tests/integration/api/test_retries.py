@@ -219,6 +219,19 @@ async def test_an_item_is_released_and_abandoned(tmp_path: Path) -> None:
     assert row["reason"] == "no budget"
 
 
+async def test_no_body_means_the_same_as_an_empty_object(tmp_path: Path) -> None:
+    """A claim that leaves everything open may be repeated in either writing."""
+    headers = {"idempotency-key": "key-1"}
+    async with a_failed_message(tmp_path) as served:
+        answers = [
+            await served.api.post("/v1/retries/claim", content=body, headers=headers)
+            for body in (b"", b"{}", b" { } ")
+        ]
+    assert [one.status_code for one in answers] == [200] * 3
+    assert answers[0].json()["retries"]
+    assert all(one.json() == answers[0].json() for one in answers)
+
+
 async def test_the_same_request_again_gets_the_same_answer(tmp_path: Path) -> None:
     """With an Idempotency-Key what is repeated changes nothing, however it is written."""
     async with a_failed_message(tmp_path) as served:
