@@ -35,6 +35,14 @@ _NAMES_BESIDE = (
 _DOCUMENT = frozenset(
     (*_NAMES_BESIDE, "sends", "response", "request", "references", "code", "description", "result")
 )
+# Of the platform's request and response, in its spelling and in that of its SDK.
+_REQUEST = frozenset(
+    (
+        *_TEMPLATE, *_SENDER, *_CONTENTS, "to", "extend", "signature", "templateParas",
+        "template_paras", "statusCallback", "status_callback",
+    )
+)  # fmt: skip
+_RESPONSE = frozenset(("code", "description", "result"))
 _PADDING = "blanks or invisible characters"
 NO_TIME_OF_DAY = "`sent_at` (or `createTime`) is a date without the time of day."
 
@@ -100,9 +108,13 @@ class Beside:
             "extend": self._read("extend", request.get("extend")),
             "sender": self._read("from", first_of(request, _SENDER)),
         }
-        self._is_ours = "sends" in document  # the platform may add fields to its responses
+        self._is_ours = "sends" in document
+        self._told: set[str] = set()  # unknown fields of the entries of a response
         self._note_padding(document, _NAMES_BESIDE)
         self._note_unknown(document, _DOCUMENT)
+        response = document.get("response")
+        self._note_unknown(response if isinstance(response, dict) else {}, _RESPONSE)
+        self._note_unknown(request, _REQUEST)
         self._note_padding(request, (*_TEMPLATE, "extend", *_SENDER))
         self._said, self._requested = _given(said), _given(requested)
         self._templates = self._read_templates(first_of(request, _CONTENTS))
@@ -118,6 +130,9 @@ class Beside:
         self._note_padding(entry, self._names)
         if self._is_ours:
             self._note_unknown(entry, self._names)
+        else:  # the platform may add a field, which then stands in each of its entries
+            self._note_unknown(entry, self._told.union(self._names))
+            self._told.update(entry)
         self._note_differing(entry)
         found = read_later(send, entry, self._read)
         self._note_guesses(send, entry, is_dated=send.sent_at is not None or "sent_at" in found)

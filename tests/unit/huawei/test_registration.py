@@ -88,7 +88,6 @@ def read(document: Any) -> Registration:
         pytest.param(
             {"sends": [{**OURS, "sent_at": "2018-05-26T00:34:34+08:00"}]}, id="time with an offset"
         ),
-        pytest.param({"result": [{**ENTRY, "brandNew": 1}]}, id="new field of the platform"),
         pytest.param({**RESPONSE, "result": [SDK_ENTRY]}, id="the SDK's to_dict()"),
         pytest.param({"response": {**RESPONSE, "result": [SDK_ENTRY]}}, id="the same, wrapped"),
         pytest.param({"sends": [{**SDK_ENTRY, **OURS}]}, id="the SDK's names and ours"),
@@ -135,6 +134,26 @@ def test_only_a_status_of_a_send_response_counts(
         pytest.param({"sends": [OURS], "refrence": "r"}, [(None, "`refrence` is")], id="beside"),
         pytest.param({**RESPONSE, "refrence": "r"}, [(None, "`refrence` is")], id="of a response"),
         pytest.param({"sends": [{**OURS, "15500005678": 1}]}, [(0, "A field is")], id="no name"),
+        pytest.param(
+            {"sends": [OURS], "request": {"from": "1", "to": "2", "template": "t"}},
+            [(None, "`template` is")],
+            id="of the request",
+        ),
+        pytest.param(
+            {"sends": [OURS], "request": {"body": {"_extend": "e"}}},
+            [(None, "`_extend` is")],
+            id="of the body of a request object",
+        ),
+        pytest.param(
+            {"response": {**RESPONSE, "refrence": "r"}},
+            [(None, "`refrence` is")],
+            id="of a wrapped response",
+        ),
+        pytest.param(
+            {"response": {**RESPONSE, "result": [{**ENTRY, "too": "1"}]}},
+            [(0, "`too` is")],
+            id="of an entry of a response",
+        ),
     ],
 )
 def test_an_unknown_field_is_named(document: Any, notes: list[tuple[int | None, str]]) -> None:
@@ -142,6 +161,17 @@ def test_an_unknown_field_is_named(document: Any, notes: list[tuple[int | None, 
     registration = read(document)
     assert registration.sends == [SEND]
     assert [(one.index, one.reason.split(" none")[0]) for one in registration.ignored] == notes
+
+
+def test_a_field_that_the_platform_adds_is_named_once() -> None:
+    """It stands in each entry of a response, of which there are up to 1,000."""
+    entries = [{**ENTRY, "smsMsgId": f"m{n}", "added": n} for n in range(3)]
+    registration = read({**RESPONSE, "result": [*entries, {**ENTRY, "other": 1}]})
+
+    assert [(note.index, note.reason.split()[0]) for note in registration.ignored] == [
+        (0, "`added`"),
+        (3, "`other`"),
+    ]
 
 
 def test_siblings_hold_for_all_entries() -> None:
