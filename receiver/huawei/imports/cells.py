@@ -17,7 +17,7 @@ class Spoilt(Enum):
     FORMULA = "is a formula whose result the file does not hold; open and save it once"
     ERROR = "shows an error of a spreadsheet, such as #N/A; correct its formula"
     MERGED = "is merged with another cell, which alone has the value; unmerge them and fill each"
-    NO_TEXT = "was no text in the sheet; correct what stands behind #CHECK! and take that mark away"
+    UNSURE = "is not certain; correct what stands behind #CHECK! and take that mark away"
 
 
 Cell = str | int | float | bool | date | Spoilt | None
@@ -37,7 +37,7 @@ _MARKS = {
     Spoilt.ERROR: "#N/A",
     Spoilt.FORMULA: "#FORMULA!",
     Spoilt.MERGED: "#MERGED!",
-    Spoilt.NO_TEXT: "#CHECK!",
+    Spoilt.UNSURE: "#CHECK!",
 }
 _MARKED = {mark: why for why, mark in _MARKS.items()}
 _ERROR = re.compile(r"#(?:N/A|NV|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!)|Err:[0-9]{3}")
@@ -95,8 +95,13 @@ def marked(cell: Cell, *, as_text: bool) -> Cell:
         try:
             text_of(cell, "")
         except CellError:
-            return f"{_MARKS[Spoilt.NO_TEXT]} {cell}"
+            return unsure(cell)
     return cell
+
+
+def unsure(cell: Cell) -> str:
+    """Mark a cell that has to be looked at before it is read."""
+    return f"{_MARKS[Spoilt.UNSURE]} {'' if cell is None else cell}".rstrip()
 
 
 def _spoilt(name: str, why: Spoilt) -> CellError:

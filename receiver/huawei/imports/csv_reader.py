@@ -4,11 +4,13 @@ import csv
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from receiver.huawei.imports.cells import unsure
 from receiver.huawei.imports.columns import Numbered, find_columns
 from receiver.huawei.imports.encodings import ends_in_character
 from receiver.huawei.imports.rows import ExportError, Fault
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_CUT = "The file ends in the middle of this row."
 _NOT_READ = (
     "The row cannot be read: its quotation marks do not match, or a cell has more than "
     f"{csv.field_size_limit():,} characters."
@@ -53,11 +55,17 @@ def records(lines: Iterable[str], separator: str) -> Iterator[Numbered | Fault]:
             yield Fault(number, _NOT_READ, [source.taken[0].rstrip("\r\n")])
         else:
             if _is_cut(source.taken[-1], is_short=len(cells) < width):
-                yield Fault(number, "The file ends in the middle of this row.", cells)
+                yield Fault(number, _CUT, _marked(cells, width))
             elif any(cells):
                 width = len(cells)
                 yield number, cells
         number += len(source.taken)
+
+
+def _marked(cells: list[str], width: int) -> list[str]:
+    """Mark where a row was cut, so that among the rejects the rest of it is not taken for whole."""
+    missing = [unsure(None)] * (width - len(cells))
+    return [*cells[:-1], unsure(cells[-1]), *missing]
 
 
 def _is_cut(line: str, *, is_short: bool) -> bool:

@@ -493,6 +493,26 @@ def test_rejects_of_json_are_read_as_what_they_hold(
     assert ids_of(rows_of(good)) == expected
 
 
+@pytest.mark.parametrize(
+    ("end", "written"),
+    [
+        pytest.param("b,1380", "b,#CHECK! 1380,#CHECK!", id="in the number"),
+        pytest.param("b,13800000001,", None, id="in the last cell"),
+        pytest.param("b", "#CHECK! b,#CHECK!,#CHECK!", id="in the id"),
+        pytest.param("b,13800000001", "b,#CHECK! 13800000001,#CHECK!", id="before the last cell"),
+    ],
+)
+def test_a_row_that_was_cut_stays_bad_among_the_rejects(
+    end: str, written: str | None, tmp_path: Path
+) -> None:
+    """What is left of a number or an id is not taken for all of it, nor what is gone for empty."""
+    content = f"smsMsgId,to,reference\na,13800000001,r\n{end}"
+    rejects = rejects_of(content, tmp_path / "bad.csv")
+
+    assert len(faults_of(rows_of(rejects))) == bool(written)
+    assert (written or "").encode() in rejects
+
+
 def test_cells_under_merged_ones_stay_bad_among_the_rejects(tmp_path: Path) -> None:
     """The value that only the first of them has does not get lost on the way."""
     table: Rows = [["smsMsgId", "to"], ["a", "13800000001"], ["b", None]]
