@@ -103,7 +103,7 @@ def _has_more_than_one(to: str) -> bool:
 
 
 def _doubt_of_sender(sender: str) -> str | None:
-    if not sender:
+    if not sender or (sender.isascii() and sender.isdigit()):  # nearly always
         return None
     if _SEVERAL.search(sender) or _CHANNELS.fullmatch(sender):
         return "`from` holds several values; a send has one."

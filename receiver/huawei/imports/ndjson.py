@@ -45,7 +45,7 @@ class LeftOut:
     """What the lines of a file say and what is not taken; of many kinds the first are kept.
 
     Attributes:
-        names: of fields, in the order in which they came.
+        names: of fields, in the order of the lines.
         notes: what else was left out, and where first.
     """
 
@@ -55,7 +55,7 @@ class LeftOut:
 
     def see_names(self, names: Iterable[str]) -> None:
         """Take the names of fields that nobody knows."""
-        for name in names:
+        for name in sorted(names):
             if len(self.names) < _MOST_LEFT_OUT:
                 may_be_data = len(name) > _LONGEST_NAME or _TELLING.search(name)
                 self.names["a name that may be data" if may_be_data else name] = None
@@ -76,6 +76,7 @@ class Lines:
     def __init__(self, stream: BufferedReader, how: How) -> None:
         self._stream, self._how = stream, how
         self._names = _names(how.columns)
+        self._several = [keys for keys in self._names.values() if len(keys) > 1]
         self._known = frozenset(chain.from_iterable(self._names.values()))
         self.left_out = LeftOut()
 
@@ -154,8 +155,8 @@ class Lines:
         return None
 
     def _see_left_out(self, number: int, document: Json) -> None:
-        self.left_out.see_names(key for key in document if key not in self._known)
-        for keys in self._names.values():
+        self.left_out.see_names(document.keys() - self._known)
+        for keys in self._several:
             differing = _differing(document, keys)
             if len(differing) > 1:
                 told = ", ".join(f"`{key}`" for key in differing)
@@ -183,9 +184,10 @@ def _load(line: bytes) -> Any:
 
 def _differing(document: Json, keys: Iterable[str]) -> list[str]:
     """Return which names of one field are given, where they say different things."""
-    given = {key: document[key] for key in keys if document.get(key) not in (None, "")}
-    values = {normalise(str(value)) for value in given.values()}
-    return list(given) if len(values) > 1 else []
+    given = [key for key in keys if document.get(key) not in (None, "")]
+    if len(given) < 2 or len({normalise(str(document[key])) for key in given}) < 2:  # noqa: PLR2004
+        return []
+    return given
 
 
 def _skip_line(stream: BufferedReader) -> None:
