@@ -23,8 +23,10 @@ LEARNT_FROM = 200  # ids
 NO_SEND = "The row is a total or a note and no send."
 UNLIKE = (
     "`sms_msg_id` is not written as those of the other rows, a UUID, `_` and a number. If it is "
-    "the id of a message, import the row in a file of its own."
+    "the id of a message, import the row in a file of its own, or empty its `reason` among rejects."
 )
+# They follow from the rows around, which the file of rejects does not have.
+LASTING = (NO_SEND, UNLIKE)
 _LINES_KEPT = 20  # of ids that are unlike the others
 
 # As all samples of the documentation have it: a UUID and a counter, up to 50 characters.

@@ -16,6 +16,7 @@ from receiver.huawei.imports.cells import CellError, read_time, with_plus
 from receiver.huawei.imports.columns import looks_like_report
 from receiver.huawei.imports.doubts import (
     AHEAD,
+    LASTING,
     LEARNT_FROM,
     NO_SEND,
     UNLIKE,
@@ -107,10 +108,11 @@ class Lines:
                 yield from self._read_line(number, line)
 
     def _read_line(self, number: int, line: bytes) -> Iterator[Row]:
+        said = None
         try:
             document = _load(line)
             if isinstance(document, dict) and document.keys() == _REJECT:
-                line = _row_of(document)
+                line, said = _row_of(document), document["reason"]
                 document = _load(line)
         except RepeatedError as error:
             yield Fault(number, str(error), _text(line))
@@ -118,6 +120,14 @@ class Lines:
         except (ValueError, RecursionError):
             yield Fault(number, "The line is not valid JSON.", _text(line))
             return
+        for row in self._read_document(number, line, document):
+            if said in LASTING and isinstance(row, SendRow):
+                is_good = is_of_platform(row.send.sms_msg_id)
+                yield row if is_good else Fault(number, said, row.raw)
+            else:
+                yield row
+
+    def _read_document(self, number: int, line: bytes, document: Any) -> Iterator[Row]:
         if not isinstance(document, dict):
             yield Fault(number, "The line is no JSON object.", _text(line))
         elif not any(key in document for key in self._names[ID]) and any(

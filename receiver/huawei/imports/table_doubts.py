@@ -8,6 +8,7 @@ from receiver.huawei.imports.cells import Cell, Spoilt, unwrapped
 from receiver.huawei.imports.columns import Cells, Columns
 from receiver.huawei.imports.doubts import (
     AHEAD,
+    LASTING,
     NO_SEND,
     UNLIKE,
     Likeness,
@@ -69,11 +70,12 @@ class RowDoubts:
             except ExportError as error:
                 raise ExportError(f"Line {line}: {error}") from None
         first = next((cell for cell in cells[self._lead :] if not _is_empty(cell)), None)
-        return NO_SEND if is_total(first) or is_total(text) or self._was_none(cells) else None
+        return NO_SEND if is_total(first) or is_total(text) else self._told_before(cells)
 
-    def _was_none(self, cells: Cells) -> bool:
-        """Tell whether a reject was no send among the rows that it was taken from."""
-        return any(cell == NO_SEND for cell in cells[: self._lead])
+    def _told_before(self, cells: Cells) -> str | None:
+        """Return why a reject was no send among the rows that it was taken from."""
+        told = cells[: self._lead]
+        return next((reason for reason in LASTING if reason in told), None)
 
     def _of_unlike(self, cells: Cells, text: str) -> str | None:
         if self._ids.fits(text):

@@ -441,27 +441,39 @@ def test_the_mark_of_a_cell_is_taken_away_to_correct_it(tmp_path: Path) -> None:
     assert row.send.reference == "1.5"
 
 
-NOTES = ["smsMsgId,to,sent_at,reference", "checked,,,", "合计,5", ",合计,,5", "合计,,,checked"]
+NOTES = ["smsMsgId,to,sent_at,reference", "5,,,", "合计,5", ",合计,,5", "合计,,,checked"]
 
 
 @pytest.mark.parametrize(
-    "names", [OF_PLATFORM, OF_OTHERS], ids=["ids of the platform", "other ids"]
+    "names", [OF_PLATFORM, OF_OTHERS * 3], ids=["ids of the platform", "other ids"]
 )
 def test_notes_and_headers_among_the_rejects_are_bad_rows_again(
     names: list[str], tmp_path: Path
 ) -> None:
     """Headers and totals are known behind line and reason; other notes by the reason itself."""
-    notes = NOTES if names is OF_OTHERS else [one for one in NOTES if not one.startswith("check")]
-    rejects = rejects_of(
-        as_text(names, *notes, "x_9,N/A,2026-01-31 16:00:00,o"), tmp_path / "bad.csv"
-    )
+    bad = f"{names[0]}9,N/A,2026-01-31 16:00:00,o"
+    rejects = rejects_of(as_text(names, *NOTES, bad), tmp_path / "bad.csv")
     for _ in range(2):
-        rows = rows_of(rejects)
-        assert [line for line, _ in faults_of(rows)] == [*range(2, 3 + len(notes))]
+        assert [line for line, _ in faults_of(rows_of(rejects))] == [*range(2, 8)]
         rejects = rejects_of(rejects, tmp_path / "again.csv")
 
     corrected = rejects.replace(b"N/A", b"13800000009")
-    assert ids_of(rows_of(corrected)) == ["x_9"]
+    assert ids_of(rows_of(corrected)) == [f"{names[0]}9"]
+
+
+@pytest.mark.parametrize("form", ["CSV", "NDJSON"])
+def test_a_reject_without_its_reason_is_judged_anew(form: str, tmp_path: Path) -> None:
+    """An id unlike the platform's stays bad, until somebody says by that that it is one."""
+    lines = {
+        "CSV": "\n".join(["smsMsgId", *OF_PLATFORM, "job_1", ""]),
+        "NDJSON": "\n".join(json.dumps({"smsMsgId": one}) for one in [*OF_PLATFORM, "job_1"]),
+    }
+    rejects = rejects_of(lines[form], tmp_path / "bad").decode()
+    ((_, reason),) = faults_of(rows_of(rejects))
+
+    assert "empty its `reason`" in reason
+    written = {"CSV": f'"{reason}"', "NDJSON": reason}
+    assert ids_of(rows_of(rejects.replace(written[form], ""))) == ["job_1"]
 
 
 @pytest.mark.parametrize(
