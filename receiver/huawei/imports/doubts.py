@@ -52,9 +52,11 @@ _PLAIN_NUMBER = re.compile(r"\+?[0-9]{3,15}", re.ASCII)
 _FIGURES = re.compile(r"[0-9*]+")
 _WHOLE = 10  # digits in one piece that are a number in full, but for a country code in front
 _PREFIX = re.compile(r"(?:00)?[1-9][0-9]{0,2}0?|00?")
-_NOTE = re.compile(r"[(\[][0-9]{1,2}[)\]]\s*\Z")  # as in `10086 (2)`
+_NOTE = re.compile(r"[(（\[][0-9]{1,2}[)）\]]\s*\Z")  # as in `10086 (2)`
 # Channel numbers begin alike; one that is written in groups has others behind the first.
-_CHANNELS = re.compile(r"([0-9]{2})[0-9]{2,}(?:\s+\1[0-9]{2,})+|[0-9]+(?:\s*/\s*[0-9]+)+", re.ASCII)
+_CHANNELS = re.compile(
+    r"([0-9]{2})[0-9]{2,}(?:[\s-]+\1[0-9]{2,})+|[0-9]+(?:\s*/\s*[0-9]+)+", re.ASCII
+)
 _SAYS_SOMETHING = re.compile(r"[0-9A-Za-z]")
 _SEVERAL = re.compile(r"[,;，；、|\r\n]|[0-9*]{7,}[^0-9*]+[0-9*]{7,}", re.ASCII)
 

@@ -192,6 +192,7 @@ def test_ids_unlike_the_others_are_counted(names: list[str], count: int, lines: 
         ("10086 13800138000", "several numbers"),
         ("15500010005 (2)", "or a note"),
         ("10086 (2)", "or a note"),
+        ("10086（2）", "or a note"),
         ("138001380001380013800", "no phone number"),
         ("1380013800013800138000", "no phone number"),
         ("6", "no phone number"),
@@ -231,6 +232,7 @@ def test_a_send_goes_to_one_number(number: str, said: str | None, form: str) -> 
     [
         ("1069 1070", "several values"),
         ("1069/1070", "several values"),
+        ("1069-1070", "several values"),
         ("1069 / 1070", "several values"),
         ("10690001,10690002", "several values"),
         ("合计", "no channel number"),
