@@ -75,6 +75,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # --- running ------------------------------------------------------------------------------------
 
 
+def pytest_configure() -> None:
+    """Let SIGHUP end processes, also where the run itself is one under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files, so that neither of two workers is left with them at the end."""
     items.sort(key=lambda item: "e2e" not in item.path.parts)
