@@ -66,18 +66,15 @@ hypothesis_settings.load_profile("receiver")
 # several hundred processes takes a second longer.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# A shell starts what it runs in the background deaf to Ctrl-C, and so would be the processes that
-# the tests start and interrupt.
+# A shell starts what it runs in the background deaf to Ctrl-C, `nohup` deaf to the end of the
+# terminal, and so would be the processes that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # --- running ------------------------------------------------------------------------------------
-
-
-def pytest_configure() -> None:
-    """Let SIGHUP end processes, also where the run itself is one under nohup."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

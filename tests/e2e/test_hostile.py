@@ -12,7 +12,7 @@ from tests.e2e.pushes import form
 from tests.support.hostile import hostile
 from tests.support.server import MakeServer, Server, at_length
 
-INPUTS = at_length(4_000, 100_000)
+INPUTS = at_length(2_500, 100_000)
 SEED = 20_180_413
 AT_ONCE = 48
 ALLOWED = {b"100", b"200", b"400", b"404", b"405", b"408", b"413", b"431", b"503"}

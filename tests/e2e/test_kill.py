@@ -8,7 +8,7 @@ from tests.e2e.load import Load
 from tests.e2e.outside import check_integrity
 from tests.support.server import MakeServer, at_length
 
-ROUNDS = at_length(4, 20)
+ROUNDS = at_length(2, 20)
 
 
 def test_killed_under_load_again_and_again(make_server: MakeServer) -> None:

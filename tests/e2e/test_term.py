@@ -13,7 +13,7 @@ from tests.e2e.outside import check_integrity, is_running
 from tests.e2e.pushes import FORM, form
 from tests.support.server import MakeServer, Server, at_length
 
-ROUNDS = at_length(4, 20)
+ROUNDS = at_length(2, 20)
 END_WITHIN_S = 10.0
 LOCKED_S = 2.0
 
