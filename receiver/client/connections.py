@@ -77,13 +77,13 @@ class Connections:
     def _post_on(self, connection: "_Connection", body: bytes, until: float) -> HttpAnswer:
         try:
             answer = connection.post(self._url, self._headers, body, until)
+            if connection.is_reusable() and len(self._idle) < _MOST_IDLE:
+                self._idle.append(connection)
+            else:
+                connection.close()
         except BaseException:
-            connection.close()
+            connection.close()  # also one that is kept already: it is not used again
             raise
-        if connection.is_reusable() and len(self._idle) < _MOST_IDLE:
-            self._idle.append(connection)
-        else:
-            connection.close()
         return answer
 
     def _take(self) -> "_Connection":
