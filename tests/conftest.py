@@ -42,6 +42,7 @@ from receiver.settings import Settings
 from receiver.store.database.urls import default_url
 from receiver.store.schema import metadata
 from receiver.store.store import Store
+from tests.support import forking
 from tests.support.server import NO_CERTIFICATES, OVERDUE_AFTER_HOURS
 
 ROOT = Path(__file__).parents[1]
@@ -75,6 +76,11 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 
 # --- running ------------------------------------------------------------------------------------
+
+
+def pytest_configure() -> None:
+    """Fork receivers: only here, for the experiments import this module, too."""
+    forking.allow()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
