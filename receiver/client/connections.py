@@ -160,8 +160,7 @@ def _named(too_late: type[Exception], failed: type[Exception]) -> Iterator[None]
     try:
         yield
     except OSError as error:
-        if interruption(error):
-            raise
+        let_through(error)
         raise (too_late if isinstance(error, TimeoutError) else failed) from error
 
 
@@ -205,8 +204,7 @@ class _Network(httpcore.NetworkBackend):
                 self._socket.connect(address)
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError as error:
-                if interruption(error):
-                    raise
+                let_through(error)
                 failure = error
             else:
                 return _Stream(self._socket, self)

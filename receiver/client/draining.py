@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from receiver.client.attempts import AttemptOutcome, Attempts, Patience
-from receiver.client.interruptions import interruption
+from receiver.client.interruptions import let_through
 from receiver.client.spool import Spool
 from receiver.client.spool_files import UnusableFileError
 
@@ -148,8 +148,7 @@ def _left_in_place(spool: Spool, file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if interruption(error):
-            raise
+        let_through(error)
         _log.warning(
             "A file of the spool cannot be read, removed or put aside (%s).", type(error).__name__
         )

@@ -195,8 +195,7 @@ class Registrations:
                 self._keep_undisturbed(self.spool, line)
                 spooled, where = True, "it is kept in the spool"
             except OSError as error:
-                if interruption(error):
-                    raise
+                let_through(error)
                 where = f"it is lost, for the spool cannot be written ({type(error).__name__})"
         _log.log(
             logging.WARNING if spooled else logging.ERROR,
