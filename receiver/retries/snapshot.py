@@ -12,7 +12,7 @@ from receiver.domain.retries.breaker import Position, probe_sent
 from receiver.domain.retries.candidates import Chain
 from receiver.domain.retries.planning import RetryCandidate, plan_for
 from receiver.domain.retries.policy import RetryPolicy
-from receiver.domain.retries.recipient_limits import RecentSend
+from receiver.domain.retries.recipient_limits import RecipientSend
 from receiver.domain.suppressions.suppression import ScopedEntry, SuppressionScope, until_when
 from receiver.domain.times import SECOND
 from receiver.retries.breakers import watch
@@ -36,7 +36,7 @@ class ClaimSnapshot:
     now: int
     views: Mapping[int, View]  # by the id of the message's row
     chains: Mapping[Key, Chain]
-    recent: dict[str, list[RecentSend]]
+    recent: dict[str, list[RecipientSend]]
     suppressed: Mapping[SuppressionScope, Sequence[ScopedEntry]]
     sends_today: Mapping[str, int]
     retries_today: dict[str, int]
@@ -58,7 +58,7 @@ class ClaimSnapshot:
     def went(self, judged: JudgedRetry) -> None:
         """Note that a message is being sent."""
         candidate = judged.candidate
-        sent = RecentSend(self.now, judged.planned.kind)
+        sent = RecipientSend(self.now, judged.planned.kind)
         self.recent.setdefault(candidate.number or "", []).append(sent)
         application = candidate.application
         self.retries_today[application] = self.retries_today.get(application, 0) + 1
@@ -135,17 +135,17 @@ async def look(
 
 async def recent_sends(
     connection: AsyncConnection, numbers: Iterable[str], policy: RetryPolicy, now: int
-) -> dict[str, list[RecentSend]]:
+) -> dict[str, list[RecipientSend]]:
     """Return the sends to each number within a day, those that are under way included."""
     wanted = list(numbers)
     recent = {
         number: [
-            RecentSend(one.at, policy.kind_of(one.template_id, one.reference)) for one in sends
+            RecipientSend(one.at, policy.kind_of(one.template_id, one.reference)) for one in sends
         ]
         for number, sends in (await history.recent_sends(connection, wanted, now - _DAY)).items()
     }
     for number, at in await leases.claimed_numbers(connection, wanted, now):
-        recent.setdefault(number, []).append(RecentSend(at))
+        recent.setdefault(number, []).append(RecipientSend(at))
     return recent
 
 

@@ -10,7 +10,7 @@ from receiver.domain.retries.admission import AdmissionOutcome, Context, Watched
 from receiver.domain.retries.breaker import Breaker, Counts, Result
 from receiver.domain.retries.planning import Plan, RetryCandidate, fraction_of, plan
 from receiver.domain.retries.policy import RetryPolicy
-from receiver.domain.retries.recipient_limits import RecentSend
+from receiver.domain.retries.recipient_limits import RecipientSend
 from receiver.domain.times import SECOND
 from receiver.domain.verdict import match_for
 from receiver.settings import RetrySettings
@@ -87,7 +87,7 @@ class ByPolicy:
         context = Context(
             suppressed=run.is_suppressed(chain.sms),
             recent=tuple(
-                RecentSend(at, kind)
+                RecipientSend(at, kind)
                 for at, kind in run.sent_to[chain.sms.person.number]
                 if at > run.now - DAY
             ),

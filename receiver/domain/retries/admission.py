@@ -8,8 +8,8 @@ from receiver.domain.retries.breaker import CLOSED, Breaker, Position, at, waits
 from receiver.domain.retries.planning import Plan, RetryCandidate, resolved_for
 from receiver.domain.retries.policy import RetryPolicy
 from receiver.domain.retries.recipient_limits import (
-    RecentSend,
     RecipientHold,
+    RecipientSend,
     held_by_hours,
     held_by_limits,
     sent_of_kind,
@@ -46,7 +46,7 @@ class Context:
 
     suppressed: str | None = None  # why the number is not to be sent to; None: it is not
     suppressed_until: int | None = None  # microseconds; None: for good
-    recent: tuple[RecentSend, ...] = ()  # to the number within the last 24 hours, claimed ones too
+    recent: tuple[RecipientSend, ...] = ()  # to the number in the last 24 hours, claimed ones too
     chain: tuple[int, ...] = ()  # when the chain's sends were, microseconds
     sends_today: int = 0  # of the application since midnight UTC, retries included
     retries_today: int = 0  # of these, and those that are claimed at the moment

@@ -12,7 +12,7 @@ from receiver.domain.wording.sentences import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class RecentSend:
+class RecipientSend:
     """A send to the number."""
 
     at: int  # microseconds
@@ -65,6 +65,6 @@ def held_by_limits(
             yield RecipientHold(HoldReason.NUMBER_LIMIT, free_at, said)
 
 
-def sent_of_kind(sent: Iterable[RecentSend], kind: MessageKind) -> list[int]:
+def sent_of_kind(sent: Iterable[RecipientSend], kind: MessageKind) -> list[int]:
     """Return when sends were that count for a kind, microseconds."""
     return [one.at for one in sent if one.kind in (None, kind)]

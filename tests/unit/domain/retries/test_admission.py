@@ -15,7 +15,7 @@ from receiver.domain.retries.admission import (
 from receiver.domain.retries.breaker import Breaker, Position
 from receiver.domain.retries.planning import RetryCandidate, plan
 from receiver.domain.retries.policy import Budget, MessageKind, Override, RetryPolicy, Terms
-from receiver.domain.retries.recipient_limits import RecentSend
+from receiver.domain.retries.recipient_limits import RecipientSend
 from receiver.domain.retries.sentences import HoldReason, Went
 from receiver.domain.retries.windows import Hours
 from receiver.domain.times import SECOND
@@ -34,9 +34,9 @@ POLICY = RetryPolicy(
 CODE, SALE = {"template_id": "login"}, {"reference": "sale-1"}
 
 
-def ago(*seconds: float, kind: MessageKind | None = None) -> tuple[RecentSend, ...]:
+def ago(*seconds: float, kind: MessageKind | None = None) -> tuple[RecipientSend, ...]:
     """Make sends to the number so many seconds before now."""
-    return tuple(RecentSend(NOW - round(one * SECOND), kind) for one in seconds)
+    return tuple(RecipientSend(NOW - round(one * SECOND), kind) for one in seconds)
 
 
 def sends_ago(*seconds: int) -> tuple[int, ...]:
@@ -156,7 +156,7 @@ def test_night(now: str, until: str | None) -> None:
 def test_a_wait_that_ends_in_the_night_lasts_until_the_morning() -> None:
     """21:59:30 + 51 s = 22:00:21, when nothing is sent, so 08:00."""
     now = at("2026-03-10T21:59:30+08:00")
-    recent = tuple(RecentSend(now - n * SECOND) for n in range(10))
+    recent = tuple(RecipientSend(now - n * SECOND) for n in range(10))
 
     found = judge(Context(recent=recent), {"template_id": "day"}, now=now)
 

@@ -20,7 +20,7 @@ from receiver.domain.retries.policy import (
     Terms,
     Values,
 )
-from receiver.domain.retries.recipient_limits import RecentSend
+from receiver.domain.retries.recipient_limits import RecipientSend
 from receiver.domain.retries.windows import Hours, blocked_hours, is_blocked
 from receiver.domain.retries.zones import zones_of
 from receiver.domain.times import SECOND
@@ -158,7 +158,7 @@ def test_a_limit_is_kept_and_no_longer_than_needed(
 _contexts = st.builds(
     Context,
     suppressed=st.none() | st.just("opt-out"),
-    recent=_sent.map(lambda moments: tuple(RecentSend(one) for one in moments)),
+    recent=_sent.map(lambda moments: tuple(RecipientSend(one) for one in moments)),
     chain=_sent.map(tuple),
     sends_today=st.integers(0, 1000),
     retries_today=st.integers(0, 500),
