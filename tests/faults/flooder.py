@@ -29,7 +29,7 @@ class Flood:
         private: whether it is meant for the private listener.
         reads: whether the answers are read.
         piece: bytes in a segment; 0: as many as there are.
-        anew: whether each repetition has a connection of its own.
+        reconnects: whether each repetition has a connection of its own.
         connections: how many are kept open, each of which sends in its turn.
     """
 
@@ -38,13 +38,13 @@ class Flood:
     private: bool = False
     reads: bool = True
     piece: int = 0
-    anew: bool = False
+    reconnects: bool = False
     connections: int = 1
 
     @property
     def is_crowd(self) -> bool:
         """Whether it opens connections without waiting for what became of those before."""
-        return self.connections > 1 or (self.anew and not self.reads)
+        return self.connections > 1 or (self.reconnects and not self.reads)
 
 
 _HEAD = b" HTTP/1.1\r\nHost: localhost\r\n"
@@ -61,29 +61,34 @@ FLOODS = {
     "tiny segments": Flood(_HEALTH, piece=1),
     "one-byte chunks": Flood(_CHUNK, b"POST @" + _CHUNKED),
     "100-continue": Flood(
-        b"POST @" + _HEAD + b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n", anew=True
+        b"POST @" + _HEAD + b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n", reconnects=True
     ),
     "headers": Flood(_HEADER, b"GET /healthz" + _HEAD),
-    "new connections": Flood(_NOWHERE, anew=True),
+    "new connections": Flood(_NOWHERE, reconnects=True),
     "wrong tokens": Flood(
-        b"POST /callbacks/wrong" + _HEAD + b"Content-Length: 0\r\n\r\n", anew=True
+        b"POST /callbacks/wrong" + _HEAD + b"Content-Length: 0\r\n\r\n", reconnects=True
     ),
     "wrong tokens, answers unread": Flood(
-        b"POST /callbacks/wrong" + _HEAD + b"Content-Length: 0\r\n\r\n", anew=True, reads=False
+        b"POST /callbacks/wrong" + _HEAD + b"Content-Length: 0\r\n\r\n",
+        reconnects=True,
+        reads=False,
     ),
     "unfinished heads": Flood(
-        b"GET /healthz" + _HEAD + b"a: " + b"b" * 15_000, anew=True, reads=False, connections=_MANY
-    ),
-    "heaps of healthz": Flood(_HEALTH * 300, anew=True, reads=False, connections=_MANY),
-    "heaps of healthz, kept": Flood(_HEALTH * 30, reads=False, connections=_MANY),
-    "one healthz each": Flood(_HEALTH, anew=True, reads=False, connections=_MANY),
-    "half bodies": Flood(
-        b"POST /callbacks/wrong" + _HEAD + b"Content-Length: 60000\r\n\r\n" + b"a" * 50_000,
-        anew=True,
+        b"GET /healthz" + _HEAD + b"a: " + b"b" * 15_000,
+        reconnects=True,
         reads=False,
         connections=_MANY,
     ),
-    "connections without a word": Flood(b"", anew=True, reads=False, connections=_MANY),
+    "heaps of healthz": Flood(_HEALTH * 300, reconnects=True, reads=False, connections=_MANY),
+    "heaps of healthz, kept": Flood(_HEALTH * 30, reads=False, connections=_MANY),
+    "one healthz each": Flood(_HEALTH, reconnects=True, reads=False, connections=_MANY),
+    "half bodies": Flood(
+        b"POST /callbacks/wrong" + _HEAD + b"Content-Length: 60000\r\n\r\n" + b"a" * 50_000,
+        reconnects=True,
+        reads=False,
+        connections=_MANY,
+    ),
+    "connections without a word": Flood(b"", reconnects=True, reads=False, connections=_MANY),
     "tiny segments of many": Flood(_HEALTH, piece=1, connections=50),
     "private 401": Flood(b"GET /v1/messages" + _HEAD + b"\r\n", private=True),
     "private healthz": Flood(_HEALTH, private=True),
@@ -102,7 +107,7 @@ def main(port: int, path: str, kind: str, seconds: float, address: str = "127.0.
     if flood.connections > 1:
         _by_many(port, flood, until, address)
         return
-    flow = _once if flood.anew else _on_and_on
+    flow = _once if flood.reconnects else _on_and_on
     while time.monotonic() < until:
         with suppress(OSError), _connect(port, address) as one:
             flow(one, flood, path.encode(), lambda: time.monotonic() < until)
@@ -146,7 +151,7 @@ def _by_many(port: int, flood: Flood, until: float, address: str) -> None:
     kept: deque[tuple[socket.socket, int] | None] = deque([None] * flood.connections)
     while time.monotonic() < until:
         had = kept.popleft()
-        if had is not None and flood.anew:
+        if had is not None and flood.reconnects:
             had[0].close()
             had = None
         try:

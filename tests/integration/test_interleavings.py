@@ -80,7 +80,7 @@ EXPIRED,routing,,Ours
 
 @cache
 def _rules(trust_open: TrustOpen) -> tuple[Policy, ...]:
-    """Return rules between which somebody changes his mind; the first ones are in force at last."""
+    """Return the rules that an operator switches between; the first are in force at the end."""
     retry = RetryPolicy(trust_open=trust_open)
     other = RetryPolicy(trust_open="advise" if trust_open == "queue" else "queue")
     with tempfile.TemporaryDirectory() as directory:

@@ -92,7 +92,7 @@ def greater_trust(one: Trust, other: Trust) -> Trust:
 
 
 def _join_raw(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Return what both came as: the fuller one, and beside it in `_also` what differs from it."""
+    """Return the raw forms of both: the fuller, with what the other has of its own in `_also`."""
     came: dict[str, dict[str, Any]] = {}  # by content, whatever the order of the fields
     for raw in (one, other):
         also = raw.get(ALSO)

@@ -85,9 +85,9 @@ class Export(Protocol):
 
 @contextmanager
 def spooled(stream: BufferedReader, how: How) -> Iterator[BufferedReader]:
-    """Give a file from which its encoding can be told: a pipe is kept in one without a name.
+    """Yield a file whose encoding can be detected: a pipe is copied to an unnamed temporary file.
 
-    The last character of a table may be the one that tells. The file is gone at the end.
+    The last character of a table may decide. The temporary file is removed at the end.
 
     Raises:
         ExportError: there is no room for it.

@@ -16,7 +16,7 @@ APPLICATION = "application"  # as well
 # A column of our own exports of uplinks: their ids are those of no sends.
 OF_UPLINKS = "answers_sms_msg_id"
 
-# What `--rejects` puts in front of a row, or beside it in a line of JSON.
+# The columns that `--rejects` puts before those of a row, and the fields it adds to a JSON line.
 REJECTED = ("line", "reason")
 
 # our name -> headers that say it, the surest first, as `folded` writes them

@@ -129,7 +129,7 @@ class Lines:
 
     def _read_document(self, number: int, line: bytes, document: Any) -> Iterator[Row]:
         if not isinstance(document, dict):
-            yield Fault(number, "The line is no JSON object.", _text(line))
+            yield Fault(number, "The line is not a JSON object.", _text(line))
         elif not any(key in document for key in self._names[ID]) and any(
             key in document for key in _WHOLE
         ):
@@ -206,7 +206,7 @@ def _skip_line(stream: BufferedReader) -> None:
 
 
 def _names(columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Give our name -> the keys that may carry the field."""
+    """Return the keys that may carry each field, by our name for it."""
     names: dict[str, tuple[str, ...]] = {}
     for name in COLUMN_NAMES:
         own = columns.get(name)
