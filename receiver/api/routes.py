@@ -30,7 +30,7 @@ from receiver.api.statistics import Statistics
 from receiver.api.suppressions import Suppressions
 from receiver.api.uplinks import Uplinks
 from receiver.errors import JournalUnavailableError, StoreUnavailableError
-from receiver.http.problems import MEDIA_TYPE, RETRY_AFTER_S, Problem, document
+from receiver.http.problems import MEDIA_TYPE, RETRY_AFTER_S, Problem, document, of_status
 from receiver.store.moves import ExpiredCursorError
 
 _log = structlog.get_logger(__name__)
@@ -139,7 +139,6 @@ async def _problem(_: Request, error: Exception) -> Response:
     return _problem_response(error.problem, error.detail, error.headers, **error.more)
 
 
-_OF_STATUS = {problem.status: problem for problem in Problem}
 _SAID = {
     Problem.NOT_FOUND: "There is no such route; /docs lists all of them.",
     Problem.METHOD_NOT_ALLOWED: "The header Allow names the methods of this route.",
@@ -148,7 +147,7 @@ _SAID = {
 
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
-    problem = _OF_STATUS.get(error.status_code, Problem.BAD_REQUEST)
+    problem = of_status(error.status_code)
     headers = error.headers
     if problem is Problem.METHOD_NOT_ALLOWED:
         headers = {"allow": ", ".join(_allowed(request))}

@@ -53,6 +53,30 @@ class Problem(Enum):
         return self.name.lower().replace("_", "-")
 
 
+# Several problems share some statuses; these are what a status means by itself.
+_GENERAL = {
+    problem.status: problem
+    for problem in (
+        Problem.BAD_REQUEST,
+        Problem.UNAUTHORIZED,
+        Problem.FORBIDDEN,
+        Problem.NOT_FOUND,
+        Problem.METHOD_NOT_ALLOWED,
+        Problem.TOO_SLOW,
+        Problem.TOO_LARGE,
+        Problem.HEAD_TOO_LARGE,
+        Problem.INTERNAL,
+        Problem.UNAVAILABLE,
+    )
+}
+
+
+def of_status(status: int) -> Problem:
+    """Return the problem of an error of which only the HTTP status is known."""
+    other = Problem.INTERNAL if status >= Problem.INTERNAL.status else Problem.BAD_REQUEST
+    return _GENERAL.get(status, other)
+
+
 def document(problem: Problem, detail: str, **more: Any) -> bytes:
     """Write the problem document.
 
