@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import ParamSpec
 
 # While pushes crowd before the disk, this much time is left to them for each unit taken, and less
 # when the store has fallen far behind. A push that is turned away is lost, a store that lags is
@@ -12,6 +13,8 @@ _YIELD_FACTOR = 15
 _FAR_BEHIND_ROWS = 200_000
 _YIELD_FACTOR_FAR_BEHIND = 7
 _LONGEST_BREATH_S = 0.5
+
+_P = ParamSpec("_P")
 
 
 def yield_factor(*, waiting: int, behind: int) -> int:
@@ -53,3 +56,30 @@ class Pacer:
         if left:
             await asyncio.sleep(min(left, _LONGEST_BREATH_S))
         self._since = time.perf_counter()
+
+
+def at_intervals(
+    call: Callable[_P, object],
+    interval_s: float,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    is_due: bool = False,
+) -> Callable[_P, None]:
+    """Return a function that passes a call on only if none was for an interval.
+
+    Args:
+        call: what is called.
+        interval_s: the interval.
+        clock: gives seconds.
+        is_due: whether the first call is passed on; it begins an interval otherwise.
+    """
+    due = clock() + (0 if is_due else interval_s)
+
+    def call_if_due(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        nonlocal due
+        now = clock()
+        if now >= due:
+            due = now + interval_s
+            call(*args, **kwargs)
+
+    return call_if_due

@@ -4,9 +4,9 @@ import asyncio
 import signal
 import socket
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +18,7 @@ from rich.table import Table
 
 from receiver import logs
 from receiver.app.serve import Running, running
+from receiver.pacing import at_intervals
 from receiver.settings import Settings
 from receiver.simulator import SimulationOptions, SimulationTally, simulate
 
@@ -101,22 +102,14 @@ def _shown(node: Running) -> Iterator[Callable[[], None]]:
     """Return what shows the counters: a live table on a terminal, else a line now and then."""
     console = Console()
     if not console.is_terminal:
-        yield _line_printer(node)
+        yield at_intervals(partial(_print_line, node), _LINE_EVERY_S, is_due=True)
         return
     with Live(console=console, auto_refresh=False) as live:
         yield lambda: live.update(_table(_counts(node)), refresh=True)
 
 
-def _line_printer(node: Running) -> Callable[[], None]:
-    due = 0.0
-
-    def show() -> None:
-        nonlocal due
-        if time.monotonic() >= due:
-            due = time.monotonic() + _LINE_EVERY_S
-            typer.echo("  ".join(f"{name}: {count}" for name, count in _counts(node).items()))
-
-    return show
+def _print_line(node: Running) -> None:
+    typer.echo("  ".join(f"{name}: {count}" for name, count in _counts(node).items()))
 
 
 def _table(counts: dict[str, int]) -> Table:

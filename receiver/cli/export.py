@@ -5,10 +5,10 @@ import os
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -28,6 +28,7 @@ from receiver.cli.signals import Ending
 from receiver.domain.catalogue.entries import Category
 from receiver.domain.messages.state import State
 from receiver.errors import ReceiverError
+from receiver.pacing import at_intervals
 
 _LINE_EVERY_S = 5.0
 _PART = 1000  # items; one that does not come is asked for again
@@ -249,7 +250,7 @@ def _progress() -> Iterator[_Show]:
     """Return what shows progress: a bar on a terminal, elsewhere a line every few seconds."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _line_printer(console)
+        yield at_intervals(partial(_print_line, console), _LINE_EVERY_S)
         return
     columns = (
         TextColumn("Exporting"),
@@ -264,13 +265,5 @@ def _progress() -> Iterator[_Show]:
         )
 
 
-def _line_printer(console: Console) -> _Show:
-    shown = time.monotonic()
-
-    def show(written: int, total: str) -> None:
-        nonlocal shown
-        if time.monotonic() - shown >= _LINE_EVERY_S:
-            shown = time.monotonic()
-            console.print(f"{written:,} of {_many(total)} written", highlight=False)
-
-    return show
+def _print_line(console: Console, written: int, total: str) -> None:
+    console.print(f"{written:,} of {_many(total)} written", highlight=False)

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -27,6 +28,7 @@ from receiver.domain.effects import MOST_EXAMPLES
 from receiver.domain.times import to_rfc3339
 from receiver.errors import InUseError, StoreUnavailableError
 from receiver.journal import FILE_NAME, Journal
+from receiver.pacing import at_intervals
 from receiver.projector.reclassifier import Reclassifier, RunPhase, rehearse
 from receiver.settings import Settings, load
 from receiver.store.database.urls import check_url, lock_of
@@ -232,7 +234,7 @@ def _progress() -> Iterator[Show]:
     """Return what shows progress: a bar on a terminal, elsewhere a line every few seconds."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _line_printer(console)
+        yield at_intervals(partial(_print_line, console), _LINE_EVERY_S)
         return
     columns = (
         TextColumn("Reclassifying"),
@@ -252,20 +254,11 @@ def _progress() -> Iterator[Show]:
         yield show
 
 
-def _line_printer(console: Console) -> Show:
-    shown = time.monotonic()
-
-    def show(run: Json) -> None:
-        nonlocal shown
-        if time.monotonic() - shown >= _LINE_EVERY_S:
-            shown = time.monotonic()
-            console.print(
-                f"{100 * run['share']:.0f} %: {run['examined']:,} messages, "
-                f"{run['changed']:,} changed",
-                highlight=False,
-            )
-
-    return show
+def _print_line(console: Console, run: Json) -> None:
+    console.print(
+        f"{100 * run['share']:.0f} %: {run['examined']:,} messages, {run['changed']:,} changed",
+        highlight=False,
+    )
 
 
 def _print(run: Json, *, dry_run: bool) -> None:

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from receiver.pacing import at_intervals
 from receiver.simulator.pushes import SimulatedPushKind
 from receiver.simulator.tally import SimulationTally
 
@@ -30,7 +32,7 @@ def show_progress(
     """
     console = console or Console(stderr=True)
     if not console.is_terminal:
-        yield _line_printer(count, console, clock)
+        yield at_intervals(partial(_print_line, console, count), _SECONDS_BETWEEN_LINES, clock)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -48,18 +50,8 @@ def show_progress(
         yield show
 
 
-def _line_printer(
-    count: int, console: Console, clock: Callable[[], float]
-) -> Callable[[SimulationTally], None]:
-    due = clock() + _SECONDS_BETWEEN_LINES
-
-    def show(tally: SimulationTally) -> None:
-        nonlocal due
-        if clock() >= due:
-            due = clock() + _SECONDS_BETWEEN_LINES
-            console.print(f"{tally.messages}/{count} messages  {_summary(tally)}", soft_wrap=True)
-
-    return show
+def _print_line(console: Console, count: int, tally: SimulationTally) -> None:
+    console.print(f"{tally.messages}/{count} messages  {_summary(tally)}", soft_wrap=True)
 
 
 def _summary(tally: SimulationTally) -> str:

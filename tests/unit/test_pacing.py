@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from receiver.pacing import Pacer, yield_factor
+from receiver.pacing import Pacer, at_intervals, yield_factor
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,20 @@ async def test_a_rest_begins_a_new_slice() -> None:
     rested = time.perf_counter()
     await pacer.yield_now()
     assert time.perf_counter() - rested < 0.1
+
+
+@pytest.mark.parametrize(
+    ("is_due", "passed_on"),
+    [
+        pytest.param(False, [2, 4], id="after an interval"),
+        pytest.param(True, [1, 3], id="at once"),
+    ],
+)
+def test_calls_at_intervals(is_due: bool, passed_on: list[int]) -> None:
+    """A call is passed on if none was for an interval, and forgotten otherwise."""
+    clock = iter((0.0, 1.0, 5.0, 6.0, 10.0))
+    calls: list[int] = []
+    call = at_intervals(calls.append, 5.0, lambda: next(clock), is_due=is_due)
+    for number in range(1, 5):
+        call(number)
+    assert calls == passed_on

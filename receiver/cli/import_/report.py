@@ -1,9 +1,9 @@
 """What has become of an import: counted, shown while it runs, and told at its end."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from receiver.cli.api_client import Json
 from receiver.huawei.imports import Export, Fault, Likeness
+from receiver.pacing import at_intervals
 
 _MOST_SHOWN = 20  # bad rows
 _MOST_LISTED = 100  # in JSON
@@ -46,7 +47,7 @@ def progress() -> Iterator[Show]:
     """Give what shows progress: a bar on a terminal, elsewhere a line every few seconds."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _line_printer(console)
+        yield at_intervals(partial(_print_line, console), _LINE_EVERY_S)
         return
     columns = (
         TextColumn("Importing"),
@@ -65,18 +66,9 @@ def progress() -> Iterator[Show]:
         yield show
 
 
-def _line_printer(console: Console) -> Show:
-    shown = time.monotonic()
-
-    def show(tally: ImportTally, share: float | None) -> None:
-        nonlocal shown
-        if time.monotonic() - shown >= _LINE_EVERY_S:
-            shown = time.monotonic()
-            part = "" if share is None else f"{100 * share:.0f} %: "
-            text = f"{part}{tally.sends:,} sends, {tally.bad:,} bad rows"
-            console.print(text, highlight=False)
-
-    return show
+def _print_line(console: Console, tally: ImportTally, share: float | None) -> None:
+    part = "" if share is None else f"{100 * share:.0f} %: "
+    console.print(f"{part}{tally.sends:,} sends, {tally.bad:,} bad rows", highlight=False)
 
 
 def print_tally(tally: ImportTally, *, dry_run: bool) -> None:

@@ -673,8 +673,8 @@ def test_progress_for_people(terminal: bool, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("TERM", "xterm")
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=120)
-    # Read once at the start, then once for each call and once more for each line.
-    clock = iter((0.0, 1.0, 6.0, 6.0, 7.0, 12.0, 12.0))
+    # Read once at the start, then once for each call.
+    clock = iter((0.0, 1.0, 6.0, 7.0, 12.0))
     with show_progress(60, console, lambda: next(clock)) as show:
         for _ in range(4):
             show(SimulationTally(seed=1, messages=60))
