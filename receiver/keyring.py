@@ -5,7 +5,6 @@ receiver that reads it meanwhile sees the old content or the new one.
 """
 
 import fcntl
-import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from receiver.datadir import give_to_owner, write_whole
+from receiver.domain.digests import secret_digest
 from receiver.errors import DataDirectoryError
 
 RING_FILE = "keys.json"
@@ -77,7 +77,7 @@ class Ring(_Row):
 
 def digest_of(secret: str) -> str:
     """Return what is kept of a key or token."""
-    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
+    return secret_digest(secret).hex()
 
 
 def make_secret() -> str:

@@ -4,7 +4,6 @@ It knows nothing of catalogue, state or store, so none of them can touch the 200
 """
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from functools import lru_cache, partial
 
 import structlog
 
+from receiver.domain.digests import secret_digest
 from receiver.domain.inputs import Trust
 from receiver.domain.steps import walk
 from receiver.domain.strength import is_hard_to_guess
@@ -86,7 +86,7 @@ class Address:
 def address_of(token: str, application: str) -> Address:
     """Return the address that a token makes; the token is not kept."""
     trust = Trust.TOKEN if is_hard_to_guess(token) else Trust.OPEN
-    return Address(_digest(token), application, trust)
+    return Address(secret_digest(token), application, trust)
 
 
 class Callbacks:
@@ -156,7 +156,7 @@ class Callbacks:
             self._count("unknown", "wrong_method")
             return refusals.NOT_A_POST
         self._gates.identify(exchange)
-        digest = _digest(path[len(CALLBACK_PREFIX) :].removesuffix("/"))
+        digest = secret_digest(path[len(CALLBACK_PREFIX) :].removesuffix("/"))
         address = self._addresses.get(digest)
         if address is None or address.trust is Trust.OPEN:
             # A token that is hard to guess passes at any time: the platform pushes once, and no
@@ -347,10 +347,6 @@ class Callbacks:
 
     def _count(self, kind: str, outcome: str) -> None:
         self._outcome[kind, outcome].inc()
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode(errors="surrogateescape")).digest()
 
 
 def _kept_headers(headers: Iterable[Header]) -> str:

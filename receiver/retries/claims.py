@@ -4,13 +4,13 @@ Everything is judged when it is claimed, by the messages as they are then: what 
 sent again by another way, opted out of or grown too old since it was planned is not handed out.
 """
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from receiver.domain.digests import secret_digest
 from receiver.domain.projection import Policy
 from receiver.domain.retries.admission import AdmissionOutcome
 from receiver.domain.retries.decision import Facts, decide_retry, settle
@@ -46,7 +46,7 @@ class Claimed:
 
 def digest(secret: str) -> str:
     """Return what is kept of a lease's secret."""
-    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+    return secret_digest(secret).hex()
 
 
 async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: int) -> Claimed:

@@ -1,10 +1,11 @@
 """API keys: who may read, write and administer, and of which application."""
 
-import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from receiver.domain.digests import secret_digest
 
 
 class Scope(StrEnum):
@@ -36,7 +37,7 @@ class Key:
 
 def make_key(name: str, key: str, scopes: Iterable[str]) -> Key:
     """Make a key from its text, which is not kept."""
-    return Key(name, _digest(key), frozenset(Scope(scope) for scope in scopes))
+    return Key(name, secret_digest(key), frozenset(Scope(scope) for scope in scopes))
 
 
 class Keys:
@@ -62,8 +63,4 @@ class Keys:
 def digest_of(authorization: str) -> bytes:
     """Return the digest of the key in `Authorization: Bearer KEY`; empty: there is none."""
     scheme, _, credentials = authorization.partition(" ")
-    return _digest(credentials.strip()) if scheme.lower() == "bearer" else b""
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+    return secret_digest(credentials.strip()) if scheme.lower() == "bearer" else b""
