@@ -1,6 +1,5 @@
 """What all endpoints of the private API share: their parts, the key, the form of an answer."""
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -13,6 +12,7 @@ from starlette.responses import Response
 from receiver.api.access.auth import Key, Keys, Scope, digest_of
 from receiver.api.bodies import views
 from receiver.api.bodies.parsing import ProblemError, bad, check_unrestricted, write_cursor
+from receiver.domain.compact_json import write_json
 from receiver.domain.identifiers import clean
 from receiver.domain.projection import Policy
 from receiver.domain.silence import SilenceOptions
@@ -241,15 +241,6 @@ def text_in_path(request: Request, name: str = "sms_msg_id") -> str:
 def json_answer(value: Any, status: int = 200, language: Language | None = None) -> Response:
     """Answer with JSON; `language` is that of its texts, if it was chosen."""
     return Response(write_json(value), status, headers_of(language), media_type="application/json")
-
-
-def write_json(value: Any) -> bytes:
-    """Write a JSON document in one line."""
-    # What came as a lone surrogate has no UTF-8 form; escaped it stays valid JSON.
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def headers_of(language: Language | None) -> dict[str, str] | None:

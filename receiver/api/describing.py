@@ -6,9 +6,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from receiver.api import docs
-from receiver.api.base import Endpoints, write_json
+from receiver.api.base import Endpoints
 from receiver.api.bodies.parsing import Query
 from receiver.api.openapi import make_document
+from receiver.domain.compact_json import write_json
 
 
 class Describing(Endpoints):

@@ -15,11 +15,12 @@ from starlette.types import Scope as ASGIScope
 
 from receiver.api import messages, uplinks
 from receiver.api.access.auth import Scope
-from receiver.api.base import headers_of, needs, write_json
+from receiver.api.base import headers_of, needs
 from receiver.api.bodies import export_csv, views
 from receiver.api.bodies.decisions import Telling
 from receiver.api.bodies.parsing import Query, write_cursor
 from receiver.domain import times
+from receiver.domain.compact_json import write_json
 from receiver.domain.wording.languages import Language
 from receiver.errors import StoreUnavailableError
 from receiver.pacing import Pacer

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from receiver.domain import times
+from receiver.domain.compact_json import write_json
 from receiver.domain.identifiers import clean
 from receiver.domain.inputs import ACCEPTED_BY_PLATFORM, Send
 from receiver.domain.members import Pairs, RepeatedError, single
@@ -207,7 +208,7 @@ def write_registration(sends: Iterable[Send]) -> bytes:
         for send in sends
     ]
     given = [{name: one for name, one in entry.items() if one is not None} for entry in entries]
-    return json.dumps({"sends": given}, ensure_ascii=False, separators=(",", ":")).encode()
+    return write_json({"sends": given})
 
 
 def _read_entry(entry: Any, common: Mapping[str, Any]) -> Send:

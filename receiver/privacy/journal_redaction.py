@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
+from receiver.domain.compact_json import write_json
 from receiver.domain.inputs import Send
 from receiver.domain.messages.state import Key
 from receiver.domain.privacy.number_matcher import Writings
@@ -144,7 +145,7 @@ def _scrub_word(row: Row, person: Person) -> bytes | None:
         return None
     if not person.writings.in_value(word):
         return row.body
-    return _padded(_dump(person.writings.cover_value(word)), row.body)
+    return _padded(write_json(person.writings.cover_value(word)), row.body)
 
 
 def _scrub_sends(row: Row, person: Person) -> bytes | None:
@@ -227,7 +228,7 @@ def _scrub_batch(row: Row, person: Person) -> bytes | None:
         return None
     beside = {name: value for name, value in document.items() if name != "statusReportList"}
     whole = {**person.writings.cover_value(beside), "statusReportList": kept}
-    return _padded(_dump(whole), row.body)
+    return _padded(write_json(whole), row.body)
 
 
 def _is_in_json(row: Row, document: Any, person: Person) -> bool:
@@ -255,13 +256,6 @@ def _mentions_subject(item: Mapping[str, Any], person: Person) -> bool:
 
 def _is_theirs(row: Row, sms_msg_id: str, person: Person) -> bool:
     return (row.application, sms_msg_id) in person.ids or person.writings.in_text(sms_msg_id)
-
-
-def _dump(value: Any) -> bytes:
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # a lone surrogate
-        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _padded(body: bytes, was: bytes) -> bytes:

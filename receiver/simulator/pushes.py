@@ -3,7 +3,6 @@
 Pure, like the population: the same wave and seed give the same bytes in the same order.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -12,6 +11,7 @@ from random import Random
 from urllib.parse import quote_plus
 
 from receiver.domain import times
+from receiver.domain.compact_json import write_json
 from receiver.simulator.options import SimulationOptions
 from receiver.simulator.population import SimulatedReport, SimulatedUplink, Wave
 
@@ -125,11 +125,9 @@ def _batch(reports: list[SimulatedReport], random: Random) -> SimulatedPush:
         }
         for report in reports
     ]
-    document = json.dumps({"statusReportList": listed}, ensure_ascii=False, separators=(",", ":"))
+    document = write_json({"statusReportList": listed})
     identifiers = tuple(report.sms_msg_id for report in reports)
-    return SimulatedPush(
-        SimulatedPushKind.BATCH, JSON, document.encode(), _trace(random), identifiers
-    )
+    return SimulatedPush(SimulatedPushKind.BATCH, JSON, document, _trace(random), identifiers)
 
 
 def _uplink(uplink: SimulatedUplink, random: Random) -> SimulatedPush:
