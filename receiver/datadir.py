@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from receiver.durable import replace_file, sync_file
 from receiver.errors import DataDirectoryError, InUseError
 
 TOKEN_FILE = "callback_token"  # noqa: S105 - the name of a file
@@ -142,13 +143,7 @@ def write_whole(file: Path, content: bytes) -> None:
         with os.fdopen(descriptor, "wb") as writing:
             give_to_owner(descriptor, file.parent)
             writing.write(content)
-            writing.flush()
-            os.fsync(writing.fileno())
-        beside.replace(file)
-        directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+            sync_file(writing)
+        replace_file(beside, file)
     except OSError as error:
         raise DataDirectoryError(f"{file} cannot be written: {error.strerror}.") from error

@@ -27,6 +27,7 @@ from receiver.cli.options import ApiKey, ApiUrl, Config, instant_text
 from receiver.cli.signals import Ending
 from receiver.domain.catalogue.entries import Category
 from receiver.domain.messages.state import State
+from receiver.durable import replace_file, sync_file
 from receiver.errors import ReceiverError
 from receiver.pacing import at_intervals
 
@@ -222,10 +223,9 @@ def _named_when_complete(target: Path, *, force: bool) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            sync_file(file)
         _check_free(target, force=force)
-        Path(name).replace(target)
+        replace_file(Path(name), target)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()

@@ -31,6 +31,7 @@ from receiver.client.spool_files import (
     rename_application,
     split,
 )
+from receiver.durable import sync_directory, sync_file
 
 MOST_KEPT = 100_000  # registrations; a block of the file system each
 MOST_REFUSED = 1_000  # for people to look at; the oldest go
@@ -256,20 +257,12 @@ class Spool:
             descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(self._owner.head + b"\n" + line + b"\n")
-                file.flush()
-                os.fsync(descriptor)
+                sync_file(file)
             unfinished.rename(self._directory / name)
         except OSError:
             unfinished.unlink(missing_ok=True)
             raise
-        self._sync()
-
-    def _sync(self) -> None:
-        descriptor = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_directory(self._directory)
 
     def _recover(self, name: str) -> str | None:
         """Rename a file that a process completed before it ended; remove an incomplete one."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from receiver.domain import times
+from receiver.durable import sync_directory, sync_file
 from receiver.journal.entries import EntryKind, Row
 
 _KEPT = ".damaged-"  # in the names of files that are kept aside
@@ -113,6 +114,6 @@ def keep_copy(path: Path) -> str:
     descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with path.open("rb") as source, os.fdopen(descriptor, "wb") as target:
         shutil.copyfileobj(source, target)
-        target.flush()
-        os.fsync(target.fileno())
+        sync_file(target)
+    sync_directory(kept.parent)
     return kept.name

@@ -6,17 +6,16 @@ deletes one beside an empty file, and does not miss one that was cut off or remo
 All of it blocks; whoever calls holds the writer's lock.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from receiver.durable import replace_file, sync_file
 from receiver.journal.damage import doubtful, keep_copy, name_aside
 from receiver.journal.entries import Row
 from receiver.journal.pages import read_rows
 from receiver.journal.wal import Log, read_log
 from receiver.journal.wal_index import LogIndex, read_index
-from receiver.journal.writer import sync_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +158,7 @@ def _size(file: Path) -> int:
 
 def _move_aside(file: Path) -> str:
     kept = name_aside(file)
-    file.rename(kept)
-    sync_directory(str(file))
+    replace_file(file, kept)
     return kept.name
 
 
@@ -186,5 +184,4 @@ def page_reader(
 def _write(file: Path, data: bytearray) -> None:
     with file.open("r+b") as writing:
         writing.write(data)
-        writing.flush()
-        os.fsync(writing.fileno())
+        sync_file(writing)

@@ -247,7 +247,7 @@ def put_in_place(path: str, target: str, kept: str) -> None:
 
 
 def sync_directory(path: str) -> None:
-    """Make the name of a file durable."""
+    """Make the name of a file durable; as `receiver.durable`, which this process cannot import."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     directory = os.open(Path(path).parent, flags)
     try:
