@@ -40,11 +40,11 @@ from receiver.settings.sections import (
     UplinkSettings,
 )
 from receiver.settings.trust import (
+    AllowedNetworks,
+    ProxyNetworks,
     PushKey,
+    PushKeys,
     SignatureSettings,
-    check_allowed,
-    check_proxies,
-    check_push_keys,
     is_gated,
 )
 from receiver.store.database.urls import check_url, default_url
@@ -72,12 +72,12 @@ class Settings(BaseSettings):
     listen: Address = "0.0.0.0:8080"
     api_listen: Address = "127.0.0.1:8081"
     store_url: SecretStr | None = None
-    push_keys: list[PushKey] = []
-    allow_from: list[str] = []
+    push_keys: PushKeys = []
+    allow_from: AllowedNetworks = []
     callback_token: Secret | None = None
     api_key: KeySecret | None = None
     applications: list[Application] = []
-    trusted_proxies: list[str] = []
+    trusted_proxies: ProxyNetworks = []
     api_keys: list[ApiKey] = []
     # 50 reports of 731 documented characters. At worst each was mistaken for Latin-1 and is written
     # as three escapes of 6: 50 x (731 x 18 + 160 of names and signs) = 665,900.
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(default=None, validate_default=True)
     api_public: bool = Field(default=False, validate_default=True)
     api_hosts: list[str] = []
-    api_trusted_proxies: list[str] = []
+    api_trusted_proxies: ProxyNetworks = []
     api_wrong_keys_per_minute: int = Field(default=10, ge=1, le=MANY)
     wrong_tokens_per_minute: int = Field(default=30, ge=1, le=MANY)
     remembered_addresses: int = Field(default=10_000, ge=1, le=MANY)
@@ -162,16 +162,6 @@ class Settings(BaseSettings):
             raise ValueError("listen and api_listen are the same address; give each its own port")
         return address
 
-    @field_validator("push_keys")
-    @classmethod
-    def _check_push_keys(cls, keys: list[PushKey]) -> list[PushKey]:
-        return check_push_keys(keys)
-
-    @field_validator("allow_from")
-    @classmethod
-    def _check_allow_from(cls, named: list[str]) -> list[str]:
-        return check_allowed(named)
-
     @property
     def has_default_application(self) -> bool:
         """Whether pushes are taken for the application without a name.
@@ -188,11 +178,6 @@ class Settings(BaseSettings):
         cls, token: SecretStr | None, info: ValidationInfo
     ) -> SecretStr | None:
         return token and check_token(token, is_gated=is_gated(info.data))
-
-    @field_validator("trusted_proxies", "api_trusted_proxies")
-    @classmethod
-    def _check_trusted_proxies(cls, named: list[str]) -> list[str]:
-        return check_proxies(named)
 
     @field_validator("api_public")
     @classmethod

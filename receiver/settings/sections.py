@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 from receiver.domain import times
 from receiver.domain.suppressions import opt_outs
 from receiver.settings.fields import A_CENTURY_H, MANY, KeySecret, Secret, Section, check_token
-from receiver.settings.trust import PushKey, check_allowed, check_push_keys, is_gated
+from receiver.settings.trust import AllowedNetworks, PushKeys, is_gated
 
 Scope = Literal["read", "write", "admin"]
 _DEFAULT_OPT_OUT = list(opt_outs.USUAL_OPT_OUT)
@@ -17,19 +17,9 @@ class Application(Section):
     """One SMS application of the platform."""
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
-    push_keys: list[PushKey] = Field(default=[])
-    allow_from: list[str] = Field(default=[])
+    push_keys: PushKeys = Field(default=[])
+    allow_from: AllowedNetworks = Field(default=[])
     tokens: list[Secret] = Field(min_length=1)
-
-    @field_validator("push_keys")
-    @classmethod
-    def _check_push_keys(cls, keys: list[PushKey]) -> list[PushKey]:
-        return check_push_keys(keys)
-
-    @field_validator("allow_from")
-    @classmethod
-    def _check_allow_from(cls, named: list[str]) -> list[str]:
-        return check_allowed(named)
 
     @field_validator("tokens")
     @classmethod

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from receiver.domain.strength import is_trivial
 from receiver.settings.fields import Section
@@ -56,12 +56,8 @@ class SignatureSettings(Section):
         return host
 
 
-def check_push_keys(keys: list[PushKey]) -> list[PushKey]:
-    """Refuse pairs of which nobody knows which one is meant.
-
-    Raises:
-        ValueError: two have the same access key.
-    """
+def _check_push_keys(keys: list[PushKey]) -> list[PushKey]:
+    """Refuse pairs of which nobody knows which one is meant."""
     names = [key.access_key for key in keys]
     if len(names) != len(set(names)):
         raise ValueError("two pairs have the same access_key; each names one secret_key")
@@ -82,12 +78,8 @@ def expand(named: Iterable[str]) -> list[str]:
     return [network for name in named for network in PRESETS.get(name, (name,))]
 
 
-def check_allowed(named: list[str]) -> list[str]:
-    """Refuse what is no network, and what would allow everybody.
-
-    Raises:
-        ValueError: one of it.
-    """
+def _check_allowed(named: list[str]) -> list[str]:
+    """Refuse what is no network, and what would allow everybody."""
     for name in named:
         if name not in PRESETS:
             _check_network(
@@ -98,12 +90,8 @@ def check_allowed(named: list[str]) -> list[str]:
     return named
 
 
-def check_proxies(named: list[str]) -> list[str]:
-    """Refuse what is no network, and what would trust everybody.
-
-    Raises:
-        ValueError: one of it.
-    """
+def _check_proxies(named: list[str]) -> list[str]:
+    """Refuse what is no network, and what would trust everybody."""
     for name in named:
         _check_network(
             name,
@@ -122,3 +110,8 @@ def _check_network(name: str, why_not_all: str, how: str) -> None:
         raise ValueError(f"{name!r} is no network; {how}") from None
     if network.prefixlen == 0:
         raise ValueError(f"{name!r}: {why_not_all}")
+
+
+PushKeys = Annotated[list[PushKey], AfterValidator(_check_push_keys)]
+AllowedNetworks = Annotated[list[str], AfterValidator(_check_allowed)]
+ProxyNetworks = Annotated[list[str], AfterValidator(_check_proxies)]
