@@ -1,16 +1,20 @@
-"""The page that shows the catalogue to people, made from the data."""
+"""The endpoints that describe the API, and the pages for people, made from the data."""
 
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 
+from receiver.api.base import Endpoints
+from receiver.api.bodies.parsing import Query
+from receiver.api.openapi import make_document
 from receiver.domain.catalogue.catalogue import Catalogue
 from receiver.domain.catalogue.terms import CATEGORY_WORDS, RETRY_WORDS
+from receiver.domain.compact_json import write_json
 from receiver.domain.wording.languages import Language
 
 _PAGES = Environment(
@@ -39,11 +43,6 @@ HEADERS = {
 }
 
 
-def routes_page(document: Mapping[str, Any]) -> bytes:
-    """Write the routes of an OpenAPI document as HTML."""
-    return _PAGES.get_template("routes.html").render(document=document, style=_STYLE).encode()
-
-
 # Kept, for anybody may ask and writing it holds the event loop for a tenth of a second.
 @lru_cache(maxsize=len(Language))
 def catalogue_page(catalogue: Catalogue, language: Language) -> bytes:
@@ -59,4 +58,30 @@ def catalogue_page(catalogue: Catalogue, language: Language) -> bytes:
         script=_SCRIPT,
         style=_STYLE,
     )
+    return page.encode()
+
+
+class Describing(Endpoints):
+    """Tells programs and people what there is; nothing of anybody, so no key is asked for."""
+
+    async def document(self, request: Request) -> Response:
+        """Return the OpenAPI document."""
+        Query(request).done()
+        return Response(_document(), media_type="application/json")
+
+    async def page(self, request: Request) -> Response:
+        """Show the routes to people."""
+        Query(request).done()
+        return HTMLResponse(_page(), headers=HEADERS)
+
+
+# Both are always the same, and anybody may ask for them: they are written once.
+@cache
+def _document() -> bytes:
+    return write_json(make_document())
+
+
+@cache
+def _page() -> bytes:
+    page = _PAGES.get_template("routes.html").render(document=make_document(), style=_STYLE)
     return page.encode()

@@ -1,4 +1,4 @@
-"""The endpoints for messages and the quarantine."""
+"""The endpoints for messages and the attempts to get them delivered."""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
@@ -6,17 +6,19 @@ from starlette.responses import Response
 
 from receiver.api.access.auth import Scope
 from receiver.api.base import json_answer, needs, page_answer, text_in_path
-from receiver.api.bodies import views
 from receiver.api.bodies.decisions import Telling
 from receiver.api.bodies.parsing import ProblemError, Query
 from receiver.domain.catalogue.entries import Category
 from receiver.domain.messages.state import State
+from receiver.domain.retries.candidates import Chain
+from receiver.domain.times import to_rfc3339
 from receiver.http.problems import Problem
 from receiver.store import queries
+from receiver.store.retries.chains import find_chains
 
 
 class Lookups(Telling):
-    """Tells what the store has."""
+    """Tells what the store has about messages."""
 
     @needs(Scope.READ)
     async def message(self, request: Request) -> Response:
@@ -44,21 +46,39 @@ class Lookups(Telling):
         return page_answer("messages", told, found.next, language)
 
     @needs(Scope.READ)
-    async def quarantine(self, request: Request) -> Response:
-        """List what could not be understood, newest first."""
+    async def attempts(self, request: Request) -> Response:
+        """Return the chain that a message belongs to, its first attempt first."""
         query = Query(request)
-        wanted = queries.QuarantineFilter(
-            application=query.application(),
-            kind=query.text("kind"),
-            since=query.time("since"),
-            until=query.time("until"),
-        )
-        page = query.page()
+        application = query.application()
         query.done()
         async with self._parts.store.reading() as connection:
-            found = await queries.list_quarantine(connection, wanted, page)
-        items = [views.quarantine_json(row) for row in found.rows]
-        return page_answer("quarantine", items, found.next)
+            stored = await find_one(connection, text_in_path(request), application)
+            key = (stored.message.application, stored.message.sms_msg_id)
+            chain = (await find_chains(connection, [key])).get(key, Chain(()))
+            ids = [one.sms_msg_id for one in chain.attempts]
+            found = await queries.find_messages(connection, ids, key[0])
+        sent = {
+            one.message.sms_msg_id: to_rfc3339(one.message.send.sent_at)
+            for one in found
+            if one.message.send and one.message.send.sent_at is not None
+        }
+        return json_answer(
+            {
+                "application": stored.message.application,
+                "outcome": chain.outcome.value,
+                "attempts": [
+                    {
+                        "attempt": number,
+                        "sms_msg_id": one.sms_msg_id,
+                        "retry_of": one.retry_of,
+                        "state": one.state.value,
+                        "code": one.code,
+                        "sent_at": sent.get(one.sms_msg_id),
+                    }
+                    for number, one in enumerate(chain.attempts, 1)
+                ],
+            }
+        )
 
 
 def read_filter(query: Query) -> queries.MessageFilter:

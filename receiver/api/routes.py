@@ -11,17 +11,17 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from receiver.api.attempts import AttemptViews
 from receiver.api.base import ApiContext
 from receiver.api.bodies.parsing import ProblemError
 from receiver.api.codes import Codes
-from receiver.api.describing import Describing
+from receiver.api.docs import Describing
 from receiver.api.explain import Explaining
 from receiver.api.export import Exporting
 from receiver.api.health import Process
 from receiver.api.message_lookup import MessageFinder
 from receiver.api.messages import Lookups
 from receiver.api.privacy import Privacy
+from receiver.api.quarantine import Quarantine
 from receiver.api.recipients import Recipients
 from receiver.api.reclassification import Reclassifying
 from receiver.api.retries import Retrying
@@ -67,7 +67,7 @@ def make_api(parts: ApiContext) -> Starlette:
     registering, lookups = Registering(parts), Lookups(parts)
     finding, explaining = MessageFinder(parts), Explaining(parts)
     codes, reclassifying, process = Codes(parts), Reclassifying(parts), Process(parts)
-    statistics, retrying, attempts = Statistics(parts), Retrying(parts), AttemptViews(parts)
+    statistics, retrying, quarantine = Statistics(parts), Retrying(parts), Quarantine(parts)
     uplinks, suppressions = Uplinks(parts), Suppressions(parts)
     recipients, exporting, privacy = Recipients(parts), Exporting(parts), Privacy(parts)
     describing = Describing(parts)
@@ -80,7 +80,7 @@ def make_api(parts: ApiContext) -> Starlette:
                 "/v1/messages/{sms_msg_id:opaque}/explain", explaining.explain, methods=["GET"]
             ),
             _ByLastWord(
-                "/v1/messages/{sms_msg_id:opaque}/attempts", attempts.attempts, methods=["GET"]
+                "/v1/messages/{sms_msg_id:opaque}/attempts", lookups.attempts, methods=["GET"]
             ),
             Route("/v1/messages/{sms_msg_id:opaque}", lookups.message, methods=["GET"]),
             Route("/v1/retries", retrying.retries, methods=["GET"]),
@@ -102,7 +102,7 @@ def make_api(parts: ApiContext) -> Starlette:
             Route("/v1/suppressions/{number:opaque}", suppressions.lift, methods=["DELETE"]),
             Route("/v1/recipients/check", recipients.check, methods=["POST"]),
             Route("/v1/recipients/{number:opaque}", recipients.recipient, methods=["GET"]),
-            Route("/v1/quarantine", lookups.quarantine, methods=["GET"]),
+            Route("/v1/quarantine", quarantine.quarantine, methods=["GET"]),
             Route("/v1/codes", codes.codes, methods=["GET"]),
             Route("/v1/codes/{code:opaque}", codes.code, methods=["GET"]),
             Route("/openapi.json", describing.document, methods=["GET"]),
