@@ -23,7 +23,7 @@ from rich.progress import (
 
 from receiver import settings
 from receiver.cli.api_client import NotAnsweredError, RunningReceiver
-from receiver.cli.options import ApiKey, ApiUrl, Config, instant_text
+from receiver.cli.options import ApiKey, ApiUrl, Config, given, instant_text
 from receiver.cli.signals import Ending
 from receiver.domain.catalogue.entries import Category
 from receiver.domain.messages.state import State
@@ -127,7 +127,7 @@ def export(
         **own,
     }
     form = form or (OutputFormat.CSV if output.suffix.lower() == ".csv" else OutputFormat.NDJSON)
-    parameters = {name: str(value) for name, value in wanted.items() if value is not None}
+    parameters = given(wanted)
     client = RunningReceiver.of(settings.load(config), api_url, api_key)
     target = None if str(output) == _STANDARD_OUTPUT else output
     parameters |= {"format": form.value, "limit": str(_PART)}

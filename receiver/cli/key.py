@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from receiver import keyring, settings
 from receiver.api.access.auth import Scope
 from receiver.cli.options import AsJson, Config, instant
-from receiver.cli.output import make_console, plain
+from receiver.cli.output import list_table, make_console
 from receiver.datadir import TOKEN_FILE, read_secret
 from receiver.domain import times
 from receiver.domain.times import SECOND, to_rfc3339
@@ -109,12 +108,13 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"keys": keys, "callback_tokens": tokens}))
         return
     console = make_console()
-    table = Table("key", "scopes", "application", "created", "expires", "last used", box=None)
-    for key in keys:
-        scopes = ", ".join(key["scopes"] or ())
-        cells = (key["name"], scopes, key["application"], key["created"], key["expires"])
-        table.add_row(*(plain("" if cell is None else cell) for cell in (*cells, key["last_used"])))
-    console.print(table)
+    columns = ("key", "scopes", "application", "created", "expires", "last used")
+    names = ("application", "created", "expires", "last_used")
+    rows = (
+        (key["name"], ", ".join(key["scopes"] or ()), *(key[name] for name in names))
+        for key in keys
+    )
+    console.print(list_table(columns, rows))
     for token in tokens:
         last = token["last_push"] or "none yet"
         console.print(

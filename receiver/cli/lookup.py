@@ -12,7 +12,7 @@ from rich.table import Table
 from receiver import settings
 from receiver.cli.api_client import Json, RunningReceiver
 from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Lang, Reveal, language, not_empty
-from receiver.cli.output import facts_table, make_console, plain
+from receiver.cli.output import facts_table, list_table, make_console, plain
 from receiver.domain.numbers import may_stand_for_number
 from receiver.domain.privacy.masking import hidden
 from receiver.domain.retries.sentences import BY_CODE
@@ -178,15 +178,13 @@ def _show_message(message: Json) -> None:
             "why": verdict["why"]["text"],
         }
     )
-    timeline = Table("at", "event", "part", "code", box=None)
-    for event in message["timeline"]:
-        cells = (
-            event["at"] or "(no time)",
-            event["event"],
-            _part_of(event),
-            event["code"],
-        )
-        timeline.add_row(*map(plain, cells))
+    timeline = list_table(
+        ("at", "event", "part", "code"),
+        (
+            (event["at"] or "(no time)", event["event"], _part_of(event), event["code"])
+            for event in message["timeline"]
+        ),
+    )
     console = make_console()
     console.print(facts)
     console.print(timeline)
@@ -316,24 +314,32 @@ def _show_explanation(explanation: Json) -> None:
 
 
 def _reports_table(reports: list[Json]) -> Table:
-    table = Table("part", "report", "source", "at", "outcome", "because", box=None)
-    for report in reports:
-        cells = (
+    rows = (
+        (
             "?" if report["part"] is None else report["part"],
             report["status"],
-            report["source"] or "",
+            report["source"],
             report["updated_at"] or "(no time)",
             report["outcome"],
             report["text"],
         )
-        table.add_row(*map(plain, cells))
-    return table
+        for report in reports
+    )
+    return list_table(("part", "report", "source", "at", "outcome", "because"), rows)
 
 
 def _rows_table(rows: list[Json]) -> Table:
-    table = Table("row", "origin", "from", "decides", "category", "retry", "meaning", box=None)
-    for row in rows:
-        decides = "yes" if row["decides"] else ""
-        cells = (row["code"], row["origin"], row["rank"], decides, row["category"], row["retry"])
-        table.add_row(*map(plain, (*cells, row["meaning"])))
-    return table
+    columns = ("row", "origin", "from", "decides", "category", "retry", "meaning")
+    cells = (
+        (
+            row["code"],
+            row["origin"],
+            row["rank"],
+            "yes" if row["decides"] else "",
+            row["category"],
+            row["retry"],
+            row["meaning"],
+        )
+        for row in rows
+    )
+    return list_table(columns, cells)

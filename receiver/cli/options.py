@@ -1,5 +1,6 @@
 """The options that several commands share."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +63,11 @@ def instant_text(option: str, text: str | None) -> str | None:
     """Read the same, and write it for the receiver."""
     moment = instant(option, text)
     return None if moment is None else times.to_rfc3339(moment)
+
+
+def given(options: Mapping[str, object]) -> dict[str, str]:
+    """Return the options that were given, as texts."""
+    return {name: str(value) for name, value in options.items() if value is not None}
 
 
 def not_empty(text: str) -> str:

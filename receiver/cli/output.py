@@ -1,6 +1,7 @@
 """What the commands print for people."""
 
 import unicodedata
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +22,14 @@ def facts_table(facts: dict[str, str | None]) -> Table:
     for name, value in facts.items():
         if value:
             table.add_row(Text(name, style="bold"), plain(value))
+    return table
+
+
+def list_table(names: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """Return a table of a list; what is None becomes an empty cell."""
+    table = Table(*names, box=None)
+    for row in rows:
+        table.add_row(*(plain("" if value is None else value) for value in row))
     return table
 
 

@@ -8,8 +8,8 @@ from rich.table import Table
 
 from receiver import settings
 from receiver.cli.api_client import Json, RunningReceiver
-from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal
-from receiver.cli.output import make_console, plain
+from receiver.cli.options import ApiKey, ApiUrl, AsJson, Config, Reveal, given
+from receiver.cli.output import list_table, make_console
 from receiver.domain.privacy.masking import hidden
 from receiver.domain.retries.items import ItemState
 
@@ -31,12 +31,8 @@ def retries(
 ) -> None:
     """Show what may be sent again, and when."""
     client = RunningReceiver.of(settings.load(config), api_url, api_key)
-    parameters = {"limit": str(limit)}
-    if state is not None:
-        parameters["state"] = state.value
-    if application is not None:
-        parameters["application"] = application
-    found = client.get("/v1/retries", parameters) or {}
+    wanted = {"limit": limit, "state": state, "application": application}
+    found = client.get("/v1/retries", given(wanted)) or {}
     if not reveal:
         found = hidden(found, ("to",))
     if as_json:
@@ -52,22 +48,18 @@ def retries(
 
 def _table(rows: list[Json]) -> Table:
     columns = ("due", "state", "id", "application", "to", "code", "claims", "why", "decided now")
-    table = Table(*columns, box=None)
-    for row in rows:
-        table.add_row(
-            *(
-                plain("" if value is None else value)
-                for value in (
-                    row["due_at"],
-                    row["state"],
-                    row["sms_msg_id"],
-                    row["application"],
-                    row["to"],
-                    row["code"],
-                    row["claims"],
-                    row["reason"],
-                    ": ".join(filter(None, (row["retry"]["decision"], row["retry"]["reason"]))),
-                )
-            )
+    cells = (
+        (
+            row["due_at"],
+            row["state"],
+            row["sms_msg_id"],
+            row["application"],
+            row["to"],
+            row["code"],
+            row["claims"],
+            row["reason"],
+            ": ".join(filter(None, (row["retry"]["decision"], row["retry"]["reason"]))),
         )
-    return table
+        for row in rows
+    )
+    return list_table(columns, cells)

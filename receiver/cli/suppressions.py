@@ -1,7 +1,7 @@
 """`receiver suppressions`: who is not to be sent to, from and to a running receiver."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 from urllib.parse import quote
 
@@ -16,10 +16,11 @@ from receiver.cli.options import (
     AsJson,
     Config,
     Reveal,
+    given,
     instant_text,
     not_empty,
 )
-from receiver.cli.output import facts_table, make_console, plain
+from receiver.cli.output import facts_table, list_table, make_console
 from receiver.domain.privacy.masking import hidden
 from receiver.domain.suppressions.suppression import Source
 
@@ -56,11 +57,11 @@ def list_(
         "number": number,
         "channel": channel,
         "application": application,
-        "source": source.value if source else None,
-        "limit": str(limit),
+        "source": source,
+        "limit": limit,
     }
     client = RunningReceiver.of(settings.load(config), api_url, api_key)
-    found = _shown(client.get("/v1/suppressions", _given(wanted)), reveal=reveal)
+    found = _shown(client.get("/v1/suppressions", given(wanted)), reveal=reveal)
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -87,7 +88,7 @@ def add(
     ends = instant_text("--until", until)
     wanted = {"reason": reason, "channel": channel, "application": application, "until": ends}
     client = RunningReceiver.of(settings.load(config), api_url, api_key)
-    found = client.ask("PUT", _path(number), document=dict(_given(wanted)))
+    found = client.ask("PUT", _path(number), document=dict(given(wanted)))
     _show_standing(_shown(found, reveal=reveal), as_json=as_json)
 
 
@@ -109,7 +110,7 @@ def lift(
 ) -> None:
     """Lift what keeps a number from being sent to."""
     wanted = {"reason": reason, "channel": channel, "application": application}
-    document: Json = {**_given(wanted), "override_opt_out": override_opt_out}
+    document: Json = {**given(wanted), "override_opt_out": override_opt_out}
     client = RunningReceiver.of(settings.load(config), api_url, api_key)
     found = client.ask("DELETE", _path(number), document=document)
     if found is None:
@@ -151,10 +152,6 @@ def _shown(answer: Json | None, *, reveal: bool) -> Json:
     return found if reveal else hidden(found, ("number", "to"))
 
 
-def _given(wanted: dict[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in wanted.items() if value is not None}
-
-
 def _show_standing(found: Json, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found))
@@ -168,9 +165,5 @@ def _show_standing(found: Json, *, as_json: bool) -> None:
     make_console().print(facts_table(facts))
 
 
-def _table(names: Iterable[str], rows: Iterable[Json]) -> Table:
-    named = tuple(names)
-    table = Table(*named, box=None)
-    for row in rows:
-        table.add_row(*(plain("" if row[name] is None else row[name]) for name in named))
-    return table
+def _table(names: Sequence[str], rows: Iterable[Json]) -> Table:
+    return list_table(names, ([row[name] for name in names] for row in rows))
