@@ -29,7 +29,8 @@ from receiver.domain.times import to_rfc3339
 from receiver.errors import InUseError, StoreUnavailableError
 from receiver.journal import FILE_NAME, Journal
 from receiver.pacing import at_intervals
-from receiver.projector.reclassifier import Reclassifier, RunPhase, rehearse
+from receiver.projector.reclassifier import Reclassifier, RunPhase
+from receiver.projector.rehearsal import rehearse
 from receiver.settings import Settings, load
 from receiver.store.database.urls import check_url, lock_of
 from receiver.store.store import Store

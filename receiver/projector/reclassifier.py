@@ -6,33 +6,28 @@ never stopped: messages that come meanwhile are folded by the same rules, by the
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from receiver.domain.effects import RetryMove, SuppressionLine, Undo, effects_on_retries
-from receiver.domain.messages.state import Key
-from receiver.domain.projection import DecidedMessage, MessageBuilder, Policy
-from receiver.domain.reclassification import Refolded, Run, reclassify
+from receiver.domain.effects import Undo
+from receiver.domain.projection import Policy
+from receiver.domain.reclassification import Run
 from receiver.errors import ReceiverError, StoreDamagedError, StoreUnavailableError
 from receiver.journal import Journal
 from receiver.pacing import Pacer
-from receiver.projector.rereader import MaybeYield, Rereader, replace_messages
-from receiver.projector.rereading import reread_message
+from receiver.projector.rereader import MaybeYield, RereadContext, Rereader
+from receiver.projector.stretch import end_of_stretch, read_stretch, refold, revise
 from receiver.store import reclassification
-from receiver.store.database.scratch import Scratch
 from receiver.store.projector import begin_write
-from receiver.store.records import outcome_values
-from receiver.store.retries import queue
 from receiver.store.store import Store
 from receiver.store.suppressions import by_code, revisions
 
 _log = structlog.get_logger(__name__)
 
-_SLICE_IDS = 200  # in one transaction: some tens of milliseconds
 _LAST_STATEMENT_S = 1.0
 _PAUSE_S = 1.0  # after the store was away
 _SLICE_S = 0.003
@@ -215,9 +210,8 @@ class Reclassifier:
             if run.position < run.upto:
                 run = await self._take(connection, run, policy, maybe_yield)
             else:
-                so_far = await self._rereader.slice(
-                    connection, run.rereading, policy, maybe_yield, apply=True
-                )
+                context = RereadContext(connection, policy, maybe_yield, apply=True)
+                so_far = await self._rereader.slice(context, run.rereading)
                 run = run.reread(so_far, self._clock())
             if not await reclassification.save_run(connection, self._number, run):
                 raise _ForgottenError
@@ -227,11 +221,11 @@ class Reclassifier:
         self, connection: AsyncConnection, run: Run, policy: Policy, maybe_yield: MaybeYield
     ) -> Run:
         """Fold the next stretch again, with what follows from it for retries and suppressions."""
-        upto, now = _end_of_slice(run), self._clock()
-        read = await _read(connection, run.position, upto, run.since)
-        stretch = await _refold(connection, read, policy, maybe_yield)
+        upto, now = end_of_stretch(run), self._clock()
+        read = await read_stretch(connection, run.position, upto, run.since)
+        stretch = await refold(connection, read, policy, maybe_yield)
         numbers = await by_code.concerned(connection, stretch.decided, policy)
-        lines = await _revise(
+        lines = await revise(
             connection, self._number, numbers, policy, began_at=run.started_at, now=now
         )
         return stretch.added_to(run, upto, lines, now)
@@ -274,179 +268,3 @@ class Reclassifier:
             await reclassification.save_run(connection, number, run)
         self._number, self._run = number, run
         return undone is not None
-
-
-@dataclass(frozen=True, slots=True)
-class _FoldedStretch:
-    """A stretch of messages that is folded again and written."""
-
-    examined: int
-    reread: int
-    changed: list[Refolded]
-    decided: list[DecidedMessage]  # also those that stay what they are
-    retries: list[RetryMove]
-
-    def added_to(
-        self, run: Run, upto: int, suppressions: Iterable[SuppressionLine], now: int
-    ) -> Run:
-        """Return the run as it is after the stretch."""
-        effects = run.effects.with_retries(self.retries).with_suppressions(suppressions)
-        return run.after(
-            upto, self.examined, self.changed, now, reread=self.reread, effects=effects
-        )
-
-
-def _end_of_slice(run: Run) -> int:
-    return min(run.position + _SLICE_IDS, run.upto)
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A stretch of messages as they are stored, and those that read otherwise now."""
-
-    after: int  # the id behind which it begins
-    upto: int
-    found: list[MessageBuilder]
-    pairs: list[
-        tuple[MessageBuilder, MessageBuilder]
-    ]  # as they are stored, and as they are read now
-
-    @property
-    def keys(self) -> set[Key]:
-        """The messages that are rewritten, and those into which they may be merged."""
-        return {one.key for pair in self.pairs for one in pair}
-
-
-async def _read(connection: AsyncConnection, after: int, upto: int, since: int | None) -> _Read:
-    found = await reclassification.read_slice(connection, after, upto, since)
-    pairs = [(message, again) for message in found if (again := reread_message(message))]
-    return _Read(after, upto, found, pairs)
-
-
-async def _refold(
-    connection: AsyncConnection, read: _Read, policy: Policy, maybe_yield: MaybeYield
-) -> _FoldedStretch:
-    """Fold a stretch of messages by today's rules and write what changes."""
-    queued = await queue.read_items(connection, read.after, read.upto)
-    reread = await replace_messages(connection, read.pairs, policy, maybe_yield)
-    done = {message.id for message, _ in read.pairs} | {one.decided.message.id for one in reread}
-    refolded: list[Refolded] = []
-    for message in read.found:
-        if message.id not in done:
-            refolded.append(reclassify(message, policy))
-        await maybe_yield()
-    changed = [one for one in refolded if _is_changed(one)]
-    await reclassification.write_outcomes(connection, (one.decided for one in changed))
-    # Also of messages that stay what they are: the plan of a retry may be another one, and a word
-    # may be wrong where they are right.
-    decided = [one.decided for one in (*refolded, *reread)]
-    planned = [one for one in decided if one.retry_at is not None or one.message.id in queued]
-    await queue.queue(connection, [one for one in planned if one.message.id not in done])
-    moves: list[RetryMove] = []
-    if planned:
-        items = await queue.read_items(connection, read.after, read.upto)
-        moves = effects_on_retries(queued, items, _told(planned))
-    moved = [one for one in reread if one.before != one.after]
-    return _FoldedStretch(len(read.found), len(read.pairs), [*changed, *moved], decided, moves)
-
-
-def _told(decided: Iterable[DecidedMessage]) -> dict[int, tuple[str, str]]:
-    """Return the id of each message and what has become of it, by its number."""
-    return {
-        one.message.id: (one.message.sms_msg_id, one.verdict.category or one.state)
-        for one in sorted(decided, key=lambda one: one.message.id)
-    }
-
-
-async def _revise(
-    connection: AsyncConnection,
-    number: int,
-    numbers: set[by_code.Number],
-    policy: Policy,
-    *,
-    began_at: int,
-    now: int,
-) -> list[SuppressionLine]:
-    """Bring suppressions by codes up to date; return what was lifted and made, which is noted."""
-    found = await by_code.revise(connection, numbers, policy, override_undo=True)
-    return await revisions.note(connection, number, found, policy, began_at=began_at, now=now)
-
-
-async def rehearse(
-    store: Store,
-    policy: Policy,
-    since: int | None,
-    *,
-    clock: Callable[[], int],
-    on_progress: Callable[[Run], None],
-) -> Run:
-    """Tell what a reclassification would change, and change nothing.
-
-    What a run would write over is copied into memory and written there, by the same code.
-
-    Raises:
-        StoreUnavailableError: the store cannot be read.
-    """
-    now = clock()
-    rereader, scratch = Rereader(None), Scratch()
-    async with store.reading() as connection:
-        last = await reclassification.last_message(connection)
-        begun = await rereader.begin(connection, apply=False)
-    run = Run(policy.name, since, last, started_at=now, updated_at=now, rereading=begun)
-    revised: set[by_code.Number] = set()
-    try:
-        await scratch.open()
-        while run.finished_at is None:
-            async with store.reading() as connection:
-                if run.position < run.upto:
-                    run = await _rehearse_slice(connection, scratch, run, policy, revised, clock())
-                else:
-                    so_far = await rereader.slice(
-                        connection, run.rereading, policy, _hurry, apply=False
-                    )
-                    run = run.reread(so_far, clock())
-            on_progress(run)
-    finally:
-        await scratch.close()
-    return run
-
-
-async def _rehearse_slice(
-    connection: AsyncConnection,
-    scratch: Scratch,
-    run: Run,
-    policy: Policy,
-    revised: set[by_code.Number],
-    now: int,
-) -> Run:
-    """Fold the next stretch in memory.
-
-    A number is revised once, when the first message is met that may change what stands about it:
-    with all messages to it folded again, as they are when a run is done.
-    """
-    upto = _end_of_slice(run)
-    read = await _read(connection, run.position, upto, run.since)
-    async with scratch.of_slice(connection, run.position, upto, read.keys) as copied:
-        stretch = await _refold(copied, read, policy, _hurry)
-    numbers = await by_code.concerned(connection, stretch.decided, policy) - revised
-    lines: list[SuppressionLine] = []
-    if numbers:
-        async with scratch.of_numbers(connection, (number for number, _ in numbers)) as copied:
-            all_of_it = await _read(copied, 0, run.upto, run.since)
-            await _refold(copied, all_of_it, policy, _hurry)
-            lines = await _revise(
-                copied, 0, numbers, policy, began_at=run.started_at, now=run.started_at
-            )
-        revised |= numbers
-    return stretch.added_to(run, upto, lines, now)
-
-
-async def _hurry() -> None:
-    """Wait for nobody."""
-
-
-def _is_changed(refolded: Refolded) -> bool:
-    """Tell whether the stored row would be another one."""
-    stored = refolded.decided.message.stored
-    values = outcome_values(refolded.decided)
-    return any(values[name] != stored[name] for name in values)

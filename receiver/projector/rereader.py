@@ -6,7 +6,7 @@ sender, and what could not be used before leaves the quarantine.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -47,6 +47,16 @@ _NO_LIMITS = QuarantineLimits()  # nothing is put into the quarantine here
 MaybeYield = Callable[[], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class RereadContext:
+    """Where and by which rules a stretch is read again."""
+
+    connection: AsyncConnection  # in a transaction that no other one writes beside
+    policy: Policy  # the rules in force
+    maybe_yield: MaybeYield  # awaited between items
+    apply: bool  # whether to write what is found
+
+
 class Rereader:
     """Reads again what other stores than the messages hold; see `messages_again` for those."""
 
@@ -70,39 +80,15 @@ class Rereader:
             suppressions=await rereading.renumber(connection, apply=apply),
         )
 
-    async def slice(
-        self,
-        connection: AsyncConnection,
-        so_far: Rereading,
-        policy: Policy,
-        maybe_yield: MaybeYield,
-        *,
-        apply: bool,
-    ) -> Rereading:
-        """Read the next stretch again.
-
-        Args:
-            connection: in a transaction that no other one writes beside.
-            so_far: how far it has come.
-            policy: the rules in force.
-            maybe_yield: awaited between items.
-            apply: whether to write what is found.
-        """
+    async def slice(self, context: RereadContext, so_far: Rereading) -> Rereading:
+        """Read the next stretch again; return how far it has come then."""
         if so_far.uplinks_position < so_far.uplinks_upto:
-            return await _reread_uplinks(connection, so_far, policy, maybe_yield, apply=apply)
+            return await _reread_uplinks(context, so_far)
         if so_far.quarantine_position < so_far.quarantine_upto:
-            return await _reread_quarantine(connection, so_far, policy, maybe_yield, apply=apply)
-        return await self._find_hidden(connection, so_far, policy, maybe_yield, apply=apply)
+            return await _reread_quarantine(context, so_far)
+        return await self._find_hidden(context, so_far)
 
-    async def _find_hidden(
-        self,
-        connection: AsyncConnection,
-        so_far: Rereading,
-        policy: Policy,
-        maybe_yield: MaybeYield,
-        *,
-        apply: bool,
-    ) -> Rereading:
+    async def _find_hidden(self, context: RereadContext, so_far: Rereading) -> Rereading:
         """Find uplinks of the journal that the store does not have."""
         rows: list[Row] = []
         if self._journal is not None:
@@ -119,10 +105,10 @@ class Rereader:
             for event in finish(decode(row))
             if isinstance(event, UplinkArrived)
         ]
-        known = await projector.load(connection, *keys_of(events))
+        known = await projector.load(context.connection, *keys_of(events))
         hidden = [event for event in events if not _is_known(event, known)]
-        if apply:
-            await _project(connection, hidden, policy, maybe_yield)
+        if context.apply:
+            await _project(context, hidden)
         return replace(
             so_far,
             journal_position=rows[-1].position,
@@ -135,29 +121,22 @@ def _is_known(event: Event, known: Known) -> bool:
     return key in known.uplinks or key[:2] in known.erased_uplinks
 
 
-async def _reread_uplinks(
-    connection: AsyncConnection,
-    so_far: Rereading,
-    policy: Policy,
-    maybe_yield: MaybeYield,
-    *,
-    apply: bool,
-) -> Rereading:
-    position = so_far.uplinks_position
+async def _reread_uplinks(context: RereadContext, so_far: Rereading) -> Rereading:
+    connection, position = context.connection, so_far.uplinks_position
     found = await rereading.read_uplinks(connection, position, so_far.uplinks_upto, _SLICE_UPLINKS)
     changed = opt_outs = 0
     unchanged = []
     for stored in found:
-        again = reread_uplink(stored.record, stored.number, policy.words)
+        again = reread_uplink(stored.record, stored.number, context.policy.words)
         if again is None:
             unchanged.append(stored)
         else:
             changed += 1
             opt_outs += stored.record.intent != Intent.OPT_OUT == again.intent
-            if apply:
+            if context.apply:
                 await rereading.replace_uplink(connection, stored, again)
-        await maybe_yield()
-    if apply:
+        await context.maybe_yield()
+    if context.apply:
         await rereading.hear_again(connection, unchanged)
     return replace(
         so_far,
@@ -167,14 +146,8 @@ async def _reread_uplinks(
     )
 
 
-async def _reread_quarantine(
-    connection: AsyncConnection,
-    so_far: Rereading,
-    policy: Policy,
-    maybe_yield: MaybeYield,
-    *,
-    apply: bool,
-) -> Rereading:
+async def _reread_quarantine(context: RereadContext, so_far: Rereading) -> Rereading:
+    connection = context.connection
     position, upto = so_far.quarantine_position, so_far.quarantine_upto
     found = await rereading.read_quarantine(connection, position, upto, _SLICE_QUARANTINE)
     usable: dict[int, list[Event]] = {}
@@ -183,10 +156,9 @@ async def _reread_quarantine(
         events = reread_quarantined(whole) if whole is not None else []
         if events:
             usable[row["id"]] = events
-        await maybe_yield()
-    if apply and usable:
-        events = [event for some in usable.values() for event in some]
-        await _project(connection, events, policy, maybe_yield)
+        await context.maybe_yield()
+    if context.apply and usable:
+        await _project(context, [event for some in usable.values() for event in some])
         await rereading.release(connection, list(usable))
     return replace(
         so_far,
@@ -212,10 +184,9 @@ def _as_it_came(row: Values) -> Row | None:
     )
 
 
-async def _project(
-    connection: AsyncConnection, events: Sequence[Event], policy: Policy, maybe_yield: MaybeYield
-) -> None:
+async def _project(context: RereadContext, events: Sequence[Event]) -> None:
     """Apply events as the projector does; their rows of the journal are behind its checkpoint."""
+    connection, policy = context.connection, context.policy
     known = await projector.load(connection, *keys_of(events))
     projection = Projection(known, policy.words)
     for event in events:
@@ -223,7 +194,7 @@ async def _project(
     for message in projection.touched():
         projection.decide(message, policy)
     changes = projection.finish()
-    await projector.save(connection, changes, _NO_LIMITS, maybe_yield)
+    await projector.save(connection, changes, _NO_LIMITS, context.maybe_yield)
     await by_code.update_from_results(connection, changes.messages, policy)
 
 

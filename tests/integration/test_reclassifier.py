@@ -15,7 +15,8 @@ from receiver.domain.reclassification import Run
 from receiver.errors import StoreUnavailableError
 from receiver.huawei.catalogue import load_catalogue
 from receiver.journal import Journal
-from receiver.projector.reclassifier import AnotherRunError, Reclassifier, RunPhase, rehearse
+from receiver.projector.reclassifier import AnotherRunError, Reclassifier, RunPhase
+from receiver.projector.rehearsal import rehearse
 from receiver.store.database.urls import FILE_NAME, default_url
 from receiver.store.schema import messages, reclassifications, reports
 from receiver.store.store import Store

@@ -12,7 +12,8 @@ from sqlalchemy import select, update
 from receiver.domain.inputs import Conflict
 from receiver.domain.reclassification import Rereading, Run
 from receiver.journal import Journal
-from receiver.projector.reclassifier import Reclassifier, rehearse
+from receiver.projector.reclassifier import Reclassifier
+from receiver.projector.rehearsal import rehearse
 from receiver.store import statistics
 from receiver.store.database.urls import FILE_NAME, default_url
 from receiver.store.records import load_send

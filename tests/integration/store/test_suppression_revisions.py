@@ -32,7 +32,8 @@ from receiver.domain.suppressions.suppression import (
 )
 from receiver.huawei.catalogue import load_catalogue
 from receiver.journal import Journal, JournalEntry
-from receiver.projector.reclassifier import AnotherRunError, Reclassifier, RunPhase, rehearse
+from receiver.projector.reclassifier import AnotherRunError, Reclassifier, RunPhase
+from receiver.projector.rehearsal import rehearse
 from receiver.store.database.urls import default_url
 from receiver.store.schema import retries, suppression_changes, suppressions
 from receiver.store.store import Store
