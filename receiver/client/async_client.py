@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import os
-import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import aclosing
@@ -20,18 +19,12 @@ from receiver.client.attempts import (
     Attempts,
     Failure,
     HttpAnswer,
-    usual_patience,
 )
+from receiver.client.base import BaseClient
 from receiver.client.documents import is_future
 from receiver.client.draining import Drain
 from receiver.client.interruptions import interruption
-from receiver.client.registrations import (
-    USUAL_URL,
-    Registrations,
-    broken,
-    finish,
-    not_tried,
-)
+from receiver.client.registrations import broken, finish, not_tried
 from receiver.client.results import Registered
 
 # Of the time for a call, for one operation: httpx closes a socket whose own time-out ends, and
@@ -49,30 +42,15 @@ class _LoopState:
     draining: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class AsyncClient:
+class AsyncClient(BaseClient):
     """Registers sends with a receiver. Tasks of one event loop may share it.
 
     Args and errors are those of `receiver.client.Client`.
     """
 
-    def __init__(
-        self,
-        url: str = USUAL_URL,
-        key: str | None = None,
-        *,
-        application: str | None = None,
-        timeout_s: float = 5.0,
-        patience_s: float | None = None,
-        spool: str | os.PathLike[str] | None = None,
-        verify: ssl.SSLContext | None = None,
-    ) -> None:
-        patience = usual_patience(timeout_s, patience_s, has_spool=spool is not None)
-        self._registrations = Registrations(url, key, application, patience, spool, verify)
+    def _begin(self) -> None:
         self._held: _LoopState | None = None
         self._sending: set[asyncio.Task[Any]] = set()
-
-    def __repr__(self) -> str:
-        return self._registrations.describe("AsyncClient")
 
     async def __aenter__(self) -> Self:
         return self

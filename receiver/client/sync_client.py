@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,18 +11,13 @@ from functools import partial
 from time import monotonic
 from typing import Any, Self, TypeVar
 
-from receiver.client.attempts import AttemptOutcome, Attempts, usual_patience
+from receiver.client.attempts import AttemptOutcome, Attempts
+from receiver.client.base import BaseClient
 from receiver.client.connections import Connections
 from receiver.client.documents import is_future
 from receiver.client.draining import Drain
 from receiver.client.interruptions import interruption, let_through
-from receiver.client.registrations import (
-    USUAL_URL,
-    Registrations,
-    broken,
-    finish,
-    not_tried,
-)
+from receiver.client.registrations import broken, finish, not_tried
 from receiver.client.results import Registered
 
 _WAITERS = 8  # threads that wait for futures; the SDK sends with as many at once
@@ -40,7 +34,7 @@ class _ProcessState:
     draining: Any = field(default_factory=threading.RLock)
 
 
-class Client:
+class Client(BaseClient):
     """Registers sends with a receiver. Threads may share it; it works across a fork.
 
     Args:
@@ -59,25 +53,9 @@ class Client:
         OSError: the spool cannot be made or read.
     """
 
-    def __init__(
-        self,
-        url: str = USUAL_URL,
-        key: str | None = None,
-        *,
-        application: str | None = None,
-        timeout_s: float = 5.0,
-        patience_s: float | None = None,
-        spool: str | os.PathLike[str] | None = None,
-        verify: ssl.SSLContext | None = None,
-    ) -> None:
-        patience = usual_patience(timeout_s, patience_s, has_spool=spool is not None)
-        self._registrations = Registrations(url, key, application, patience, spool, verify)
-        self._held: dict[
-            int, _ProcessState
-        ] = {}  # by process; no lock, which a fork could leave locked
-
-    def __repr__(self) -> str:
-        return self._registrations.describe("Client")
+    def _begin(self) -> None:
+        # By process; no lock, which a fork could leave locked.
+        self._held: dict[int, _ProcessState] = {}
 
     def __enter__(self) -> Self:
         return self
