@@ -116,11 +116,11 @@ class Attempts:
 
     def judge(self, heard: HttpAnswer | Failure, now: float) -> AttemptOutcome | float:
         """Return the end of it, or how many seconds to wait before the next attempt."""
-        if isinstance(heard, HttpAnswer) and not _is_for_now(heard.status):
+        if isinstance(heard, HttpAnswer) and not is_for_now(heard.status):
             return _end(heard)
         pause_s = self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         if isinstance(heard, HttpAnswer):
-            pause_s = max(pause_s, _seconds(heard.retry_after))
+            pause_s = max(pause_s, retry_after_s(heard.retry_after))
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         if now + pause_s < self._until and self._may_go_on(self, self._until):
             return pause_s
@@ -133,11 +133,13 @@ class Attempts:
         )
 
 
-def _is_for_now(status: int) -> bool:
+def is_for_now(status: int) -> bool:
+    """Tell whether the same request may be answered otherwise at another time."""
     return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _FOR_NOW
 
 
-def _seconds(retry_after: str | None) -> float:
+def retry_after_s(retry_after: str | None) -> float:
+    """Return the seconds that a header `Retry-After` asks for; 0: it names none."""
     digits = (retry_after or "").strip()
     return float(digits) if digits.isascii() and digits.isdigit() else 0.0
 

@@ -190,25 +190,26 @@ def read_send(entry: Any) -> Send:
 
 def write_registration(sends: Iterable[Send]) -> bytes:
     """Write sends so that `read_registration` gives them again."""
-    entries = [
-        {
-            "sms_msg_id": send.sms_msg_id,
-            "status": send.status,
-            "to": send.to,
-            "from": send.sender,
-            "sent_at": None if send.sent_at is None else times.to_rfc3339(send.sent_at),
-            "total": send.total,
-            "country": send.country,
-            "extend": send.extend,
-            "reference": send.reference,
-            "template_id": send.template_id,
-            "text_length": send.text_length,
-            "retry_of": send.retry_of,
-        }
-        for send in sends
-    ]
-    given = [{name: one for name, one in entry.items() if one is not None} for entry in entries]
-    return write_json({"sends": given})
+    return write_json({"sends": [entry_of(send) for send in sends]})
+
+
+def entry_of(send: Send) -> dict[str, str | int]:
+    """Write a send as an entry of a registration; what it does not have is left out."""
+    fields = {
+        "sms_msg_id": send.sms_msg_id,
+        "status": send.status,
+        "to": send.to,
+        "from": send.sender,
+        "sent_at": None if send.sent_at is None else times.to_rfc3339(send.sent_at),
+        "total": send.total,
+        "country": send.country,
+        "extend": send.extend,
+        "reference": send.reference,
+        "template_id": send.template_id,
+        "text_length": send.text_length,
+        "retry_of": send.retry_of,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _read_entry(entry: Any, common: Mapping[str, Any]) -> Send:

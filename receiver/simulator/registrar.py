@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import httpx
 
+from receiver.client.attempts import is_for_now
 from receiver.domain import times
 from receiver.simulator.options import SimulationError, SimulationOptions, origin_of
 from receiver.simulator.population import ACCEPTED, SendRequest, SimulatedSend
@@ -75,11 +76,7 @@ class SimulatedRegistrar:
                 f"The API at {self._origin} refuses the key ({status}). "
                 "Give a key that may write: the one that `receiver serve` shows at its start."
             )
-        busy = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (
-            HTTPStatus.REQUEST_TIMEOUT,
-            HTTPStatus.TOO_MANY_REQUESTS,
-        )
-        if not (busy or answer.is_success):
+        if not (is_for_now(status) or answer.is_success):
             raise SimulationError(
                 f"{self._origin} answered {status} to a registration. "
                 "Check that it is the address of the receiver's private API (api_listen)."

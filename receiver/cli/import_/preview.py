@@ -7,7 +7,8 @@ from rich.table import Table
 
 from receiver.cli.output import make_console, plain
 from receiver.domain.inputs import ACCEPTED_BY_PLATFORM
-from receiver.huawei.imports import COLUMN_NAMES, Export, Fault, How, Row, SendRow, entry_of
+from receiver.huawei.imports import COLUMN_NAMES, Export, Fault, How, Row, SendRow
+from receiver.huawei.registration import entry_of
 
 SAMPLE = 3  # rows
 _MASKED = slice(-8, -4)  # of a phone number

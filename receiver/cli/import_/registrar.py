@@ -16,8 +16,10 @@ from typing import Any, Self
 import httpx
 
 from receiver.cli.api_client import Json, NotAnsweredError, RunningReceiver, detail_of
+from receiver.client.attempts import is_for_now, retry_after_s
 from receiver.errors import ReceiverError
-from receiver.huawei.imports import SendRow, entry_of
+from receiver.huawei.imports import SendRow
+from receiver.huawei.registration import entry_of
 
 BATCH = 100  # sends of a request: a few ms of the receiver's time, and it names every bad one
 _AT_ONCE = 2  # requests: while the receiver makes one durable, it reads the next
@@ -26,14 +28,6 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 _LONGEST_RETRY_AFTER_S = 30.0
 _PATH = "/v1/sends"
-_NOT_NOW = (
-    httpx.codes.REQUEST_TIMEOUT,
-    httpx.codes.TOO_MANY_REQUESTS,
-    httpx.codes.INTERNAL_SERVER_ERROR,  # says itself that nothing was changed
-    httpx.codes.BAD_GATEWAY,
-    httpx.codes.SERVICE_UNAVAILABLE,
-    httpx.codes.GATEWAY_TIMEOUT,
-)
 
 
 class GaveUpError(ReceiverError):
@@ -172,10 +166,11 @@ class ImportRegistrar:
             except (httpx.HTTPError, UnicodeError) as error:
                 trouble = type(error).__name__
             else:
-                if answer.status_code not in _NOT_NOW:
+                if not is_for_now(answer.status_code):
                     return answer
                 trouble = f"HTTP {answer.status_code}"
-                wait = max(pause, _retry_after_s(answer))
+                asked = retry_after_s(answer.headers.get("retry-after"))
+                wait = max(pause, min(asked, _LONGEST_RETRY_AFTER_S))
             if monotonic() + wait > until or self._stopping.wait(wait):
                 raise GaveUpError(f"The receiver at {self._client.url} did not answer ({trouble}).")
             pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -203,9 +198,3 @@ class ImportRegistrar:
         if application is not None:
             document["application"] = application
         return document
-
-
-def _retry_after_s(answer: httpx.Response) -> float:
-    text = answer.headers.get("retry-after", "")
-    wait = float(text) if text.isascii() and text.isdigit() else 0.0
-    return min(wait, _LONGEST_RETRY_AFTER_S)

@@ -9,7 +9,7 @@ from receiver.huawei.imports.columns import Columns
 from receiver.huawei.imports.doubts import Likeness
 from receiver.huawei.imports.files import Export, open_export, spooled
 from receiver.huawei.imports.headers import COLUMN_NAMES, REJECTED
-from receiver.huawei.imports.rows import ExportError, Fault, How, Row, SendRow, entry_of
+from receiver.huawei.imports.rows import ExportError, Fault, How, Row, SendRow
 
 __all__ = [
     "COLUMN_NAMES",
@@ -22,7 +22,6 @@ __all__ = [
     "Likeness",
     "Row",
     "SendRow",
-    "entry_of",
     "open_export",
     "read_offset",
     "spooled",

@@ -7,7 +7,6 @@ from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 from receiver.domain.inputs import Send
-from receiver.domain.times import to_rfc3339
 
 # Of a row of our own exports. Registered, it would be taken for sent, and be sent again.
 NEVER_REGISTERED = "The export says that its send was never registered: nothing is known of it."
@@ -47,22 +46,3 @@ class How:
     international: bool = False  # numbers without a plus sign carry their country code
     encoding: str | None = None  # of CSV; None: what the bytes look like
     now: int = field(default_factory=lambda: time.time_ns() // 1000)  # no send has a later time
-
-
-def entry_of(send: Send) -> dict[str, str | int]:
-    """Write a send as an entry of a registration; what it does not have is left out."""
-    fields = {
-        "sms_msg_id": send.sms_msg_id,
-        "status": send.status,
-        "to": send.to,
-        "from": send.sender,
-        "sent_at": None if send.sent_at is None else to_rfc3339(send.sent_at),
-        "total": send.total,
-        "country": send.country,
-        "extend": send.extend,
-        "reference": send.reference,
-        "template_id": send.template_id,
-        "text_length": send.text_length,
-        "retry_of": send.retry_of,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
