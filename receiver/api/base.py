@@ -11,7 +11,14 @@ from starlette.responses import Response
 
 from receiver.api.access.auth import Key, Keys, Scope, digest_of
 from receiver.api.bodies import views
-from receiver.api.bodies.parsing import ProblemError, bad, check_unrestricted, write_cursor
+from receiver.api.bodies.parsing import (
+    ProblemError,
+    bad,
+    check_unrestricted,
+    read_body,
+    read_json_object,
+    write_cursor,
+)
 from receiver.domain.compact_json import write_json
 from receiver.domain.identifiers import clean
 from receiver.domain.projection import Policy
@@ -134,6 +141,14 @@ class Endpoints:
             raise ProblemError(Problem.FORBIDDEN, f"The key needs the scope `{scope.value}`.")
         parts.keys.used[key.digest] = now
         request.state.key = key
+
+    async def read_object(self, request: Request) -> dict[str, Any]:
+        """Return the JSON object that is a request's body.
+
+        Raises:
+            ProblemError: the body is none, or too large.
+        """
+        return read_json_object(await read_body(request, self._parts.max_body_bytes))
 
     def _find_key(self, authorization: str, group: str, now: int) -> Key:
         """Return the key; who tries many wrong ones has to wait, and is not told what is right."""

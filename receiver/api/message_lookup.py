@@ -15,8 +15,6 @@ from receiver.api.bodies.decisions import Telling
 from receiver.api.bodies.parsing import (
     Query,
     bad,
-    read_body,
-    read_json_object,
     refuse_unknown,
     within,
 )
@@ -67,7 +65,7 @@ class MessageFinder(Telling):
         query = Query(request)
         language = query.language(self._parts.language)
         query.done()
-        asked = _read(read_json_object(await read_body(request, self._parts.max_body_bytes)))
+        asked = _read(await self.read_object(request))
         asked = replace(asked, application=within(request, asked.application))
         async with self._parts.store.reading() as connection:
             by_id = await queries.find_messages(connection, asked.ids or (), asked.application)

@@ -50,7 +50,7 @@ class Privacy(Endpoints):
     async def forget(self, request: Request) -> Response:
         """Erase a person, and tell where the number still stands."""
         Query(request).done()
-        given = read_json_object(await read_body(request, self._parts.max_body_bytes))
+        given = await self.read_object(request)
         keep = _flag(given, "keep_suppression", ("number", "keep_suppression"))
         text = given.get("number")
         text = text if isinstance(text, str) else ""

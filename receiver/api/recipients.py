@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from receiver.api.access.auth import Scope
 from receiver.api.base import Endpoints, check_application, json_answer, needs
-from receiver.api.bodies.parsing import Query, check_named, read_body, read_json_object, within
+from receiver.api.bodies.parsing import Query, check_named, within
 from receiver.api.bodies.suppressions import (
     Json,
     read_check,
@@ -72,7 +72,7 @@ class Recipients(Endpoints):
         query = Query(request)
         language = query.language(parts.language)
         query.done()
-        given = read_json_object(await read_body(request, parts.max_body_bytes))
+        given = await self.read_object(request)
         check_named(request, given)
         asked, inquiry = read_check(given, parts.applications, parts.policy.retry.kind)
         only = within(request, inquiry.application or None)

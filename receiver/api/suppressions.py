@@ -12,8 +12,6 @@ from receiver.api.bodies.parsing import (
     ProblemError,
     Query,
     check_named,
-    read_body,
-    read_json_object,
     within,
 )
 from receiver.api.bodies.suppressions import (
@@ -100,7 +98,7 @@ class Suppressions(Endpoints):
         query = Query(request)
         language = query.language(parts.language)
         query.done()
-        given = read_json_object(await read_body(request, parts.max_body_bytes))
+        given = await self.read_object(request)
         check_named(request, given)
         number = number_in_path(request) if suppressed else sender_in_path(request)
         now = parts.clock()
