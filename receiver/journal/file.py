@@ -22,8 +22,8 @@ from receiver.journal.damage import DamageFinding, Lost, gaps, marker
 from receiver.journal.entries import JournalEntry, Row, read_row, read_text, read_time
 from receiver.journal.opening import cannot_open, held_by_another
 from receiver.journal.process import WriterError, WriterProcess
-from receiver.journal.rebuild import is_damage
 from receiver.journal.recovery import LogDamage
+from receiver.journal.soundness import is_damage
 from receiver.journal.writer import CHECKED_FROM, COLUMNS, LAYOUT, HeldError
 
 _log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from receiver.journal.damage import Lost, doubtful, marker
 from receiver.journal.entries import FoundRow, Row, read_row, read_text
-from receiver.journal.rebuild import check_order, is_damage, reach, works
+from receiver.journal.soundness import check_order, is_damage, reach, works
 from receiver.journal.writer import COLUMNS
 
 _ROWS = 50  # at a time

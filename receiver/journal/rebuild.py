@@ -9,8 +9,6 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -18,6 +16,7 @@ from typing import Self
 from receiver.journal.damage import Lost, doubtful, marker
 from receiver.journal.entries import FoundRow, read_row, read_text, read_time
 from receiver.journal.pages import scan
+from receiver.journal.soundness import check_order, is_damage, out_of_order, reach
 from receiver.journal.wal import read_log
 from receiver.journal.writer import (
     CHECKED_FROM,
@@ -29,22 +28,14 @@ from receiver.journal.writer import (
     checksum,
 )
 
-DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
 _SLICE_ROWS = 2000
 _SLICE_BYTES = 2 * 1024 * 1024
 _FEWER = 8  # times, where a slice meets damage
 _SCANNED_S = 0.005  # of scanning at a time; the same time is left to others
 NO_END = 2**62  # no position is known to be the last
-_LEAP = 1_000_000  # positions; further apart they are damaged
 _PLACES = ", ".join("?" * 9)
 
 Range = tuple[int, int]
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Tell whether SQLite found a file damaged."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
 
 
 class Rebuild:
@@ -169,7 +160,7 @@ class Rebuild:
         if not rows:
             if upto == NO_END and not sizes:
                 return upto
-            raise _out_of_order()  # the newest row is never deleted
+            raise out_of_order()  # the newest row is never deleted
         copied = self._to.execute(
             f"INSERT INTO main.journal ({COLUMNS}) SELECT {self._columns} FROM old.journal"  # noqa: S608 - constants only
             " WHERE position > ? AND position <= ?",
@@ -177,7 +168,7 @@ class Rebuild:
         ).rowcount
         if copied != rows:
             self._to.execute("DELETE FROM main.journal WHERE position > ?", (after,))
-            raise _out_of_order()
+            raise out_of_order()
         if self._mends:
             self._check(after, last)
         return last
@@ -323,49 +314,6 @@ def rebuild_whole(source: Path, target: Path, kept: str) -> Rebuild | None:
             return None
         made.finish()
     return made
-
-
-def reach(first_after: Callable[[int], int | None], after: int, upto: int) -> int | None:
-    """Find the first row behind damaged pages; None when none can be reached.
-
-    Args:
-        first_after: gives the first position behind another one; raises where a page is damaged.
-        after: where the damage begins.
-        upto: the last position there can be.
-    """
-    is_sound = partial(works, first_after)
-    low, high, step = after, after, 1
-    while not is_sound(high):
-        if high >= upto:
-            return None
-        low, high, step = high, min(upto, high + step), 2 * step
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if is_sound(middle) else (middle, high)
-    return first_after(high)
-
-
-def works(first_after: Callable[[int], int | None], position: int) -> bool:
-    """Tell whether what follows a position can be found."""
-    try:
-        first_after(position)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise
-        return False
-    return True
-
-
-def check_order(before: int, position: int) -> None:
-    """Raise what SQLite raises for damage where a position cannot follow another one."""
-    if not before < position or (before and position - before > _LEAP):
-        raise _out_of_order()
-
-
-def _out_of_order() -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError("positions out of order")
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
 
 
 def _read(file: Path) -> bytes:

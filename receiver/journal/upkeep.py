@@ -16,7 +16,8 @@ from receiver.journal.entries import Row
 from receiver.journal.file import JournalFile
 from receiver.journal.opening import describe, new_file
 from receiver.journal.process import WriterError
-from receiver.journal.rebuild import Rebuild, is_damage
+from receiver.journal.rebuild import Rebuild
+from receiver.journal.soundness import is_damage
 
 _T = TypeVar("_T")
 
