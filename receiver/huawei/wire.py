@@ -1,35 +1,26 @@
-"""Bytes of a push <-> events: the one place that knows how the platform writes (callbacks.md).
+"""Bytes of a push -> usable items: how the platform writes (callbacks.md).
 
 `sift` is what the public edge needs: which push is this, and which of its items are usable. The
-projector later turns the sifted items into events; an item that passed `sift` never fails there.
+projector later turns the sifted items into events (`items`); an item that passed `sift` never fails
+there.
 """
 
-import contextlib
-import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
 
-from receiver.domain import times, whole_numbers
 from receiver.domain.identifiers import clean
-from receiver.domain.inputs import UNREADABLE_SEQUENCE, UNREADABLE_TOTAL, StatusReport, Uplink
-from receiver.domain.messages.state import MOST_PARTS
 from receiver.domain.numbers import seen
 from receiver.domain.steps import Steps, finish
 from receiver.domain.storable import is_storable
-from receiver.huawei import batches, charsets
-from receiver.huawei.charsets import Writing
-from receiver.huawei.mojibake import repair
+from receiver.huawei import batches, charsets, json_reader
 from receiver.huawei.unused import LIST, Unused
 
 MOST_FIELDS = 64  # a documented push has 9
 DEEPEST_ITEM = 16  # levels; the documented fields have none
 LONGEST_ID = 255  # documented: 50
-LONGEST_TEXT = 255  # characters that are kept of other fields; documented: up to 128
-LONGEST_DESCRIPTION = 2000  # documented: 500
 LONGEST_STATUS = 64  # documented: 7; the longest known code has 11
 MOST_BAD = 50  # items of a push that are kept one by one; documented: 50 items in all
 MANY_VALUES = 4096  # of a JSON; a documented batch has up to 502
@@ -233,30 +224,7 @@ def load_json(body: bytes, headers: str = "", unused: Unused | None = None) -> A
     Raises:
         ValueError: it is none.
     """
-    body = _as_utf_8(body)
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        return _load_no_utf_8(body, headers, unused)
-    return _loads(text, unused)
-
-
-def _loads(text: str, unused: Unused | None) -> Any:
-    if unused:
-        return _decoder_of(unused).decode(text)
-    try:
-        return _DECODER.decode(text)
-    except json.JSONDecodeError:
-        raise
-    except ValueError:  # more digits than Python reads: of one item, which costs no other
-        return _LENIENT_DECODER.decode(text)
-
-
-def _load_no_utf_8(body: bytes, headers: str, unused: Unused | None) -> Any:
-    for text in charsets.texts_of_json(body, headers):
-        with contextlib.suppress(ValueError):
-            return _loads(text, unused)
-    raise ValueError("no JSON in any charset")
+    return json_reader.load(_as_utf_8(body), headers, unused)
 
 
 def _sift_json(
@@ -299,9 +267,10 @@ def _entries(body: bytes, headers: str, unused: Unused | None) -> Iterable[Any]:
                     unused.beside(name, value)
             return
         try:
-            decoder = _decoder_of(unused) if unused else _LENIENT_DECODER
+            decoder = json_reader.decoder_of(unused)
             beside = unused.beside if unused else None
-            yield from batches.read_items(_text_of(body, headers), decoder.raw_decode, beside)
+            text = json_reader.text_of(body, headers)
+            yield from batches.read_items(text, decoder.raw_decode, beside)
         except batches.TooLongError:
             yield _UNREAD
     except batches.NoListError:
@@ -316,13 +285,6 @@ def _entries(body: bytes, headers: str, unused: Unused | None) -> Iterable[Any]:
         raise UnusableError(
             "The body starts like JSON but is not valid JSON: send valid JSON, or a form."
         ) from None
-
-
-def _text_of(body: bytes, headers: str) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return next(charsets.texts_of_json(body, headers))
 
 
 def _list_of(document: Any) -> list[Any]:
@@ -345,33 +307,6 @@ def _is_deeper(value: Any, levels: int) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     nested = [one for one in inner if isinstance(one, (dict, list))]
     return bool(nested) and (levels <= 1 or any(_is_deeper(one, levels - 1) for one in nested))
-
-
-def _finite(text: str) -> float | str:
-    """Keep a number that no float holds as its text: it must survive into JSON again."""
-    number = float(text)
-    return number if math.isfinite(number) else text
-
-
-def _countable(text: str) -> int | str:
-    """Keep a whole number of more digits than Python reads as its text."""
-    try:
-        return int(text)
-    except ValueError:
-        return text
-
-
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=str)
-_LENIENT_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=str, parse_int=_countable)
-
-
-def _decoder_of(unused: Unused) -> json.JSONDecoder:
-    return json.JSONDecoder(
-        object_pairs_hook=unused.object,
-        parse_float=_finite,
-        parse_constant=str,
-        parse_int=_countable,
-    )
 
 
 def _why_not(item: Mapping[str, Any], kind: PushKind) -> str | None:
@@ -410,141 +345,3 @@ def _why_not_value(value: Any, name: str, longest: int) -> str | None:
     if not is_storable(value):
         return f"`{name}` holds a NUL or is not valid Unicode."
     return None
-
-
-# --- sifted items -> events -----------------------------------------------------------------
-
-
-def read_report(item: Mapping[str, Any], writing: Writing | None = None) -> StatusReport:
-    """Turn a usable item of a status push into an event (field table of sms_05_0003).
-
-    Args:
-        item: as `sift` or a stored `raw` gives it.
-        writing: how its push is written; None: as the item itself shows it.
-    """
-    raw, item = dict(item), _readable(item, writing)
-    update_time = _identifier(item.get("updateTime")) or ""
-    sequence = read_number(item.get("sequence"), 0, MOST_PARTS, UNREADABLE_SEQUENCE)
-    return StatusReport(
-        sms_msg_id=id_of(item),
-        status=_status(item),
-        sequence=1 if sequence is None else sequence,
-        total=read_number(item.get("total"), 1, MOST_PARTS, UNREADABLE_TOTAL),
-        source=read_number(item.get("source"), 1, _MOST_SOURCES, None),
-        updated_at=read_time(update_time),
-        update_time=update_time,
-        status_desc=_text(item.get("statusDesc"), LONGEST_DESCRIPTION),
-        org_code=_identifier(item.get("orgCode")),
-        extend=_identifier(item.get("extend")),
-        to=_identifier(item.get("to")),
-        raw=raw,
-    )
-
-
-def read_uplink(item: Mapping[str, Any], writing: Writing | None = None) -> Uplink:
-    """Turn a usable uplink form into an event (field table of sms_05_0004).
-
-    Args:
-        item: as `sift` or a stored `raw` gives it.
-        writing: how its push is written; None: as the item itself shows it.
-    """
-    came, raw, item = str(item["body"]), dict(item), _readable(item, writing)
-    reading = charsets.read(came, writing or charsets.writing_of([raw]))
-    text = repair(reading.text)
-    body, guesses = charsets.written(text), charsets.guesses(came)
-    create_time = _identifier(item.get("createTime")) or ""
-    return Uplink(
-        sms_msg_id=id_of(item),
-        sender=_needed(item, "from"),
-        to=_needed(item, "to"),
-        body=body,
-        original_body=charsets.written(came) if body != came else None,
-        created_at=read_time(create_time),
-        create_time=create_time,
-        text=None if is_storable(text) else text,
-        is_guess=reading.is_guess,
-        guesses=(*([text] if reading.is_guess else []), *guesses, *_unescaped(text)),
-        raw=raw,
-    )
-
-
-def _unescaped(text: str) -> list[str]:
-    """Return what a text says if it was escaped for a form more often than needed."""
-    if "%" not in text:
-        return []
-    once = unquote(text.replace("+", " "))
-    return [once, unquote(once.replace("+", " "))]
-
-
-def _readable(item: Mapping[str, Any], writing: Writing | None) -> Mapping[str, Any]:
-    return charsets.readable(item, writing or charsets.writing_of([item]))
-
-
-def _status(item: Mapping[str, Any]) -> str:
-    """Read the code, which has no percent sign of its own: one was escaped more than needed."""
-    status = _needed(item, "status")
-    return clean(unquote(status)) or status if "%" in status else status
-
-
-def id_of(item: Mapping[str, Any]) -> str:
-    """Return the id of the message or uplink that an item is about, its texts read."""
-    return _needed(item, "smsMsgId")
-
-
-def _needed(item: Mapping[str, Any], name: str) -> str:
-    return charsets.written(clean(repair(str(item[name]))))
-
-
-def read_time(text: str) -> int | None:
-    """Read the platform's `yyyy-MM-dd'T'HH:mm:ss'Z'`, escaped once more than needed too.
-
-    None when it is absent, no time, or lacks the time of day: none is made up. A time without a
-    zone is UTC, which is what the platform documents for these fields (sms_05_0003).
-    """
-    if not text:
-        return None
-    return times.parse_moment(unquote(text) if "%" in text else text)
-
-
-def _identifier(value: Any) -> str | None:
-    """Read an optional field that is compared with others: surrounded by nothing invisible."""
-    if isinstance(value, str):
-        # Repaired first: what cleaning takes away may be half of a character then.
-        value = clean(repair(value))
-    return _text(value)
-
-
-def _text(value: Any, longest: int = LONGEST_TEXT) -> str | None:
-    """Read an optional field of whatever type; empty counts as absent, `raw` keeps all of it."""
-    if value is None or value == "":
-        return None
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    # ASCII texts, nearly all of them, can at most hold a NUL.
-    if not text.isascii() or "\x00" in text:
-        text = charsets.written(repair(text))
-    return text[:longest]
-
-
-_MOST_SOURCES = 3  # 1 SMS platform, 2 SMSC, 3 Huawei platform
-
-
-def read_number(value: Any, lowest: int, highest: int, unreadable: int | None) -> int | None:
-    """Read an optional whole number.
-
-    Args:
-        value: the field, of whatever type.
-        lowest: the least that it can be.
-        highest: the most.
-        unreadable: what a value stands for that is there and is no such number.
-
-    Returns:
-        The number, None when the field is absent or empty, else `unreadable`.
-    """
-    if value is None:
-        return None
-    if isinstance(value, str):
-        value = repair(value)
-    number = whole_numbers.read(value, lowest, highest)
-    if number is not None:
-        return number
-    return unreadable if whole_numbers.is_given(value) else None

@@ -12,6 +12,7 @@ from receiver.domain.inputs import Send
 from receiver.domain.messages.state import Key
 from receiver.domain.privacy.number_matcher import Writings
 from receiver.huawei import charsets, wire
+from receiver.huawei.items import id_of
 from receiver.huawei.registration import RegistrationError, read_registration, write_registration
 from receiver.journal import EntryKind, Row
 
@@ -133,7 +134,7 @@ def ids_of(row: Row, person: Person) -> set[Key]:
     except (wire.UnusableError, RegistrationError, ValueError, RecursionError):
         return set()
     return {
-        (row.application, wire.id_of(item))
+        (row.application, id_of(item))
         for item in items
         if "smsMsgId" in item and _mentions_subject(item, person)
     }
@@ -242,7 +243,7 @@ def _is_object(item: Any) -> bool:
 
 def _belongs_to_subject(row: Row, item: Mapping[str, Any], person: Person) -> bool:
     """Tell whether a push's item is about a message to the person, or an uplink from them."""
-    sms_msg_id = wire.id_of(item) if "smsMsgId" in item else ""
+    sms_msg_id = id_of(item) if "smsMsgId" in item else ""
     if row.kind == wire.PushKind.UPLINK:  # others may have written under the same id
         return person.writings.in_text(sms_msg_id) or _mentions_subject(item, person)
     if _is_theirs(row, sms_msg_id, person):

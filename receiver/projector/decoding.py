@@ -16,6 +16,7 @@ from receiver.domain.projection import (
 from receiver.domain.steps import Steps
 from receiver.domain.suppressions.manual import read_word
 from receiver.huawei import charsets, wire
+from receiver.huawei.items import read_report, read_uplink
 from receiver.huawei.registration import RegistrationError, read_registration
 from receiver.huawei.unused import Unused
 from receiver.journal import EntryKind, Row, read_refusal
@@ -86,11 +87,11 @@ def _decode_push(row: Row, most_bad: int) -> Steps[list[Event]]:
     writing = charsets.writing_of(push.items, row.headers)
     arrival = _arrival(row)
     if push.kind is wire.PushKind.UPLINK:
-        uplinks = (wire.read_uplink(item, writing) for item in push.items)
+        uplinks = (read_uplink(item, writing) for item in push.items)
         return [*(UplinkArrived(arrival, uplink) for uplink in uplinks), *told]
     events: list[Event] = []
     for item in push.items:
-        events.append(ReportArrived(arrival, wire.read_report(item, writing)))
+        events.append(ReportArrived(arrival, read_report(item, writing)))
         yield
     for bad in push.bad:
         events.append(set_aside(row, bad.reason, json.dumps(bad.raw).encode()))

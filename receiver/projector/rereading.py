@@ -18,6 +18,7 @@ from receiver.domain.steps import finish
 from receiver.domain.suppressions.opt_outs import OptOutWords
 from receiver.domain.uplinks import digest_of
 from receiver.huawei import wire
+from receiver.huawei.items import read_report, read_uplink
 from receiver.huawei.mojibake import repair
 from receiver.journal import Row
 from receiver.projector.decoding import decode
@@ -89,7 +90,7 @@ def _reread_text(uplink: Uplink) -> Uplink:
 
     It may be in a charset that only the headers of its push declared.
     """
-    read = wire.read_uplink(uplink.raw)
+    read = read_uplink(uplink.raw)
     if _REPLACED in uplink.body:
         return replace(read, sms_msg_id=uplink.sms_msg_id, sender=uplink.sender, to=uplink.to)
     return replace(
@@ -140,7 +141,7 @@ def _reread_report(stored: StoredReport) -> StoredReport:
 
 def _reread_fields(kept: StatusReport) -> StatusReport:
     """Read a report again; a redelivery may have told more than the arrival whose `raw` is kept."""
-    read = wire.read_report(kept.raw)
+    read = read_report(kept.raw)
     return replace(
         kept,
         sequence=read.sequence,

@@ -15,6 +15,7 @@ from receiver.domain.storable import is_storable
 from receiver.domain.suppressions.opt_outs import USUAL_WORDS, Intent
 from receiver.huawei import wire
 from receiver.huawei.charsets import declared_in
+from receiver.huawei.items import read_report, read_uplink
 from receiver.journal import Row
 from receiver.projector.decoding import decode
 
@@ -137,7 +138,7 @@ def test_all_texts_of_a_report_are_read(
 
     assert (report.status_desc, report.extend) == (description, extend)
     if not declared:  # what is stored tells it again
-        assert wire.read_report(json.loads(json.dumps(report.raw))) == report
+        assert read_report(json.loads(json.dumps(report.raw))) == report
 
 
 def test_mixed_charsets_are_read_each_for_itself() -> None:
@@ -246,7 +247,7 @@ def test_no_byte_is_lost(text: bytes, charset: str) -> None:
 
     assert is_storable(uplink.body)
     assert "\ufffd" not in uplink.body or "\ufffd".encode() in text
-    assert wire.read_uplink(json.loads(json.dumps(uplink.raw))).raw == uplink.raw
+    assert read_uplink(json.loads(json.dumps(uplink.raw))).raw == uplink.raw
     if uplink.original_body is None:
         assert uplink.body.encode() == text
 
