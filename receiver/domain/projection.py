@@ -1,4 +1,8 @@
-"""What a stretch of the journal does to the store, as pure values: correlate, fold, decide."""
+"""What a stretch of the journal does to the store, as pure values: correlate, fold, decide.
+
+The events, the messages that they change and the decision about a message stand in one module: they
+are the terms in which the projector and all that decides again speak to the store.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

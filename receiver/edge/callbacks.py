@@ -1,6 +1,7 @@
 """The public edge: takes the platform's pushes and answers when they are durable.
 
-It knows nothing of catalogue, state or store, so none of them can touch the 200.
+It knows nothing of catalogue, state or store, so none of them can touch the 200. The way of a push
+from its head to its answer stands in one class, for each step counts what an earlier one began.
 """
 
 import asyncio

@@ -3,7 +3,8 @@
 A push is answered when a group commit is done, for dozens of pushes at a time. So there is no task
 and no request object of a framework for each of them, only a callback: that alone decides how many
 pushes a processor can take (figures: `python -m tests.benchmarks`). llhttp, by way of httptools,
-does the parsing.
+does the parsing. A connection is one class, for reading, answering and its limits change the same
+state, without a call of another object for each push.
 """
 
 import asyncio

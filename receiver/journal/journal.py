@@ -1,6 +1,7 @@
 """Group commit: all appends that wait become one transaction; each is answered when it is on disk.
 
-A failing or dying writer never acknowledges and never leaves a waiter hanging.
+A failing or dying writer never acknowledges and never leaves a waiter hanging. Appending, reading
+and keeping the file take turns at one writer, so they stand in one class.
 """
 
 import asyncio

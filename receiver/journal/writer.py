@@ -2,7 +2,7 @@
 
 It shares no interpreter lock with the event loop, so a commit costs the loop two small system
 calls instead of a fight for the lock (figures: `python -m tests.benchmarks.journal`). It imports
-the standard library only, because it is started by path, without the package.
+the standard library only and is one module, because it is started by path, without the package.
 
 It speaks over its standard input, a socket: a frame is a length and a marshalled tuple. It ends
 when the other end closes, and ignores the signals that a terminal or a supervisor sends to all

@@ -2,7 +2,7 @@
 
 It runs on the event loop in slices of a few milliseconds, so that pushes go first. The effects of
 a batch and the checkpoint behind it commit in one transaction: a crash repeats nothing and skips
-nothing.
+nothing. Its upkeep of the store stands here too, for it takes turns with the batches.
 """
 
 import asyncio

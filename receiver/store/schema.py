@@ -1,4 +1,7 @@
-"""The tables. All times are microseconds since the epoch, UTC; JSON stands in text columns."""
+"""The tables. All times are microseconds since the epoch, UTC; JSON stands in text columns.
+
+All stand in one module: they are one schema, in which keys lead from table to table.
+"""
 
 from sqlalchemy import (
     BigInteger,
