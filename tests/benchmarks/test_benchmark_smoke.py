@@ -130,27 +130,28 @@ def test_the_open_loop_counts_every_push(tmp_path: Path) -> None:
     assert failed.failed == failed.sent > 0
 
 
-def is_connected(port: int) -> bool:
-    """Tell whether a client has a connection to a port, though nobody may have accepted it."""
+def connections_to(port: int) -> int:
+    """Return how many connections clients have to a port, accepted by a server or not yet."""
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     established, local = "01", f":{port:04X}"
-    return any(line.split()[1].endswith(local) and line.split()[3] == established for line in lines)
+    each = (line.split() for line in lines)
+    return sum(one[1].endswith(local) and one[3] == established for one in each)
 
 
 def test_the_open_loop_counts_the_wait_of_all_that_a_stall_delays(tmp_path: Path) -> None:
     """Pushes go on while a server stalls, and the wait of each counts from its schedule."""
     with serving(Name.BARE, tmp_path / "bare") as server:
+        server.pause()
 
-        def stall() -> None:
-            server.pause()
-            eventually(lambda: is_connected(server.port), "the generator pushes")
-            time.sleep(0.5)
+        def go_on_late() -> None:
+            eventually(lambda: connections_to(server.port) >= 150, "the generator pushes")
             server.resume()
 
-        answers = openloop.push(server, rate=200, seconds=1, sample=stall)
+        answers = openloop.push(server, rate=200, seconds=1, sample=go_on_late)
     assert answers.accepted == answers.sent
-    assert answers.worst_ms > 300
-    assert answers.p90_ms > 150  # a closed loop would have one slow push for each connection
+    # 150 pushes take three quarters of a second by their schedule, on a busy machine even longer.
+    assert answers.worst_ms > 600
+    assert answers.p50_ms > 150  # a closed loop would have one slow push for each connection
 
 
 def test_the_use_of_a_session_includes_its_children() -> None:

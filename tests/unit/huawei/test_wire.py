@@ -604,12 +604,13 @@ def handle(item: Mapping[str, Any], frames: int) -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")], ids=["[", "{"])
 @pytest.mark.parametrize("name", ["statusDesc", "sequence", "other"])
-def test_depth_that_is_taken_can_be_worked_with(name: str, opening: str, closing: str) -> None:
-    """An item that `sift` takes can be read, written and merged deeper in the stack."""
-    for depth in range(1, 1100, 7):
+def test_depth_that_is_taken_can_be_worked_with_and_no_more_is_taken(name: str, opening: str, closing: str) -> None:
+    """An item of the deepest level that is taken can be worked with deeper in the stack."""
+    for depth in (1, 15, 16, 500, 1_100):
         nested = depth * opening + "1" + depth * closing
-        try:
-            push = sift(batch_of(f'{{"smsMsgId":"m","status":"A","{name}":{nested}}}'))
-        except UnusableError:
-            continue
-        handle(push.items[0], 100)
+        body = batch_of(f'{{"smsMsgId":"m","status":"A","{name}":{nested}}}')
+        if depth < 16:  # of 16 levels the item itself is one
+            handle(sift(body).items[0], 100)
+        else:
+            with pytest.raises(UnusableError, match="nested too deeply"):
+                sift(body)
