@@ -19,8 +19,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import Table, create_engine, make_url, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Table, select
 from starlette.types import ASGIApp
 
 from receiver import __version__
@@ -43,10 +42,10 @@ from receiver.store.database.urls import default_url
 from receiver.store.schema import metadata
 from receiver.store.store import Store
 from tests.support import forking
+from tests.support.postgresql import empty, postgresql
 from tests.support.server import NO_CERTIFICATES, OVERDUE_AFTER_HOURS
 
 ROOT = Path(__file__).parents[1]
-POSTGRESQL = "RECEIVER_TEST_POSTGRESQL_URL"
 TOKEN = "token-of-the-component-tests-0123"  # noqa: S105 - of no service
 KEY = "key-of-the-component-tests-012345"
 NOW = 1_700_000_000 * times.SECOND  # 2023-11-14T22:13:20Z
@@ -197,28 +196,21 @@ def _change_journal(directory: Path, *statements: str) -> None:
 # --- store --------------------------------------------------------------------------------------
 
 
-def _store_kinds() -> list[str]:
-    return ["sqlite", *(["postgresql"] if POSTGRESQL in os.environ else [])]
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """Return the URL of a PostgreSQL server of this process, which tests have in turns."""
+    with postgresql() as url:
+        yield url
 
 
-@pytest.fixture(params=_store_kinds())
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Return the URL of an empty store: SQLite, and PostgreSQL where the environment names one."""
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty store, in SQLite and in PostgreSQL."""
     if request.param == "sqlite":
-        yield default_url(tmp_path)
-        return
-    url = os.environ[POSTGRESQL]
-    _empty_postgresql(url)
-    yield url
-    _empty_postgresql(url)
-
-
-def _empty_postgresql(url: str) -> None:
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
+        return default_url(tmp_path)
+    url: str = request.getfixturevalue("postgresql_url")
+    empty(url)
+    return url
 
 
 @asynccontextmanager

@@ -13,8 +13,9 @@ from receiver.errors import StoreDamagedError
 from receiver.store.database.urls import FILE_NAME, default_url
 from receiver.store.schema import messages
 from receiver.store.store import Store
-from tests.conftest import POSTGRESQL, a_store
+from tests.conftest import a_store
 from tests.integration.store.test_store import MESSAGE, write_twice
+from tests.support.postgresql import empty
 
 PAGE = 4096
 ROWS = 300
@@ -171,14 +172,12 @@ async def test_a_damaged_store_that_is_taken_away_is_made_anew(tmp_path: Path) -
     assert not is_marked(tmp_path)
 
 
-@pytest.mark.skipif(POSTGRESQL not in os.environ, reason="needs PostgreSQL")
 @pytest.mark.parametrize("state", ["XX001", "XX002"])
-async def test_a_server_that_finds_damage_is_named(store_url: str, state: str) -> None:
+async def test_a_server_that_finds_damage_is_named(postgresql_url: str, state: str) -> None:
     """PostgreSQL's own codes of damage end the writing too; its text says what is damaged."""
-    if not store_url.startswith("postgresql"):
-        pytest.skip("of PostgreSQL alone")
+    empty(postgresql_url)
     raising = f"DO $$ BEGIN RAISE EXCEPTION 'invalid page' USING ERRCODE = '{state}'; END $$"
-    async with a_store(store_url) as store:
+    async with a_store(postgresql_url) as store:
         with pytest.raises(StoreDamagedError, match=r"invalid page.*REINDEX"):
             async with store.reading() as connection:
                 await connection.execute(text(raising))
