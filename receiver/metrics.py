@@ -10,8 +10,10 @@ from prometheus_client import (
     Info,
     disable_created_metrics,
 )
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from receiver.domain.messages.conflicts import COMPARED
 from receiver.histograms import QuickHistogram
@@ -124,10 +126,9 @@ class Metrics:
             "Attempts to write to the store that failed and are tried again.",
             registry=registry,
         )
-        self.reports = Counter(
+        self.reports = CatalogueCounter(
             "receiver_reports",
             "Status reports stored, by category and listed code or code family.",
-            ("category", "code"),
             registry=registry,
         )
         self.unknown_codes = Counter(
@@ -304,8 +305,7 @@ class Metrics:
             rows: category and code of each row that a report can have.
         """
         self._catalogue.info({"version": version})
-        for category, code in rows:
-            self.reports.labels(category, code)
+        self.reports.show(rows)
 
     def names(self) -> Iterable[str]:
         """Return the names of our own metrics as a scraper sees them."""
@@ -313,6 +313,43 @@ class Metrics:
             if family.name.startswith("receiver_"):
                 suffix = "_total" if family.type == "counter" else ""
                 yield family.name + ("_info" if family.type == "info" else suffix)
+
+
+class CatalogueCounter(Collector):
+    """Counts by category and code, for one thread.
+
+    The library's labels take half of the time that a node takes to start: there are some 1,800.
+    """
+
+    def __init__(self, name: str, documentation: str, *, registry: CollectorRegistry) -> None:
+        """Begin without series.
+
+        Args:
+            name: of the metric.
+            documentation: what it counts.
+            registry: where it is scraped.
+        """
+        self._name = name
+        self._documentation = documentation
+        self._counts: dict[tuple[str, str], int] = {}
+        registry.register(self)
+
+    def show(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Show the series of these categories and codes, from zero where nothing was counted."""
+        for row in rows:
+            self._counts.setdefault(row, 0)
+
+    def inc(self, category: str, code: str) -> None:
+        """Count one."""
+        self._counts[category, code] = self._counts.get((category, code), 0) + 1
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """Return what was counted, as the registry asks for it."""
+        labels = ("category", "code")
+        family = CounterMetricFamily(self._name, self._documentation, labels=labels)
+        for row, count in self._counts.items():
+            family.add_metric(row, count)
+        yield family
 
 
 def _from_zero(counter: Counter, labels: Iterable[str]) -> Counter:

@@ -14,7 +14,7 @@ def count_changes(changes: ProjectedChanges, metrics: Metrics, catalogue: Catalo
     for report in changes.reports:
         match = catalogue.lookup(report.status, source=report.source, org_code=report.org_code)
         # The label is the catalogue's row, never what a stranger wrote.
-        metrics.reports.labels(match.entry.category.value, match.entry.code).inc()
+        metrics.reports.inc(match.entry.category.value, match.entry.code)
         if match.is_unknown:
             metrics.unknown_codes.inc()
     for quarantined in changes.quarantined:
