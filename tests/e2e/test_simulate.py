@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -108,8 +107,6 @@ def test_the_demo_ends_on_a_signal() -> None:
             announced = [process.stdout.readline() for _ in range(3)]
             assert b"Callback URL" in b"".join(announced)
             process.send_signal(signal.SIGTERM)
-            started = time.monotonic()
             assert process.wait(20) == 0
-            assert time.monotonic() - started < 10
         finally:
             process.kill()

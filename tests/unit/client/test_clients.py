@@ -306,7 +306,7 @@ def test_retry_after_is_waited_for(kind: str) -> None:
             id="longer than one waits",
         ),
         pytest.param(
-            [Reply(after_s=3)], "The receiver does not answer (ReadTimeout).", id="no answer"
+            [Reply(after_s=30)], "The receiver does not answer (ReadTimeout).", id="no answer"
         ),
     ],
 )
@@ -318,7 +318,7 @@ def test_patience_ends(kind: str, replies: list[Reply], error: str) -> None:
         took = time.monotonic() - began
 
     assert result.error in (error, error.replace("ReadTimeout", "TimeoutError"))
-    assert took < 2
+    assert took < 20
 
 
 @given(

@@ -115,14 +115,14 @@ def test_a_full_spool_does_not_hold_up_a_send(kind: str, tmp_path: Path) -> None
     """A registration delivers out of the spool for a second, even if one delivery takes longer."""
     port = free_port()
     register(kind, address(port), *(8 * [RESPONSE]), spool=tmp_path, patience_s=0.2)
-    replies = [Reply(), Reply(), Reply(after_s=4.0)]
+    replies = [Reply(), Reply(), Reply(after_s=30.0)]
     with scripted(*replies, port=port) as server:
         began = time.monotonic()
-        (result,) = register(kind, server.url, RESPONSE, spool=tmp_path, timeout_s=5.0)
+        (result,) = register(kind, server.url, RESPONSE, spool=tmp_path, timeout_s=60.0)
         took = time.monotonic() - began
 
     assert result.error is None
-    assert took < 3
+    assert took < 20
     assert len(kept(tmp_path)) == 7
 
 

@@ -604,8 +604,8 @@ def handle(item: Mapping[str, Any], frames: int) -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")], ids=["[", "{"])
 @pytest.mark.parametrize("name", ["statusDesc", "sequence", "other"])
-def test_depth_that_is_taken_can_be_worked_with_and_no_more_is_taken(name: str, opening: str, closing: str) -> None:
-    """An item of the deepest level that is taken can be worked with deeper in the stack."""
+def test_items_have_sixteen_levels(name: str, opening: str, closing: str) -> None:
+    """An item that is taken can be worked with deeper in the stack; no deeper one is taken."""
     for depth in (1, 15, 16, 500, 1_100):
         nested = depth * opening + "1" + depth * closing
         body = batch_of(f'{{"smsMsgId":"m","status":"A","{name}":{nested}}}')

@@ -22,6 +22,7 @@ from receiver.journal.writer import COLUMNS, checksum
 from receiver.privacy.raw_search import files_below, find_in_files
 from tests.conftest import (
     NOW,
+    PATIENCE_S,
     a_journal,
     break_journal,
     entry,
@@ -159,10 +160,9 @@ async def test_a_locked_file_gives_up_in_time_and_recovers(tmp_path: Path) -> No
     """While another holds the lock appends fail after the timeout; then they work again."""
     async with a_journal(tmp_path, timeout_s=0.3) as journal:
         with write_lock(tmp_path / FILE_NAME):
-            started = time.monotonic()
             waiting = [journal.append(entry(b"given up")) for _ in range(3)]
-            results = await asyncio.gather(*waiting, return_exceptions=True)
-            assert time.monotonic() - started < 2
+            async with asyncio.timeout(PATIENCE_S):
+                results = await asyncio.gather(*waiting, return_exceptions=True)
         assert [type(result) for result in results] == [JournalUnavailableError] * 3
         assert journal.last_position == 0, "a position was given out that is not on disk"
         async with asyncio.timeout(10):
@@ -192,11 +192,10 @@ async def test_a_full_disk_fails_every_waiter_and_recovers(tmp_path: Path) -> No
     async with a_journal(tmp_path) as journal:
         await journal.append(entry(b"before"))
         with full_disk(tmp_path):
-            started = time.monotonic()
             waiting = [journal.append(entry(b"x" * 100_000)) for _ in range(3)]
-            results = await asyncio.gather(*waiting, return_exceptions=True)
+            async with asyncio.timeout(PATIENCE_S):
+                results = await asyncio.gather(*waiting, return_exceptions=True)
             assert [type(result) for result in results] == [JournalUnavailableError] * 3
-            assert time.monotonic() - started < 2
             assert journal.last_position == 1
         async with asyncio.timeout(10):
             assert await journal.append(entry(b"after")) == 2
@@ -209,11 +208,10 @@ async def test_a_stalled_disk_gives_up_in_time_and_recovers(tmp_path: Path) -> N
     async with a_journal(tmp_path, timeout_s=0.3) as journal:
         await journal.append(entry(b"before"))
         with stalled(tmp_path):
-            started = time.monotonic()
             waiting = [journal.append(entry(b"given up")) for _ in range(3)]
-            results = await asyncio.gather(*waiting, return_exceptions=True)
+            async with asyncio.timeout(PATIENCE_S):
+                results = await asyncio.gather(*waiting, return_exceptions=True)
             assert [type(result) for result in results] == [JournalUnavailableError] * 3
-            assert time.monotonic() - started < 2
         position = await journal.append(entry(b"after"))
         assert {row.position: row.body for row in await read_all(journal)}[position] == b"after"
 
