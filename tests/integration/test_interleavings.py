@@ -357,7 +357,7 @@ def _lived(runs: list[_Run]) -> dict[str, Rows]:
         return asyncio.run(_live(Path(directory), runs))
 
 
-@settings(max_examples=at_length(16, 48), deadline=None)
+@settings(max_examples=at_length(8, 48), deadline=None)
 @given(story=_stories())
 def test_the_content_follows_from_what_came(story: tuple[list[JournalEntry], list[_Run]]) -> None:
     """Any order, repetition, batching, restarts and changes of mind end in the same content."""

@@ -39,6 +39,7 @@ _SETTINGS = {
 }
 _PATIENCE_S = 120.0
 _DRAIN_S = 900.0
+_LEAST_KILLS = 4  # of claimers
 Json = dict[str, Any]
 
 
@@ -135,7 +136,11 @@ def _work(
     began = time.monotonic()
     server_kills = [plan.seconds / 3, 2 * plan.seconds / 3]
     try:
-        while (passed := time.monotonic() - began) < plan.seconds or server_kills:
+        while (
+            (passed := time.monotonic() - began) < plan.seconds
+            or server_kills
+            or findings.killed_claimers < _LEAST_KILLS
+        ):
             time.sleep(min(1.0, plan.seconds / 10))
             place = draw.randrange(plan.claimers)
             os.kill(running[place].pid, signal.SIGKILL)
