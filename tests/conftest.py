@@ -43,7 +43,7 @@ from receiver.store.schema import metadata
 from receiver.store.store import Store
 from tests.support import forking
 from tests.support.postgresql import empty, postgresql
-from tests.support.server import NO_CERTIFICATES, OVERDUE_AFTER_HOURS
+from tests.support.server import MAX_LOOP_DELAY_SECONDS, NO_CERTIFICATES, OVERDUE_AFTER_HOURS
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "token-of-the-component-tests-0123"  # noqa: S105 - of no service
@@ -392,6 +392,7 @@ async def a_node(directory: Path, *, ready: bool = True, **changes: Any) -> Asyn
             "api_key": KEY,
             "ack": "store",
             "projector": {"overdue_after_hours": OVERDUE_AFTER_HOURS},
+            "max_loop_delay_seconds": MAX_LOOP_DELAY_SECONDS,
             **changes,
         }
     )
