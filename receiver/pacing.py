@@ -32,30 +32,37 @@ def yield_factor(*, waiting: int, behind: int) -> int:
 class Pacer:
     """Shares the time: lets everything else run after each slice, and longer while pushes crowd."""
 
-    def __init__(self, slice_s: float, yield_factor: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        slice_s: float,
+        yield_factor: Callable[[], int],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         """Start to count.
 
         Args:
             slice_s: how long the event loop may be held.
             yield_factor: how much time is left to others for each unit taken; 0 if they need none.
+            clock: returns seconds.
         """
         self._slice_s = slice_s
         self._yield_factor = yield_factor
-        self._since = time.perf_counter()
+        self._clock = clock
+        self._since = clock()
 
     async def maybe_yield(self) -> None:
         """Yield if the slice is used up."""
-        if time.perf_counter() - self._since >= self._slice_s:
+        if self._clock() - self._since >= self._slice_s:
             await self.yield_now()
 
     async def yield_now(self) -> None:
         """Yield for the time taken since the last yield, that of the store's thread included."""
-        taken = time.perf_counter() - self._since
+        taken = self._clock() - self._since
         await asyncio.sleep(0)  # who came meanwhile is not seen to wait before this
         left = self._yield_factor() * taken
         if left:
             await asyncio.sleep(min(left, _LONGEST_BREATH_S))
-        self._since = time.perf_counter()
+        self._since = self._clock()
 
 
 def at_intervals(
@@ -70,7 +77,7 @@ def at_intervals(
     Args:
         call: what is called.
         interval_s: the interval.
-        clock: gives seconds.
+        clock: returns seconds.
         is_due: whether the first call is passed on; it begins an interval otherwise.
     """
     due = clock() + (0 if is_due else interval_s)

@@ -1,7 +1,6 @@
 """Pacing: who works long leaves time to others, the more the more of them wait."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -24,21 +23,45 @@ def test_pushes_that_wait_go_first(waiting: int, behind: int, expected: int) -> 
     assert yield_factor(waiting=waiting, behind=behind) == expected
 
 
+class Time:
+    """A clock, and a sleep that moves it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Take the place of `asyncio.sleep`."""
+        self.now = 0.0
+        self.rests: list[float] = []
+        self._sleep = asyncio.sleep
+        monkeypatch.setattr(asyncio, "sleep", self.sleep)
+
+    def __call__(self) -> float:
+        """Return the seconds."""
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others run, and time pass."""
+        await self._sleep(0)
+        self.now += seconds
+        if seconds:
+            self.rests.append(seconds)
+
+
 @pytest.mark.parametrize(
-    ("left", "at_least", "below"),
+    ("left", "rests"),
     [
-        pytest.param(0, 0.0, 0.05, id="nobody needs it"),
-        pytest.param(15, 0.15, 0.5, id="in proportion"),
-        pytest.param(10**6, 0.4, 5.0, id="not for ever"),
+        pytest.param(0, [], id="nobody needs it"),
+        pytest.param(15, [0.15], id="in proportion"),
+        pytest.param(10**6, [0.5], id="not for ever"),
     ],
 )
-async def test_time_is_left_in_proportion(left: int, at_least: float, below: float) -> None:
+async def test_time_is_left_in_proportion(
+    left: int, rests: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who has worked for 10 ms rests for as many times that as is left to others, up to a bound."""
-    pacer = Pacer(0.003, lambda: left)
-    time.sleep(0.1)  # noqa: ASYNC251 - the work, which holds the loop
-    worked = time.perf_counter()
+    clock = Time(monkeypatch)
+    pacer = Pacer(0.003, lambda: left, clock)
+    clock.now += 0.01  # the work
     await pacer.maybe_yield()
-    assert at_least <= time.perf_counter() - worked < below
+    assert clock.rests == pytest.approx(rests)
 
 
 async def test_nobody_rests_before_the_slice_is_used_up() -> None:
@@ -58,14 +81,14 @@ async def test_others_run_while_one_rests() -> None:
     assert ran.is_set()
 
 
-async def test_a_rest_begins_a_new_slice() -> None:
+async def test_a_rest_begins_a_new_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was worked before a rest is paid for once."""
-    pacer = Pacer(0.003, lambda: 15)
-    time.sleep(0.1)  # noqa: ASYNC251 - the work, which holds the loop
+    clock = Time(monkeypatch)
+    pacer = Pacer(0.003, lambda: 15, clock)
+    clock.now += 0.01  # the work
     await pacer.yield_now()
-    rested = time.perf_counter()
     await pacer.yield_now()
-    assert time.perf_counter() - rested < 1.0  # of the 1.5 s for the work
+    assert clock.rests == pytest.approx([0.15])
 
 
 @pytest.mark.parametrize(
