@@ -27,7 +27,7 @@ from receiver.cli.options import ApiKey, ApiUrl, Config, given, instant_text
 from receiver.cli.signals import Ending
 from receiver.domain.catalogue.entries import Category
 from receiver.domain.messages.state import State
-from receiver.durable import replace_file, sync_file
+from receiver.durable import sync_file
 from receiver.errors import ReceiverError
 from receiver.pacing import at_intervals
 
@@ -225,7 +225,7 @@ def _named_when_complete(target: Path, *, force: bool) -> Iterator[BinaryIO]:
             yield file
             sync_file(file)
         _check_free(target, force=force)
-        replace_file(Path(name), target)
+        Path(name).replace(target)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
