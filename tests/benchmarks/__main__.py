@@ -145,7 +145,14 @@ class _Run:
         curves = None
         if self._over_load is not None and self._over_size is not None:
             curves = plot.Curves(self._over_load, self._over_size, growth.RATE)
-        return Result(machine, self._figures, self._compared, curves, self._setting.troubles)
+        return Result(
+            self._setting.quick,
+            machine,
+            self._figures,
+            self._compared,
+            curves,
+            self._setting.troubles,
+        )
 
     def _try(self, family: Family, measure: _Measure) -> None:
         """Measure a family; when that fails the others still are worth their time."""

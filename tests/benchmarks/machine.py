@@ -3,6 +3,7 @@
 import os
 import platform
 import sqlite3
+import subprocess
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from receiver.domain import times
 
 from .percentiles import percentile
 
+_ROOT = Path(__file__).resolve().parents[2]
 _PROBES = 300
 _PROBE_BYTES = 512
 
@@ -52,6 +54,15 @@ def inspect(directory: Path) -> Machine:
         fdatasync_p50_us=percentile(syncs, 50) * 1e6,
         fdatasync_p99_us=percentile(syncs, 99) * 1e6,
     )
+
+
+def commit() -> str | None:
+    """Return the commit that is measured, `-dirty` when files differ; None: nobody knows."""
+    command = ("git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--exclude=*")
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def time_syncs(path: Path, count: int, size: int) -> list[float]:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from .ack import Compared
 from .figures import Bound, Figure
-from .machine import Machine
+from .machine import Machine, commit
 from .plot import Curves
 
 
@@ -19,6 +19,7 @@ from .plot import Curves
 class Result:
     """All that a run found."""
 
+    quick: bool
     machine: Machine
     figures: Sequence[Figure]
     compared: Compared | None
@@ -73,6 +74,8 @@ def show(console: Console, figures: Sequence[Figure]) -> None:
 def write(path: Path, result: Result) -> None:
     """Write everything as JSON."""
     document: dict[str, Any] = {
+        "commit": commit(),
+        "quick": result.quick,
         "machine": dataclasses.asdict(result.machine),
         "figures": [_document(figure) for figure in result.figures],
         "troubles": list(result.troubles),

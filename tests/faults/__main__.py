@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.machine import Machine, inspect
+from tests.benchmarks.machine import Machine, commit, inspect
 
 from . import (
     clocks,
@@ -185,6 +185,7 @@ def _tabulate() -> Table:
 
 def _write(path: Path, machine: Machine, lines: list[Line], *, quick: bool) -> None:
     document = {
+        "commit": commit(),
         "machine": dataclasses.asdict(machine),
         "quick": quick,
         "experiments": [dataclasses.asdict(line) for line in lines],

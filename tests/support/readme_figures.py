@@ -1,13 +1,14 @@
 """The README's generated sections: what the two harnesses measured, and what the catalogue has.
 
-`python -m tests.faults --json deploy/figures/faults.json` and
-`python -m tests.benchmarks --json deploy/figures/benchmarks.json` measure;
-`python -m tests.support.readme_figures` puts the results into the README. A test compares the two.
-Parts that were measured apart stand in files of their own (`faults-2.json`) and in tables of their
-own.
+`deploy/figures/summary.json` has what is published of a run; a test compares the README with it.
+`python -m tests.support.readme_figures` writes the sections anew. With results that
+`python -m tests.faults --json FILE` or `python -m tests.benchmarks --json FILE` wrote as arguments,
+it first reduces them to what is published and puts that into the summary; the runs themselves stay
+out of the repository.
 """
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,16 +21,68 @@ from tests.benchmarks.machine import Machine
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-RESULTS = ROOT / "deploy" / "figures"
+SUMMARY = ROOT / "deploy" / "figures" / "summary.json"
 
 _YES_NO = {True: "yes", False: "**no**", None: "not judged"}
+# The list of records in the results of each harness, and what is published of a record.
+_RECORDS = {
+    "faults": ("experiments", ("name", "how", "must_hold", "result", "figures")),
+    "benchmarks": ("figures", ("name", "title", "bounds", "notes")),
+}
+
+
+def reduce(result: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name of the harness that wrote a result, and what is published of it.
+
+    Raises:
+        ValueError: no harness wrote it, or a quick run did, by which nothing can be judged.
+    """
+    for harness, (records, fields) in _RECORDS.items():
+        if records in result and not result.get("quick"):
+            run: dict[str, Any] = {"commit": result["commit"], "machine": result["machine"]}
+            return harness, run | {
+                records: [{field: one[field] for field in fields} for one in result[records]]
+            }
+    raise ValueError("this is no result of a whole run of tests.faults or tests.benchmarks")
+
+
+def publish(summary: dict[str, list[dict[str, Any]]], result: Mapping[str, Any]) -> None:
+    """Put a result into the summary, in place of all earlier records of the same names.
+
+    Args:
+        summary: the published runs of each harness; changed in place.
+        result: what a harness wrote with `--json`.
+
+    Raises:
+        ValueError: as `reduce`.
+    """
+    harness, run = reduce(result)
+    records, _ = _RECORDS[harness]
+    measured = {one["name"] for one in run[records]}
+    for earlier in summary[harness]:
+        earlier[records] = [one for one in earlier[records] if one["name"] not in measured]
+    summary[harness] = [*(earlier for earlier in summary[harness] if earlier[records]), run]
+
+
+def render(value: Any, indent: str = "") -> str:
+    """Write JSON for people: what holds nothing nested stands in one line."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not any(isinstance(part, dict | list) for part in parts):
+        return json.dumps(value, ensure_ascii=False)
+    inner = indent + "  "
+    if isinstance(value, dict):
+        lines = [f"{json.dumps(key)}: {render(part, inner)}" for key, part in value.items()]
+    else:
+        lines = [render(part, inner) for part in value]
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    return f"{first}\n" + ",\n".join(inner + line for line in lines) + f"\n{indent}{last}"
 
 
 def faults_table(document: Mapping[str, Any]) -> str:
     """Write the experiments as Markdown.
 
     Args:
-        document: what `python -m tests.faults --json` wrote.
+        document: a run of the summary.
     """
     lines = [
         "| experiment | what is done | what must hold | held | measured |",
@@ -47,7 +100,7 @@ def benchmarks_table(document: Mapping[str, Any]) -> str:
     """Write the figures as Markdown.
 
     Args:
-        document: what `python -m tests.benchmarks --json` wrote.
+        document: a run of the summary.
     """
     lines = ["| figure | measured | target | reached |", "|---|---|---|---|"]
     notes = []
@@ -107,10 +160,9 @@ def codes_tables() -> str:
 
 def sections() -> Iterator[tuple[str, str]]:
     """Return the name and the text of each measured section."""
+    summary = json.loads(SUMMARY.read_text(encoding="utf-8"))
     for name, write in SECTIONS.items():
-        files = sorted(RESULTS.glob(f"{name}*.json"), key=lambda file: file.stem)
-        documents = [json.loads(file.read_text()) for file in files]
-        yield name, "\n\n".join(write(document) for document in documents)
+        yield name, "\n\n".join(write(run) for run in summary[name])
     yield "codes", codes_tables()
 
 
@@ -131,4 +183,9 @@ def with_sections(readme: str) -> str:
 
 
 if __name__ == "__main__":
+    if results := sys.argv[1:]:
+        published = json.loads(SUMMARY.read_text(encoding="utf-8"))
+        for file in results:
+            publish(published, json.loads(Path(file).read_text()))
+        SUMMARY.write_text(render(published) + "\n", encoding="utf-8")
     README.write_text(with_sections(README.read_text()))

@@ -1,5 +1,6 @@
 """The README is true: what exists stands in it, and what stands in it exists."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from receiver.metrics import Metrics
 from receiver.settings import PREFIX, Settings
 from receiver.settings.retry import KindsSettings
 from tests.conftest import ROOT, a_node
-from tests.support.readme_figures import with_sections
+from tests.support.readme_figures import publish, render, with_sections
 
 README = (ROOT / "README.md").read_text()
 PUBLIC_ROUTES = {"POST /callbacks/{token}", "GET /healthz"}
@@ -223,3 +224,65 @@ def test_every_setting_in_it_exists() -> None:
 def test_measured_sections_hold_what_was_measured() -> None:
     """The guarantees' and the performance's figures are those of the harnesses, unedited."""
     assert with_sections(README) == README
+
+
+# --- what is published of a run ------------------------------------------------------------------
+
+
+def result_of(*names: str, **changes: Any) -> dict[str, Any]:
+    """Write a result of the experiments as the harness does, with a figure for each."""
+    told = {"how": "h", "must_hold": "m", "result": "ok", "seconds": 1.5, "note": ""}
+    experiments = [
+        {"name": name, "figures": {"of": changes.get("commit")}, **told} for name in names
+    ]
+    return {"commit": None, "machine": {}, "quick": False, "experiments": experiments, **changes}
+
+
+def published_names(summary: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    """Return the names in each published run of the experiments, with the commit behind them."""
+    return [
+        [f"{one['name']}@{one['figures']['of']}" for one in run["experiments"]]
+        for run in summary["faults"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("second", "left"),
+    [
+        ("a b", [["a@2", "b@2"]]),
+        ("b", [["a@1"], ["b@2"]]),
+        ("c", [["a@1", "b@1"], ["c@2"]]),
+    ],
+)
+def test_the_newest_figures_are_published(second: str, left: list[list[str]]) -> None:
+    """A result takes the place of earlier ones of the same names, and of no others."""
+    summary: dict[str, list[dict[str, Any]]] = {"faults": [], "benchmarks": []}
+    publish(summary, result_of("a", "b", commit="1"))
+    publish(summary, result_of(*second.split(), commit="2"))
+    assert published_names(summary) == left
+    assert summary["benchmarks"] == []
+
+
+def test_only_what_is_published_is_kept() -> None:
+    """Of a result the summary has the table's columns, of a figure not what it was made from."""
+    summary: dict[str, list[dict[str, Any]]] = {"faults": [], "benchmarks": []}
+    figure = {"name": "ack", "title": "t", "bounds": [], "notes": []}
+    raw = {"numbers": {"a": 1}, "raw": {"b": [2]}}
+    document = {"commit": "1", "quick": False, "machine": {}, "troubles": [], "windows": []}
+    publish(summary, {**document, "figures": [figure | raw]})
+    assert summary["benchmarks"] == [{"commit": "1", "machine": {}, "figures": [figure]}]
+
+
+@pytest.mark.parametrize("unfit", [{}, result_of("a", quick=True)], ids=["other", "quick"])
+def test_what_cannot_be_judged_is_not_published(unfit: dict[str, Any]) -> None:
+    """What no harness wrote, and what a quick run found, is refused."""
+    with pytest.raises(ValueError, match="no result of a whole run"):
+        publish({"faults": [], "benchmarks": []}, unfit)
+
+
+def test_the_summary_is_json_with_a_line_for_each_record() -> None:
+    """What is written can be read again, and what holds nothing nested takes one line."""
+    value = {"a": [{"b": 1, "c": "µ"}, {"d": None}], "e": [], "f": {"g": ["h", "i"]}}
+    text = render(value)
+    assert json.loads(text) == value
+    assert '    {"b": 1, "c": "µ"},\n' in text
