@@ -66,11 +66,6 @@ class Catalogue:
         """The families in which the same number says the same."""
         return self._siblings
 
-    @property
-    def remembered(self) -> int:
-        """How many look-ups are kept for the next time; at most `MEMO_SIZE`."""
-        return self._memo.cache_info().currsize
-
     def lookup(self, code: str, *, source: int | None = None, org_code: str | None = None) -> Match:
         """Find the row for a status report.
 
