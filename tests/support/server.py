@@ -51,7 +51,7 @@ Process = subprocess.Popen[bytes] | Forked
 def at_length(usually: _T, at_length: _T) -> _T:
     """Return how long a test goes on: usually, or where `RECEIVER_TEST_AT_LENGTH` is set.
 
-    `.ci/run` repeats the tests that ask for this at their full length.
+    `.ci/test-at-length` repeats the tests that ask for this at their full length.
     """
     return at_length if "RECEIVER_TEST_AT_LENGTH" in os.environ else usually
 
