@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.conftest import write_lock
 from tests.e2e.pushes import batch, form
+from tests.support.parts import write_lock
 from tests.support.server import MakeServer, Server
 
 PUSHES = 100

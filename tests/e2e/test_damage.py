@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from receiver.journal.wal import read_log
-from tests.conftest import read_rows
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
 from tests.e2e.outside import check_integrity
 from tests.faults.injection import journal_writer
 from tests.integration.store.test_store_damage import ruin_index
 from tests.integration.store.test_store_damage import ruin_leaf as ruin_store_leaf
+from tests.support.parts import read_rows
 from tests.support.server import MakeServer, Server, eventually
 
 PAGE = 4096

@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 
 from receiver.cli.commands import app
 from receiver.client import AsyncClient, Client
-from tests.conftest import batch, form
 from tests.support.doors import padded
+from tests.support.parts import batch, form
 from tests.support.server import KEY, Server
 
 NUMBER = "+8613812345678"

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.conftest import form
+from tests.support.parts import form
 from tests.support.server import KEY, MakeServer, clean_environment
 
 

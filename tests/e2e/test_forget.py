@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 
 from receiver.domain import times
-from tests.conftest import write_lock
 from tests.e2e.pushes import batch, form
+from tests.support.parts import write_lock
 from tests.support.server import KEY, MakeServer, Server, eventually, run
 
 PERSON = "+8615500005172"

@@ -16,9 +16,9 @@ from typing import IO, Any
 
 import pytest
 
-from tests.conftest import write_lock
 from tests.e2e.pushes import form as form_of
 from tests.support.layouts import LAYOUTS, WRITERS, ids, table
+from tests.support.parts import write_lock
 from tests.support.server import (
     KEY,
     READER,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import read_rows
 from tests.e2e.pushes import batch
+from tests.support.parts import read_rows
 from tests.support.server import (
     KEY,
     ROOT,

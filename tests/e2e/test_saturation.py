@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from tests.conftest import write_lock
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
+from tests.support.parts import write_lock
 from tests.support.server import MakeServer, Server, eventually
 
 LOCKED_S = 6.0

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.conftest import form
+from tests.support.parts import form
 from tests.support.server import MakeServer, clean_environment, eventually, free_port
 
 PASSWORD = "s3cret-of-the-store"  # noqa: S105 - of no service

@@ -3,9 +3,9 @@
 import threading
 import time
 
-from tests.conftest import write_lock
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load
+from tests.support.parts import write_lock
 from tests.support.server import Server, at_length
 
 LOCKED_S = at_length(6.0, 30.0)

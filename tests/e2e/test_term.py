@@ -6,11 +6,11 @@ import socket
 import time
 from contextlib import ExitStack
 
-from tests.conftest import write_lock
 from tests.e2e.ledger import assert_kept
 from tests.e2e.load import Load, post, read_answer
 from tests.e2e.outside import check_integrity, is_running
 from tests.e2e.pushes import FORM, form
+from tests.support.parts import write_lock
 from tests.support.server import MakeServer, Server, at_length
 
 ROUNDS = at_length(2, 20)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
-from tests.conftest import write_lock
 from tests.e2e.pushes import form
 from tests.faults.experiment import Bench, Experiment, Outcome
 from tests.faults.faketime import FakedServer
 from tests.faults.oracle import audit
 from tests.faults.shown import Shown
 from tests.faults.steady import Steady
+from tests.support.parts import write_lock
 from tests.support.server import Server, eventually
 
 _DAY_S = 24 * 3600

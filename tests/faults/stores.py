@@ -8,13 +8,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import write_lock
 from tests.faults.experiment import Bench, Experiment, Outcome
 from tests.faults.lookups import Lookups
 from tests.faults.mounts import tmpfs
 from tests.faults.rounds import settle, stop_and_audit
 from tests.faults.shown import Shown
 from tests.faults.steady import RATE, Steady
+from tests.support.parts import write_lock
 from tests.support.server import Server, eventually
 
 _KNOWN = {"known_1": "DELIVRD"}

@@ -21,7 +21,6 @@ from receiver.domain.retries.decision import Decision, Facts, decide_retry, sett
 from receiver.domain.retries.items import ItemState
 from receiver.domain.times import SECOND
 from receiver.domain.verdict import Action, Subject, decide
-from tests.conftest import NOW, Served, a_node, form, policy
 from tests.integration.api.test_retries import (
     FAILURE,
     NUMBER,
@@ -33,6 +32,7 @@ from tests.integration.api.test_retries import (
     send,
 )
 from tests.integration.api.test_retries import settle as end_item
+from tests.support.parts import NOW, Served, a_node, form, policy
 from tests.support.retries import a_failure
 
 Json = dict[str, Any]

@@ -12,7 +12,7 @@ from receiver.app.credentials import make_secrets, now
 from receiver.datadir import DataDirectory
 from receiver.errors import DataDirectoryError
 from receiver.settings import Settings
-from tests.conftest import TOKEN, Served, a_node, check_problem, form
+from tests.support.parts import TOKEN, Served, a_node, check_problem, form
 from tests.support.signer import NEXT_PAIR, PAIR, sign
 
 BODY = form(smsMsgId="m1", status="DELIVRD", source="2")

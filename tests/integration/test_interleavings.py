@@ -43,7 +43,7 @@ from receiver.store.schema import (
 )
 from receiver.store.store import Store
 from receiver.store.suppressions.revisions import BY
-from tests.conftest import (
+from tests.support.parts import (
     HOUR,
     NOW,
     a_journal,

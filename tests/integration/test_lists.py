@@ -22,8 +22,8 @@ from receiver.store.queries import MessageFilter, QuarantineFilter, UplinkFilter
 from receiver.store.schema import messages, quarantine, suppressions, uplinks
 from receiver.store.store import Store
 from receiver.store.suppressions import entries
-from tests.conftest import Served, a_node, a_store, check_problem
 from tests.integration.api.test_retries import ago, report, send
+from tests.support.parts import Served, a_node, a_store, check_problem
 
 Row = dict[str, Any]
 MESSAGE: Row = {

@@ -14,7 +14,7 @@ from receiver.journal import JournalEntry
 from receiver.retries.claims import Order, claim
 from receiver.store.schema import messages, reports, retries, statistics, suppressions
 from receiver.store.store import Store
-from tests.conftest import HOUR, NOW, a_journal, a_store, entry, form, policy, project, rows_of
+from tests.support.parts import HOUR, NOW, a_journal, a_store, entry, form, policy, project, rows_of
 
 PERSON = "+8615500005172"
 QUEUE = replace(policy(), retry=RetryPolicy(trust_open="queue"))

@@ -23,7 +23,7 @@ from receiver.store.database.urls import FILE_NAME, default_url
 from receiver.store.quarantine import QuarantineLimits
 from receiver.store.schema import messages, quarantine, reports, uplinks
 from receiver.store.store import Store
-from tests.conftest import (
+from tests.support.parts import (
     HOUR,
     NOW,
     a_journal,

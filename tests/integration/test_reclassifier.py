@@ -20,7 +20,7 @@ from receiver.projector.rehearsal import rehearse
 from receiver.store.database.urls import FILE_NAME, default_url
 from receiver.store.schema import messages, reclassifications, reports
 from receiver.store.store import Store
-from tests.conftest import (
+from tests.support.parts import (
     HOUR,
     NOW,
     PATIENCE_S,

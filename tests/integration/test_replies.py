@@ -22,7 +22,7 @@ from receiver.domain.replies import (
 from receiver.pacing import Pacer
 from receiver.store import replies
 from receiver.store.schema import messages
-from tests.conftest import HOUR, NOW, a_store
+from tests.support.parts import HOUR, NOW, a_store
 
 MINUTE = 60 * times.SECOND
 WEEK = 168 * HOUR

@@ -20,7 +20,7 @@ from receiver.store.records import load_send
 from receiver.store.schema import messages, quarantine, reports, suppressions, uplinks
 from receiver.store.schema import statistics as counts
 from receiver.store.store import Store
-from tests.conftest import (
+from tests.support.parts import (
     NOW,
     ROOT,
     a_journal,

@@ -20,7 +20,7 @@ from receiver.store import projector
 from receiver.store.records import load_send
 from receiver.store.schema import messages, quarantine, reports, retries, statistics, uplinks
 from receiver.store.store import Store
-from tests.conftest import (
+from tests.support.parts import (
     NOW,
     PATIENCE_S,
     a_journal,

@@ -23,7 +23,7 @@ from receiver.store.retries.leases import ItemFilter
 from receiver.store.schema import breakers, retries
 from receiver.store.schema import idempotency as answers
 from receiver.store.store import Store
-from tests.conftest import NOW, a_journal, a_store, entry, policy, project, rows_of
+from tests.support.parts import NOW, a_journal, a_store, entry, policy, project, rows_of
 
 MINUTE = 60 * times.SECOND
 HOUR = 60 * MINUTE

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Served, a_node, batch, check_problem, form
+from tests.support.parts import Served, a_node, batch, check_problem, form
 
 NUMBER = "+8615500010001"
 UPLINK = {"to": "1069031221280000001", "body": "hello"}

@@ -38,9 +38,9 @@ from receiver.store.schema import messages, metadata, statistics
 from receiver.store.statistics import rebuild
 from receiver.store.statistics_queries import Interval, Question
 from receiver.store.store import Store
-from tests.conftest import NOW, a_store, policy, read_rows, rows_of
 from tests.integration.store.test_store import an_engine, go_back
 from tests.support.catalogues import row
+from tests.support.parts import NOW, a_store, policy, read_rows, rows_of
 
 S = times.SECOND
 MINUTE = 60 * S

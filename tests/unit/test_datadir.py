@@ -11,13 +11,13 @@ import pytest
 
 from receiver.datadir import DataDirectory, read_secret
 from receiver.errors import DataDirectoryError
-from tests.conftest import ROOT
+from tests.support.parts import ROOT
 
 HOLDER = """
 import sys
 from pathlib import Path
 from receiver.datadir import DataDirectory
-from tests.conftest import ROOT
+from tests.support.parts import ROOT
 with DataDirectory(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from receiver.domain.messages.conflicts import COMPARED
 from receiver.metrics import Metrics
-from tests.conftest import TOKEN, a_node, batch, form, policy
+from tests.support.parts import TOKEN, a_node, batch, form, policy
 from tests.support.server import at_length
 
 # The names that operators build alerts and dashboards on; the README says what each one means.

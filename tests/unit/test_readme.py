@@ -16,7 +16,7 @@ from receiver.cli.commands import app
 from receiver.metrics import Metrics
 from receiver.settings import PREFIX, Settings
 from receiver.settings.retry import KindsSettings
-from tests.conftest import ROOT, a_node
+from tests.support.parts import ROOT, a_node
 from tests.support.readme_figures import publish, render, with_sections
 
 README = (ROOT / "README.md").read_text()

@@ -11,8 +11,8 @@ import pytest
 
 from receiver.app.credentials import now
 from receiver.domain import times
-from tests.conftest import Served, a_node, batch, check_problem
 from tests.support.catalogues import is_chinese, is_english
+from tests.support.parts import Served, a_node, batch, check_problem
 
 Json = dict[str, Any]
 

@@ -15,7 +15,7 @@ import pytest
 
 from receiver.api.bodies import export_csv
 from receiver.store.database.urls import FILE_NAME
-from tests.conftest import KEY, Served, a_node, batch, check_problem, form
+from tests.support.parts import KEY, Served, a_node, batch, check_problem, form
 
 Json = dict[str, Any]
 PERSON = "+8615500005172"

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import KEY, Served, a_node, check_problem
+from tests.support.parts import KEY, Served, a_node, check_problem
 
 HOSTS: list[Any] = [
     pytest.param("localhost", 200, id="localhost"),

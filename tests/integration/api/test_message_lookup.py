@@ -12,7 +12,7 @@ from sqlalchemy import event
 from receiver.domain.messages.state import State
 from receiver.store import queries
 from receiver.store.database.urls import default_url
-from tests.conftest import (
+from tests.support.parts import (
     PATIENCE_S,
     Served,
     a_journal,

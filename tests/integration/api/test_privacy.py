@@ -11,7 +11,7 @@ import pytest
 from receiver.settings import ApiKey, RetentionSettings
 from receiver.store.records import load_send
 from receiver.store.schema import metadata
-from tests.conftest import (
+from tests.support.parts import (
     PATIENCE_S,
     Served,
     a_node,

@@ -10,7 +10,7 @@ import pytest
 
 from receiver.app.credentials import now
 from receiver.domain import times
-from tests.conftest import Served, a_node, check_problem, form
+from tests.support.parts import Served, a_node, check_problem, form
 
 PERSON = "+8615500005172"
 OTHER = "+8615500005173"

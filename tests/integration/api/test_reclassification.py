@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from receiver.settings import ApiKey
-from tests.conftest import KEY, PATIENCE_S, Served, a_node, batch, check_problem
+from tests.support.parts import KEY, PATIENCE_S, Served, a_node, batch, check_problem
 
 Json = dict[str, Any]
 

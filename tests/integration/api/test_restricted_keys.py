@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from receiver.app.credentials import now
 from receiver.domain import times
-from tests.conftest import KEY, Served, a_node, form
+from tests.support.parts import KEY, Served, a_node, form
 
 SHOP_KEY, BANK_KEY = "shop-key-0123456789abcdef", "bank-key-0123456789abcdef"
 TOKENS = {name: f"token-of-{name}-0123456789abcdef" for name in ("shop", "bank")}

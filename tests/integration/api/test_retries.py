@@ -13,7 +13,7 @@ import pytest
 
 from receiver.app.credentials import now
 from receiver.domain import times
-from tests.conftest import Served, a_node, check_problem, form, read_rows
+from tests.support.parts import Served, a_node, check_problem, form, read_rows
 
 CHANNEL = "1069000000000012"
 NUMBER = "+8615500005172"

@@ -14,7 +14,7 @@ import pytest
 
 from receiver.settings import ApiKey
 from receiver.store.database.urls import FILE_NAME
-from tests.conftest import (
+from tests.support.parts import (
     KEY,
     TOKEN,
     Served,

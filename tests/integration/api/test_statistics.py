@@ -16,7 +16,7 @@ from receiver.metrics import Metrics
 from receiver.store.database.urls import FILE_NAME
 from receiver.store.schema import rhythms
 from receiver.store.store import Store
-from tests.conftest import (
+from tests.support.parts import (
     NOW,
     Served,
     a_journal,

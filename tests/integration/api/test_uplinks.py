@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.conftest import Served, a_node, check_problem, form
+from tests.support.parts import Served, a_node, check_problem, form
 
 OTHER_TOKEN = "token-of-the-second-application"  # noqa: S105 - of no service
 SECOND = {"name": "second", "tokens": [OTHER_TOKEN]}

@@ -27,7 +27,9 @@ from receiver.store.database.columns import (
 from receiver.store.database.urls import FILE_NAME, default_url
 from receiver.store.schema import metadata
 from receiver.store.store import Store
-from tests.conftest import (
+from tests.integration.store.test_store import MESSAGE, REPORT
+from tests.integration.store.test_store_damage import move_aside
+from tests.support.parts import (
     PATIENCE_S,
     Served,
     a_node,
@@ -39,8 +41,6 @@ from tests.conftest import (
     rows_of,
     until_answered,
 )
-from tests.integration.store.test_store import MESSAGE, REPORT
-from tests.integration.store.test_store_damage import move_aside
 
 NUMBER = "+8615500005172"
 VICTIM = "victim"

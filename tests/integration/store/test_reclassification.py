@@ -13,7 +13,7 @@ from receiver.domain.reclassification import CountedChange, Run, Standing, recla
 from receiver.store import projector, reclassification
 from receiver.store.schema import messages, reclassifications
 from receiver.store.store import Store
-from tests.conftest import (
+from tests.support.parts import (
     NOW,
     a_journal,
     a_store,

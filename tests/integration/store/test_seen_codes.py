@@ -10,7 +10,7 @@ from receiver.store.database.bulk import insert_rows
 from receiver.store.schema import messages
 from receiver.store.seen_codes import SeenCode, find_seen_codes
 from receiver.store.store import Store
-from tests.conftest import NOW, a_journal, a_store, entry, form, project, rows_of
+from tests.support.parts import NOW, a_journal, a_store, entry, form, project, rows_of
 from tests.support.server import at_length
 
 SECOND = 1_000_000

@@ -35,7 +35,7 @@ from receiver.store.schema import (
     reports,
 )
 from receiver.store.store import Store
-from tests.conftest import NOW, a_store, counts_of, read_rows, rows_of, write_lock
+from tests.support.parts import NOW, a_store, counts_of, read_rows, rows_of, write_lock
 
 PERSON = "+8613912345678"
 PERSONS_ID = "b9d9b4fe-ad0e-4a2a-a2c7-445505b674ac"

@@ -13,8 +13,8 @@ from receiver.errors import StoreDamagedError
 from receiver.store.database.urls import FILE_NAME, default_url
 from receiver.store.schema import messages
 from receiver.store.store import Store
-from tests.conftest import a_store
 from tests.integration.store.test_store import MESSAGE, write_twice
+from tests.support.parts import a_store
 from tests.support.postgresql import empty
 
 PAGE = 4096

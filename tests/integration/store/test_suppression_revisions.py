@@ -37,7 +37,7 @@ from receiver.projector.rehearsal import rehearse
 from receiver.store.database.urls import default_url
 from receiver.store.schema import retries, suppression_changes, suppressions
 from receiver.store.store import Store
-from tests.conftest import (
+from tests.support.parts import (
     HOUR,
     NOW,
     PATIENCE_S,

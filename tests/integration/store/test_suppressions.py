@@ -23,7 +23,7 @@ from receiver.store.schema import suppressions, uplinks
 from receiver.store.store import Store
 from receiver.store.suppressions import entries
 from receiver.store.suppressions.entries import SuppressionFilter
-from tests.conftest import HOUR, NOW, a_journal, a_store, entry, form, project, rows_of
+from tests.support.parts import HOUR, NOW, a_journal, a_store, entry, form, project, rows_of
 
 PERSON = "+8615500005172"
 OPTED_OUT = SuppressionFilter(suppressed=True, now=NOW)

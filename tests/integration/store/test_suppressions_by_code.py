@@ -25,7 +25,7 @@ from receiver.store.database.urls import default_url
 from receiver.store.schema import messages, reports, retries, statistics, suppressions
 from receiver.store.store import Store
 from receiver.store.suppressions.by_code import update_from_results
-from tests.conftest import (
+from tests.support.parts import (
     HOUR,
     NOW,
     PATIENCE_S,

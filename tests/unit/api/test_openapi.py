@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from receiver.api.openapi import make_document
 from receiver.api.statistics import DIMENSIONS
-from tests.conftest import KEY, a_node, form
 from tests.integration.api.test_restricted_keys import ASKED, PERSON, TOKENS, ask, two_applications
+from tests.support.parts import KEY, a_node, form
 
 
 async def test_every_route_is_described(tmp_path: Path) -> None:

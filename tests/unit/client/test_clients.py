@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from receiver.client import AsyncClient, Client, NotRegisteredError, Registered, Unusable
 from receiver.client.attempts import AttemptOutcome, Attempts, Failure, HttpAnswer, Patience
-from tests.conftest import ROOT
+from tests.support.parts import ROOT
 from tests.support.scripted import (
     ENTRY,
     KINDS,

@@ -21,7 +21,7 @@ import pytest
 from receiver.client import AsyncClient, Client, registrations, spool
 from receiver.client import __file__ as client_file
 from receiver.client.interruptions import interruption
-from tests.conftest import ROOT
+from tests.support.parts import ROOT
 from tests.support.scripted import KINDS, RESPONSE, Reply, kept, nobody, register, scripted
 from tests.support.server import KEY, at_length, eventually, free_port
 

@@ -10,8 +10,8 @@ from receiver.domain.catalogue.catalogue import Catalogue
 from receiver.domain.catalogue.entries import CatalogueEntry, EntryTexts, Rank
 from receiver.domain.lint import lint_catalogue
 from receiver.huawei.catalogue import lint_overrides, load_catalogue
-from tests.conftest import ROOT
 from tests.support.catalogues import row, shared
+from tests.support.parts import ROOT
 
 
 def problems_of(*entries: CatalogueEntry) -> list[tuple[str, str, str]]:

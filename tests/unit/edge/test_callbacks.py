@@ -28,7 +28,7 @@ from receiver.huawei import wire
 from receiver.journal import FILE_NAME, Journal, JournalEntry, Row, Settle
 from receiver.metrics import Metrics
 from receiver.projector.decoding import decode
-from tests.conftest import (
+from tests.support.parts import (
     NOW,
     TOKEN,
     a_journal,

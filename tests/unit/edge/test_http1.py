@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from receiver.edge.exchanges import Exchange, RequestError, RequestLimits
 from receiver.http.problems import Problem
 from receiver.http.responses import PreparedResponse, make_answer, refusal
-from tests.conftest import a_listener
 from tests.support.framing import BODY, CASES, MAX_BODY_BYTES, Case
+from tests.support.parts import a_listener
 
 LIMITS = RequestLimits(max_body_bytes=1000, max_head_bytes=2000, request_s=0.3, idle_s=0.3)
 PATIENT = replace(LIMITS, request_s=60, idle_s=60)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from receiver.edge.loop_delay import LoopDelay, read_wait_s
-from tests.conftest import a_node
+from tests.support.parts import a_node
 
 HELD_S = 0.5
 

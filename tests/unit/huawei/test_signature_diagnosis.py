@@ -8,7 +8,7 @@ import pytest
 from receiver.domain.times import SECOND
 from receiver.huawei.signature_diagnosis import diagnose, read_request, signed_date
 from receiver.huawei.signing import SignatureOutcome, SignedRequest, SigningRules, verify
-from tests.conftest import form
+from tests.support.parts import form
 from tests.support.signer import PAIR, sign
 
 PATH, HOST = "/callbacks/some-token", "sms.example.com"

@@ -15,7 +15,7 @@ from receiver.journal import FILE_NAME, DamageFinding, EntryKind, Journal, Journ
 from receiver.journal.entries import FoundRow, read_row, read_text
 from receiver.journal.rebuild import rebuild_whole
 from receiver.journal.writer import COLUMNS, LAYOUT, Writer
-from tests.conftest import NOW, entry, read_rows
+from tests.support.parts import NOW, entry, read_rows
 
 PAGE = 4096
 LEAF = 13

@@ -17,7 +17,7 @@ from receiver.journal import FILE_NAME, DamageFinding, EntryKind, Journal, Journ
 from receiver.journal.recovery import examine_log
 from receiver.journal.wal import read_log
 from receiver.journal.writer import Writer
-from tests.conftest import entry
+from tests.support.parts import entry
 
 ROWS = 600
 PAGE = 4096

@@ -20,7 +20,7 @@ from receiver.errors import DataDirectoryError, JournalUnavailableError
 from receiver.journal import FILE_NAME, Commit, Journal, JournalEntry, Row
 from receiver.journal.writer import COLUMNS, checksum
 from receiver.privacy.raw_search import files_below, find_in_files
-from tests.conftest import (
+from tests.support.parts import (
     NOW,
     PATIENCE_S,
     a_journal,

@@ -12,7 +12,7 @@ from receiver.journal import FILE_NAME, DamageFinding, EntryKind, Journal, Journ
 from receiver.journal.recovery import examine_log
 from receiver.journal.wal import read_log
 from receiver.journal.writer import Writer
-from tests.conftest import entry
+from tests.support.parts import entry
 
 PAGE = 4096
 IN_FILE, ROWS = 40, 90  # rows that a checkpoint copied into the file, and all

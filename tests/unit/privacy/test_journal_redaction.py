@@ -14,7 +14,7 @@ from receiver.domain.steps import finish
 from receiver.journal import EntryKind, Row
 from receiver.privacy.journal_redaction import Person, as_written, may_be_about, scrub
 from receiver.projector.decoding import decode
-from tests.conftest import NOW, batch, form
+from tests.support.parts import NOW, batch, form
 
 PERSON = "+8615500005172"
 OTHER = "+8615500005173"
