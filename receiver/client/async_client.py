@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
@@ -27,9 +27,8 @@ from receiver.client.interruptions import interruption
 from receiver.client.registrations import broken, finish, not_tried
 from receiver.client.results import Registered
 
-# Of the time for a call, for one operation: httpx closes a socket whose own time-out ends, and
-# leaves that of a handshake which is cancelled to the garbage collector.
-_OPERATION = 0.95
+if TYPE_CHECKING:
+    import httpcore
 
 
 @dataclass(slots=True)
@@ -254,11 +253,13 @@ async def _post(
     http: httpx.AsyncClient, address: str, line: bytes, timeout_s: float
 ) -> HttpAnswer | Failure:
     body = bytearray()
-    operation_s = _OPERATION * timeout_s
+    extensions = {"trace": _HandshakeTrace()}
     try:
         async with (
             asyncio.timeout(timeout_s),
-            http.stream("POST", address, content=line, timeout=operation_s) as answer,
+            http.stream(
+                "POST", address, content=line, timeout=timeout_s, extensions=extensions
+            ) as answer,
             aclosing(cast("AsyncGenerator[bytes, None]", answer.aiter_raw())) as chunks,
         ):
             async for chunk in chunks:
@@ -272,3 +273,16 @@ async def _post(
             raise interrupt from None
         return Failure(type(error).__name__)
     return HttpAnswer(answer.status_code, bytes(body), answer.headers.get("retry-after"))
+
+
+class _HandshakeTrace:
+    """Closes a connection whose TLS handshake fails: httpcore forgets one that is cancelled."""
+
+    def __init__(self) -> None:
+        self._connected: httpcore.AsyncNetworkStream | None = None
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._connected = info["return_value"]
+        elif event == "connection.start_tls.failed" and self._connected is not None:
+            await self._connected.aclose()
