@@ -266,7 +266,7 @@ def test_ctrl_c_stops_it_and_the_next_goes_on(
         old_server.start().ready()
     with begun(old_server) as process:
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 1, err
         assert "Stopped. The same command goes on from here." in out
         assert "Traceback" not in err

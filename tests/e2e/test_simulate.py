@@ -107,6 +107,6 @@ def test_the_demo_ends_on_a_signal() -> None:
             announced = [process.stdout.readline() for _ in range(3)]
             assert b"Callback URL" in b"".join(announced)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()

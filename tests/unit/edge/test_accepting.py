@@ -17,7 +17,7 @@ from receiver.http.problems import Problem
 from receiver.http.responses import PreparedResponse, refusal
 from tests.unit.edge.test_http1 import Echo
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 MANY = 400
 HELD_S = 0.4
 STRANGE = b"POST /strange HTTP/1.1\r\nHost: x\r\n\r\n"
