@@ -15,7 +15,7 @@ import pytest
 
 from receiver.api.bodies import export_csv
 from receiver.store.database.urls import FILE_NAME
-from tests.support.parts import KEY, Served, a_node, batch, check_problem, form
+from tests.support.parts import KEY, PATIENCE_S, Served, a_node, batch, check_problem, form
 
 Json = dict[str, Any]
 PERSON = "+8615500005172"
@@ -366,7 +366,10 @@ async def test_only_what_is_taken_is_read(tmp_path: Path) -> None:
         await many(served)
         slow = Slow(served, "/v1/export/messages")
         task = asyncio.create_task(slow.run())
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(PATIENCE_S):
+            while slow.lines < 100:  # noqa: ASYNC110 - as a client has to
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)  # in which no more may be read
         assert slow.lines == 100
         await served.push(form(smsMsgId="r0", status="MK:0012"))  # nobody waits for the reader
         taken.set()
