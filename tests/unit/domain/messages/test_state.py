@@ -251,6 +251,13 @@ def test_final_states() -> None:
     assert {"delivered", "failed", "partial", "refused"} == FINAL_STATES
 
 
+def test_parts_of_a_refused_send_are_refused() -> None:
+    """Each part that nothing was heard of is refused as the message is."""
+    folded = fold(replace(REFUSED, total=2), [part(1, "ACCEPTD")])
+    assert folded.state is State.REFUSED
+    assert [one.state for one in folded.parts] == [State.ACCEPTED, State.REFUSED]
+
+
 @pytest.mark.parametrize(
     ("status", "state"), [("DELIVRD", State.DELIVERED), ("UNDELIV", State.FAILED)]
 )
