@@ -4,6 +4,8 @@ Exit status 1: there is a difference that the table of intended ones does not na
 """
 
 import json
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +51,8 @@ def main(
     """Compare the answers of two builds."""
     if bool(before) == bool(data_of):
         raise typer.BadParameter("give one of them", param_hint="--before, --data-of")
+    # By an exception, so that the servers are ended on the way.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     messages = messages or (_FEW_MESSAGES if quick else _MESSAGES)
     table = Table.load(before or data_of)
     with tempfile.TemporaryDirectory(prefix="comparison-") as made, ExitStack() as stack:

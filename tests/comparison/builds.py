@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -13,6 +14,7 @@ from tests.support.server import KEY, ROOT, Server, clean_environment
 
 from .values import Answers, read_lines, read_text
 
+_CLOCK = re.compile(r"\bit is \d\d:\d\d in\b")
 _COMMANDS_S = 900.0
 # Runs each command in a fork of a process that has imported the whole build. It is code of neither
 # build: only the build's own directory may be on the path.
@@ -72,7 +74,7 @@ class Build:
     files: Path
 
     def neutral(self, text: str) -> str:
-        """Return a text without what is this run's own: paths and ports."""
+        """Return a text without what is this run's own: paths, ports and the time of day."""
         for own, name in (
             (self.server.directory, "<data>"),
             (self.files, "<files>"),
@@ -81,7 +83,7 @@ class Build:
             (self.server.api_port, "<api port>"),
         ):
             text = text.replace(str(own), name)
-        return text
+        return _CLOCK.sub("it is <now> in", text)
 
     def run(self, lines: list[str], names: Mapping[str, str], stdin: bytes) -> Answers:
         """Run commands beside the server; `{files}`, `{url}` and the names given are filled in."""
