@@ -13,9 +13,9 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from receiver.domain.catalogue.catalogue import Catalogue, Sibling
+from receiver.domain.catalogue.catalogue import Catalogue
 from receiver.domain.catalogue.codes import fold
-from receiver.domain.catalogue.entries import CatalogueEntry, Rank
+from receiver.domain.catalogue.entries import CatalogueEntry, Rank, Sibling
 from receiver.domain.lint import lint_catalogue
 from receiver.domain.spreadsheets import restored
 from receiver.huawei import catalogue_overrides

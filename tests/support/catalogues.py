@@ -3,8 +3,14 @@
 import re
 from dataclasses import replace
 
-from receiver.domain.catalogue.catalogue import Sibling
-from receiver.domain.catalogue.entries import CatalogueEntry, Category, EntryTexts, Rank, RetryClass
+from receiver.domain.catalogue.entries import (
+    CatalogueEntry,
+    Category,
+    EntryTexts,
+    Rank,
+    RetryClass,
+    Sibling,
+)
 
 _QUOTED = re.compile(r"`[^`]*`")  # names of fields and what stands in them
 # Names in capitals may stand side by side ("3GPP TS 23.040"), words may not.

@@ -1,9 +1,7 @@
 """The catalogue: what a status code means, and which row decides for one report."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 
 from receiver.domain.catalogue.codes import Numbered, fold, heads, numbered, twin, with_colon
 from receiver.domain.catalogue.entries import (
@@ -15,8 +13,10 @@ from receiver.domain.catalogue.entries import (
     LookupRule,
     Match,
     Rank,
+    Siblings,
 )
 from receiver.domain.catalogue.families import Patterns
+from receiver.domain.catalogue.version import catalogue_version
 
 MEMO_SIZE = 4096  # strangers choose the codes, so what is remembered of them is bounded
 LONGEST_REMEMBERED = 64  # characters; no listed code comes near
@@ -38,25 +38,13 @@ _FITNESS: Mapping[int, _Fitness] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Sibling:
-    """A family in which the same number says the same, within bounds."""
-
-    family: str
-    lowest: int
-    highest: int
-
-
-Siblings = Mapping[str, Sequence[Sibling]]  # by family
-
-
 class Catalogue:
     """All rows, indexed. The order of the rows settles what nothing else does."""
 
     def __init__(self, entries: Iterable[CatalogueEntry], siblings: Siblings | None = None) -> None:
         self.entries = tuple(entries)
         self._siblings = dict(siblings or {})
-        self.version = _digest(self.entries, self._siblings)
+        self.version = catalogue_version(self.entries, self._siblings)
         self._reports = _Index(entry for entry in self.entries if entry.origin != SEND_API)
         self._sends = _Index(entry for entry in self.entries if entry.origin == SEND_API)
         self._memo = lru_cache(maxsize=MEMO_SIZE)(self._find)
@@ -257,7 +245,3 @@ def _says(match: Match) -> int:
     if fold(match.entry.code) in _SUMMARIES:
         return 3
     return _LISTED_SAYS - 1 if match.rule is LookupRule.SIBLING else _LISTED_SAYS
-
-
-def _digest(entries: tuple[CatalogueEntry, ...], siblings: Siblings) -> str:
-    return sha256(repr((entries, sorted(siblings.items()))).encode()).hexdigest()[:12]

@@ -1,5 +1,6 @@
 """The rows of the catalogue, and how one was found."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -93,6 +94,18 @@ class CatalogueEntry:
     def words(self, language: Language) -> EntryTexts:
         """Return the texts in a language."""
         return self.zh if language is Language.ZH else self.en
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """A family in which the same number says the same, within bounds."""
+
+    family: str
+    lowest: int
+    highest: int
+
+
+Siblings = Mapping[str, Sequence[Sibling]]  # by family
 
 
 class LookupRule(StrEnum):

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from itertools import combinations
 
-from receiver.domain.catalogue.catalogue import Siblings, deciding_rows
+from receiver.domain.catalogue.catalogue import deciding_rows
 from receiver.domain.catalogue.codes import fold, numbered
-from receiver.domain.catalogue.entries import CatalogueEntry, Category, Rank
+from receiver.domain.catalogue.entries import CatalogueEntry, Category, Rank, Siblings
 from receiver.domain.lint.problem import RowProblem
 
 _MOST_NAMED = 3  # codes in one text

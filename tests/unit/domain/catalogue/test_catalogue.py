@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from receiver.domain.catalogue.catalogue import MEMO_SIZE, Catalogue, Sibling
-from receiver.domain.catalogue.entries import SEND_API, Category, LookupRule, Match, Rank
+from receiver.domain.catalogue.catalogue import MEMO_SIZE, Catalogue
+from receiver.domain.catalogue.entries import SEND_API, Category, LookupRule, Match, Rank, Sibling
 from receiver.huawei.catalogue import load_catalogue
 from tests.support.catalogues import row, shared
 
