@@ -36,21 +36,26 @@ from receiver.projector.reclassifier import Reclassifier
 from receiver.store.idempotency import AnswerLimits
 from receiver.store.store import Store
 
-_WRONG_KEY = "Send the header `Authorization: Bearer KEY` with a key of this receiver."
+_WRONG_KEY = (
+    "The API key is missing or unknown. Send the header `Authorization: Bearer KEY` "
+    "with a valid key."
+)
 
 
 _NO_JOURNAL = (
-    "The journal cannot be written, so pushes are answered 503: see that the disk has space and "
-    "works. The log names the error."
+    "The journal cannot be written, so pushes are answered with 503. Check that the "
+    "disk has free space and works; the log names the error."
 )
 _NO_PROJECTOR = (
-    "The store has not been brought up to date yet, or the last try failed: look-ups may be "
-    "behind. It is tried again and again; the log names the error."
+    "The projector has not caught up yet, or its last attempt failed, so lookups may "
+    "return old data. It keeps trying; the log names the error."
 )
-_NO_STORE = "The store does not answer: look-ups fail, pushes are taken. The log names the error."
+_NO_STORE = (
+    "The store is unavailable: lookups fail, pushes are still accepted. The log names the error."
+)
 _LATE_LOOP = (
-    "The event loop was late by more than `max_loop_delay_seconds` within the last ten seconds: "
-    "something keeps the processor or the process busy."
+    "The event loop was delayed by more than `max_loop_delay_seconds` within the last "
+    "ten seconds. The host or the process is overloaded."
 )
 
 
@@ -135,10 +140,15 @@ class Endpoints:
         key = self._find_key(authorization, group_of(self._client(request)), now)
         if key.is_over(now):
             parts.metrics.api_refused.labels("expired").inc()
-            raise _unauthorized("The key has expired; make another with `receiver key create`.")
+            raise _unauthorized(
+                "The API key has expired. Create another with `receiver key create`."
+            )
         if not key.may(scope):
             parts.metrics.api_refused.labels("scope").inc()
-            raise ProblemError(Problem.FORBIDDEN, f"The key needs the scope `{scope.value}`.")
+            raise ProblemError(
+                Problem.FORBIDDEN,
+                f"The API key does not have the scope `{scope.value}`. Use a key that has it.",
+            )
         parts.keys.used[key.digest] = now
         request.state.key = key
 
@@ -157,8 +167,8 @@ class Endpoints:
         if wait_s and not parts.guesses.was_right(group, digest, now):
             parts.metrics.api_refused.labels("slowed").inc()
             raise ProblemError(
-                Problem.SLOWED,
-                "Too many wrong keys came from this address; wait, then send a right one.",
+                Problem.RATE_LIMITED,
+                "Too many wrong API keys were sent from this address. Wait, then send a valid key.",
                 {"retry-after": str(wait_s)},
             )
         key = parts.keys.find(digest)
@@ -212,7 +222,7 @@ def needs(
 def check_storable(text: str) -> None:
     """Refuse what no column could hold."""
     if not is_storable(text):
-        raise bad("A text contains NUL or unpaired surrogates.")
+        raise bad("A string contains NUL or unpaired surrogates. Remove them.")
 
 
 def read_application(given: Mapping[str, Any]) -> str | None:
@@ -223,7 +233,7 @@ def read_application(given: Mapping[str, Any]) -> str | None:
     """
     application = given.get("application")
     if application is not None and not isinstance(application, str):
-        raise bad("`application` must be a text.")
+        raise bad("`application` must be a string.")
     application = clean(application or "") or None
     check_storable(application or "")
     return application
@@ -236,7 +246,10 @@ def check_application(name: str | None, known: Sequence[str]) -> str | None:
         ProblemError: there is none of that name.
     """
     if name is not None and name not in known:
-        raise bad("There is no such application: name one of `known`, or none.", known=list(known))
+        raise bad(
+            "The application is unknown. Name one of `known`, or omit `application`.",
+            known=list(known),
+        )
     return name
 
 
@@ -248,7 +261,7 @@ def text_in_path(request: Request, name: str = "sms_msg_id") -> str:
     """
     text = clean(request.path_params[name])
     if not text:
-        raise bad(f"The path is empty where `{name}` is expected.")
+        raise bad(f"`{name}` in the path is empty. Give it a value.")
     check_storable(text)
     return text
 

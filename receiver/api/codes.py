@@ -34,7 +34,7 @@ class Codes(Endpoints):
         if seen is not None:
             check_unrestricted(request)
             if (category, retry, origin) != (None, None, None):
-                raise bad("`seen` goes with `limit` and `lang` alone.")
+                raise bad("`seen` can be combined only with `limit` and `lang`.")
             answer["codes"] = await self._seen(seen, limit)
         else:
             answer["codes"] = [

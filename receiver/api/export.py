@@ -249,6 +249,6 @@ class _Streamed(Response):
                     return
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except StoreUnavailableError as error:
-            _log.warning("an export broke off", reason=str(error))
+            _log.warning("export aborted", reason=str(error))
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})

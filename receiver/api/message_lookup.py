@@ -25,8 +25,8 @@ MOST_KEYS = 1000  # of all kinds together
 MOST_OF_A_KEY = 100  # messages under one reference or extend
 MOST_BY_KEYS = 1000  # messages under all of them
 _TOO_MANY = (
-    f"Up to {MOST_KEYS} ids, references and extends can be looked up at once: "
-    "ask for the others in further requests."
+    f"At most {MOST_KEYS} ids, references and extends can be looked up at once. Split "
+    "them into several requests."
 )
 
 _KINDS: Mapping[str, queries.Key] = {"references": "reference", "extends": "extend"}
@@ -94,7 +94,9 @@ def _read(document: views.Json) -> _Asked:
     ids = _texts(document, "ids")
     keys = {kind: values for kind in _KINDS if (values := _texts(document, kind)) is not None}
     if ids is None and not keys:
-        raise bad('Send {"ids": [...]}, or `references` or `extends`, with texts in them.')
+        raise bad(
+            "Send at least one of `ids`, `references` and `extends`, each an array of strings."
+        )
     if len(ids or ()) + sum(map(len, keys.values())) > MOST_KEYS:
         raise bad(_TOO_MANY)
     return _Asked(ids, keys, read_application(document))

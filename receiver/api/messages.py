@@ -109,12 +109,12 @@ async def find_one(
     if not found:
         raise ProblemError(
             Problem.NOT_FOUND,
-            "No send and no report with this id has come yet.",
+            "No send and no report with this id has been received.",
         )
     if len(found) > 1:
         raise ProblemError(
             Problem.AMBIGUOUS,
-            "Several applications have a message with this id; choose one by `application`.",
+            "Several applications have a message with this id. Choose one with `application`.",
             applications=sorted(stored.message.application for stored in found),
         )
     return found[0]

@@ -43,7 +43,10 @@ class Privacy(Endpoints):
         Query(request).done()
         purge = self._parts.purger.progress
         if purge is None:
-            raise ProblemError(Problem.NOT_FOUND, "Nothing has been purged since the start.")
+            raise ProblemError(
+                Problem.NOT_FOUND,
+                "No purge has run since the receiver started. Start one with POST.",
+            )
         return json_answer(_purge_json(purge))
 
     @needs(Scope.ADMIN, of_all=True)
@@ -56,7 +59,9 @@ class Privacy(Endpoints):
         text = text if isinstance(text, str) else ""
         number = normalise(text) or ""
         if not is_number(number):
-            raise bad("`number` must be a phone number in full, best with + and its country code.")
+            raise bad(
+                "`number` must be a full phone number, preferably with + and its country code."
+            )
         try:
             done = await self._parts.forgetter.forget(number, keep_suppression=keep)
         except AnotherForgettingError as error:

@@ -35,7 +35,7 @@ class Reclassifying(Endpoints):
         except SettingsError as error:
             raise ProblemError(
                 Problem.UNUSABLE_CATALOGUE,
-                "The catalogue in force stays as it was. Correct the file and ask again.",
+                "The catalogue in use is unchanged. Correct the file and try again.",
                 problems=str(error).splitlines(),
             ) from None
         try:
@@ -73,7 +73,9 @@ class Reclassifying(Endpoints):
 
 def _answer(newest: tuple[Run, RunPhase] | None, status: int = 200) -> Response:
     if newest is None:
-        raise ProblemError(Problem.NOT_FOUND, "Nothing has been reclassified yet.")
+        raise ProblemError(
+            Problem.NOT_FOUND, "No reclassification has run yet. Start one with POST."
+        )
     return json_answer(views.run_json(*newest), status=status)
 
 

@@ -174,8 +174,8 @@ class Retrying(Repeatable, Telling):
                 )  # fmt: skip
             self._count("delivered_before")
             return conflict(
-                "The message was delivered before; what you sent is registered as one more "
-                "attempt.",
+                "The message had already been delivered. Your send is registered as a "
+                "further attempt.",
                 {**told, "state": "delivered"},
             )
         if holds and item.state is ItemState.COMPLETED and item.next_id == sent.sms_msg_id:
@@ -190,8 +190,12 @@ class Retrying(Repeatable, Telling):
             return Reply(200, {**told, "state": ItemState.COMPLETED.value, "registered": True})
         if not holds or item.state is not ItemState.CLAIMED:
             self._count("lost")
-            why = "Its item is settled" if item.state in _SETTLED else "You do not hold its lease"
-            return conflict(f"{why}; what you sent is registered as one more attempt.", told)
+            why = (
+                "The item is already settled"
+                if item.state in _SETTLED
+                else "You do not hold the lease of the item"
+            )
+            return conflict(f"{why}. Your send is registered as a further attempt.", told)
         await leases.end(connection, message_id, ItemState.COMPLETED, now, next_id=sent.sms_msg_id)
         self._count("completed")
         return Reply(200, {**told, "state": ItemState.COMPLETED.value, "registered": True})

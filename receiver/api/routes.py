@@ -140,8 +140,10 @@ async def _problem(_: Request, error: Exception) -> Response:
 
 
 _SAID = {
-    Problem.NOT_FOUND: "There is no such route; /docs lists all of them.",
-    Problem.METHOD_NOT_ALLOWED: "The header Allow names the methods of this route.",
+    Problem.NOT_FOUND: "There is no such route. /docs lists all routes.",
+    Problem.METHOD_NOT_ALLOWED: (
+        "The route does not support this method. The header Allow lists the supported ones."
+    ),
 }
 
 
@@ -172,7 +174,7 @@ async def _expired(_: Request, error: Exception) -> Response:
 async def _internal(request: Request, error: Exception) -> Response:
     _log.error("request failed", method=request.method, error=type(error).__name__)
     return _problem_response(
-        Problem.INTERNAL, "This is a defect of the receiver; nothing was changed."
+        Problem.INTERNAL, "The receiver has a defect. Nothing was changed; the log names the error."
     )
 
 

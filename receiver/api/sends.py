@@ -37,7 +37,8 @@ class Registering(Endpoints):
         rejected = [{"index": r.index, "reason": r.reason} for r in shown]
         if rejected and not registration.sends:
             raise bad(
-                "No entry can be registered: correct what `rejected` names, and send it again.",
+                "No entry could be registered. Correct what `rejected` names and send "
+                "the request again.",
                 rejected=rejected,
             )
         if registration.sends:

@@ -135,7 +135,7 @@ def _by(query: Query) -> list[str]:
     given = [name for text in query.texts("by") for name in text.split(",")]
     for name in given:
         if name not in DIMENSIONS:
-            raise bad(f"`by` must be some of {', '.join(DIMENSIONS)}.")
+            raise bad(f"`by` must consist of: {', '.join(DIMENSIONS)}.")
     return list(dict.fromkeys(given))
 
 
@@ -145,10 +145,10 @@ def _period(query: Query, now: int, step: int) -> tuple[int, int]:
     until = now if until is None else until
     since = until - DAY if since is None else since
     if since >= until:
-        raise bad("`since` must be before `until`, which is now where it is left out.")
+        raise bad("`since` must be before `until`, which defaults to the current time.")
     since, until = since // step * step, -(-until // step) * step
     if until - since > (MOST_DAYS + 1) * DAY:
-        raise bad(f"A period may be up to {MOST_DAYS} days long; ask for parts of it.")
+        raise bad(f"The period must be at most {MOST_DAYS} days. Split it into several requests.")
     return since, until
 
 
@@ -174,16 +174,16 @@ def _limit(query: Query, points: int, *, grouped: bool) -> int:
     most = MOST_POINTS // points - 1 if points else MOST_ON_A_PAGE
     if points > MOST_POINTS or (grouped and most < 1):
         raise bad(
-            f"The time series would have more than {MOST_POINTS} points; ask for a shorter period "
-            "or for interval=day."
+            f"The time series has more than {MOST_POINTS} points. Request a shorter "
+            "period or interval=day."
         )
     limit = query.whole("limit", 1, MOST_ON_A_PAGE)
     if limit is None:
         return min(_USUAL_GROUPS, max(most, 1))
     if grouped and limit > most:
         raise bad(
-            f"The time series would have more than {MOST_POINTS} points; ask for a shorter "
-            f"period, for interval=day or for limit={most}."
+            f"The time series has more than {MOST_POINTS} points. Request a shorter "
+            f"period, interval=day or limit={most}."
         )
     return limit
 

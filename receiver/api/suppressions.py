@@ -163,15 +163,15 @@ def _check_lift(said: list[ScopedEntry], lift: ScopedEntry, now: int) -> None:
     """
     party = lift.party
     if not holding(said, party, now):
-        raise ProblemError(Problem.NOT_FOUND, "Nothing keeps this number from being sent to.")
+        raise ProblemError(Problem.NOT_FOUND, "The number is not suppressed.")
     others = [one for one in said if (one.party, one.word.source) != (party, lift.word.source)]
     if holding([*others, lift], party, now):
         covers_all = replace(lift, word=replace(lift.word, overrides=True))
         assert not holding([*others, covers_all], party, now)  # noqa: S101 - it is the newest word
         raise ProblemError(
             Problem.OPTED_OUT,
-            "The person opted out by SMS. Where the person has consented again by another "
-            "channel, state this in `reason` and set `override_opt_out`.",
+            "The recipient opted out by SMS. If the recipient has consented again "
+            "through another channel, state this in `reason` and set `override_opt_out`.",
         )
 
 

@@ -42,7 +42,7 @@ class Uplinks(Endpoints):
             rows = await queries.find_uplinks(connection, sms_msg_id, application)
             found = await with_answers(self._parts, connection, rows)
         if not found:
-            raise ProblemError(Problem.NOT_FOUND, "No uplink with this id has come yet.")
+            raise ProblemError(Problem.NOT_FOUND, "No uplink with this id has been received.")
         if len(found) > 1:
             raise _ambiguous(rows)
         return json_answer(found[0])
@@ -76,9 +76,9 @@ def _ambiguous(rows: Sequence[queries.Row]) -> ProblemError:
     """Refuse to choose among uplinks under one id."""
     applications = sorted({row["application"] for row in rows})
     if len(applications) > 1:
-        detail = "Several applications have an uplink with this id; choose one by `application`."
+        detail = "Several applications have an uplink with this id. Choose one with `application`."
     else:
-        detail = "Several texts came under this id; the list of uplinks by `sms_msg_id` has all."
+        detail = "Several uplinks have this id. List them with `GET /v1/uplinks?sms_msg_id=`."
     return ProblemError(Problem.AMBIGUOUS, detail, applications=applications)
 
 

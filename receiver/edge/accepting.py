@@ -99,7 +99,7 @@ class _Arrival:
 
     def make_room(self) -> None:
         """Leave, because others need the connection."""
-        self._arrivals.edge.handler.give_up(RequestError.CROWDED)
+        self._arrivals.edge.handler.give_up(RequestError.OVERLOADED)
         self.close()
 
     def close(self) -> None:

@@ -95,7 +95,7 @@ class Gates:
         if now - self._said.get(application, 0) >= _SAY_EVERY_US:
             self._said[application] = now
             _log.warning(
-                "a push was refused for its signature; `receiver verify` shows what differs",
+                "push rejected: invalid signature; run `receiver verify` to see what differs",
                 application=application,
                 outcome=outcome.value,
             )

@@ -165,7 +165,7 @@ class Callbacks:
             wait_s = self._wait_s(exchange.peer)
             if wait_s:
                 self._count("unknown", "slowed")
-                return refusals.slowed(wait_s)
+                return refusals.rate_limited(wait_s)
         if address is None and self.look_for_tokens():
             address = self._addresses.get(digest)  # it may have been made this very second
         if address is None:
@@ -257,7 +257,7 @@ class Callbacks:
                 verdict = await walk(judge_in_steps(exchange.body), pacer.maybe_yield)
             self._keep(exchange, verdict)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client must hear of it
-            _log.error("a request failed", exc_info=error)
+            _log.error("request failed", exc_info=error)
             exchange.answer(self.give_up(RequestError.DEFECT))
 
     def cut_off(self, exchange: Exchange) -> None:

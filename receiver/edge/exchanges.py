@@ -16,7 +16,7 @@ class RequestError(Enum):
     BODY_TOO_LARGE = auto()
     TOO_SLOW = auto()
     NO_ROOM = auto()  # all requests together were too large, and this one was the largest
-    CROWDED = auto()  # others needed the connection
+    OVERLOADED = auto()  # others needed the connection
     DEFECT = auto()  # of ours
 
 

@@ -475,7 +475,7 @@ class PublicConnection(asyncio.BufferedProtocol):
             exchange.answer(self._note_defect(error))
 
     def _note_defect(self, error: Exception) -> PreparedResponse:
-        _log.error("a request failed", exc_info=error)
+        _log.error("request failed", exc_info=error)
         return self._edge.handler.give_up(RequestError.DEFECT)
 
     # --- answering --------------------------------------------------------------------------
@@ -567,11 +567,11 @@ class PublicConnection(asyncio.BufferedProtocol):
         """Leave, because others need the connection."""
         self._edge.connection_limits.mark_busy(self, self._group)  # it is not chosen twice
         if self._exchange is None or self._is_deaf:
-            self._edge.handler.give_up(RequestError.CROWDED)
+            self._edge.handler.give_up(RequestError.OVERLOADED)
             self._is_deaf = True
             self._transport.abort()
         else:
-            self._give_up(RequestError.CROWDED)
+            self._give_up(RequestError.OVERLOADED)
             self._transport.close()  # without waiting for the rest of the request
 
     def lose_body(self) -> None:

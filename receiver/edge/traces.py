@@ -45,8 +45,8 @@ class Traces:
         if minute.left == 0:
             if not minute.untraced:
                 _log.warning(
-                    "too many pushes were cut off for their size: not all of them are quarantined; "
-                    "receiver_pushes_cut_off_total counts them",
+                    "oversized pushes were rejected and not all of them are "
+                    "quarantined; receiver_pushes_cut_off_total counts them",
                     application=application,
                 )
             minute.untraced += 1
@@ -64,6 +64,6 @@ def describe(body: bytes, claimed: int, untraced: int) -> str:
         claimed: how many bytes the push was to have; 0: it did not say.
         untraced: how many pushes left no trace before this one.
     """
-    told = f"{claimed} bytes were announced, " if claimed else ""
-    text = f"{told}{len(body)} bytes came, with the SHA-256 {hashlib.sha256(body).hexdigest()}."
-    return f"{text} {untraced} pushes before it were cut off without a trace." if untraced else text
+    told = f"{claimed} bytes were announced; " if claimed else ""
+    text = f"{told}{len(body)} bytes arrived, with the SHA-256 {hashlib.sha256(body).hexdigest()}."
+    return f"{text} {untraced} earlier pushes were rejected without a record." if untraced else text

@@ -45,8 +45,9 @@ class Certificate:
             context.load_cert_chain(certificate, key)
         except ssl.SSLError as error:
             raise SettingsError(
-                f"tls_certificate, tls_key: they cannot be used ({error.reason or 'not PEM'}). "
-                "Give the certificate with its chain, and the key that belongs to it, both as PEM."
+                "tls_certificate, tls_key: cannot be used "
+                f"({error.reason or 'not PEM'}). Give the certificate with its chain, "
+                "and the key that belongs to it, both as PEM."
             ) from None
         except OSError as error:
             raise SettingsError(

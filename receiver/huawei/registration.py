@@ -127,10 +127,10 @@ def _load(body: bytes, make: Callable[[Pairs], Any] | None) -> dict[str, Any]:
         raise RegistrationError(str(error)) from None
     except (ValueError, RecursionError):
         raise RegistrationError(
-            "The body is not valid JSON: send a JSON object in UTF-8."
+            "The body is not valid JSON. Send a JSON object in UTF-8."
         ) from None
     if not isinstance(document, dict):
-        raise RegistrationError("The body is not a JSON object: send one.")
+        raise RegistrationError("The body is not a JSON object. Send one.")
     return document
 
 

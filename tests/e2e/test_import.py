@@ -383,7 +383,7 @@ def test_columns_sheets_and_numbers_are_taken_as_told(server: Server, tmp_path: 
         pytest.param(["--api-url", "http://127.0.0.1:{port}"], 1, "No receiver answers", id="away"),
         pytest.param(["--api-key", "wrong"], 1, "refused", id="a wrong key"),
         pytest.param(["--api-key", READER], 1, "refused", id="a key that may only read"),
-        pytest.param(["--application", "nobody"], 1, "no such application", id="application"),
+        pytest.param(["--application", "nobody"], 1, "application is unknown", id="application"),
         pytest.param(["--map", "sms_msg_id=Nr"], 1, "columns are: smsMsgId, to.", id="no such id"),
         pytest.param(["--map", "total=Nr"], 1, "There is no column 'Nr'", id="no such column"),
         pytest.param(["--map", "phone=Nr"], 2, "NAME=COLUMN", id="no such field"),

@@ -219,7 +219,7 @@ async def push_to(served: Served, token: str, client: str | None = None) -> int:
     return answer.status_code
 
 
-SLOWED: list[Any] = [
+RATE_LIMITED: list[Any] = [
     # settings, what is pushed to from where -> statuses
     pytest.param({}, [("x1", None), ("x2", None), ("x3", None), ("x4", None)],
                  [404, 404, 429, 429], id="wrong ones"),
@@ -247,7 +247,7 @@ SLOWED: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("changes", "pushes", "statuses"), SLOWED)
+@pytest.mark.parametrize(("changes", "pushes", "statuses"), RATE_LIMITED)
 async def test_wrong_tokens_are_slowed(
     tmp_path: Path, changes: dict[str, Any], pushes: list[tuple[str, str | None]],
     statuses: list[int],

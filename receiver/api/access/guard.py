@@ -24,13 +24,16 @@ _USUAL_PORTS = {"http": "80", "https": "443"}
 _AROUND_A_HEADER = 4  # bytes: colon, blank, line end
 HEAD_TOO_LARGE = (
     Problem.HEAD_TOO_LARGE,
-    "Target and headers are larger than `max_head_bytes`; send less, or raise it.",
+    (
+        "The target and headers are larger than `max_head_bytes`. Send less, or increase "
+        "the setting."
+    ),
 )
 NOT_PLAIN = (
     Problem.BAD_REQUEST,
     (
-        "This request is damaged, or its framing is not plain. Send HTTP/1.1 with a path, one "
-        "valid Host, and one Content-Length or chunked."
+        "The request is malformed or its framing is ambiguous. Send HTTP/1.1 with a "
+        "path, one valid Host, and either one Content-Length or chunked encoding."
     ),
 )
 _WRONG_KEY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
@@ -89,7 +92,8 @@ class RequestGuard:
         # Only programs speak HTTP/1.0 without a host.
         if len(told) > 1 or not all(map(self._is_ours, (*told, *authorities))):
             return Problem.WRONG_HOST, (
-                "Ask by an address or `localhost`, or add the name to the setting `api_hosts`."
+                "The Host header is not a name of this listener. Use an IP address or "
+                "`localhost`, or add the name to the setting `api_hosts`."
             )
         if read_framing(scope["http_version"], scope["headers"]) is None:
             return NOT_PLAIN
@@ -98,8 +102,8 @@ class RequestGuard:
         if all(_is_same(origin, told) for origin in _values(scope, b"origin")):
             return None
         return Problem.WRONG_ORIGIN, (
-            "A page of another host may not change anything here; ask by a program, without "
-            "`Origin`."
+            "A page of another origin must not change anything. Send the request from a "
+            "program, without `Origin`."
         )
 
     def _is_ours(self, authority: str) -> bool:

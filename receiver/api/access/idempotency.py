@@ -63,8 +63,9 @@ class Repeatable(Endpoints):
         given = Given(asked.request, reply.status, json.dumps(reply.document))
         if not limits.admit(given.answer):
             raise bad(
-                "The answer is too large to be kept for this Idempotency-Key "
-                "(`idempotency.answer_bytes`), so nothing was done; ask for fewer at a time."
+                "The response is too large to be kept for this Idempotency-Key "
+                "(`idempotency.answer_bytes`), so nothing was changed. Request fewer "
+                "items."
             )
         evicted = await idempotency.remember(connection, asked, given, now, limits)
         self._parts.metrics.answers_evicted.inc(evicted)
@@ -88,7 +89,8 @@ class Repeatable(Endpoints):
         if given.request != asked.request:
             raise ProblemError(
                 Problem.KEY_USED,
-                "The Idempotency-Key was used for another request; take a new one for each.",
+                "The Idempotency-Key was used for a different request. Use a new key "
+                "for each request.",
             )
         with ReadingContext("idempotency.answer"):
             return Reply(given.status, json.loads(given.answer))
@@ -98,7 +100,7 @@ class Repeatable(Endpoints):
         if key is None:
             return None
         if not key or len(key) > _LONGEST_KEY:
-            raise bad(f"An Idempotency-Key has 1 to {_LONGEST_KEY} characters.")
+            raise bad(f"Idempotency-Key must have 1 to {_LONGEST_KEY} characters.")
         check_storable(key)
         what = hashlib.sha256(request.url.path.encode() + b"\0" + _meaning(body)).hexdigest()
         return Asked(_owner(request.state.key), key, what)

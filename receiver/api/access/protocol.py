@@ -194,8 +194,8 @@ class Bounded(H11Protocol):
         self._shared.connection_limits.mark_busy(self, self._group)  # it is not chosen twice
         self._leave(
             Problem.UNAVAILABLE,
-            "There are too many connections (`api_max_connections`), and this one was waiting "
-            "longest; ask again.",
+            "Too many connections are open (`api_max_connections`), and this one was "
+            "idle the longest. Try again.",
         )
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are for its log
@@ -209,8 +209,7 @@ class Bounded(H11Protocol):
         self._running_out = None
         self._leave(
             Problem.TOO_SLOW,
-            "A whole request must come within `api_request_seconds`, and the rest of this one did "
-            "not; ask again.",
+            "The request was not complete within `api_request_seconds`. Try again.",
         )
 
     def _leave(self, problem: Problem, detail: str) -> None:

@@ -28,7 +28,7 @@ from receiver.store.queries import Page
 MOST_ON_A_PAGE = 1000
 _USUAL_PAGE = 50
 _LONGEST_PARAMETER = 1024
-A_NUMBER = "a phone number in full, such as +8613800000000"
+A_NUMBER = "a full phone number, such as +8613800000000"
 _T = TypeVar("_T")
 
 
@@ -67,15 +67,15 @@ async def read_body(request: Request, limit: int) -> bytes:
             if len(body) > limit:
                 raise ProblemError(
                     Problem.TOO_LARGE,
-                    f"A body may have up to {limit} bytes; send the rest in further requests.",
+                    f"The body has more than {limit} bytes. Split it into several requests.",
                     {"connection": "close"},
                 )
     except ClientDisconnect:
-        raise bad("The body ended early: send the request again.") from None
+        raise bad("The body is incomplete. Send the request again.") from None
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise ProblemError(
             Problem.BAD_REQUEST,
-            "The body is compressed: send it as it is, without `Content-Encoding`.",
+            "The body is compressed. Send it uncompressed, without `Content-Encoding`.",
             {"accept-encoding": "identity"},
         )
     return bytes(body)
@@ -96,7 +96,9 @@ def within(request: Request, application: str | None) -> str | None:
         return application
     if application not in (None, only):
         raise ProblemError(
-            Problem.FORBIDDEN, "The key is for another application.", application=only
+            Problem.FORBIDDEN,
+            "The API key is for another application. Use a key for this one.",
+            application=only,
         )
     return only
 
@@ -121,7 +123,9 @@ def check_unrestricted(request: Request) -> None:
     """
     if request.state.key.application is not None:
         raise ProblemError(
-            Problem.FORBIDDEN, "This is about all applications; the key is for one of them."
+            Problem.FORBIDDEN,
+            "The request covers all applications, but the API key is for one of them. "
+            "Use a key for all.",
         )
 
 
@@ -148,9 +152,9 @@ def read_json_object(body: bytes) -> dict[str, Any]:
     except RepeatedError as error:
         raise bad(str(error)) from None
     except (ValueError, RecursionError):
-        raise bad("The body is not valid JSON: send a JSON object in UTF-8.") from None
+        raise bad("The body is not valid JSON. Send a JSON object in UTF-8.") from None
     if not isinstance(document, dict):
-        raise bad("The body is not a JSON object: send one.")
+        raise bad("The body is not a JSON object. Send one.")
     return document
 
 
@@ -163,7 +167,7 @@ def refuse_unknown(given: Mapping[str, Any], *known: str) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise bad(
-            "The body has unknown fields: leave out those in `unknown`; `known` are read.",
+            "The body has unknown fields. Remove those in `unknown`; `known` lists the valid ones.",
             unknown=unknown,
             known=sorted(known),
         )
@@ -182,7 +186,7 @@ class Query:
         """Return a parameter unchanged; an empty one is refused, for a script may have lost it."""
         given = self.texts(name, read)
         if len(set(given)) > 1:
-            raise bad(f"`{name}` is given more than once with different values: give it once.")
+            raise bad(f"`{name}` is given more than once with different values. Give it once.")
         return given[0] if given else None
 
     def application(self) -> str | None:
@@ -199,11 +203,11 @@ class Query:
         given = [read(text) for text in self._parameters.getlist(name)]
         for text in given:
             if text == "":
-                raise bad(f"`{name}` is empty; leave it out or give it a value.")
+                raise bad(f"`{name}` is empty. Omit it or give it a value.")
             if len(text) > _LONGEST_PARAMETER or not is_storable(text):
                 raise bad(
-                    f"`{name}` may have up to {_LONGEST_PARAMETER} characters, without NUL "
-                    "and unpaired surrogates."
+                    f"`{name}` must have at most {_LONGEST_PARAMETER} characters, "
+                    "without NUL and unpaired surrogates."
                 )
         return given
 
@@ -222,8 +226,8 @@ class Query:
             text = f"+{text}"
         if not may_stand_for_number(text):
             raise bad(
-                f"`{name}` must be {A_NUMBER}, or a short code, a masked number or an alias as it "
-                "came."
+                f"`{name}` must be {A_NUMBER}, or a short code, a masked number or an "
+                "alias exactly as it was reported."
             )
         return text
 
@@ -256,7 +260,7 @@ class Query:
                 raise ValueError
             return int(text)
 
-        return self.one_of(name, make, f"a whole number from {lowest} to {highest}")
+        return self.one_of(name, make, f"an integer from {lowest} to {highest}")
 
     def time(self, name: str) -> int | None:
         """Return a time, microseconds since the epoch."""
@@ -282,7 +286,9 @@ class Query:
             numbers: of how many a row's place in the list is made.
         """
         read = partial(read_cursor, numbers=numbers)
-        return Page(self.limit(), self.one_of("cursor", read, "the `next` of a page before"))
+        return Page(
+            self.limit(), self.one_of("cursor", read, "the value of `next` from the previous page")
+        )
 
     def done(self) -> None:
         """Refuse parameters that do not exist, so that a typing error is not a silent answer.
@@ -293,7 +299,8 @@ class Query:
         unknown = sorted(set(self._parameters) - self._asked)
         if unknown:
             raise bad(
-                "The query has unknown parameters: leave out those in `unknown`; `known` are read.",
+                "The query has unknown parameters. Remove those in `unknown`; `known` "
+                "lists the valid ones.",
                 unknown=unknown,
                 known=sorted(self._asked),
             )

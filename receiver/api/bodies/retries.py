@@ -46,7 +46,8 @@ def message_id_of(request: Request) -> int:
     message_id = int(request.path_params["id"])
     if message_id > _HIGHEST_ID:
         raise ProblemError(
-            Problem.NOT_FOUND, "There is no such item in the retry queue: see `GET /v1/retries`."
+            Problem.NOT_FOUND,
+            "There is no such item in the retry queue. List the items with `GET /v1/retries`.",
         )
     return message_id
 
@@ -65,7 +66,7 @@ def read_whole(given: Mapping[str, Any], name: str, usual: int, lowest: int, hig
     """Read a whole number."""
     value = given.get(name, usual)
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        raise bad(f"`{name}` must be a whole number from {lowest} to {highest}.")
+        raise bad(f"`{name}` must be an integer from {lowest} to {highest}.")
     return value
 
 
@@ -74,7 +75,7 @@ def read_text(given: Mapping[str, Any], name: str) -> str:
     value = given.get(name)
     text = clean(value) if isinstance(value, str) else ""
     if not text:
-        raise bad(f"`{name}` must be a text that is not empty.")
+        raise bad(f"`{name}` must be a non-empty string.")
     check_storable(text)
     return text
 
@@ -110,17 +111,21 @@ def read_completion(
     sends = registration.sends
     if not sends:
         raise bad(
-            "The response names no send: nothing was sent. Release the item, or abandon it.",
+            "The response contains no usable send, so nothing was sent. Release or "
+            "abandon the item.",
             rejected=[{"index": one.index, "reason": one.reason} for one in registration.rejected],
         )
     if len(sends) > 1:
-        raise bad("The response names several sends; complete each item with its own.")
+        raise bad("The response contains several sends. Complete each item with its own response.")
     if sends[0].sms_msg_id == message.sms_msg_id:
-        raise bad("The response is that of the message itself: send the one of the new attempt.")
+        raise bad(
+            "The response is that of the original message. Send the response of the new attempt."
+        )
     number, sent_to = before.to if before else None, sends[0].to
     if None not in (number, sent_to) and normalise(sent_to) != normalise(number):
         raise bad(
-            "The response is about another number than the item: complete each item with its own."
+            "The response is about a number other than the item's. Complete each item "
+            "with its own response."
         )
     return body, sends[0], registration.ignored
 
@@ -135,7 +140,8 @@ async def find_item(connection: AsyncConnection, message_id: int, request: Reque
     only = request.state.key.application
     if item is None or only not in (None, item.application):
         raise ProblemError(
-            Problem.NOT_FOUND, "There is no such item in the retry queue: see `GET /v1/retries`."
+            Problem.NOT_FOUND,
+            "There is no such item in the retry queue. List the items with `GET /v1/retries`.",
         )
     return item
 
@@ -149,8 +155,8 @@ def check_held(item: Item, lease: str) -> None:
     if item.state is not ItemState.CLAIMED or item.lease != digest(lease):
         raise ProblemError(
             Problem.LEASE_LOST,
-            "You do not hold the lease of this item: it is over, or of another "
-            "claimer; claim again.",
+            "You do not hold the lease of this item: it has expired or belongs to "
+            "another claimer. Claim the item again.",
             state=item.state.value,
         )
 

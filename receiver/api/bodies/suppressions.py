@@ -55,7 +55,7 @@ def number_in_path(request: Request) -> str:
     """
     number = normalise(request.path_params["number"]) or ""
     if not is_number(number):
-        raise bad(f"The path does not name {A_NUMBER}.")
+        raise bad(f"The path must contain {A_NUMBER}.")
     return number
 
 
@@ -69,7 +69,7 @@ def sender_in_path(request: Request) -> str:
     """
     number = normalise(request.path_params["number"]) or ""
     if not may_stand_for_number(number):
-        raise bad(f"The path does not name {A_NUMBER}, or a short code as it came.")
+        raise bad(f"The path must contain {A_NUMBER}, or a short code exactly as it was reported.")
     check_storable(number)
     return number
 
@@ -84,7 +84,7 @@ def read_suppression(given: Mapping[str, Any], known: Sequence[str], now: int) -
     until = _text(given, "until")
     moment = None if until is None else read_time("until", until)
     if moment is not None and moment <= now:
-        raise bad("`until` must be a time to come, such as 2030-01-31T08:00:00Z.")
+        raise bad("`until` must be in the future, for example 2030-01-31T08:00:00Z.")
     return Wanted(_channel(given), _application(given, known), _reason(given), until=moment)
 
 
@@ -97,7 +97,7 @@ def read_lift(given: Mapping[str, Any], known: Sequence[str], now: int) -> Wante
     refuse_unknown(given, "reason", "channel", "application", "override_opt_out")
     overrides = given.get("override_opt_out", False)
     if not isinstance(overrides, bool):
-        raise bad("`override_opt_out` is neither true nor false.")
+        raise bad("`override_opt_out` must be true or false.")
     return Wanted(_channel(given), _application(given, known), _reason(given), overrides=overrides)
 
 
@@ -112,10 +112,10 @@ def read_check(
     refuse_unknown(given, "numbers", "channel", "application", "kind")
     numbers = given.get("numbers")
     if not isinstance(numbers, list) or not 1 <= len(numbers) <= MOST_CHECKED:
-        raise bad(f"`numbers` must be a list of 1 to {MOST_CHECKED} phone numbers.")
+        raise bad(f"`numbers` must be an array of 1 to {MOST_CHECKED} phone numbers.")
     for number in numbers:
         if not isinstance(number, str):
-            raise bad("`numbers` holds something that is not text.")
+            raise bad("`numbers` must be an array of strings.")
         check_storable(seen(number))
     kind = _text(given, "kind")
     if kind is not None and kind not in set(MessageKind):
@@ -172,7 +172,7 @@ def _text(given: Mapping[str, Any], name: str, read: Callable[[str], str] = clea
         return None
     text = read(value) if isinstance(value, str) else ""
     if not text:
-        raise bad(f"`{name}` must be a text that is not empty; leave it out where there is none.")
+        raise bad(f"`{name}` must be a non-empty string, or omitted.")
     check_storable(text)
     return text
 
@@ -180,14 +180,14 @@ def _text(given: Mapping[str, Any], name: str, read: Callable[[str], str] = clea
 def _reason(given: Mapping[str, Any]) -> str:
     reason = _text(given, "reason")
     if reason is None or len(reason) > LONGEST_REASON:
-        raise bad(f"`reason` must say why, in up to {LONGEST_REASON} characters.")
+        raise bad(f"`reason` is required and must have at most {LONGEST_REASON} characters.")
     return reason
 
 
 def _channel(given: Mapping[str, Any]) -> str:
     channel = normalise_channel(_text(given, "channel", seen) or "")
     if len(channel) > _LONGEST_NAME:
-        raise bad("`channel` is too long for a channel number.")
+        raise bad("`channel` is longer than a channel number can be. Correct it.")
     return channel
 
 

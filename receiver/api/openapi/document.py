@@ -17,20 +17,22 @@ _OF_BODIES = (413,)
 _WHOLE_IN_PATH = frozenset({"id"})
 _LARGEST_ID = 2**63 - 1
 _SAID = {
-    400: "The request cannot be understood.",
-    401: "A valid API key is needed.",
-    403: "The key may not do that, or a page of another host asks.",
-    404: "There is nothing here.",
-    405: "The method is not allowed here.",
-    408: "The request took too long to come.",
-    409: "It cannot be done as things stand.",
-    410: "The cursor has expired; begin the list again.",
+    400: "The request is invalid.",
+    401: "The API key is missing, unknown or expired.",
+    403: (
+        "The API key lacks the scope or is for another application, or the request is cross-origin."
+    ),
+    404: "The resource does not exist.",
+    405: "The route does not support the method.",
+    408: "The request was not complete in time.",
+    409: "The request conflicts with the current state.",
+    410: "The cursor has expired. Start the list again without it.",
     413: "The body is too large.",
-    421: "The listener is not known by this name.",
-    422: "The Idempotency-Key was used for another request.",
-    429: "Too many wrong keys came from this address.",
+    421: "The Host header is not a name of this listener.",
+    422: "The Idempotency-Key was used for a different request.",
+    429: "Too many wrong API keys were sent from this address.",
     431: "The headers are too large.",
-    503: "Not now; try again.",
+    503: "Temporarily unavailable. Try again.",
 }
 
 
@@ -45,7 +47,7 @@ def make_document() -> dict[str, Any]:
         "info": {
             "title": "receiver",
             "version": __version__,
-            "description": "Times are RFC 3339, UTC; errors are problem documents (RFC 9457).",
+            "description": "Times are RFC 3339 in UTC. Errors are problem documents (RFC 9457).",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -75,7 +77,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
         "security": [] if operation.scope is None else [{"key": []}],
     }
     if operation.scope is not None:
-        described["description"] = f"The key needs the scope `{operation.scope.value}`."
+        described["description"] = f"Requires the scope `{operation.scope.value}`."
     if operation.body is not None:
         described["requestBody"] = {
             "required": operation.body_needed,

@@ -472,7 +472,7 @@ async def test_an_unknown_field_is_refused(
     """A field that nobody asks for is named, with those that there are."""
     async with a_node(tmp_path) as served:
         problem = check_problem(await served.api.request(method, path, json=body), 400)
-    assert problem["detail"].startswith("The body has unknown fields:")
+    assert problem["detail"].startswith("The body has unknown fields.")
     assert set(problem["unknown"]) == set(body) - set(problem["known"])
 
 

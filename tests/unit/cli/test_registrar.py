@@ -97,9 +97,10 @@ def test_a_request_without_one_good_send_is_no_failure() -> None:
             400,
             {},
             {
-                (
-                    "detail"
-                ): "No entry can be registered: correct what `rejected` names, and send it again.",
+                ("detail"): (
+                    "No entry could be registered. Correct what `rejected` names and send "
+                    "the request again."
+                ),
                 "rejected": rejected,
             },
         )
@@ -130,7 +131,15 @@ def test_retry_after_beyond_the_patience_ends_it() -> None:
     ("answer", "said"),
     [
         pytest.param(
-            (400, {}, {("detail"): "There is no such application: name one of `known`, or none."}),
+            (
+                400,
+                {},
+                {
+                    (
+                        "detail"
+                    ): "The application is unknown. Name one of `known`, or omit `application`."
+                },
+            ),
             "no such",
             id="400",
         ),

@@ -12,7 +12,7 @@ AMBIGUOUS = {
     "type": "about:blank",
     "title": "Ambiguous",
     "status": 409,
-    "detail": "Several applications have a message with this id; choose one by `application`.",
+    "detail": "Several applications have a message with this id. Choose one with `application`.",
     "applications": ["bank", "shop"],
 }
 

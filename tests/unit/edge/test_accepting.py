@@ -169,7 +169,7 @@ def test_an_address_has_few_connections_also_where_they_wait() -> None:
             async with asyncio.timeout(PATIENCE_S):
                 while len(handler.troubles) < MANY - 20:  # noqa: ASYNC110 - of the other side
                     await asyncio.sleep(0.01)
-            assert set(handler.troubles) == {RequestError.CROWDED}
+            assert set(handler.troubles) == {RequestError.OVERLOADED}
             await listener.stop()
 
     run(main())

@@ -194,7 +194,7 @@ async def test_fields_in_the_query_beside_a_body_are_kept(tmp_path: Path) -> Non
     ]
     (event,) = finish(decode(rows[0]))
     assert isinstance(event, Quarantined)
-    assert "were not read" in event.reason
+    assert "were ignored" in event.reason
 
 
 MISPLACED = [
@@ -229,7 +229,7 @@ async def test_fields_in_the_query_are_kept(
 
 # body, whether its length is announced -> bytes told and received as the trace says
 CUT_OFF = [
-    pytest.param(HUGE, True, f"{len(HUGE)} bytes were announced, ", id="announced"),
+    pytest.param(HUGE, True, f"{len(HUGE)} bytes were announced; ", id="announced"),
     pytest.param(HUGE, False, "", id="in chunks"),
     pytest.param(REPORT.ljust(1025, b"x"), True, "", id="form"),
     pytest.param(REPORT.ljust(1025, b"x"), False, "", id="form in chunks"),
@@ -258,7 +258,7 @@ async def test_what_is_too_large_leaves_a_trace(
     assert (event.body, event.size) == (body[:100], len(body))
     assert told in event.reason
     if not told:
-        assert f"{len(body)} bytes came" in event.reason
+        assert f"{len(body)} bytes arrived" in event.reason
         assert hashlib.sha256(body).hexdigest() in event.reason
 
 
@@ -274,8 +274,8 @@ async def test_traces_are_bounded_and_say_so(tmp_path: Path) -> None:
         rows = await edge.rows()
         assert other.status_code == 413
     assert [row.application for row in rows] == ["default"] * 2 + ["second"] + ["default"]
-    assert "3 pushes before it were cut off without a trace." in rows[-1].headers
-    assert "without a trace" not in "".join(row.headers for row in rows[:-1])
+    assert "3 earlier pushes were rejected without a record." in rows[-1].headers
+    assert "without a record" not in "".join(row.headers for row in rows[:-1])
 
 
 async def test_strangers_leave_no_trace_of_large_bodies(tmp_path: Path) -> None:

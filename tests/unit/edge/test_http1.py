@@ -478,7 +478,7 @@ async def test_nothing_is_read_behind_a_stranger(behind: bytes) -> None:
 AT_ONCE = b"GET /at-once HTTP/1.1\r\nHost: x\r\n\r\n"
 
 # what comes at once, how many requests of it are opened, how many taken
-CROWDED = [
+OVERLOADED = [
     pytest.param(AT_ONCE * 100, 1, 0, id="many of it"),
     pytest.param(AT_ONCE + post(b"next"), 1, 0, id="a push behind it"),
     pytest.param(AT_ONCE + b"G", 1, 0, id="the beginning of another"),
@@ -490,7 +490,7 @@ CROWDED = [
 ]
 
 
-@pytest.mark.parametrize(("sent", "opened", "taken"), CROWDED)
+@pytest.mark.parametrize(("sent", "opened", "taken"), OVERLOADED)
 async def test_who_asks_more_than_one_thing_at_a_time_is_answered_once(
     sent: bytes, opened: int, taken: int
 ) -> None:

@@ -12,15 +12,15 @@ LIMITS = RequestLimits(max_body_bytes=1000, max_head_bytes=2000, request_s=7, ma
 
 # the answer, its status, what the sender or the operator reads there
 TABLE = [
-    (refusals.NOT_DURABLE, 503, ("push it again", "/readyz")),
-    (refusals.UNKNOWN_TOKEN, 404, ("no such callback address", "receiver serve")),
+    (refusals.NOT_DURABLE, 503, ("Push it again", "/readyz")),
+    (refusals.UNKNOWN_TOKEN, 404, ("callback address is unknown", "receiver serve")),
     (refusals.WRONG_ADDRESS, 403, ("this address", "allow_from", "trusted_proxies")),
     (refusals.NOT_SIGNED, 401, ("no valid signature", "receiver verify")),
-    (refusals.NOT_A_POST, 405, ("by POST", "in the body")),
-    (refusals.NOT_A_POST_WITH_FIELDS, 405, ("by POST", "in its body")),
-    (refusals.NOTHING_HERE, 404, ("nothing at this path", "callback address", "api_listen")),
+    (refusals.NOT_A_POST, 405, ("use POST", "in its body")),
+    (refusals.NOT_A_POST_WITH_FIELDS, 405, ("use POST", "in its body")),
+    (refusals.NOTHING_HERE, 404, ("nothing at this path", "callback URL", "api_listen")),
     (refusals.NOT_A_GET, 405, ("GET and HEAD",)),
-    (refusals.slowed(7), 429, ("wrong callback addresses", "wait")),
+    (refusals.rate_limited(7), 429, ("wrong callback addresses", "wait")),
     (refusals.give_up(RequestError.MALFORMED, LIMITS), 400, ("HTTP/1.1", "Host", "Content-Length")),
     (refusals.give_up(RequestError.HEAD_TOO_LARGE, LIMITS), 431, ("50", "2000", "max_head_bytes")),
     (
@@ -36,10 +36,10 @@ TABLE = [
     (
         refusals.give_up(RequestError.NO_ROOM, LIMITS),
         503,
-        ("max_inflight_body_bytes", "push again"),
+        ("max_inflight_body_bytes", "Push again"),
     ),
-    (refusals.give_up(RequestError.CROWDED, LIMITS), 503, ("max_connections", "push again")),
-    (refusals.give_up(RequestError.DEFECT, LIMITS), 500, ("not accepted", "push it again", "log")),
+    (refusals.give_up(RequestError.OVERLOADED, LIMITS), 503, ("max_connections", "Push again")),
+    (refusals.give_up(RequestError.DEFECT, LIMITS), 500, ("not accepted", "Push it again", "log")),
 ]
 
 

@@ -617,27 +617,27 @@ def test_bad_entry(entry: Any, reason: str) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        pytest.param(b"", "The body is not valid JSON: send a JSON object in UTF-8.", id="empty"),
+        pytest.param(b"", "The body is not valid JSON. Send a JSON object in UTF-8.", id="empty"),
         pytest.param(
-            b"code=000000", "The body is not valid JSON: send a JSON object in UTF-8.", id="form"
+            b"code=000000", "The body is not valid JSON. Send a JSON object in UTF-8.", id="form"
         ),
         pytest.param(
             b"\xff\xfe\xff",
-            "The body is not valid JSON: send a JSON object in UTF-8.",
+            "The body is not valid JSON. Send a JSON object in UTF-8.",
             id="binary",
         ),
         pytest.param(
             10_000 * b"[",
-            "The body is not valid JSON: send a JSON object in UTF-8.",
+            "The body is not valid JSON. Send a JSON object in UTF-8.",
             id="nested deeply",
         ),
         pytest.param(
             b'{"response":"{"}',
-            "The body is not valid JSON: send a JSON object in UTF-8.",
+            "The body is not valid JSON. Send a JSON object in UTF-8.",
             id="response is broken text",
         ),
-        pytest.param(b"[]", "The body is not a JSON object: send one.", id="array"),
-        pytest.param(b"null", "The body is not a JSON object: send one.", id="null"),
+        pytest.param(b"[]", "The body is not a JSON object. Send one.", id="array"),
+        pytest.param(b"null", "The body is not a JSON object. Send one.", id="null"),
         pytest.param(b"{}", EXPECTED, id="nothing known"),
         pytest.param(b'{"response":null}', EXPECTED, id="null response"),
         pytest.param(b'{"response":[]}', EXPECTED, id="response is a list"),
