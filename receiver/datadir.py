@@ -41,8 +41,9 @@ def held(lock_file: Path, what: str) -> Iterator[None]:
         except OSError as error:
             holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
             raise InUseError(
-                f"{what} is in use by another receiver (process {holder}, by the lock "
-                f"{lock_file}). Stop that one, or give this one its own."
+                f"{what} is in use by another receiver (process {holder}, lock file "
+                f"{lock_file}). Stop that receiver, or configure another location for "
+                "this one."
             ) from error
         try:
             os.ftruncate(lock, 0)
@@ -72,7 +73,8 @@ class DataDirectory:
         except OSError as error:
             raise DataDirectoryError(
                 f"The data directory {self.path} cannot be used: {error.strerror}. "
-                "Create it for this user, or set `data_dir` to another place."
+                "Create it and make it writable for this user, or set `data_dir` to "
+                "another directory."
             ) from error
         self._held.enter_context(held(self.path / _LOCK_FILE, f"The data directory {self.path}"))
         return self
@@ -111,10 +113,11 @@ def read_secret(path: Path) -> str | None:
         raise DataDirectoryError(f"{path} cannot be read: {type(error).__name__}.") from error
     if len(text) < _LEAST_OF_A_SECRET or not is_secret(text):
         raise DataDirectoryError(
-            f"{path} is damaged: it must hold one line of at least {_LEAST_OF_A_SECRET} letters, "
-            "digits, '-', '_', '.' or '~'. Put it back from a backup, or set "
-            f"`{path.name}` in the settings. If you remove it, a new one is made, and everyone "
-            "who uses the old one needs the new one."
+            f"{path} is damaged: it must contain one line of at least "
+            f"{_LEAST_OF_A_SECRET} letters, digits, '-', '_', '.' or '~'. Restore it "
+            f"from a backup, or set `{path.name}` in the settings. If you remove it, a "
+            "new secret is generated, and every user of the old one must be given the "
+            "new one."
         )
     return text
 

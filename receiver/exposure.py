@@ -30,7 +30,7 @@ def find_exposed(directory: Path, files: Iterable[Path] = (), *, repair: bool = 
             ),
         ]
     except OSError as error:
-        return [f"{directory}: its mode cannot be judged: {error.strerror}"]
+        return [f"{directory}: its mode cannot be checked: {error.strerror}"]
 
 
 def find_readable(file: Path, what: str) -> list[str]:
@@ -46,7 +46,7 @@ def find_readable(file: Path, what: str) -> list[str]:
         return []  # whoever reads it says so
     if not mode & (_OTHERS_READ | _OTHERS_CHANGE):
         return []
-    told = f"{file} holds {what} and every user of this machine can read or change it"
+    told = f"{file} contains {what}, and every user of this machine can read or change it"
     return [f"{told} (mode {_written(mode)}): run `chmod o-rwx {file}`"]
 
 
@@ -67,14 +67,17 @@ def _judge(path: Path, mask: int, *, repair: bool) -> Iterator[str]:
         return
     kept = stat.S_IMODE(found.st_mode) & ~bits
     why = (
-        "others can put files of theirs in the place of ours"
+        "other users can replace its files"
         if is_directory
-        else ("others can read or change it")
+        else ("other users can read or change it")
     )
     told = f"{path} has mode {_written(found.st_mode)}: {why}"
     if repair and is_ours:
         path.chmod(kept)
-        yield f"{told}; its mode is {_written(kept)} now. If they are not trusted, make new secrets"
+        yield (
+            f"{told}; its mode has been set to {_written(kept)}. If you do not trust these "
+            "users, create new secrets"
+        )
     else:
         yield f"{told}; run `chmod {kept:o} {path}`"
 
@@ -83,8 +86,8 @@ def _judge_owner(directory: Path) -> Iterator[str]:
     owner, user = directory.stat().st_uid, os.geteuid()
     if user not in (0, owner) and owner != 0:
         yield (
-            f"{directory} belongs to user {owner}, and this is user {user}: its owner can change "
-            f"everything in it; run `chown -R {user} {directory}`"
+            f"{directory} belongs to user {owner}, but the receiver runs as user {user}: "
+            f"its owner can change everything in it; run `chown -R {user} {directory}`"
         )
 
 
@@ -93,8 +96,8 @@ def _judge_parents(directory: Path) -> Iterator[str]:
         mode = parent.stat().st_mode
         if mode & _OTHERS_CHANGE and not mode & stat.S_ISVTX:
             yield (
-                f"{parent} has mode {_written(mode)}: everybody can put another directory in the "
-                f"place of {directory}; run `chmod o-w {parent}`"
+                f"{parent} has mode {_written(mode)}: every user can replace {directory} "
+                f"by another directory; run `chmod o-w {parent}`"
             )
 
 

@@ -98,8 +98,8 @@ def read_ring(directory: Path) -> Ring:
         return Ring()
     except ValidationError:
         raise DataDirectoryError(
-            f"{file} is not what `receiver key` writes; put a copy of it back, or remove it to "
-            "begin with no keys of its own."
+            f"{file} was not written by `receiver key` or is damaged. Restore it from a "
+            "backup, or remove it to start without these keys."
         ) from None
     except OSError as error:
         raise DataDirectoryError(f"{file} cannot be read: {error.strerror}.") from error

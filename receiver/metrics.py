@@ -43,87 +43,88 @@ class Metrics:
         )
         self._catalogue = Info(
             "receiver_catalogue",
-            "Version of the catalogue of status codes in force.",
+            "Version of the status code catalogue in use.",
             registry=registry,
         )
         self.pushes = Counter(
             "receiver_pushes",
-            "Requests to the callback address, by kind of push and what became of them.",
+            "Requests to the callback address, by kind of push and outcome.",
             ("kind", "outcome"),
             registry=registry,
         )
         self.cut_off = Counter(
             "receiver_pushes_cut_off",
-            "Pushes by a callback token that were too large to be taken.",
+            "Pushes, by callback token, that were rejected as too large.",
             ("application",),
             registry=registry,
         )
         self.push_items = QuickHistogram(
             "receiver_push_items",
-            "Usable items in an accepted push: reports of a batch, or 1.",
+            "Usable items per accepted push: the reports of a batch, or 1.",
             buckets=_SIZE_BUCKETS,
             registry=registry,
         )
         self.ack_seconds = QuickHistogram(
             "receiver_ack_seconds",
-            "From the turn of the event loop that read an accepted push to its durable 200; what "
-            "it waited before is in receiver_read_wait_seconds.",
+            "Time from the event loop turn that read an accepted push to its durable "
+            "200, without the earlier wait (receiver_read_wait_seconds).",
             buckets=_ACK_BUCKETS,
             registry=registry,
         )
         self.read_wait = Histogram(
             "receiver_read_wait_seconds",
-            "How long the bytes of a request were there before they were read, the queue of new "
-            "connections included: looked up four times a second at most, on Linux.",
+            "Time that the bytes of a request waited before they were read, including "
+            "the queue of new connections; sampled at most four times a second, Linux "
+            "only.",
             buckets=_ACK_BUCKETS,
             registry=registry,
         )
         self.loop_delay = Histogram(
             "receiver_event_loop_delay_seconds",
-            "How much later than asked for a timer is heard: as long at least a push waits.",
+            "Delay of a timer of the event loop: every push waits at least that long.",
             buckets=_ACK_BUCKETS,
             registry=registry,
         )
         self.last_push = Gauge(
             "receiver_last_push_timestamp_seconds",
-            "When the last push of an application was accepted.",
+            "Time at which the last push of an application was accepted.",
             ("application",),
             registry=registry,
         )
         self.commit_entries = Histogram(
             "receiver_journal_commit_entries",
-            "Entries in one group commit.",
+            "Entries per group commit.",
             buckets=_SIZE_BUCKETS,
             registry=registry,
         )
         self.commit_seconds = Histogram(
             "receiver_journal_commit_seconds",
-            "Time of one group commit, the sync to disk included.",
+            "Duration of a group commit, including the sync to disk.",
             buckets=_ACK_BUCKETS,
             registry=registry,
         )
         self.journal_waiting = Gauge(
-            "receiver_journal_waiting", "Entries that wait for the disk.", registry=registry
+            "receiver_journal_waiting", "Entries waiting to be written to disk.", registry=registry
         )
         self.journal_bytes = Gauge(
             "receiver_journal_bytes",
-            "Size of the journal with its write-ahead log.",
+            "Size of the journal including its write-ahead log.",
             registry=registry,
         )
         self._add_damages(registry)
         self.lag_rows = Gauge(
             "receiver_projector_lag_rows",
-            "Journal depth: entries that the store does not have yet.",
+            "Journal depth: entries that the store has not processed yet.",
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "receiver_projector_lag_seconds",
-            "Age of the oldest entry that the store does not have yet.",
+            "Age of the oldest entry that the store has not processed yet.",
             registry=registry,
         )
         self.projector_failures = Counter(
             "receiver_projector_failures",
-            "Attempts to write to the store that failed and are tried again.",
+            "Failed attempts to write to the store, which are repeated.",
             registry=registry,
         )
         self.reports = CatalogueCounter(
@@ -133,33 +134,35 @@ class Metrics:
         )
         self.unknown_codes = Counter(
             "receiver_unknown_codes",
-            "Status reports whose code neither a row nor a family of the catalogue explains.",
+            "Status reports whose code matches no row and no family of the catalogue.",
             registry=registry,
         )
         self.redeliveries = Counter(
-            "receiver_redeliveries", "Reports and uplinks that came again.", registry=registry
+            "receiver_redeliveries",
+            "Reports and uplinks that were delivered again.",
+            registry=registry,
         )
         self.uplinks = Counter("receiver_uplinks", "Uplink SMSs stored.", registry=registry)
         self.opt_outs = Counter(
             "receiver_opt_outs",
-            "Uplinks stored whose whole text is an opt-out or an opt-in word.",
+            "Uplinks stored whose entire text is an opt-out or opt-in keyword.",
             ("intent",),
             registry=registry,
         )
         self.retries = Counter(
             "receiver_retries",
-            "Items of the retry queue that claimers settled.",
+            "Items of the retry queue settled by claimers.",
             ("outcome",),
             registry=registry,
         )
         self.retries_expired = Counter(
             "receiver_retries_lease_expired",
-            "Items that were handed out again because a lease was over.",
+            "Items claimed again because their lease had expired.",
             registry=registry,
         )
         self.retries_saved = Counter(
             "receiver_retries_saved",
-            "Messages that were delivered by another attempt than the first.",
+            "Messages delivered by an attempt other than the first.",
             registry=registry,
         )
         self.retries_due = Gauge(
@@ -167,40 +170,40 @@ class Metrics:
         )
         self.retries_claimed = Gauge(
             "receiver_retries_claimed",
-            "Messages that somebody is sending again.",
+            "Messages claimed for a retry.",
             registry=registry,
         )
         self.breakers_open = Gauge(
             "receiver_retry_breakers_open",
-            "Codes whose retries wait because they have become frequent.",
+            "Codes whose retries are held back because their failures have increased sharply.",
             registry=registry,
         )
         self.api_refused = Counter(
             "receiver_api_refused",
-            "Requests to the private API that were refused for their keys.",
+            "Requests to the private API rejected because of their keys.",
             ("reason",),
             registry=registry,
         )
         self.answers_evicted = Counter(
             "receiver_idempotency_evicted",
-            "Answers to an Idempotency-Key that were forgotten before their time.",
+            "Responses for an Idempotency-Key that were evicted before they expired.",
             registry=registry,
         )
         self.guessers_forgotten = Counter(
             "receiver_guessers_forgotten",
-            "Addresses that sent wrong secrets and were forgotten within the minute.",
+            "Addresses with wrong secrets that were evicted within a minute.",
             ("secret",),
             registry=registry,
         )
         self.suppressed = Gauge(
             "receiver_suppressed",
-            "Words that keep a number from being sent to, by where they come from.",
+            "Suppressions in effect, by source.",
             ("source",),
             registry=registry,
         )
         self.signatures = Counter(
             "receiver_push_signatures",
-            "Pushes of applications that must sign, by what their signatures were found to be.",
+            "Pushes of applications that require signatures, by result of the check.",
             ("application", "outcome"),
             registry=registry,
         )
@@ -208,14 +211,16 @@ class Metrics:
         self.registration_conflicts = _from_zero(
             Counter(
                 "receiver_registration_conflicts",
-                "Values kept of registrations that contradict what was known of a send, by field.",
+                "Registered values that contradict earlier values of the send, by field.",
                 ("field",),
                 registry=registry,
             ),
             COMPARED.values(),
         )
         self.orphans = Gauge(
-            "receiver_orphans", "Messages with reports but no registered send.", registry=registry
+            "receiver_orphans",
+            "Messages with reports but without a registered send.",
+            registry=registry,
         )
         self.orphans_bound = Counter(
             "receiver_orphans_bound",
@@ -224,13 +229,13 @@ class Metrics:
         )
         self.quarantined = Counter(
             "receiver_quarantined",
-            "Pushes and items that could not be understood.",
+            "Pushes and items that could not be parsed.",
             ("kind",),
             registry=registry,
         )
         self.quarantine_evicted = Counter(
             "receiver_quarantine_evicted",
-            "Rows that left the quarantine before their time, because it was full.",
+            "Rows evicted from the quarantine before they expired, because it was full.",
             registry=registry,
         )
         self.overdue = Counter(
@@ -252,25 +257,26 @@ class Metrics:
         )
         self.report_gap = Gauge(
             "receiver_report_gap_seconds",
-            "Time since an application last heard a report.",
+            "Time since the last report for an application.",
             ("application",),
             registry=registry,
         )
         self.report_gap_usual = Gauge(
             "receiver_report_gap_usual_seconds",
-            "Longest time that an application heard no report in the days before the last one.",
+            "Longest time without a report for an application in the days before the last one.",
             ("application",),
             registry=registry,
         )
         self.report_gap_alarm = Gauge(
             "receiver_report_gap_alarm",
-            "1 while an application hears no report for longer than its rhythm explains, else 0.",
+            "1 while an application has been without reports for longer than its usual "
+            "pattern explains, else 0.",
             ("application",),
             registry=registry,
         )
         self.delivery_seconds = Histogram(
             "receiver_delivery_seconds",
-            "From the sending to the delivery of a message, by the platform's times.",
+            "Time from sending to delivery of a message, according to the platform.",
             buckets=_DELIVERY_BUCKETS,
             registry=registry,
         )
@@ -278,22 +284,22 @@ class Metrics:
     def _add_damages(self, registry: CollectorRegistry) -> None:
         self.journal_damaged = Counter(
             "receiver_journal_damages",
-            "Times that the journal's file or its log was found damaged.",
+            "Times that the journal file or its log was found damaged.",
             registry=registry,
         )
         self.journal_lost_rows = Counter(
             "receiver_journal_lost_rows",
-            "Rows that a damaged journal no longer holds, at most.",
+            "Upper bound of the rows lost from a damaged journal.",
             registry=registry,
         )
         self.journal_salvaged_rows = Counter(
             "receiver_journal_salvaged_rows",
-            "Rows of a damaged journal that were taken back from its pages.",
+            "Rows of a damaged journal restored from its pages.",
             registry=registry,
         )
         self.store_damaged = Counter(
             "receiver_store_damages",
-            "Statements that found the store damaged.",
+            "Statements that failed because the store is damaged.",
             registry=registry,
         )
 

@@ -61,15 +61,15 @@ def weak_files(settings: Settings) -> list[str]:
     key = settings.data_dir / KEY_FILE
     if settings.api_key is None and is_weak_key(read_secret(key) or _STRONG):
         problems.append(
-            f"{key} holds a key that can be guessed; write at least {LEAST_OF_A_KEY} characters "
-            "without a pattern, or remove the file to have one made."
+            f"{key} contains a key that can be guessed. Write at least {LEAST_OF_A_KEY} "
+            "characters without a pattern, or remove the file to have one generated."
         )
     token = settings.data_dir / TOKEN_FILE
     is_gated = settings.push_keys or settings.allow_from
     if _makes_token(settings) and not is_gated and is_trivial(read_secret(token) or _STRONG):
         problems.append(
-            f"{token} holds a token that is among the first that anybody tries; write a longer "
-            "one, remove the file to have one made, or set push_keys or allow_from."
+            f"{token} contains a token that is easy to guess. Write a longer one, remove "
+            "the file to have one generated, or set push_keys or allow_from."
         )
     return problems
 

@@ -80,7 +80,9 @@ class KeyringWatcher:
             stamp = self._stamp()
             if stamp != self._told:
                 self._told = stamp
-                _log.error("the file of keys cannot be used", reason=str(error))
+                _log.error(
+                    "keyring file cannot be read; keeping the previous keys", reason=str(error)
+                )
         return self._seen != before
 
     def look_now(self) -> bool:
@@ -100,7 +102,7 @@ class KeyringWatcher:
         try:
             await asyncio.to_thread(write_whole, self._directory / USED_FILE, content)
         except DataDirectoryError as error:
-            _log.warning("the last use of keys is not kept", reason=str(error))
+            _log.warning("last use of keys could not be saved", reason=str(error))
         else:
             self._saved = used
 

@@ -44,8 +44,8 @@ def bind(setting: str, host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ListenError(
-            f"{setting}: cannot listen on {host}:{port}: {error.strerror}. "
-            "Stop what uses it or choose another address."
+            f"{setting}: cannot listen on {host}:{port}: {error.strerror}. Stop the "
+            "process that uses the address, or choose another address."
         ) from error
     listener.setblocking(False)  # noqa: FBT003 - the signature is the library's
     return listener

@@ -260,7 +260,9 @@ class Node:
                 async with asyncio.timeout(self._settings.journal.timeout_seconds):
                     await self._projector.reached(position)
             except TimeoutError:
-                raise StoreUnavailableError("The store did not take the entry in time.") from None
+                raise StoreUnavailableError(
+                    "The store did not process the entry in time."
+                ) from None
         return position
 
     async def _health(self) -> Health:
@@ -296,7 +298,7 @@ class Node:
                 await self._projector.reached(self._journal.last_position)
         except TimeoutError:
             raise StoreUnavailableError(
-                "The store does not have yet what came up to now; try again."
+                "The store has not processed all entries received so far. Try again."
             ) from None
 
     async def _heard_until(self) -> int:

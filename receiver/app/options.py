@@ -66,7 +66,10 @@ def connections_that_fit(wanted: int, *, besides: int) -> int:
         wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - _FILES_OF_OURS - besides)
     )
     if allowed < wanted:
-        _log.warning("fewer connections than `max_connections`: too few files", allowed=allowed)
+        _log.warning(
+            "max_connections reduced: the limit of open files (ulimit -n) is too low",
+            allowed=allowed,
+        )
     return max(1, allowed)
 
 

@@ -126,9 +126,9 @@ def _renew(certificate: Certificate) -> None:
     try:
         certificate.renew()
     except SettingsError as error:
-        _log.error("the certificate was not renewed", reason=str(error))
+        _log.error("certificate reload failed; keeping the previous certificate", reason=str(error))
     else:
-        _log.info("the certificate was reloaded")
+        _log.info("certificate reloaded")
 
 
 async def _stop_all(*listeners: PublicListener | PrivateListener) -> None:
@@ -147,7 +147,8 @@ async def serve(settings: Settings, on_running: Callable[[Running], None]) -> in
     def lose_trust(error: str) -> None:
         nonlocal status
         _log.critical(
-            "the disk failed a sync, ending so that the journal is read again from the disk",
+            "fsync of the journal failed; terminating so that a restart reads the "
+            "journal from disk",
             error=error,
         )
         status = EXIT_UNTRUSTWORTHY_DISK

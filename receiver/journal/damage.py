@@ -16,7 +16,7 @@ _KEPT = ".damaged-"  # in the names of files that are kept aside
 _SPARE_BYTES = 64 * 1024 * 1024  # of the disk: never used up by copies
 _APPLICATION = "default"
 _NAMED = 10  # positions in one text
-_DOUBTFUL = "This row was damaged in the journal: it may differ from what was taken."
+_DOUBTFUL = "This row was damaged in the journal: it may differ from what was received."
 
 
 class Lost(NamedTuple):
@@ -70,9 +70,9 @@ def unusable(positions: Sequence[int]) -> DamageFinding:
     named = ", ".join(map(str, positions[:_NAMED]))
     more = f" and {len(positions) - _NAMED} more" if len(positions) > _NAMED else ""
     return DamageFinding(
-        "Rows of the journal were acknowledged and hold nothing that can be used: they are damaged,"
-        f" or this version reads them otherwise. Positions {named}{more}; they are kept in the "
-        "quarantine, and `receiver reclassify` reads them again.",
+        "Acknowledged rows of the journal contain nothing usable: they are damaged, or "
+        f"this version parses them differently. Positions {named}{more}; they are kept "
+        "in the quarantine. Run `receiver reclassify` to parse them again.",
         "",
         lost=len(positions),
     )

@@ -96,7 +96,8 @@ class JournalFile:
         if layout != LAYOUT:
             await file.close()
             raise DataDirectoryError(
-                f"The journal {path} was written by a newer version; install that version."
+                f"The journal {path} was written by a newer version of the receiver. "
+                "Install that version."
             )
         return file
 
@@ -115,10 +116,10 @@ class JournalFile:
         # What stays of the log behind the new frames would be found and taken back again.
         with contextlib.suppress(WriterError):  # appends report what the disk does not take
             await self.checkpoint(empty_wal=True)
-        text = f"{log.describe()} {salvaged} rows that SQLite left out were taken back"
-        text += f", {len(log.doubtful)} doubtful ones among them." if log.doubtful else "."
+        text = f"{log.describe()} {salvaged} rows that SQLite had omitted were restored"
+        text += f", {len(log.doubtful)} of them uncertain." if log.doubtful else "."
         for one in lost:
-            text += f" Lost{'' if one.first > 1 else ', or deleted before'}: {one.describe()}."
+            text += f" Lost{{'' if one.first > 1 else ', or deleted earlier'}}: {one.describe()}."
         return DamageFinding(text, log.kept, sum(one.rows for one in lost), salvaged)
 
     async def _restore(self, rows: Sequence[Row], *, keeps: bool) -> int:
@@ -210,7 +211,7 @@ class JournalFile:
         await self._process.end()
         self.note_end()
         self._process = await WriterProcess.start(self.path)
-        _log.warning("another writer of the journal was started", writer=self._process.pid)
+        _log.warning("journal writer restarted", writer=self._process.pid)
 
     def note_end(self) -> bool:
         """Say that the writer has ended, and how; tell whether that was new."""
@@ -218,9 +219,7 @@ class JournalFile:
         if not how or self._process is self._ended:
             return False
         self._ended = self._process
-        _log.error(
-            "the journal's writer has ended, starting another", writer=self._process.pid, how=how
-        )
+        _log.error("journal writer exited; starting another", writer=self._process.pid, how=how)
         return True
 
     @property
@@ -263,7 +262,7 @@ class JournalFile:
         rows_found = [read_row(*row) for row in found]
         if not all(one.is_sound(self.checked_from) for one in rows_found):
             raise JournalDamagedError(
-                f"Rows of the journal {self.path} do not fit their checksums."
+                f"Rows of the journal {self.path} do not match their checksums."
             )
         return [one.row for one in rows_found]
 

@@ -39,15 +39,16 @@ class WriterGuard:
             patience = min(patience, self._limits.stopped_s)
         if silent < patience:
             if self.trouble:
-                _log.warning("the journal's writer answers again", writer=writer.pid)
+                _log.warning("journal writer responds again", writer=writer.pid)
             self.trouble, self._killed = "", None
             return
         self.trouble = (
-            f"The journal's writer (process {writer.pid}) has not answered for {silent:.0f} s; it "
-            f"is {_NAMES.get(state, 'running')}. Pushes are refused until it is replaced."
+            f"The journal writer (process {writer.pid}) has not responded for "
+            f"{silent:.0f} s; it is {_NAMES.get(state, 'running')}. Pushes are rejected "
+            "until it is replaced."
         )
         if self._killed != writer.pid or time.monotonic() >= self._say_at:
             self._say_at = time.monotonic() + _SAID_EVERY_S
-            _log.error("the journal's writer does not answer, replacing it", reason=self.trouble)
+            _log.error("journal writer does not respond; replacing it", reason=self.trouble)
         self._killed = writer.pid
         writer.kill()

@@ -64,7 +64,7 @@ class _Waiting:
         try:
             self._settle(result)
         except Exception as error:  # noqa: BLE001 - one client's trouble must not touch the others
-            _log.error("an answer failed", error=type(error).__name__)
+            _log.error("response callback failed", error=type(error).__name__)
 
 
 def _ignore(_: object) -> None:
@@ -197,7 +197,7 @@ class Journal:
             len(self._waiting) >= limits.max_waiting
             or self._waiting_bytes >= limits.max_waiting_bytes
         ):
-            raise JournalUnavailableError("Too many entries wait for the disk.")
+            raise JournalUnavailableError("Too many entries are waiting to be written to disk.")
         self._waiting.append(_Waiting(entry, settle))
         self._waiting_bytes += len(entry.body)
         self._wake.set()
@@ -215,7 +215,7 @@ class Journal:
         finally:
             # However the writer ends, nobody is left waiting for it.
             self._closing = True
-            _fail((*self._in_flight, *self._waiting), "The journal's writer ended.")
+            _fail((*self._in_flight, *self._waiting), "The journal writer has exited.")
             self._waiting.clear()
 
     async def _wait_for_company(self) -> None:
@@ -284,7 +284,7 @@ class Journal:
     def _lose_trust(self, error: str) -> None:
         """Acknowledge nothing from now on, and let the process be restarted."""
         self._closing = True
-        _fail(self._waiting, "The disk failed a sync.")
+        _fail(self._waiting, "The fsync of the journal failed.")
         self._on_loss_of_trust(error)
 
     async def _watch(self) -> None:
@@ -295,13 +295,13 @@ class Journal:
             late = [w for w in (*self._in_flight, *self._waiting) if w.since < give_up_before]
             if late:
                 self._failure = self._failure or "Stalled"
-                _fail(late, "The disk did not answer in time.")
+                _fail(late, "The disk did not respond in time.")
             self._guard.look()
             if self._file.note_end():
                 self._begin(self._keep_writer())
             self._repeat_findings()
             if not self._file.is_in_place():
-                _log.critical("the journal's file was taken away while it was written")
+                _log.critical("journal file was removed or replaced while in use")
                 self._lose_trust("FileTakenAway")
                 return
 
@@ -347,8 +347,8 @@ class Journal:
         )
         for one in lost:
             text = (
-                "Rows of the journal cannot be read or do not fit their checksums, and do not "
-                f"count: {one.describe()}."
+                "Rows of the journal cannot be read or do not match their checksums, "
+                f"and are ignored: {one.describe()}."
             )
             self.note_finding(DamageFinding(text, "", lost=one.rows))
         return rows
@@ -434,7 +434,7 @@ class Journal:
         checked_from = self._file.checked_from
         if checked := [at for at in positions if at >= checked_from]:
             _log.error(
-                "acknowledged rows cannot be used, though they are as they were taken",
+                "acknowledged rows with valid checksums contain nothing usable",
                 first=checked[0],
                 rows=len(checked),
             )
@@ -468,8 +468,10 @@ class Journal:
             *(one.text for one in known),
             *self._left_out(),
             *(
-                f"{name} keeps the bytes of a damage that was found earlier; remove it when "
-                "nothing more is to be saved from it."
+                (
+                    f"{name} keeps the bytes of damage that was found earlier. Remove it "
+                    "when you need nothing more from it."
+                )
                 for name in kept
                 if name not in named
             ),
@@ -477,7 +479,7 @@ class Journal:
 
     def _left_out(self) -> list[str]:
         count = self._findings_left_out
-        return [f"{count} earlier findings of damage stand in the log alone."] if count else []
+        return [f"{count} earlier reports of damage are in the log only."] if count else []
 
     async def begin_anew(self) -> None:
         """Take a new identity, so that every row counts as unread (after a restored backup)."""

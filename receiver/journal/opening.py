@@ -26,7 +26,7 @@ def examine(path: Path) -> LogDamage | None:
         DataDirectoryError: the files cannot be read.
     """
     if not path.parent.is_dir():
-        raise cannot_open(path, "its directory is not there")
+        raise cannot_open(path, "its directory does not exist")
     try:
         with _locked(path):
             new_file(path).unlink(missing_ok=True)  # of a process that was killed
@@ -45,7 +45,9 @@ def rebuild(path: Path, cause: str) -> DamageFinding:
     """
     target, kept = new_file(path), name_aside(path)
     if not fits(path.parent, path.stat().st_size):
-        raise cannot_open(path, f"it is damaged ({cause}), and there is no space to rebuild it")
+        raise cannot_open(
+            path, f"it is damaged ({cause}), and there is not enough disk space to rebuild it"
+        )
     try:
         with _locked(path):
             made = rebuild_whole(path, target, kept.name)
@@ -61,22 +63,22 @@ def rebuild(path: Path, cause: str) -> DamageFinding:
 
 def describe(made: Rebuild, kept: str) -> DamageFinding:
     """Say what a file was lacking that was rebuilt."""
-    text = "The journal's file was damaged and has been rewritten from what could be read"
+    text = "The journal file was damaged and has been rewritten from the readable rows"
     text += (
         f"; {made.found} rows came from pages that SQLite could not reach." if made.found else "."
     )
     if made.lost:
-        text += f" Lost, or deleted before: {_name(made.lost)}."
+        text += f" Lost, or deleted earlier: {_name(made.lost)}."
     if made.spoiled:
         text += (
-            " Changed, so they do not count as what was taken, and are to be put right before they "
-            f"are pushed again: {_name(made.spoiled)}."
+            f" Changed, and therefore ignored: {_name(made.spoiled)}. Correct these rows "
+            "before you push them again."
         )
     if not (made.lost or made.spoiled):
         text += " No row was lost."
     text += (
-        f" Kept in: {kept}. What is saved from it can be pushed again: what is known already is a "
-        "redelivery."
+        f" Kept in: {kept}. You can push again what you recover from it: whatever is "
+        "already known counts as a redelivery."
     )
     lost = sum(one.rows for one in (*made.lost, *made.spoiled))
     return DamageFinding(text, kept, lost, made.found)
@@ -103,8 +105,8 @@ def _locked(path: Path) -> Iterator[None]:
 def cannot_open(path: Path, cause: str) -> DataDirectoryError:
     """Make the error for a journal that cannot be opened."""
     return DataDirectoryError(
-        f"The journal {path} cannot be opened: {cause}. Check that the disk has space, that the "
-        "file belongs to this user, and that it is a SQLite file."
+        f"The journal {path} cannot be opened: {cause}. Check that the disk has free "
+        "space, that the file belongs to this user, and that it is a SQLite file."
     )
 
 
@@ -117,7 +119,8 @@ def held_by_another(path: Path) -> InUseError:
         holder = ""
     who = f"process {holder}" if holder else f"a process that `fuser {lock}` names"
     return InUseError(
-        f"The journal {path} is held by {who}, by the lock {lock}. It is probably the writer of a "
-        "receiver that was killed, and its disk hangs or it is stopped (`ps -o pid,stat,args`): "
-        f"end it with `kill -9 {holder or 'PID'}` and start again."
+        f"The journal {path} is held by {who}, with the lock {lock}. It is probably the "
+        "writer of a receiver that was killed, and is stopped or blocked by its disk "
+        f"(check with `ps -o pid,stat,args`). End it with `kill -9 {holder or 'PID'}` "
+        "and start the receiver again."
     )

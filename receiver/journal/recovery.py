@@ -60,24 +60,24 @@ class LogDamage:
         if self.is_gone:
             what.append("it is missing or empty")
         elif not self.has_head:
-            what.append("its head cannot be read, and no frame was found in it")
+            what.append("its header cannot be read, and it contains no frame")
         if self.is_rebuilt:
-            what.append("its head was damaged and has been rebuilt from its frames")
+            what.append("its header was damaged and has been rebuilt from its frames")
         if self.corrected:
             what.append(f"{self.corrected} wrong bits in it were corrected")
         if self.is_alone:
-            what.append(f"its {frames} stand beside a journal's file that is missing or empty")
+            what.append(f"its {frames} belong to a journal file that is missing or empty")
         elif self.frames:
             torn = (
-                "" if self.was_synced else ", which may be the last commit before a loss of power"
+                "" if self.was_synced else ", which may be the last commit before a power failure"
             )
-            what.append(f"{frames} stand at or behind damaged or missing ones{torn}")
+            what.append(f"{frames} are at or behind damaged or missing ones{torn}")
         text = f"The journal's write-ahead log is damaged: {'; '.join(what)}"
         if self.missing:
             text += (
-                f"{'; ' if what else ''}{self.missing} committed frames are missing at its end, so "
-                "pushes that were acknowledged may be lost: compare the messages without a final "
-                "report with the platform's console"
+                f"{'; ' if what else ''}{self.missing} committed frames are missing at "
+                "its end, so acknowledged pushes may be lost: compare the messages "
+                "without a final report with the platform's console"
             )
         return f"{text}. Kept in: {self.kept or '-'}."
 

@@ -130,12 +130,12 @@ class Upkeep:
                 return False
             self._mend_from = time.monotonic() + _MEND_AGAIN_S
             kept = name_aside(self._file.path)
-            _log.error("the journal's file is damaged, rewriting it from what can be read")
+            _log.error("journal file is damaged; rewriting it from the readable rows")
             try:
                 made = await self._rewrite(kept, surely=surely)
             except (sqlite3.Error, OSError, JournalUnavailableError, WriterError) as error:
                 self.obstacle = (
-                    f"The journal's file is damaged and cannot be mended: {_name(error)}"
+                    f"The journal file is damaged and cannot be repaired: {_name(error)}"
                 )
                 _log.error(self.obstacle)
                 return False
@@ -150,7 +150,9 @@ class Upkeep:
         """Copy the journal and go on in the copy; None: there was nothing to mend."""
         path = self._file.path
         if not fits(path.parent, path.stat().st_size):
-            raise JournalUnavailableError("the disk has no space for a second file.")
+            raise JournalUnavailableError(
+                "the disk has no space for a second copy of the journal; free some space."
+            )
         target = new_file(path)
         made = await asyncio.to_thread(Rebuild, path, target, mends=kept is not None)
         try:
@@ -165,7 +167,9 @@ class Upkeep:
                 if await self._take_turn(switch):
                     return made
                 await asyncio.sleep(_SWITCH_PAUSE_S)
-            raise JournalUnavailableError("somebody reads it without an end.")
+            raise JournalUnavailableError(
+                "another process keeps the journal open for reading; end it."
+            )
         finally:
             made.close()
             target.unlink(missing_ok=True)
@@ -185,7 +189,9 @@ class Upkeep:
             position = await asyncio.to_thread(made.copy, position, upto)
         await asyncio.to_thread(made.finish)
         if not await self._file.switch(target, kept):
-            raise JournalUnavailableError("somebody began to read it.")
+            raise JournalUnavailableError(
+                "another process has opened the journal for reading; end it."
+            )
         return True
 
 

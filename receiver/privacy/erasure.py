@@ -104,7 +104,7 @@ class Forgetter:
         """
         writings = Writings(number)
         if self._turn.locked():
-            raise AnotherForgettingError("Another number is being forgotten; ask again.")
+            raise AnotherForgettingError("Another number is being erased. Try again later.")
         async with self._turn:
             return await self._forget(writings, keep_suppression=keep_suppression)
 
@@ -127,7 +127,7 @@ class Forgetter:
             await self._keep(ids)
             erased += await self._erase(found, writings, pacer)
             if not await self._store.make_durable():
-                raise StoreUnavailableError("The store could not be made durable; ask again.")
+                raise StoreUnavailableError("The store could not be made durable. Try again.")
             # An id that was not known before may stand in rows that were searched before.
             person = replace(person, ids=ids, others=others)
             scrubbed = await self._scrub(0 if new_ids else searched, upto, person, pacer)
@@ -142,7 +142,7 @@ class Forgetter:
         try:
             await asyncio.to_thread(self._unfinished.write, ids)
         except DataDirectoryError as error:
-            raise StoreUnavailableError(f"{error} Ask again.") from None
+            raise StoreUnavailableError(f"{error} Try again.") from None
 
     # --- the store --------------------------------------------------------------------------
 
@@ -289,7 +289,7 @@ class Forgetter:
             try:
                 await self._journal.compact()
             except JournalUnavailableError as error:  # the names in the answer say the rest
-                _log.warning("the journal was not rewritten", reason=str(error))
+                _log.warning("journal was not rewritten", reason=str(error))
             else:
                 compacted.update(path.name for path in journal)
         return compacted
@@ -302,8 +302,8 @@ class Forgetter:
                 await asyncio.sleep(_PAUSE_S)
             else:
                 raise StoreUnavailableError(
-                    "Somebody reads the files without an end, so that what is deleted cannot be "
-                    "taken from them; ask again for the proof."
+                    "Another process keeps the files open for reading, so deleted data "
+                    "cannot be removed from them. End it and repeat the request."
                 )
 
     async def _search(

@@ -128,8 +128,8 @@ class Purger:
         if self._purge is not None and self._task is not None and not self._task.done():
             if self._purge.dry_run != dry_run:
                 raise AnotherPurgeError(
-                    "Another purge is going on; ask for its progress (GET) and again when it has "
-                    "ended."
+                    "Another purge is in progress. Get its progress (GET) and try again "
+                    "when it has ended."
                 )
             return self._purge
         now = self._clock()
@@ -170,7 +170,7 @@ class Purger:
             for walk in stored.WALKS:
                 await self._walk(walk, pacer)
         except Exception as error:  # noqa: BLE001 - whoever asks for the progress is told
-            _log.error("the purge failed", error=type(error).__name__)
+            _log.error("purge failed", error=type(error).__name__)
             self._note(Counter(), phase=PurgePhase.FAILED)
             return
         self._note(Counter(), phase=PurgePhase.STOPPED if self._stopping else PurgePhase.FINISHED)
@@ -184,7 +184,7 @@ class Purger:
             try:
                 step = await self._stretch(walk, place)
             except StoreUnavailableError as error:
-                _log.warning("the purge waits for the store", reason=str(error))
+                _log.warning("purge waits for the store", reason=str(error))
                 await asyncio.sleep(_PAUSE_S)
                 continue
             place = step.next

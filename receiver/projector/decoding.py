@@ -22,7 +22,7 @@ from receiver.huawei.unused import Unused
 from receiver.journal import EntryKind, Row, read_refusal
 
 _TRUSTS = frozenset(Trust)
-_KEPT = "Kept is the push as it came, or its beginning where `truncated` is true."
+_KEPT = "The push is kept unchanged, or its beginning if `truncated` is true."
 
 
 def decode(row: Row, most_bad: int = wire.MOST_BAD) -> Steps[list[Event]]:
@@ -45,14 +45,14 @@ def decode(row: Row, most_bad: int = wire.MOST_BAD) -> Steps[list[Event]]:
     except (wire.UnusableError, RegistrationError) as error:
         return [_unusable(row, str(error))]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is about this row alone
-        return [_unusable(row, f"The receiver failed on it: {type(error).__name__}.")]
+        return [_unusable(row, f"The receiver failed to process it: {type(error).__name__}.")]
 
 
 def _unusable(row: Row, reason: str) -> Quarantined:
     if row.kind == EntryKind.UNUSABLE:
         return set_aside(row, reason)
     # It was read before it was acknowledged: either its bytes have changed or the reader has.
-    reason = f"It was acknowledged, and nothing in it can be used. {reason}"
+    reason = f"The push was acknowledged, but contains nothing usable. {reason}"
     return replace(set_aside(row, reason), lost_at=row.position)
 
 
@@ -97,7 +97,7 @@ def _decode_push(row: Row, most_bad: int) -> Steps[list[Event]]:
         events.append(set_aside(row, bad.reason, json.dumps(bad.raw).encode()))
         yield
     if push.more_bad:
-        reason = f"And {push.more_bad} more items of this push cannot be used. {_KEPT}"
+        reason = f"{push.more_bad} more items of this push are unusable. {_KEPT}"
         events.append(set_aside(row, reason, items=push.more_bad))
     return [*events, *told]
 

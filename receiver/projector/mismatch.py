@@ -27,35 +27,41 @@ def mismatch(
     if known is None and others and not is_shared:
         if oldest is None:
             return (
-                "The journal is empty and new, but the store was filled from another one: the "
-                "journal's file was lost, or the store belongs to another data directory. Pushes "
-                "that were acknowledged and that the store does not have are lost with it. If the "
-                "old journal.sqlite3 is still there, stop, put it back with its -wal file, and "
-                "start again."
+                "The journal is new and empty, but the store was filled from another "
+                "journal: the journal file was lost, or the store belongs to another "
+                "data directory. Acknowledged pushes that the store has not processed "
+                "are lost. If you still have the old journal.sqlite3, stop the "
+                "receiver, restore the file together with its -wal file, and start "
+                "again."
             )
         if was_mended:
             return (
-                "The journal was damaged and has a new identity, so it is read from its start; "
-                "what the store has already counts as a redelivery."
+                "The journal was damaged and has a new identity, so it is read from its "
+                "start. Entries that the store already has count as redeliveries."
             )
         return (
-            "The store was filled from another journal than this one: one of the two files is of "
-            "another data directory or of a backup. This journal is read from its start; what the "
-            "store has already counts as a redelivery."
+            "The store was filled from a different journal: one of the two files is "
+            "from another data directory or from a backup. This journal is read from "
+            "its start. Entries that the store already has count as redeliveries."
         )
     if known is not None and known > newest:
         return (
-            f"The journal ends at position {newest}, but the store has had {known}: the journal is "
-            "older than the store, as after a restored backup, or its newest rows were lost. It "
-            "is read from its start; what the store has already counts as a redelivery."
+            f"The journal ends at position {newest}, but the store has processed "
+            f"{known}: the journal is older than the store (a restored backup), or its "
+            "newest rows were lost. It is read from its start. Entries that the store "
+            "already has count as redeliveries."
         )
     behind = known or 0
     if oldest is not None and oldest > behind + 1:
         moment = times.to_rfc3339(min(max(oldest_at or 0, 0), times.LAST))
-        what = "is empty" if known is None else f"has the journal up to position {known} only"
+        what = (
+            "is empty"
+            if known is None
+            else f"has processed the journal only up to position {known}"
+        )
         return (
-            f"The store {what}, and the journal begins at position {oldest} (arrived {moment}): "
-            "what came before is in neither. The store is rebuilt from there on; restore a newer "
-            "backup of the store to have the rest."
+            f"The store {what}, and the journal begins at position {oldest} (arrived "
+            f"{moment}): earlier entries are in neither. The store is rebuilt from that "
+            "position. Restore a newer backup of the store to recover the rest."
         )
     return ""

@@ -190,7 +190,7 @@ class Projector:
             was_mended=bool(self._journal.problems),
         )
         if self._misfit:
-            _log.error("journal and store do not fit together", finding=self._misfit)
+            _log.error("journal and store do not match", finding=self._misfit)
 
     async def _advance(self) -> bool:
         rows = await self._journal.read_after(
@@ -243,7 +243,7 @@ class Projector:
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, one row must not stop the rest
-            _log.warning("a batch failed, taking its rows one by one", error=type(error).__name__)
+            _log.warning("batch failed; processing its rows one by one", error=type(error).__name__)
             done = [await self._commit_alone(row, pacer) for row in batch.rows]
         lost = [one.lost_at for changes in done for one in changes.quarantined]
         self._journal.note_unusable([at for at in lost if at is not None])
@@ -269,7 +269,7 @@ class Projector:
             raise
         except Exception as error:  # noqa: BLE001 - as for the batch
             reason = str(error) if isinstance(error, StoreRejectedError) else type(error).__name__
-            _log.error("row set aside", position=row.position, reason=reason)
+            _log.error("row moved to the quarantine", position=row.position, reason=reason)
             return await self._commit([set_aside(row, reason)], row.position, pacer)
 
     async def _commit(
@@ -308,7 +308,7 @@ class Projector:
     def _note_evicted(self, rows: int) -> None:
         if not self._has_evicted:
             _log.warning(
-                "the quarantine is full: the oldest rows of the sources that fill it go; "
+                "quarantine is full: evicting the oldest rows of the largest sources; "
                 "receiver_quarantine_evicted_total counts them"
             )
         self._has_evicted = True
@@ -342,7 +342,7 @@ class Projector:
         now = time.monotonic()
         if reason != self._failure or now - self._said_at >= _SAY_AGAIN_S:
             self._said_at = now
-            _log.error("the store is not brought up to date, trying again", reason=reason)
+            _log.error("store update failed; trying again", reason=reason)
         self._failure = reason
         self.healthy = False
         self._observers.on_failure()

@@ -105,8 +105,8 @@ class Reclassifier:
                     return
                 if self._run is not None and self._run.policy == policy.name:
                     raise AnotherRunError(
-                        "A reclassification of other messages is going on (see `since`); stop it "
-                        "(DELETE), or wait for its end."
+                        "Another reclassification is in progress, with other messages "
+                        "(see `since`). Stop it (DELETE), or wait until it ends."
                     )
                 await self.stop()
             await self._begin(policy, since)
@@ -186,14 +186,14 @@ class Reclassifier:
             except _GivenUpError:
                 return
             except StoreDamagedError as error:
-                _log.error("reclassifying failed", reason=str(error))
+                _log.error("reclassification failed", reason=str(error))
                 self._failed = True
                 return
             except StoreUnavailableError as error:
-                _log.warning("reclassifying waits for the store", reason=str(error))
+                _log.warning("reclassification waits for the store", reason=str(error))
                 await asyncio.sleep(_PAUSE_S)
             except Exception as error:  # noqa: BLE001 - whoever asks for the progress is told
-                _log.error("reclassifying failed", error=type(error).__name__)
+                _log.error("reclassification failed", error=type(error).__name__)
                 self._failed = True
                 return
 
@@ -243,8 +243,8 @@ class Reclassifier:
         async with self._starting:
             if self._is_running():
                 raise AnotherRunError(
-                    "A reclassification is going on; stop it (DELETE) or wait for its end, then "
-                    "undo it."
+                    "A reclassification is in progress. Stop it (DELETE) or wait until "
+                    "it ends, then undo it."
                 )
             now, pacer = self._clock(), Pacer(_SLICE_S, self._yield_factor)
             while await self._undo_some(now):

@@ -28,9 +28,9 @@ def split_address(text: str) -> tuple[str, int]:
     """
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > _HIGHEST_PORT:
-        raise ValueError("write host:port, for example 127.0.0.1:8081 or [::1]:8081")
+        raise ValueError("must be host:port, for example 127.0.0.1:8081 or [::1]:8081")
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise ValueError("write an IPv6 address in brackets: [::1]:8081")
+        raise ValueError("must have an IPv6 address in brackets, for example [::1]:8081")
     return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)  # noqa: S104 - `:8080` means every address, as elsewhere
 
 
@@ -61,8 +61,9 @@ def _check_key(secret: SecretStr) -> SecretStr:
     """Refuse a key of the private API that can be guessed: nothing else protects what it opens."""
     if is_weak_key(secret.get_secret_value()):
         raise ValueError(
-            f"can be guessed; take at least {LEAST_OF_A_KEY} characters without a pattern, such as "
-            "the output of `openssl rand -hex 32`, or leave it out to have one made"
+            f"can be guessed; use at least {LEAST_OF_A_KEY} characters without a "
+            "pattern, such as the output of `openssl rand -hex 32`, or omit it to have "
+            "one generated"
         )
     return secret
 
@@ -78,8 +79,8 @@ def check_token(secret: SecretStr, *, is_gated: bool) -> SecretStr:
     """
     if is_trivial(secret.get_secret_value()) and not is_gated:
         raise ValueError(
-            "is among the first that anybody tries; take a longer one (22 characters or more are "
-            "hard to guess), or set push_keys or allow_from"
+            "is easy to guess; use a longer one (22 characters or more), or set "
+            "push_keys or allow_from"
         )
     return secret
 

@@ -61,7 +61,7 @@ def _explain(detail: ErrorDetails) -> str:
     where = ".".join(str(step) for step in detail["loc"]) or "settings"
     what = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        what = "there is no such setting; see the table of settings in the README"
+        what = "unknown setting; the README lists all settings"
     return f"{where}: {what}"
 
 

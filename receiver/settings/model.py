@@ -51,8 +51,8 @@ from receiver.store.database.urls import check_url, default_url
 
 PREFIX = "RECEIVER_"
 DEFAULT_APPLICATION = "default"
-_ANOTHER_WAY_IN = "make another with `receiver key rotate-callback`"
-_REPLACE_KEY = "leave it out to have one made, or make others with `receiver key create`"
+_ANOTHER_WAY_IN = "create another with `receiver key rotate-callback`"
+_REPLACE_KEY = "omit it to have one generated, or create others with `receiver key create`"
 _REPLACE_PAIR = "add a second pair with a longer push SK, then change it in the platform's console"
 
 
@@ -159,7 +159,9 @@ class Settings(BaseSettings):
     def _check_listeners(cls, address: str, info: ValidationInfo) -> str:
         public = info.data.get("listen")
         if public is not None and clash(public, address):
-            raise ValueError("listen and api_listen are the same address; give each its own port")
+            raise ValueError(
+                "listen and api_listen are the same address; use a different port for each"
+            )
         return address
 
     @property
@@ -185,8 +187,8 @@ class Settings(BaseSettings):
         address = info.data.get("api_listen")
         if address is not None and not public and not is_loopback(address):
             raise ValueError(
-                f"api_listen is {address}, which others can reach, and it speaks plain HTTP. "
-                "Listen on 127.0.0.1 and let a proxy with TLS reach it, or set api_public to true"
+                f"api_listen is {address}, which other hosts can reach, without TLS. "
+                "Listen on 127.0.0.1 behind a proxy with TLS, or set api_public to true"
             )
         return public
 
@@ -195,14 +197,18 @@ class Settings(BaseSettings):
     def _check_api_hosts(cls, hosts: list[str]) -> list[str]:
         for host in hosts:
             if not host or any(sign in host for sign in "/:*@ "):
-                raise ValueError(f"{host!r} is no name; write it without scheme, port and path")
+                raise ValueError(
+                    f"{host!r} is not a host name; write it without scheme, port and path"
+                )
         return hosts
 
     @field_validator("tls_key")
     @classmethod
     def _check_tls(cls, key: Path | None, info: ValidationInfo) -> Path | None:
         if (key is None) != (info.data.get("tls_certificate") is None):
-            raise ValueError("tls_certificate and tls_key go together; give both or neither")
+            raise ValueError(
+                "tls_certificate and tls_key must be set together; set both or neither"
+            )
         return key
 
     @field_validator("applications")
@@ -215,7 +221,9 @@ class Settings(BaseSettings):
         if info.data.get("callback_token") is not None:
             tokens.append(info.data["callback_token"].get_secret_value())
         if len(tokens) != len(set(tokens)):
-            raise ValueError("two share a token; each push must lead to one application")
+            raise ValueError(
+                "two applications have the same callback token; use a different one for each"
+            )
         return applications
 
     @field_validator("api_keys")

@@ -28,7 +28,7 @@ def _check_hours_if_any(text: str) -> str:
 
 def _check_zone(name: str) -> str:
     if not is_zone(name):
-        raise ValueError("write the name of a time zone, for example Asia/Shanghai")
+        raise ValueError("must be the name of a time zone, for example Asia/Shanghai")
     return name
 
 
@@ -52,7 +52,10 @@ def hours_of(text: str | None) -> Hours | None:
 
 def _refuse_no_hour(send_window: str, quiet_hours: str) -> None:
     if not any_left(blocked_hours(hours_of(send_window), hours_of(quiet_hours))):
-        raise ValueError("send_window and quiet_hours leave no time of day to send")
+        raise ValueError(
+            "send_window and quiet_hours leave no time of day to send; shorten quiet_hours "
+            "or widen send_window"
+        )
 
 
 class ClassSettings(Section):
@@ -146,7 +149,9 @@ class OverrideSettings(CategorySettings):
     @model_validator(mode="after")
     def _check_subject(self) -> Self:
         if (self.template_id is None) == (self.reference_prefix is None):
-            raise ValueError("give either template_id or reference_prefix: for whom does it hold?")
+            raise ValueError(
+                "template_id or reference_prefix is required: set the one that the rule applies to"
+            )
         return self
 
 
@@ -173,7 +178,7 @@ class BreakerSettings(Section):
     @model_validator(mode="after")
     def _check_cap(self) -> Self:
         if self.cap_seconds < self.pause_seconds:
-            raise ValueError("cap_seconds is less than pause_seconds, which it bounds")
+            raise ValueError("cap_seconds must not be less than pause_seconds")
         return self
 
 

@@ -42,7 +42,7 @@ class ApiKey(Section):
     @classmethod
     def _check_expires(cls, text: str | None) -> str | None:
         if text is not None and times.parse(text) is None:
-            raise ValueError("write an RFC 3339 time, for example 2030-01-31T00:00:00Z")
+            raise ValueError("must be an RFC 3339 time, for example 2030-01-31T00:00:00Z")
         return text
 
     @property

@@ -35,8 +35,7 @@ class PushKey(Section):
     def _check_secret_key(cls, secret: SecretStr) -> SecretStr:
         if is_trivial(secret.get_secret_value()):
             raise ValueError(
-                "is among the first that anybody tries; set a longer push SK in the platform's "
-                "console and here"
+                "is easy to guess; set a longer push SK in the platform's console and here"
             )
         return secret
 
@@ -52,7 +51,9 @@ class SignatureSettings(Section):
     @classmethod
     def _check_host(cls, host: str | None) -> str | None:
         if host is not None and not host.isascii():
-            raise ValueError("write the host as the platform sends it, with its port if it has one")
+            raise ValueError(
+                "must be the host as the platform sends it, with its port if it has one"
+            )
         return host
 
 
@@ -60,7 +61,7 @@ def _check_push_keys(keys: list[PushKey]) -> list[PushKey]:
     """Refuse pairs of which nobody knows which one is meant."""
     names = [key.access_key for key in keys]
     if len(names) != len(set(names)):
-        raise ValueError("two pairs have the same access_key; each names one secret_key")
+        raise ValueError("two pairs have the same access_key; remove one")
     return keys
 
 
@@ -84,8 +85,8 @@ def _check_allowed(named: list[str]) -> list[str]:
         if name not in PRESETS:
             _check_network(
                 name,
-                "that lets everybody through; leave the setting out if that is meant",
-                f"write networks such as 192.0.2.0/24, or a preset: {', '.join(PRESETS)}",
+                "this allows every address; omit the setting if that is intended",
+                f"use networks such as 192.0.2.0/24, or a preset: {', '.join(PRESETS)}",
             )
     return named
 
@@ -95,8 +96,8 @@ def _check_proxies(named: list[str]) -> list[str]:
     for name in named:
         _check_network(
             name,
-            "whoever connects could then claim any address; name your own proxies",
-            "write the addresses or networks of your own proxies, such as 10.0.0.5 or 10.0.0.0/24",
+            "every client could then forge its address; name only your own proxies",
+            "use the addresses or networks of your own proxies, such as 10.0.0.5 or 10.0.0.0/24",
         )
     return named
 
@@ -107,7 +108,7 @@ def _check_network(name: str, why_not_all: str, how: str) -> None:
     try:
         network = ip_network(name)
     except ValueError:
-        raise ValueError(f"{name!r} is no network; {how}") from None
+        raise ValueError(f"{name!r} is not a network; {how}") from None
     if network.prefixlen == 0:
         raise ValueError(f"{name!r}: {why_not_all}")
 

@@ -53,8 +53,8 @@ async def walk_messages(
     before, began = (None, newest) if page.before is None else (page.before[:-1], page.before[-1])
     if began + 1 < oldest:
         raise ExpiredCursorError(
-            "Too many messages have changed their place since this list was begun; begin it again "
-            "without `cursor`."
+            "Too many messages have changed their position since the first page. Start "
+            "the list again without `cursor`."
         )
     stretch = Page(page.limit, before, page.most_walked)
     way, old_way = way_to(wanted, spellings), way_to(wanted, spellings, at=moves.c.moved_from)

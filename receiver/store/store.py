@@ -95,7 +95,7 @@ class Store:
         """
         if not self._is_in_place():
             raise StoreUnavailableError(
-                "The store's file was taken away; what stands in its place is brought up to date "
+                "The store file was removed or replaced. The new file is filled again "
                 "from the journal."
             )
         self._refuse_damaged()

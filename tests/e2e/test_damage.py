@@ -266,9 +266,9 @@ def _empty_journal(server: Server) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        pytest.param(_lose_journal, "journal's file was lost", id="no journal"),
-        pytest.param(_empty_journal, "journal's file was lost", id="an empty journal"),
-        pytest.param(_other_store, "filled from another journal", id="of another directory"),
+        pytest.param(_lose_journal, "journal file was lost", id="no journal"),
+        pytest.param(_empty_journal, "journal file was lost", id="an empty journal"),
+        pytest.param(_other_store, "filled from a different journal", id="of another directory"),
         pytest.param(_truncate_store, "store's file is damaged", id="a store that is cut off"),
     ],
 )

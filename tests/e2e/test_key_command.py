@@ -161,7 +161,7 @@ def test_a_damaged_file_is_told(make_server: MakeServer) -> None:
     secret = made(server.directory, "kept")
     eventually(lambda: status(server, secret) == 200, "the key is known")
     (server.directory / "keys.json").write_text("nonsense")
-    eventually(lambda: "cannot be used" in server.log.read_text(), "it is told")
+    eventually(lambda: "keyring file cannot be read" in server.log.read_text(), "it is told")
     assert status(server, secret) == 200
     server.kill()
     done = run("serve", env=server.environment)

@@ -35,7 +35,7 @@ def test_a_killed_writer_costs_no_acknowledged_push(server: Server) -> None:
                 partial(accepted_since, load, killed_at),
                 f"pushes are accepted again (round {number})",
             )
-    ended = [line for line in errors(server) if "writer has ended" in line["event"]]
+    ended = [line for line in errors(server) if "writer exited" in line["event"]]
     assert [line["how"] for line in ended] == ROUNDS * ["killed by SIGKILL"]
     assert {attempt.status for attempt in load.attempts} <= {200, 503}
     assert max(attempt.seconds for attempt in load.attempts) < 30
@@ -51,7 +51,7 @@ def test_the_end_of_an_idle_writer_is_told(server: Server, number: signal.Signal
     (pid,) = server.children()
     os.kill(pid, number)
     (another,) = eventually(lambda: set(server.children()) - {pid}, "another writer is there")
-    (line,) = (line for line in errors(server) if "writer has ended" in line["event"])
+    (line,) = (line for line in errors(server) if "writer exited" in line["event"])
     assert (line["writer"], line["how"]) == (pid, f"killed by {number.name}")
     assert f'"writer": {another}' in eventually(
         lambda: "".join(x for x in server.log.read_text().splitlines() if "was started" in x),

@@ -19,7 +19,7 @@ from tests.support.server import Server, eventually
 _REFUSED_WITHIN_S = 5.0
 _TAKEN_OVER_WITHIN_S = 10.0
 _REFUSED = 1  # exit status
-_ADVICE = "Stop that one"  # of the message, whatever else it says
+_ADVICE = "Stop that receiver"  # of the message, whatever else it says
 
 
 @dataclass(frozen=True, slots=True)

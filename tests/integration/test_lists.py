@@ -190,7 +190,7 @@ async def test_a_walk_that_has_missed_moves_begins_again(
             await served.register(sends=[send(one)])
             answer = await served.api.get("/v1/messages", params={"cursor": page["next"]})
             assert answer.status_code == (200 if count <= 2 else 410), count
-        assert "begin it again" in check_problem(answer, 410)["detail"]
+        assert "Start the list again" in check_problem(answer, 410)["detail"]
 
 
 async def test_a_suppression_that_changes_keeps_its_place(tmp_path: Path) -> None:

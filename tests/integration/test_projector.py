@@ -318,8 +318,8 @@ async def test_a_row_that_cannot_be_digested_is_set_aside(
     assert row["received_at"] == NOW
     assert row["reason"].endswith(".")
     was_acknowledged = poison.kind != "unusable"
-    assert row["reason"].startswith("It was acknowledged") == was_acknowledged
-    named = [line for line in logs if "cannot be used" in line["event"]]
+    assert row["reason"].startswith("The push was acknowledged") == was_acknowledged
+    named = [line for line in logs if "contain nothing usable" in line["event"]]
     assert [line["first"] for line in named] == ([1] if was_acknowledged else [])
 
 
@@ -407,8 +407,8 @@ async def test_one_push_takes_few_rows_of_the_quarantine(store_url: str, tmp_pat
     assert [bytes(row["body"]) for row in found[:3]] == [b'{"bad": %d}' % n for n in range(3)]
     (rest,) = found[3:]
     assert rest["reason"] == (
-        "And 29997 more items of this push cannot be used. Kept is the push as it came, "
-        "or its beginning where `truncated` is true."
+        "29997 more items of this push are unusable. The push is kept unchanged, or its "
+        "beginning if `truncated` is true."
     )
     assert (bytes(rest["body"]), rest["size"]) == (pushed[: limits.body_bytes], len(pushed))
     assert {row["trust"] for row in found} == {"signed"}
@@ -636,7 +636,7 @@ async def test_a_store_that_is_lost_while_it_runs_is_made_anew(
         await fill(journal, entry(report("after")))
         await projecting.caught_up()
         assert (await counts_of(store))["messages"] == len(before["messages"]) + 1
-    assert ["taken away" in log["reason"] for log in logs] == [True]
+    assert ["removed or replaced" in log["reason"] for log in logs] == [True]
 
 
 async def test_a_store_that_is_lost_in_the_middle_of_work_is_made_anew(tmp_path: Path) -> None:

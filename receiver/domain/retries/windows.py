@@ -43,7 +43,7 @@ def read_hours(text: str) -> Hours:
     start, dash, end = text.partition("-")
     hours = Hours(_minute_of(start), _minute_of(end)) if dash else None
     if hours is None or hours.start == hours.end:
-        raise ValueError("write two different times of day, for example 22:00-08:00")
+        raise ValueError("must be two different times of day, for example 22:00-08:00")
     return hours
 
 
@@ -141,10 +141,10 @@ def _minute_of(text: str) -> int:
     hour, colon, minute = text.strip().partition(":")
     digits = f"{hour}{minute}"
     if not colon or not (digits.isascii() and digits.isdigit()) or len(minute) != len("00"):
-        raise ValueError("write two different times of day, for example 22:00-08:00")
+        raise ValueError("must be two different times of day, for example 22:00-08:00")
     total = int(hour) * 60 + int(minute)
     if int(minute) >= 60 or total > 24 * 60:  # noqa: PLR2004 - minutes, hours
-        raise ValueError("write two different times of day, for example 22:00-08:00")
+        raise ValueError("must be two different times of day, for example 22:00-08:00")
     return total % (24 * 60)
 
 

@@ -49,7 +49,7 @@ class ReadingContext:
 
 def unreadable(place: str) -> UnreadableRowError:
     """Return the error for a value that cannot be read."""
-    return UnreadableRowError(f"a row's `{place}` holds what is never written there")
+    return UnreadableRowError(f"the column `{place}` of a row contains an invalid value")
 
 
 class _Checked(TypeDecorator[Any]):

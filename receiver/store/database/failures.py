@@ -20,15 +20,16 @@ _HINT = "Is the server running"  # what the address says already
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _NO_TEXT = "Could not decode to UTF-8"  # of a text, which SQLite itself does not check
 _SERVER_DAMAGED = frozenset({"XX001", "XX002"})  # data_corrupted, index_corrupted
-_NOTHING_WRITTEN = "Nothing is written to it; the journal keeps what comes."
+_NOTHING_WRITTEN = "Nothing is written to it; the journal keeps all new entries."
 _FILE_DAMAGED = (
-    "Stop the receiver, move the file with its -wal and -shm aside, and start again: it is rebuilt "
-    "from what the journal still has (`retention.journal_hours`). Restore a backup first to have "
-    "what is older."
+    "Stop the receiver, move the file with its -wal and -shm aside, and start again: "
+    "the store is rebuilt from the rows still in the journal "
+    "(`retention.journal_hours`). To keep older data, restore a backup of the store "
+    "first."
 )
 _DATABASE_DAMAGED = (
-    "Mend the database (an index with REINDEX, a table from a backup), then start the receiver "
-    "again."
+    "Repair the database (an index with REINDEX, a table from a backup), then start the "
+    "receiver again."
 )
 _FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"})
 _PROGRAM_LIMIT = "54"  # a value that is too large for an index
@@ -62,10 +63,10 @@ class Failures:
         try:
             yield
         except (exc.DataError, exc.IntegrityError) as error:
-            raise StoreRejectedError(f"The store refused a value: {_code(error)}.") from None
+            raise StoreRejectedError(f"The store rejected a value: {_code(error)}.") from None
         except (exc.DBAPIError, exc.TimeoutError) as error:
             if _sqlstate(error).startswith(_PROGRAM_LIMIT):
-                raise StoreRejectedError(f"The store refused a value: {_code(error)}.") from None
+                raise StoreRejectedError(f"The store rejected a value: {_code(error)}.") from None
             reason = f"{self._where}{self._reason(error)}"
             original = error.orig if isinstance(error, exc.DBAPIError) else error
             raise self._unavailable(original, reason) from error
@@ -76,14 +77,14 @@ class Failures:
             raise self.damaged(str(error)) from None
         except (exc.StatementError, OverflowError, UnicodeError) as error:
             raise StoreRejectedError(
-                f"The store refused a value: {type(error).__name__}."
+                f"The store rejected a value: {type(error).__name__}."
             ) from None
 
     def _unavailable(self, error: object, reason: str) -> StoreUnavailableError:
         if _is_damage(error):
             return self.damaged(reason)
         hint = " The disk is probably full." if reason in _FULL else ""
-        return StoreUnavailableError(f"The store does not answer: {reason}.{hint}")
+        return StoreUnavailableError(f"The store is unavailable: {reason}.{hint}")
 
     def damaged(self, reason: str) -> StoreDamagedError:
         """Return the error for a database that is damaged, after telling of it."""

@@ -59,8 +59,9 @@ def run_migrations(connection: Connection) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise StoreUnavailableError(
-            "The store was written by a newer version of receiver, or is not a receiver's store; "
-            "install that version or set store_url to another database."
+            "The store was written by a newer version of the receiver, or is not a "
+            "receiver's store. Install that version, or set store_url to another "
+            "database."
         ) from error
 
 

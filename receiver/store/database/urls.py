@@ -37,19 +37,23 @@ def check_url(url: str) -> "URL":
         parsed = make_url(url)
     except (exc.ArgumentError, ValueError):
         raise SettingsError(
-            "store_url is not a URL; write sqlite:////path/to/file or "
-            "postgresql://user:password@host/database (special characters percent-encoded)."
+            "store_url is not a URL. Use sqlite:////path/to/file or "
+            "postgresql://user:password@host/database (percent-encode special "
+            "characters)."
         ) from None
     backend = parsed.get_backend_name()
     if backend not in ASYNC_DRIVERS:
-        raise SettingsError(f"store_url names {backend!r}; sqlite and postgresql are supported.")
+        raise SettingsError(f"store_url names {backend!r}. Use sqlite or postgresql.")
     if backend == "postgresql" and importlib.util.find_spec("psycopg") is None:
         raise SettingsError(
-            "store_url names postgresql, whose driver is not installed: "
-            "pip install 'receiver[postgres]'."
+            "store_url uses postgresql, but its driver is not installed. Run: pip "
+            "install 'receiver[postgres]'"
         )
     if backend == "sqlite" and (not parsed.database or ":memory:" in parsed.database):
-        raise SettingsError("store_url names no file; a store in memory would lose everything.")
+        raise SettingsError(
+            "store_url names no file. A store in memory would lose all data; use "
+            "sqlite:////path/to/file."
+        )
     if backend == "postgresql":
         _check_server(parsed)
     return parsed
@@ -63,13 +67,13 @@ def _check_server(url: "URL") -> None:
     """
     if any("@" in part for part in (url.host or "", url.database or "", *url.query)):
         raise SettingsError(
-            "store_url has an @ too many; write special characters of the password "
-            "percent-encoded, for example %40 for an @."
+            "store_url contains more than one @. Percent-encode special characters of "
+            "the password, for example %40 for @."
         )
     try:
         (url.host or "").encode("idna")
     except UnicodeError:
-        raise SettingsError("store_url names a host that cannot be one.") from None
+        raise SettingsError("store_url contains an invalid host.") from None
 
 
 def lock_of(url: str) -> Path | None:

@@ -558,11 +558,11 @@ async def test_a_file_that_was_taken_away_is_noticed_and_made_anew(tmp_path: Pat
             await connection.execute(insert(messages), [MESSAGE])
         store.check_in_place()
         (tmp_path / FILE_NAME).unlink()
-        with pytest.raises(StoreUnavailableError, match="taken away"):
+        with pytest.raises(StoreUnavailableError, match="removed or replaced"):
             store.check_in_place()
         assert not await store.make_durable(), "the journal must not forget"
         (tmp_path / FILE_NAME).touch()
-        with pytest.raises(StoreUnavailableError, match="taken away"):
+        with pytest.raises(StoreUnavailableError, match="removed or replaced"):
             store.check_in_place()
         await store.prepare()
         store.check_in_place()

@@ -131,7 +131,7 @@ async def test_a_damaged_store_is_not_written_to(
     damage(path)
     told: list[None] = []
     store = Store(url, lambda: told.append(None))
-    with pytest.raises(StoreDamagedError, match="rebuilt from what the journal still has"):
+    with pytest.raises(StoreDamagedError, match="rebuilt from the rows still in the journal"):
         await use(store)
     assert told
     assert "move the file" in store.damage

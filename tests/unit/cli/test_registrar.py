@@ -97,7 +97,7 @@ def test_a_request_without_one_good_send_is_no_failure() -> None:
             400,
             {},
             {
-                ("detail"): (
+                "detail": (
                     "No entry could be registered. Correct what `rejected` names and send "
                     "the request again."
                 ),
@@ -135,12 +135,10 @@ def test_retry_after_beyond_the_patience_ends_it() -> None:
                 400,
                 {},
                 {
-                    (
-                        "detail"
-                    ): "The application is unknown. Name one of `known`, or omit `application`."
+                    "detail": "The application is unknown. Name one of `known`, or omit `application`."
                 },
             ),
-            "no such",
+            "application is unknown",
             id="400",
         ),
         pytest.param((401, {}, {"detail": "The key is not known."}), "not known", id="401"),

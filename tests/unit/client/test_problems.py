@@ -23,7 +23,7 @@ AMBIGUOUS = {
         pytest.param(
             409,
             AMBIGUOUS,
-            "Several applications have a message with this id; choose one by --application.\n"
+            "Several applications have a message with this id. Choose one with --application.\n"
             "applications: bank, shop",
             id="applications",
         ),

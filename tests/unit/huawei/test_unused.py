@@ -11,7 +11,7 @@ from receiver.huawei import wire
 from receiver.journal import Row
 from receiver.projector.decoding import decode
 
-KEPT = "Kept is the push as it came, or its beginning where `truncated` is true."
+KEPT = "The push is kept unchanged, or its beginning if `truncated` is true."
 AGAIN = "Given more than once with different values, the last counts: "
 BESIDE = "Beside `statusReportList`, where nothing else is read: "
 LIST_IN_FORM = "`statusReportList` beside the fields of one report is not read: send it alone."

@@ -33,15 +33,17 @@ FITTING: dict[str, Any] = {
         ),
         pytest.param(
             {"known": None, "others": 1, "oldest": None, "newest": 0},
-            "journal's file was lost",
+            "journal file was lost",
             id="a new journal, an old store",
         ),
-        pytest.param({"known": None, "others": 1}, "another journal than this", id="strangers"),
+        pytest.param(
+            {"known": None, "others": 1}, "filled from a different journal", id="strangers"
+        ),
         pytest.param(
             {"known": None, "others": 1, "was_mended": True}, "was damaged", id="a mended journal"
         ),
         pytest.param({"known": 91}, "journal is older", id="an older journal"),
-        pytest.param({"known": 5}, "up to position 5 only", id="a gap between them"),
+        pytest.param({"known": 5}, "only up to position 5", id="a gap between them"),
         pytest.param({"known": None}, "The store is empty", id="a new store, a pruned journal"),
     ],
 )

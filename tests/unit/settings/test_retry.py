@@ -135,13 +135,13 @@ BAD_ROWS = [
     pytest.param('limited_countries = ["86"]', "retry.limited_countries.0: ", id="country"),
     pytest.param('trust_open = "yes"', "retry.trust_open: ", id="trust"),
     pytest.param("classes.never.attempts = 2", "retry.classes.never.[key]: ", id="class"),
-    pytest.param("classes.next-day.delay_seconds = 2", "retry.classes.next-day.delay_seconds: there"
-                 " is no such setting", id="the delay of a class has a setting of its own"),
+    pytest.param("classes.next-day.delay_seconds = 2", "retry.classes.next-day.delay_seconds: unknown"
+                 " setting", id="the delay of a class has a setting of its own"),
     pytest.param("categories.off.attempts = 2", "retry.categories.off.[key]: ", id="category"),
-    pytest.param("kinds.spam.attempts = 2", "retry.kinds.spam: there is no such setting",
+    pytest.param("kinds.spam.attempts = 2", "retry.kinds.spam: unknown setting",
                  id="rules of no kind"),
     pytest.param('kinds.code.quiet_hours = "25:00-3"',
-                 "retry.kinds.code.quiet_hours: write two different times of day", id="hours"),
+                 "retry.kinds.code.quiet_hours: must be two different times of day", id="hours"),
     pytest.param('kinds.promotional.quiet_hours = "08:00-22:00"', "retry.kinds.promotional: "
                  "send_window and quiet_hours leave no time of day", id="no hour left"),
     pytest.param('overrides = [{kind = "code"}]', "retry.overrides.0: give either template_id",
