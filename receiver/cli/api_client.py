@@ -54,8 +54,8 @@ class RunningReceiver:
         key = key or read_secret(settings.data_dir / KEY_FILE)
         if key is None:
             raise NotAnsweredError(
-                f"There is no API key in {settings.data_dir}. Give one by --api-key, or the data "
-                "directory of the running receiver by RECEIVER_DATA_DIR."
+                f"There is no API key in {settings.data_dir}. Pass --api-key, or set "
+                "RECEIVER_DATA_DIR to the data directory of the running receiver."
             )
         return cls(url.rstrip("/"), key)
 
@@ -101,7 +101,9 @@ class RunningReceiver:
         try:
             found: Json = answer.json()
         except ValueError:
-            raise NotAnsweredError(f"What answers at {self.url} is no receiver.") from None
+            raise NotAnsweredError(
+                f"The server at {self.url} is not a receiver. Correct --api-url."
+            ) from None
         return found
 
     def part(
@@ -133,7 +135,9 @@ class RunningReceiver:
                     raise
                 time.sleep(pause_s)
         if not answer.headers.get("content-type", "").startswith(media_type):
-            raise NotAnsweredError(f"What answers at {self.url} gives no {media_type}.")
+            raise NotAnsweredError(
+                f"The server at {self.url} does not return {media_type}. Correct --api-url."
+            )
         return answer
 
     def _send(
@@ -165,7 +169,7 @@ class RunningReceiver:
     def _absent(self, error: Exception) -> NotAnsweredError:
         return NotAnsweredError(
             f"No receiver answers at {self.url} ({type(error).__name__}). Start it with "
-            "`receiver serve`, or give its address by --api-url.",
+            "`receiver serve`, or pass its address with --api-url.",
             may_pass=isinstance(error, httpx.HTTPError),
         )
 
@@ -179,7 +183,8 @@ def _refuse_errors(answer: httpx.Response, called: Names) -> None:
     """
     if answer.is_error:
         raise NotAnsweredError(
-            f"The receiver refused: {detail_of(answer, called)}", may_pass=answer.is_server_error
+            f"The receiver refused the request: {detail_of(answer, called)}",
+            may_pass=answer.is_server_error,
         )
 
 
@@ -187,7 +192,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, str]:
     return {name: f"--{name.replace('_', '-')}" for name in given}
 
 
-_HINTS = {httpx.codes.UNAUTHORIZED: "Give a key of the receiver by --api-key."}
+_HINTS = {httpx.codes.UNAUTHORIZED: "Pass a valid key with --api-key."}
 
 
 def detail_of(answer: httpx.Response, names: Names | None = None) -> str:

@@ -57,7 +57,7 @@ class _Findings:
 
 @app.command()
 def check(config: Config = None, as_json: AsJson = False) -> None:
-    """Explain every bad setting at once, or show the settings in force."""
+    """Report all invalid settings, or show the effective settings."""
     findings = _check(config)
     if as_json:
         typer.echo(json.dumps(findings.as_json()))
@@ -104,20 +104,19 @@ def _show(findings: _Findings) -> None:
     for warning in findings.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if findings.usable:
-        table = Table("setting", "value", title="Settings in force", title_justify="left")
+        table = Table("setting", "value", title="Effective settings", title_justify="left")
         for name, value in _flat(findings.settings):
             table.add_row(name, Text("" if value is None else str(value)))
         Console().print(table)
 
 
 def _warnings(loaded: Settings, config: Path | None) -> list[str]:
-    weak = [
-        f"{name} is weak enough to be guessed; {remedy}"
-        for name, remedy in settings.weak_secrets(loaded)
-    ]
+    weak = [f"{name} is easy to guess; {remedy}" for name, remedy in settings.weak_secrets(loaded)]
     zoneless = [
-        f"api_keys: {key.name!r} expires at a time without a zone, which is taken for UTC; "
-        "add Z or an offset such as +08:00"
+        (
+            f"api_keys: {key.name!r} expires at a time without a zone, which is read as UTC; "
+            "add Z or an offset such as +08:00"
+        )
         for key in loaded.api_keys
         if key.expires is not None and not times.names_zone(key.expires)
     ]
@@ -138,8 +137,9 @@ def _open(loaded: Settings) -> list[str]:
         guessable = not all(is_hard_to_guess(token.get_secret_value()) for token in tokens)
         who = "guesses" if guessable else "learns"
         found.append(
-            f"application {name!r} is open: whoever {who} its callback URL can push. Switch push "
-            "AK/SK on in the platform's console and set `push_keys`, or set `allow_from`"
+            f"application {name!r} is open: anyone who {who} its callback URL can push. "
+            "Enable push AK/SK in the platform's console and set `push_keys`, or set "
+            "`allow_from`"
         )
     return found
 
@@ -150,7 +150,7 @@ def _readable(loaded: Settings, config: Path | None) -> list[str]:
     if config is not None and settings.secrets_in(config):
         found += find_readable(config, "secrets")
     if loaded.tls_key is not None:
-        found += find_readable(loaded.tls_key, "the key of the certificate")
+        found += find_readable(loaded.tls_key, "the private key of the certificate")
     return found
 
 
@@ -159,7 +159,10 @@ def _exposed(directory: Path) -> list[str]:
 
 
 def _unknown() -> list[str]:
-    return [f"{name} sets nothing; is it misspelt?" for name in settings.unknown_variables()]
+    return [
+        f"{name} is not a known setting and has no effect; check the spelling"
+        for name in settings.unknown_variables()
+    ]
 
 
 def _check_directory(path: Path) -> list[str]:
@@ -170,7 +173,7 @@ def _check_directory(path: Path) -> list[str]:
     except OSError as error:
         return [f"data_dir: {error.strerror}"]
     if not os.access(nearest, os.W_OK | os.X_OK):
-        return [f"data_dir: {nearest} cannot be written by this user"]
+        return [f"data_dir: {nearest} is not writable for this user"]
     return []
 
 

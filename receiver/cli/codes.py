@@ -41,14 +41,18 @@ class Seen(StrEnum):
 # Codes such as -8437 are no options.
 @app.command(context_settings={"ignore_unknown_options": True})
 def explain(
-    code: Annotated[str, typer.Argument(help="A status code, listed or not.", callback=not_empty)],
-    source: Annotated[int | None, typer.Option(min=1, max=3, help="The report's `source`.")] = None,
-    org_code: Annotated[str | None, typer.Option(help="The report's `orgCode`.")] = None,
+    code: Annotated[
+        str, typer.Argument(help="Status code, whether listed or not.", callback=not_empty)
+    ],
+    source: Annotated[
+        int | None, typer.Option(min=1, max=3, help="Value of `source` in the report.")
+    ] = None,
+    org_code: Annotated[str | None, typer.Option(help="Value of `orgCode` in the report.")] = None,
     config: Config = None,
     lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a status code means and what to do."""
+    """Explain a status code and what to do."""
     loaded = settings.load(config)
     catalogue, spoken = make_catalogue(loaded), language(lang, loaded)
     match = catalogue.lookup_any(code, source=source, org_code=org_code)
@@ -76,36 +80,48 @@ def explain(
 
 @app.command()
 def codes(
-    category: Annotated[Category | None, typer.Option(help="Only codes of this category.")] = None,
-    retry: Annotated[RetryClass | None, typer.Option(help="Only codes of this class.")] = None,
+    category: Annotated[
+        Category | None, typer.Option(help="List only codes of this category.")
+    ] = None,
+    retry: Annotated[
+        RetryClass | None, typer.Option(help="List only codes of this retry class.")
+    ] = None,
     seen: Annotated[
         Seen | None,
-        typer.Option(help="Ask a running receiver which codes came and are not in its catalogue."),
+        typer.Option(
+            help=(
+                "List the codes that a running receiver has received and its catalogue does not "
+                "contain."
+            )
+        ),
     ] = None,
     config: Config = None,
     lang: Lang = None,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print all fields as CSV, as `catalogue_file` takes it.")
+        bool,
+        typer.Option("--csv", help="Print all fields as CSV, in the format of `catalogue_file`."),
     ] = False,
     diff: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Show what changed since another version: a file that `--csv` wrote. "
-            "Several files make one version.",
+            help=(
+                "Show the changes since another version, given as a file written with "
+                "`--csv`. Several files are merged into one version."
+            ),
         ),
     ] = None,
     as_json: AsJson = False,
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
 ) -> None:
-    """List the catalogue in force, what changed in it, or the codes that it lacks."""
+    """List the catalogue, its changes, or the received codes that it lacks."""
     loaded = settings.load(config)
     if seen is not None and (category or retry or as_csv):
-        raise typer.BadParameter("--seen goes with --json alone: these codes have no row.")
+        raise typer.BadParameter("--seen can be combined only with --json.")
     if as_csv and as_json:
-        raise typer.BadParameter("Choose one of --csv and --json.")
+        raise typer.BadParameter("--csv and --json cannot be combined. Use one of them.")
     if diff and (seen is not None or as_csv):
-        raise typer.BadParameter("--diff goes with neither --seen nor --csv.")
+        raise typer.BadParameter("--diff cannot be combined with --seen or --csv.")
     if seen is not None:
         _show_seen(RunningReceiver.of(loaded, api_url, api_key), seen, as_json=as_json)
         return
@@ -205,7 +221,7 @@ def _show_seen(client: RunningReceiver, seen: Seen, *, as_json: bool) -> None:
         typer.echo(json.dumps(came, ensure_ascii=False))
         return
     if not came:
-        typer.echo("No such code has come.")
+        typer.echo("No unlisted code has been received.")
         return
     table = Table("code", "org code", "messages", "first", "last", "example")
     for code in came:

@@ -44,11 +44,9 @@ app = typer.Typer()
 @app.command()
 def demo(
     rate: Annotated[float, typer.Option(min=0.1, help="Pushes per second.")] = 20.0,
-    seconds: Annotated[
-        float | None, typer.Option(min=1, help="End by itself after this time.")
-    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Stop after this time.")] = None,
 ) -> None:
-    """Run a receiver on a temporary directory with a simulated platform pushing into it."""
+    """Run a receiver in a temporary directory, with a simulated platform that pushes to it."""
     logs.configure("warning")
     with tempfile.TemporaryDirectory(prefix="receiver-demo-") as directory:
         settings = _settings(Path(directory))
@@ -80,7 +78,10 @@ async def _run(settings: Settings, rate: float, seconds: float | None) -> None:
                         await asyncio.wait_for(ended.wait(), _REFRESH_S)
         ended.set()
         tally: SimulationTally = await pushing
-    typer.echo(f"{tally.acknowledged.total()} pushes were acknowledged; the demo's data is gone.")
+    typer.echo(
+        f"{tally.acknowledged.total()} pushes were acknowledged. The data of the demo has "
+        "been deleted."
+    )
 
 
 def _announcement(node: Running) -> str:

@@ -65,44 +65,59 @@ class ExportNotWrittenError(ReceiverError):
 def export(
     what: Annotated[What, typer.Argument(help="What to export.")] = What.MESSAGES,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file; - is standard output.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Output file; - is standard output.")
+    ],
     form: Annotated[
-        OutputFormat | None, typer.Option("--format", help="Default: csv for *.csv, else ndjson.")
+        OutputFormat | None,
+        typer.Option("--format", help="Output format; default: csv for *.csv, else ndjson."),
     ] = None,
     since: Annotated[
         str | None,
         typer.Option(
-            help="Sent (uplinks: arrived) at or after, for example 2026-01-31; without a zone UTC."
+            help=(
+                "Only entries sent (uplinks: received) at or after this time, for example "
+                "2026-01-31; UTC if it has no zone."
+            )
         ),
     ] = None,
-    until: Annotated[str | None, typer.Option(help="... and before.")] = None,
-    application: Annotated[str | None, typer.Option(help="Only of this application.")] = None,
-    to: Annotated[str | None, typer.Option(help="Only to this number.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only entries before this time.")] = None,
+    application: Annotated[str | None, typer.Option(help="Only this application.")] = None,
+    to: Annotated[str | None, typer.Option(help="Only entries to this number.")] = None,
     sender: Annotated[
         str | None, typer.Option("--from", help="Only uplinks from this number.")
     ] = None,
     state: Annotated[State | None, typer.Option(help="Only messages in this state.")] = None,
-    code: Annotated[str | None, typer.Option(help="... with this code.")] = None,
-    category: Annotated[Category | None, typer.Option(help="... of this category.")] = None,
-    extend: Annotated[str | None, typer.Option(help="... with this extend.")] = None,
-    reference: Annotated[str | None, typer.Option(help="... with this reference.")] = None,
+    code: Annotated[str | None, typer.Option(help="Only messages with this code.")] = None,
+    category: Annotated[
+        Category | None, typer.Option(help="Only messages of this category.")
+    ] = None,
+    extend: Annotated[str | None, typer.Option(help="Only messages with this `extend`.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Only messages with this `reference`.")
+    ] = None,
     registered: Annotated[
         bool | None,
-        typer.Option("--registered/--orphans", help="... whose send is registered, or is not."),
+        typer.Option(
+            "--registered/--orphans", help="Only messages whose send is registered, or is not."
+        ),
     ] = None,
     retry_for: Annotated[
         float,
-        typer.Option(min=0, help="Seconds for which a receiver that is away is waited for."),
+        typer.Option(min=0, help="Seconds to wait for an unavailable receiver."),
     ] = 60.0,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     config: Config = None,
     lang: Annotated[
-        str | None, typer.Option("--lang", help="en or zh; default: the receiver's language.")
+        str | None,
+        typer.Option(
+            "--lang", help="Language of the texts, en or zh; default: that of the receiver."
+        ),
     ] = None,
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Write messages or uplinks to a file, phone numbers and texts in full."""
+    """Export messages or uplinks to a file, with full phone numbers and texts."""
     of_messages = {
         "state": state,
         "code": code,
@@ -118,7 +133,7 @@ def export(
         own, others = others, own
     if any(value is not None for value in others.values()):
         wrong = [f"--{name}" for name, value in others.items() if value is not None]
-        raise typer.BadParameter(f"{', '.join(wrong)}: not for {what.value}.")
+        raise typer.BadParameter(f"{', '.join(wrong)} cannot be used with {what.value}.")
     wanted = {
         "since": instant_text("--since", since),
         "until": instant_text("--until", until),
@@ -166,8 +181,8 @@ def _broken_off(error: NotAnsweredError, written: int, total: str) -> NotAnswere
     if not written:
         return error
     return NotAnsweredError(
-        f"The export broke off after {written:,} of {_many(total)}; what was written is not all of "
-        f"it. {error}"
+        f"The export was aborted after {written:,} of {_many(total)}; the output is "
+        f"incomplete. {error}"
     )
 
 
@@ -234,9 +249,11 @@ def _named_when_complete(target: Path, *, force: bool) -> Iterator[BinaryIO]:
 
 def _check_free(target: Path, *, force: bool) -> None:
     if target.exists() and not target.is_file():
-        raise ExportNotWrittenError(f"{target} is no file; --output - writes to standard output.")
+        raise ExportNotWrittenError(
+            f"{target} is not a regular file. Use --output - for standard output."
+        )
     if target.exists() and not force:
-        raise ExportNotWrittenError(f"{target} exists; --force overwrites it.")
+        raise ExportNotWrittenError(f"{target} exists already. Use --force to overwrite it.")
 
 
 # --- progress -----------------------------------------------------------------------------------

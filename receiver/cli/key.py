@@ -23,7 +23,7 @@ from receiver.settings import DEFAULT_APPLICATION, Settings
 app = typer.Typer(
     name="key",
     no_args_is_help=True,
-    help="Make, list and end keys of the private API and callback tokens.",
+    help="Create, list and revoke keys of the private API and callback tokens.",
 )
 
 _DAY_S = 86_400
@@ -31,28 +31,28 @@ _AFTER = re.compile(r"([0-9]{1,5})([dh])")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _UNITS = {"d": _DAY_S, "h": 3600}
 
-_Name = Annotated[str, typer.Argument(help="Letters, digits, '_', '.' and '-'.")]
+_Name = Annotated[str, typer.Argument(help="Name of the key: letters, digits, '_', '.' and '-'.")]
 
 
 @app.command()
 def create(
     name: _Name,
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="May stand several times; default: read.")
+        list[Scope] | None, typer.Option(help="Scope of the key, repeatable; default: read.")
     ] = None,
     application: Annotated[
-        str | None, typer.Option(help="The only one that it may ask about; default: all.")
+        str | None, typer.Option(help="Restrict the key to this application; default: all.")
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(help="`90d`, `12h` or an RFC 3339 time; default: never.")
+        str | None, typer.Option(help="Expiry: `90d`, `12h` or an RFC 3339 time; default: never.")
     ] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key; it is shown once and not kept."""
+    """Create a key. It is shown once and only its digest is kept."""
     loaded, now = settings.load(config), _now()
     if _NAME.fullmatch(name) is None:
-        raise SettingsError("A name has 1 to 64 letters, digits, '_', '.' or '-'.")
+        raise SettingsError("A name must have 1 to 64 letters, digits, '_', '.' or '-'.")
     if application is not None:
         _check_application(loaded, application)
     ends = None if expires is None else _read_end(expires, now)
@@ -60,7 +60,7 @@ def create(
     with keyring.changing(loaded.data_dir) as held:
         taken = {key.name for key in held[0].keys} | {key.name for key in loaded.api_keys}
         if name in taken | {"default"}:
-            raise SettingsError(f"There is a key {name!r} already; take another name.")
+            raise SettingsError(f"A key named {name!r} exists already. Choose another name.")
         held[0] = held[0].with_key(
             RingKey(
                 name=name,
@@ -76,12 +76,12 @@ def create(
         typer.echo(json.dumps(told))
     else:
         typer.echo(secret)
-        typer.echo("It takes effect immediately and is not shown again.", err=True)
+        typer.echo("The key takes effect immediately. It is not shown again.", err=True)
 
 
 @app.command("list")
 def list_(config: Config = None, as_json: AsJson = False) -> None:
-    """List the keys and callback tokens made here; never what they are."""
+    """List keys and callback tokens created with this command, without their secrets."""
     loaded = settings.load(config)
     ring, used = keyring.read_ring(loaded.data_dir), _read_used(loaded.data_dir)
     used_keys, used_tokens = used["keys"], used["tokens"]
@@ -116,20 +116,22 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
     )
     console.print(list_table(columns, rows))
     for token in tokens:
-        last = token["last_push"] or "none yet"
+        last = token["last_push"] or "none"
         console.print(
-            f"callback token of {token['application']}, made {token['created']}, last push {last}"
+            f"callback token of {token['application']}, created {token['created']}, last "
+            f"push {last}"
         )
 
 
 @app.command()
 def revoke(name: _Name, config: Config = None) -> None:
-    """End a key made here; it is refused within two seconds."""
+    """Revoke a key created with this command. It is rejected within two seconds."""
     loaded = settings.load(config)
     with keyring.changing(loaded.data_dir) as held:
         if name not in {key.name for key in held[0].keys}:
             raise SettingsError(
-                f"`receiver key` made no key {name!r}; those of the settings end there."
+                f"No key {name!r} was created with `receiver key`. Keys from the "
+                "settings are revoked there."
             )
         held[0] = held[0].without_key(name)
 
@@ -137,11 +139,11 @@ def revoke(name: _Name, config: Config = None) -> None:
 @app.command()
 def rotate_callback(
     application: Annotated[
-        str | None, typer.Option(help="Whose; needed where there are several.")
+        str | None, typer.Option(help="Application of the token; required if there are several.")
     ] = None,
     config: Config = None,
 ) -> None:
-    """Make another callback token; those before it are taken on until `retire-callback`."""
+    """Create another callback token. Earlier ones stay valid until `retire-callback`."""
     loaded = settings.load(config)
     name = _application_of(loaded, application)
     secret = keyring.make_secret()
@@ -150,8 +152,8 @@ def rotate_callback(
         held[0] = held[0].with_token(token)
     typer.echo(CALLBACK_PREFIX + secret)
     typer.echo(
-        "Put this path into the address that the platform has, wait until pushes come by it, then "
-        "run `receiver key retire-callback`. It is not shown again.",
+        "Put this path into the callback URL on the platform, wait until pushes arrive "
+        "at it, then run `receiver key retire-callback`. It is not shown again.",
         err=True,
     )
 
@@ -159,14 +161,17 @@ def rotate_callback(
 @app.command()
 def retire_callback(
     application: Annotated[
-        str | None, typer.Option(help="Whose; needed where there are several.")
+        str | None, typer.Option(help="Application of the tokens; required if there are several.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also when no push has come by the new token yet.")
+        bool,
+        typer.Option(
+            "--force", help="Retire the tokens even if no push has used the newest one yet."
+        ),
     ] = False,
     config: Config = None,
 ) -> None:
-    """End all callback tokens of an application but the newest that `rotate-callback` made."""
+    """Revoke all callback tokens of an application except the newest of `rotate-callback`."""
     loaded = settings.load(config)
     name = _application_of(loaded, application)
     with keyring.changing(loaded.data_dir) as held:
@@ -174,14 +179,16 @@ def retire_callback(
         made = [one for one in ring.tokens if one.application == name]
         if not made:
             raise SettingsError(
-                f"The application {name!r} has only the tokens of the settings: make another one "
-                "first (`receiver key rotate-callback`), or pushes would have no address."
+                f"The application {name!r} has only tokens from the settings. Create "
+                "another with `receiver key rotate-callback` first; otherwise pushes "
+                "have no valid address."
             )
         newest = max(made, key=lambda one: one.created_at)
         if not force and newest.digest not in _read_used(loaded.data_dir)["tokens"]:
             raise SettingsError(
-                "No push has come by the newest token yet, as far as is known (it is noted every "
-                "ten seconds): the platform may not have its address. Wait, or say --force."
+                "No push is known to have used the newest token (recorded every ten "
+                "seconds), so the platform may not have its address. Wait, or use "
+                "--force."
             )
         ended = {one.digest for one in made} | _fixed_tokens(loaded, name)
         held[0] = ring.without_tokens(frozenset(ended - {newest.digest}))
@@ -198,7 +205,9 @@ def _read_end(text: str, now: int) -> int:
     else:
         moment = None if times.parse(text) is None else instant("--expires", text)
     if moment is None or moment <= now:
-        raise SettingsError("--expires is a time to come: `90d`, `12h` or 2030-01-31T00:00:00Z.")
+        raise SettingsError(
+            "--expires must be in the future: `90d`, `12h` or 2030-01-31T00:00:00Z."
+        )
     return moment
 
 
@@ -212,14 +221,17 @@ def _names(loaded: Settings) -> list[str]:
 def _check_application(loaded: Settings, name: str) -> None:
     if name not in _names(loaded):
         known = ", ".join(_names(loaded))
-        raise SettingsError(f"There is no application {name!r}; known: {known}.")
+        raise SettingsError(f"The application {name!r} is unknown. Known applications: {known}.")
 
 
 def _application_of(loaded: Settings, name: str | None) -> str:
     if name is None:
         names = _names(loaded)
         if len(names) > 1:
-            raise SettingsError(f"Say whose token by --application: one of {', '.join(names)}.")
+            raise SettingsError(
+                "There are several applications. Pass --application with one of "
+                f"{', '.join(names)}."
+            )
         return names[0]
     _check_application(loaded, name)
     return name

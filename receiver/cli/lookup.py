@@ -91,18 +91,23 @@ def lookup(
     config: Config = None,
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Messages of a number.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, help="Number of messages to show for a phone number.")
+    ] = 20,
     why: Annotated[
-        bool, typer.Option("--why", help="Explain a message: which report won, by which rule.")
+        bool,
+        typer.Option(
+            "--why", help="Explain the state of a message: which report decided, and by which rule."
+        ),
     ] = False,
     application: Annotated[
-        str | None, typer.Option(help="Where several applications know the id.")
+        str | None, typer.Option(help="Application of the message, if several have the id.")
     ] = None,
     lang: Lang = None,
     as_json: AsJson = False,
     reveal: Reveal = False,
 ) -> None:
-    """Ask a running receiver for a message or an uplink by its id, or for those of a number."""
+    """Look up a message or an uplink by its id, or those of a phone number."""
     loaded = settings.load(config)
     question = _Question(what, application, limit, language(lang, loaded), reveal)
     client = RunningReceiver.of(loaded, api_url, api_key)
@@ -132,7 +137,7 @@ def _lookup(client: RunningReceiver, question: _Question, *, as_json: bool) -> N
     if uplinks:
         _show_uplinks(uplinks)
     if not messages and not uplinks:
-        typer.echo("No message has this id, and none went to this number.", err=True)
+        typer.echo("No message has this id or was sent to this number.", err=True)
         raise typer.Exit(1)
 
 
@@ -147,7 +152,7 @@ def _explain(client: RunningReceiver, question: _Question, *, as_json: bool) -> 
     """Print why the message with an id is what it is."""
     explanation = question.get(client, "/explain")
     if explanation is None:
-        typer.echo("No message has this id; `--why` explains one message by its id.", err=True)
+        typer.echo("No message has this id. `--why` requires the id of a message.", err=True)
         raise typer.Exit(1)
     if as_json:
         typer.echo(json.dumps(explanation, ensure_ascii=False))
@@ -163,12 +168,12 @@ def _show_message(message: Json) -> None:
             "state": message["state"] + (" (final)" if message["final"] else ""),
             "code": message["code"],
             "to": message["to"],
-            "platform says": message["status_desc"],
+            "platform description": message["status_desc"],
             "reference": message["reference"],
             "sent": message["sent_at"],
             "delivered after": _seconds(message["delivery_seconds"]),
-            "odd": ", ".join(message["anomalies"]),
-            "registered otherwise": _conflicts_of(message),
+            "anomalies": ", ".join(message["anomalies"]),
+            "conflicting registration": _conflicts_of(message),
             "action": verdict["action"],
             **_retry_facts(message["retry"]),
             "attempts": _attempts_of(message["attempts"]),
@@ -201,7 +206,7 @@ def _attempts_of(attempts: Json) -> str | None:
     if attempts["previous"] is None and attempts["next"] is None:
         return None
     named = [f"{name} {attempts[name]}" for name in ("previous", "next") if attempts[name]]
-    return ", ".join([*named, f"{attempts['count']} in all: {attempts['outcome']}"])
+    return ", ".join([*named, f"{attempts['count']} in total: {attempts['outcome']}"])
 
 
 def _conflicts_of(message: Json) -> str:
@@ -222,7 +227,7 @@ def _part_of(event: Json) -> str | int:
 
 
 def _show_messages(messages: list[Json]) -> None:
-    table = Table("message", "state", "code", "action", "sent", "why or what to do")
+    table = Table("message", "state", "code", "action", "sent", "explanation or remedy")
     for message in messages:
         verdict = message["verdict"]
         cells = (
@@ -292,7 +297,7 @@ def _show_explanation(explanation: Json) -> None:
                 "state": f"{state['state']}: {state['text']}",
                 "parts": parts["text"],
                 "missing": ", ".join(map(str, parts["missing"])),
-                "beyond them": ", ".join(map(str, parts["extra"])),
+                "outside the parts": ", ".join(map(str, parts["extra"])),
                 "code": f"{code['code']}: {code['text']}" if code else None,
                 "catalogue": catalogue["why"]["text"],
                 "action": explanation["verdict"]["action"],
@@ -306,7 +311,7 @@ def _show_explanation(explanation: Json) -> None:
         console.print(_rows_table(catalogue["rows"]))
     said = [("policy", step["text"]) for step in explanation["policy"]]
     said += [("retry", step["text"]) for step in explanation["retry"]["steps"]]
-    said += [("odd", anomaly["text"]) for anomaly in explanation["anomalies"]]
+    said += [("anomalies", anomaly["text"]) for anomaly in explanation["anomalies"]]
     told = Table(box=None, show_header=False)
     for name, text in said:
         told.add_row(plain(name), plain(text))

@@ -13,11 +13,14 @@ from receiver.settings import Settings
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", help="TOML file; RECEIVER_* in the environment takes precedence."),
+    typer.Option(
+        "--config", help="Settings file (TOML); RECEIVER_* environment variables override it."
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ApiUrl = Annotated[
-    str | None, typer.Option("--api-url", help="The private API; default: from the settings.")
+    str | None,
+    typer.Option("--api-url", help="Address of the private API; default: from the settings."),
 ]
 ApiKey = Annotated[
     str | None,
@@ -25,14 +28,14 @@ ApiKey = Annotated[
         "--api-key",
         envvar="RECEIVER_API_KEY",
         show_envvar=True,
-        help="Its key; default: from the settings or the data directory.",
+        help="API key; default: from the settings or the data directory.",
     ),
 ]
 Lang = Annotated[
-    str | None, typer.Option("--lang", help="en or zh; default: the setting `language`.")
+    str | None, typer.Option("--lang", help="Language, en or zh; default: the setting `language`.")
 ]
 Reveal = Annotated[
-    bool, typer.Option("--reveal", help="Show phone numbers and codes in full, in JSON too.")
+    bool, typer.Option("--reveal", help="Show full phone numbers and codes, also in JSON.")
 ]
 
 
@@ -52,8 +55,8 @@ def instant(option: str, text: str | None) -> int | None:
     if not times.names_zone(text):
         utc = times.to_rfc3339(moment)
         typer.echo(
-            f"{option} names no zone and is taken for UTC: {utc}. "
-            f"In China write {utc.removesuffix('Z')}+08:00.",
+            f"{option} has no zone and is read as UTC: {utc}. For China, write "
+            f"{utc.removesuffix('Z')}+08:00.",
             err=True,
         )
     return moment
@@ -77,7 +80,7 @@ def not_empty(text: str) -> str:
         BadParameter: it is empty, or holds blanks alone.
     """
     if not clean(text):
-        raise typer.BadParameter("It is empty; a code, an id or a number is needed.")
+        raise typer.BadParameter("The argument is empty. Pass a code, an id or a number.")
     return clean(text)
 
 

@@ -49,24 +49,31 @@ app = typer.Typer()
 @app.command()
 def reclassify(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell what would change.")
+        bool, typer.Option("--dry-run", help="Show what would change, without changing it.")
     ] = False,
     since: Annotated[
-        str | None, typer.Option(help="Only messages sent at or after, for example 2026-01-31.")
+        str | None,
+        typer.Option(help="Only messages sent at or after this time, for example 2026-01-31."),
     ] = None,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Take back what the last run did to suppressions.")
+        bool,
+        typer.Option("--undo", help="Undo the changes that the last run made to suppressions."),
     ] = False,
     config: Config = None,
     as_json: AsJson = False,
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Fold history again with today's catalogue and policy; can be stopped and goes on later."""
+    """Reclassify stored messages with the current catalogue and policy. It can be resumed."""
     if dry_run and api_url:
-        raise typer.BadParameter("--dry-run reads the store itself: run it where the store is.")
+        raise typer.BadParameter(
+            "--dry-run reads the store directly and cannot be combined with --api-url. Run "
+            "it on the host of the store."
+        )
     if undo and (dry_run or since is not None):
-        raise typer.BadParameter("--undo takes back the whole of the last run: give it alone.")
+        raise typer.BadParameter(
+            "--undo cannot be combined with other options: it undoes the entire last run."
+        )
     moment = instant("--since", since)
     loaded = load(config)
     if undo:
@@ -90,16 +97,16 @@ def reclassify(
 def _undo(settings: Settings, api_url: str | None, api_key: str | None, *, as_json: bool) -> None:
     run = _undone(settings, api_url, api_key)
     if run is None:
-        typer.echo("Nothing has been reclassified yet.", err=True)
+        typer.echo("No reclassification has run yet.", err=True)
         raise typer.Exit(1)
     if as_json:
         typer.echo(json.dumps(run, ensure_ascii=False))
         return
     undo = run["undo"]
     make_console().print(
-        f"The reclassification begun at {run['started_at']} is undone: {undo['restored']:,} "
-        f"suppressions restored, {undo['lifted']:,} lifted, {undo['kept']:,} left as they are, "
-        "because something newer was decided.",
+        f"The reclassification started at {run['started_at']} has been undone: "
+        f"{undo['restored']:,} suppressions restored, {undo['lifted']:,} lifted, "
+        f"{undo['kept']:,} unchanged because of a newer decision.",
         highlight=False,
         soft_wrap=True,
     )
@@ -141,8 +148,8 @@ def _warn_of_other_rules(settings: Settings, run: Json) -> None:
     here = make_policy(settings).name
     if run["rules"] != here:
         typer.echo(
-            f"warning: the running receiver decides by {run['rules']}, the settings of this "
-            f"command by {here}; give both the same catalogue_file and late_delivered.",
+            f"warning: the running receiver uses {run['rules']}, this command {here}. "
+            "Set the same catalogue_file and late_delivered for both.",
             err=True,
         )
 
@@ -158,7 +165,7 @@ def _by_the_running_one(client: RunningReceiver, since: int | None, show: Show) 
     except KeyboardInterrupt:
         run = client.ask("DELETE", "/v1/reclassify")
     if run is None:
-        raise NotAnsweredError("The receiver is older than this command; update and restart it.")
+        raise NotAnsweredError("The receiver is older than this command. Update and restart it.")
     return run
 
 
@@ -178,7 +185,9 @@ async def _done_here(settings: Settings, since: int | None, show: Show) -> Json:
             show(run_json(*newest))
             await asyncio.sleep(_LOOK_EVERY_S)
         if newest is None:
-            raise StoreUnavailableError("The store was recreated meanwhile; run this again.")
+            raise StoreUnavailableError(
+                "The store was recreated during the run. Run the command again."
+            )
         return run_json(*newest)
 
 
@@ -225,8 +234,9 @@ def _check_there_is_a_store(settings: Settings) -> None:
     url = check_url(settings.effective_store_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         raise StoreUnavailableError(
-            f"There is no store at {url.database}. Name the data directory of the receiver by "
-            "RECEIVER_DATA_DIR or by --config, or a running receiver by --api-url."
+            f"There is no store at {url.database}. Set the data directory of the "
+            "receiver with RECEIVER_DATA_DIR or --config, or pass the address of a "
+            "running receiver with --api-url."
         )
 
 
@@ -274,7 +284,7 @@ def _print(run: Json, *, dry_run: bool) -> None:
         console.print(table)
     verb = "would change" if dry_run else "changed"
     console.print(
-        f"{run['examined']:,} messages folded again ({run['rules']}): {run['changed']:,} {verb}.",
+        f"{run['examined']:,} messages reclassified ({run['rules']}): {run['changed']:,} {verb}.",
         highlight=False,
         soft_wrap=True,
     )
@@ -282,17 +292,19 @@ def _print(run: Json, *, dry_run: bool) -> None:
     reread = run["reread"]
     if any(reread.values()):
         console.print(
-            f"Read again: {reread['messages']:,} messages and {reread['uplinks']:,} uplinks "
-            f"{verb}, {reread['opt_outs']:,} opt-outs found, "
+            f"Parsed again: {reread['messages']:,} messages and {reread['uplinks']:,} "
+            f"uplinks {verb}, {reread['opt_outs']:,} opt-outs found, "
             f"{reread['suppressions']:,} suppressions renumbered, "
             f"{reread['recovered']:,} items recovered.",
             highlight=False,
             soft_wrap=True,
         )
     if run["phase"] == RunPhase.STOPPED:
-        console.print("Stopped. The same command goes on from here.")
+        console.print("Stopped. Run the same command to continue.")
     elif run["phase"] == RunPhase.FAILED:
-        console.print("Failed; the receiver's log says why. The same command goes on from here.")
+        console.print(
+            "Failed; the log of the receiver names the cause. Run the same command to continue."
+        )
 
 
 def _print_effects(console: Console, run: Json, *, dry_run: bool) -> None:
@@ -305,7 +317,7 @@ def _print_effects(console: Console, run: Json, *, dry_run: bool) -> None:
             table.add_row(lead + line["effect"], *map(plain, cells))
         console.print(table)
     if run["suppressions"]:
-        table = Table("suppressions", "code", "category", "reason", "numbers", "in force")
+        table = Table("suppressions", "code", "category", "reason", "numbers", "in effect")
         for line in run["suppressions"]:
             names = (line["code"] or "", line["category"] or "(none)", line["reason"])
             counts = (f"{line['numbers']:,}", f"{line['in_force']:,}")

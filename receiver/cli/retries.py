@@ -19,9 +19,9 @@ app = typer.Typer()
 @app.command()
 def retries(
     state: Annotated[
-        ItemState | None, typer.Option(help="Only items in this state; default: the open ones.")
+        ItemState | None, typer.Option(help="Only items in this state; default: open items.")
     ] = None,
-    application: Annotated[str | None, typer.Option(help="Only of this application.")] = None,
+    application: Annotated[str | None, typer.Option(help="Only this application.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     config: Config = None,
     api_url: ApiUrl = None,
@@ -29,7 +29,7 @@ def retries(
     as_json: AsJson = False,
     reveal: Reveal = False,
 ) -> None:
-    """Show what may be sent again, and when."""
+    """List the retry queue: what may be sent again, and when."""
     client = RunningReceiver.of(settings.load(config), api_url, api_key)
     wanted = {"limit": limit, "state": state, "application": application}
     found = client.get("/v1/retries", given(wanted)) or {}
@@ -40,8 +40,8 @@ def retries(
         return
     console = make_console()
     console.print(
-        f"{found['due']:,} due of {found['waiting']:,} waiting, {found['claimed']:,} claimed, "
-        f"{found['expired']:,} of these beyond their lease"
+        f"{found['due']:,} due of {found['waiting']:,} waiting, {found['claimed']:,} "
+        f"claimed, {found['expired']:,} of these with an expired lease"
     )
     console.print(_table(found["retries"]))
 

@@ -17,7 +17,7 @@ app = typer.Typer()
 
 @app.command()
 def serve(config: Config = None) -> None:
-    """Accept pushes and answer look-ups until SIGTERM or Ctrl-C."""
+    """Run the receiver until SIGTERM or Ctrl-C."""
     loaded = settings.load(config)
     logs.configure(loaded.log_level)
     check.warn(loaded, config)
@@ -35,11 +35,10 @@ def _announcement(loaded: Settings, node: Running) -> str:
     if loaded.callback_token is not None or not loaded.has_default_application:
         callback_url = callback_url.rpartition("/")[0] + "/<your token>"
     if loaded.api_key is not None:
-        key = "<as set>"
+        key = "<from the settings>"
     return (
-        f"receiver {__version__} is ready; its data is in {loaded.data_dir.absolute()}\n"
-        f"  Callback URL: {callback_url}\n"
-        f"  API address:  {node.api_url}\n"
-        f"  API key:      {key}\n"
-        "Give the callback URL to the platform with your public host name in it."
+        f"receiver {__version__} is ready; data directory: "
+        f"{loaded.data_dir.absolute()}\n  Callback URL: {callback_url}\n  API address:  "
+        f"{node.api_url}\n  API key:      {key}\nConfigure the callback URL on the "
+        "platform, with your public host name in it."
     )

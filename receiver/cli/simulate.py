@@ -44,23 +44,28 @@ def simulate_command(
         typer.Option(
             envvar="CALLBACK_URL",
             show_envvar=True,
-            help="The callback URL; in the environment the list of processes does not show it.",
+            help=(
+                "Callback URL; set in the environment, it is not visible in the list of processes."
+            ),
         ),
     ],
-    count: Annotated[int, typer.Option(min=1, help="Messages to send.")] = 1000,
+    count: Annotated[int, typer.Option(min=1, help="Number of messages to send.")] = 1000,
     rate: Annotated[
-        float, typer.Option(min=0, help="Pushes per second; 0 is as fast as it goes.")
+        float, typer.Option(min=0, help="Pushes per second; 0: as fast as possible.")
     ] = 50.0,
     register: Annotated[
         Register | None,
-        typer.Option(help="When the sends are registered; default: first, given an --api-url."),
+        typer.Option(help="When to register the sends; default: first, if --api-url is given."),
     ] = None,
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed, the same traffic.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the random numbers: the same seed gives the same traffic."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Behave like the platform: push reports and uplinks to a callback URL."""
+    """Simulate the platform: push reports and uplinks to a callback URL."""
     usual = Register.FIRST if api_url else Register.NEVER
     options = SimulationOptions(
         url=url,

@@ -25,25 +25,29 @@ from receiver.domain.privacy.masking import hidden
 from receiver.domain.suppressions.suppression import Source
 
 app = typer.Typer(
-    name="suppressions", no_args_is_help=True, help="List, set and lift whom not to send to."
+    name="suppressions", no_args_is_help=True, help="List, set and lift suppressions."
 )
 
 _Number = Annotated[
     str,
-    typer.Argument(metavar="NUMBER", help="A phone number in any writing.", callback=not_empty),
+    typer.Argument(metavar="NUMBER", help="Phone number, in any notation.", callback=not_empty),
 ]
-_Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
+_Reason = Annotated[str, typer.Option(help="Reason; kept in the history.")]
 _Channel = Annotated[str | None, typer.Option(help="Only this channel number; default: all.")]
 _Application = Annotated[str | None, typer.Option(help="Only this application; default: all.")]
 
 
 @app.command("list")
 def list_(
-    number: Annotated[str | None, typer.Option(help="In any writing.")] = None,
-    channel: Annotated[str | None, typer.Option(help="With its extensions.")] = None,
-    application: Annotated[str | None, typer.Option(help="Only of this one.")] = None,
-    source: Annotated[Source | None, typer.Option(help="Only from this source.")] = None,
-    lifted: Annotated[bool, typer.Option("--lifted", help="What was lifted instead.")] = False,
+    number: Annotated[str | None, typer.Option(help="Phone number, in any notation.")] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Only this channel number, including its extensions.")
+    ] = None,
+    application: Annotated[str | None, typer.Option(help="Only this application.")] = None,
+    source: Annotated[Source | None, typer.Option(help="Only this source.")] = None,
+    lifted: Annotated[
+        bool, typer.Option("--lifted", help="List lifted suppressions instead.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     config: Config = None,
     api_url: ApiUrl = None,
@@ -51,7 +55,7 @@ def list_(
     as_json: AsJson = False,
     reveal: Reveal = False,
 ) -> None:
-    """List who is not to be sent to, what came on the list last first."""
+    """List suppressions, newest first."""
     wanted = {
         "suppressed": "false" if lifted else "true",
         "number": number,
@@ -75,16 +79,14 @@ def add(
     reason: _Reason,
     channel: _Channel = None,
     application: _Application = None,
-    until: Annotated[
-        str | None, typer.Option(help="RFC 3339 time at which it ends; default: for ever.")
-    ] = None,
+    until: Annotated[str | None, typer.Option(help="Expiry (RFC 3339); default: never.")] = None,
     config: Config = None,
     api_url: ApiUrl = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
     reveal: Reveal = False,
 ) -> None:
-    """Suppress a number by hand."""
+    """Suppress a number manually."""
     ends = instant_text("--until", until)
     wanted = {"reason": reason, "channel": channel, "application": application, "until": ends}
     client = RunningReceiver.of(settings.load(config), api_url, api_key)
@@ -100,7 +102,10 @@ def lift(
     application: _Application = None,
     override_opt_out: Annotated[
         bool,
-        typer.Option("--override-opt-out", help="Also where the person opted out by SMS."),
+        typer.Option(
+            "--override-opt-out",
+            help="Lift the suppression even if the recipient opted out by SMS.",
+        ),
     ] = False,
     config: Config = None,
     api_url: ApiUrl = None,
@@ -108,13 +113,13 @@ def lift(
     as_json: AsJson = False,
     reveal: Reveal = False,
 ) -> None:
-    """Lift what keeps a number from being sent to."""
+    """Lift the suppressions of a number."""
     wanted = {"reason": reason, "channel": channel, "application": application}
     document: Json = {**given(wanted), "override_opt_out": override_opt_out}
     client = RunningReceiver.of(settings.load(config), api_url, api_key)
     found = client.ask("DELETE", _path(number), document=document)
     if found is None:
-        typer.echo("Nothing keeps this number from being sent to.", err=True)
+        typer.echo("The number is not suppressed.", err=True)
         raise typer.Exit(1)
     _show_standing(_shown(found, reveal=reveal), as_json=as_json)
 
@@ -129,7 +134,7 @@ def history(
     as_json: AsJson = False,
     reveal: Reveal = False,
 ) -> None:
-    """Show what was set and lifted for a number, and what is said about it now."""
+    """Show the suppressions of a number and their history."""
     client = RunningReceiver.of(settings.load(config), api_url, api_key)
     answer = client.get(f"{_path(number)}/history", {"limit": str(limit)})
     found = _shown(answer, reveal=reveal)

@@ -19,37 +19,49 @@ from receiver.settings import DEFAULT_APPLICATION, Settings
 
 _TOKEN = re.compile(r"(/callbacks/)[^/\n]+")
 _ADVICE = {
-    SignatureOutcome.UNSIGNED: "It has no header Authorization: switch push AK/SK on in the "
-    "console, and let proxies pass the header on.",
-    SignatureOutcome.MALFORMED: "Its header Authorization, or one that it signs, is not as the "
-    "platform writes it, or is given more than once.",
-    SignatureOutcome.UNKNOWN_KEY: "Its access key is none of `push_keys`.",
-    SignatureOutcome.NO_DATE: "X-Sdk-Date is missing, not signed, or no date.",
-    SignatureOutcome.UNCOVERED: "SignedHeaders does not name host, so the signature holds for any "
-    "receiver: it is not the platform's, which signs the host.",
-    SignatureOutcome.BODY: "The body is not what x-sdk-content-sha256 says, or is not signed at "
-    "all (`signatures.allow_unsigned_payload`).",
-    SignatureOutcome.MISMATCH: "Something that is signed arrived otherwise than it was sent, or "
-    "secret_key is not that of the console.",
+    SignatureOutcome.UNSIGNED: (
+        "The header Authorization is missing. Enable push AK/SK in the console, and make "
+        "proxies forward the header."
+    ),
+    SignatureOutcome.MALFORMED: (
+        "The header Authorization, or a signed header, does not have the platform's format "
+        "or is given more than once."
+    ),
+    SignatureOutcome.UNKNOWN_KEY: "Its access key is not in `push_keys`.",
+    SignatureOutcome.NO_DATE: "X-Sdk-Date is missing, not signed, or not a date.",
+    SignatureOutcome.UNCOVERED: (
+        "SignedHeaders does not name host, so the signature would be valid for any "
+        "receiver. It is not from the platform, which signs the host."
+    ),
+    SignatureOutcome.BODY: (
+        "The body does not match x-sdk-content-sha256, or is not signed at all "
+        "(`signatures.allow_unsigned_payload`)."
+    ),
+    SignatureOutcome.MISMATCH: (
+        "A signed part was changed on the way, or secret_key is not that of the console."
+    ),
 }
-
 
 app = typer.Typer()
 
 
 @app.command()
 def verify(
-    request: Annotated[Path, typer.Option(help="A push as it came: head, empty line, body.")],
-    application: Annotated[str, typer.Option(help="Whose keys.")] = DEFAULT_APPLICATION,
-    at: Annotated[str | None, typer.Option(help="When it came, RFC 3339; default: now.")] = None,
+    request: Annotated[
+        Path, typer.Option(help="File with the push exactly as received: head, empty line, body.")
+    ],
+    application: Annotated[
+        str, typer.Option(help="Application whose push_keys are used.")
+    ] = DEFAULT_APPLICATION,
+    at: Annotated[str | None, typer.Option(help="Arrival time (RFC 3339); default: now.")] = None,
     host: Annotated[
         list[str] | None,
-        typer.Option(help="A name under which the platform knows this receiver."),
+        typer.Option(help="A host name that the platform uses for this receiver."),
     ] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a push is signed as it should be, and if not, what differs."""
+    """Verify the signature of a push; if it is invalid, show what differs."""
     moment = instant("--at", at)
     if moment is None:
         moment = time.time_ns() // 1000
@@ -69,11 +81,14 @@ def _verify(
     keys = {DEFAULT_APPLICATION: loaded.push_keys}
     keys |= {one.name: one.push_keys for one in loaded.applications}
     if application not in keys:
-        raise SettingsError(f"There is no application {application!r}; known: {', '.join(keys)}.")
+        raise SettingsError(
+            f"The application {application!r} is unknown. Known applications: {', '.join(keys)}."
+        )
     rules = make_rules(keys[application], loaded.signatures)
     if rules is None:
         raise SettingsError(
-            f"push_keys: the application {application!r} has none, so nothing can be verified."
+            f"push_keys: the application {application!r} has none, so no signature can "
+            "be verified. Set push_keys."
         )
     try:
         request = read_request(file.read_bytes())
@@ -112,7 +127,8 @@ def _show(diagnosis: Diagnosis, request: SignedRequest) -> None:
     missing = sorted(set(found.signed_headers) - {name.decode() for name, _ in request.headers})
     facts = {
         "signature": found.outcome.value,
-        "date": f"{signed_date(request)}" + (", beside the window" if diagnosis.stale else ""),
+        "date": f"{signed_date(request)}"
+        + (", outside the time window" if diagnosis.stale else ""),
         "access key": found.access_key,
         "signed headers": ", ".join(found.signed_headers),
         "missing headers": ", ".join(missing),

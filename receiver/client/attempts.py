@@ -17,7 +17,7 @@ _LEAST_TIMEOUT_S = 0.1
 _WITH_SPOOL_S, _WITHOUT_SPOOL_S = 2.0, 10.0
 _LONGEST_DETAIL = 500
 LARGEST_ANSWER = 1024 * 1024  # bytes; the receiver's own lists in an answer are bounded
-_SOME_REJECTED = "The receiver could not use some entries; `rejected` names them."
+_SOME_REJECTED = "The receiver could not use some entries; see `rejected`."
 
 # The document itself is at fault: it would be refused again.
 _FOR_GOOD = frozenset(
@@ -127,7 +127,7 @@ class Attempts:
         if isinstance(heard, Failure):
             error = f"The receiver does not answer ({heard.what})."
             return AttemptOutcome(Registered(error=error), worth_keeping=True, away=True)
-        error = f"The receiver cannot take it now (HTTP {heard.status})."
+        error = f"The receiver cannot accept the registration now (HTTP {heard.status})."
         return AttemptOutcome(
             Registered(error=error), worth_keeping=True, away=True, status=heard.status
         )
@@ -152,21 +152,21 @@ def _end(answer: HttpAnswer) -> AttemptOutcome:
         if result is not None:
             return AttemptOutcome(result, status=answer.status)
     if answer.status == HTTPStatus.BAD_REQUEST and _names_applications(document):
-        error = "The receiver has no such application (HTTP 400); correct `application`."
+        error = "The application is unknown to the receiver (HTTP 400). Correct `application`."
         return AttemptOutcome(Registered(error=error), worth_keeping=True, status=answer.status)
     if answer.status in _FOR_GOOD:
         rejected = _unusable(document.get("rejected"))
         told = {name: value for name, value in document.items() if name != "rejected"}
         lines = explain(told) if told.get("detail") else [f"HTTP {answer.status}"]
         detail = "; ".join(lines)[:_LONGEST_DETAIL]
-        error = f"The receiver refused it: {detail}"
+        error = f"The receiver refused the registration: {detail}"
         return AttemptOutcome(Registered(rejected=rejected, error=error), status=answer.status)
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        error = f"The receiver refuses the key (HTTP {answer.status})."
+        error = f"The receiver does not accept the API key (HTTP {answer.status})."
         # A key that is known may still be for another application than this registration's.
         concerns_all = answer.status == HTTPStatus.UNAUTHORIZED
     else:
-        error = f"What answers there is no receiver (HTTP {answer.status})."
+        error = f"The server at this address is not a receiver (HTTP {answer.status})."
         concerns_all = True
     result = Registered(error=error)
     return AttemptOutcome(

@@ -181,7 +181,7 @@ class _Network(httpcore.NetworkBackend):
         """Return how much time is left for one of some parts, or raise that there is none."""
         left_s = self.until - monotonic()
         if left_s <= 0:
-            raise too_late("The time for the whole call is over.")
+            raise too_late("The time for the entire call has expired.")
         return left_s / parts
 
     def connect_tcp(
@@ -295,7 +295,7 @@ class _Resolver:
             pass  # it is a name
         until = monotonic() + timeout_s
         if not self._free.acquire(timeout=timeout_s):
-            raise httpcore.ConnectTimeout("Too many look-ups of names hang.")
+            raise httpcore.ConnectTimeout("Too many host name lookups are hanging.")
         found: queue.SimpleQueue[_Addresses | OSError] = queue.SimpleQueue()
 
         def look_up() -> None:
@@ -315,7 +315,7 @@ class _Resolver:
         try:
             answer = found.get(timeout=max(until - monotonic(), 0.0))
         except queue.Empty:
-            raise httpcore.ConnectTimeout("The name is not resolved in time.") from None
+            raise httpcore.ConnectTimeout("The host name was not resolved in time.") from None
         if isinstance(answer, OSError):
             raise httpcore.ConnectError from answer
         return answer

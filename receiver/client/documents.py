@@ -41,7 +41,9 @@ def write_registration(response: Any, fields: Mapping[str, Any]) -> bytes:
         return json.dumps({**document, **beside}, separators=(",", ":"), default=_of_model).encode()
     except (TypeError, ValueError, RecursionError) as error:
         let_through(error)
-        raise DocumentError("The registration holds something that JSON cannot write.") from None
+        raise DocumentError(
+            "The registration contains a value that JSON cannot represent."
+        ) from None
 
 
 def take_request(request: Any) -> Json:
@@ -83,7 +85,7 @@ def _plain(given: Any, what: str) -> Json:
     elif not isinstance(given, Mapping):
         given = _content_of(given)
     if not isinstance(given, Mapping):
-        raise DocumentError(f"{what} is no JSON object and has no to_dict() that gives one.")
+        raise DocumentError(f"{what} is not a JSON object and has no to_dict() that returns one.")
     return dict(given)
 
 

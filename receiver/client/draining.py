@@ -113,7 +113,7 @@ class Draining:
                 return spool.read(file)
             except UnusableFileError as error:
                 spool.set_aside(file)
-                _log.error("%s It was put aside.", error)
+                _log.error("%s The registration was moved to the rejected ones.", error)
         return None
 
     def _settle_kept(self, spool: Spool, file: Path, outcome: AttemptOutcome) -> None:
@@ -135,9 +135,10 @@ class Draining:
         others = self._spool.count_others(_STRANDED_S) if self._spool else 0
         if others:
             _log.warning(
-                "%d registrations of another key, application or address lie in the spool for more"
-                " than an hour. Only their clients deliver them; after a change of the key or the"
-                " application call adopt().",
+                "%d registrations for another key, application or address have been in "
+                "the spool for more than an hour. Only clients with these arguments "
+                "deliver them; after a change of the key or the application, call "
+                "adopt().",
                 others,
             )
 
@@ -150,7 +151,7 @@ def _left_in_place(spool: Spool, file: Path) -> Iterator[None]:
     except OSError as error:
         let_through(error)
         _log.warning(
-            "A file of the spool cannot be read, removed or put aside (%s).", type(error).__name__
+            "A file of the spool cannot be read, removed or moved (%s).", type(error).__name__
         )
         spool.put_off(file)
 
@@ -163,4 +164,4 @@ def tell(outcome: AttemptOutcome) -> None:
     elif result.rejected:
         _log.error("The receiver could not use %d entries.", len(result.rejected))
     if result.ignored:
-        _log.warning("The receiver left out %d details.", len(result.ignored))
+        _log.warning("The receiver ignored %d details.", len(result.ignored))

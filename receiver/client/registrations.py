@@ -58,7 +58,9 @@ class Registrations:
         self.address = _address(url)
         self.key = _usable_key(key or os.environ.get(KEY_VARIABLE))
         if application is not None and not application.strip():
-            raise ValueError("The application is empty: leave it out for the receiver's first one.")
+            raise ValueError(
+                "The application is empty. Omit it to use the first one of the receiver."
+            )
         self.application = application
         if not (patience.timeout_s > 0 and patience.total_s > 0):
             raise ValueError("timeout_s and patience_s must be more than 0 seconds.")
@@ -114,7 +116,9 @@ class Registrations:
             except Exception as error:
                 if interruption(error):
                     raise
-                _log.warning("A request was left out of a registration: %s.", _in_our_words(error))
+                _log.warning(
+                    "The request was omitted from a registration: %s.", _in_our_words(error)
+                )
         return write_registration(response, beside)
 
     def attempts(self) -> Attempts | None:
@@ -145,7 +149,7 @@ class Registrations:
                 self.spool.set_aside(self.spool.keep(line))
             except OSError as error:
                 let_through(error)
-                _log.error("A refused registration is not kept (%s).", type(error).__name__)
+                _log.error("A refused registration could not be kept (%s).", type(error).__name__)
         return outcome.result
 
     def begin_settling(
@@ -189,14 +193,14 @@ class Registrations:
         self._keep(line or write(), Registered(error="It was interrupted."))
 
     def _keep(self, line: bytes, result: Registered) -> Registered:
-        spooled, where = False, "it is lost, for there is no spool"
+        spooled, where = False, "it is lost because there is no spool"
         if self.spool is not None:
             try:
                 self._keep_undisturbed(self.spool, line)
                 spooled, where = True, "it is kept in the spool"
             except OSError as error:
                 let_through(error)
-                where = f"it is lost, for the spool cannot be written ({type(error).__name__})"
+                where = f"it is lost because the spool cannot be written ({type(error).__name__})"
         _log.log(
             logging.WARNING if spooled else logging.ERROR,
             "A registration was not delivered; %s. %s",
@@ -226,7 +230,7 @@ class Registrations:
     def failed(self, error: Exception) -> Registered:
         """Return the result of what could not even be written as a registration."""
         words = _in_our_words(error)
-        _log.error("What was to be registered cannot be used: %s", words)
+        _log.error("A registration cannot be built from the arguments: %s", words)
         return Registered(error=words)
 
     def not_drained(self, error: Exception) -> None:
@@ -241,7 +245,7 @@ class Registrations:
 
 def not_tried() -> AttemptOutcome:
     """Return the end of a registration that is not tried, so that a send does not wait for it."""
-    error = "The receiver did not answer a moment ago."
+    error = "The receiver did not answer a recent request; not tried."
     return AttemptOutcome(Registered(error=error), worth_keeping=True)
 
 
@@ -275,17 +279,21 @@ def _origin(url: str) -> str:
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, TypeError):
-        raise ValueError("The receiver's address is no URL.") from None
+        raise ValueError("The address of the receiver is not a URL.") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError("The receiver's address must begin with http:// or https:// and a host.")
+        raise ValueError(
+            "The address of the receiver must begin with http:// or https:// and a host."
+        )
     if parsed.userinfo or parsed.query or parsed.fragment:
-        raise ValueError("The receiver's address holds more than scheme, host, port and path.")
+        raise ValueError(
+            "The address of the receiver must contain only scheme, host, port and path."
+        )
     return str(parsed.copy_with(path="/")).rstrip("/")
 
 
 def _usable_key(key: str | None) -> str:
     if not key:
-        raise ValueError(f"There is no API key: give one, or set {KEY_VARIABLE}.")
+        raise ValueError(f"There is no API key. Pass one, or set {KEY_VARIABLE}.")
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ValueError("The API key holds characters that no key has.")
+        raise ValueError("The API key contains characters that a key cannot have.")
     return key

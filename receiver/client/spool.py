@@ -223,12 +223,12 @@ class Spool:
 
     def _take_room(self) -> None:
         if monotonic() < self._full_until:
-            raise SpoolFullError(f"The spool holds {MOST_KEPT} registrations.")
+            raise SpoolFullError(f"The spool is full ({MOST_KEPT} registrations).")
         if self._room < 1:
             left = MOST_KEPT - len(self._names())
             if left < 1:
                 self._full_until = monotonic() + _FULL_FOR_S
-                raise SpoolFullError(f"The spool holds {MOST_KEPT} registrations.")
+                raise SpoolFullError(f"The spool is full ({MOST_KEPT} registrations).")
             self._room = max(left // _SHARERS, 1)
         self._room -= 1
 
@@ -278,7 +278,7 @@ class Spool:
                 return finished
             if age_s > _ABANDONED_S:
                 unfinished.unlink()
-                _log.error("A registration that a process did not write to its end was removed.")
+                _log.error("An incompletely written registration was removed.")
         except OSError as error:
             let_through(error)
         return None
@@ -295,7 +295,7 @@ class Spool:
             oldest.unlink(missing_ok=True)
         if surplus:
             _log.warning(
-                "Of more than %d refused registrations the oldest %d were removed.",
+                "More than %d refused registrations were kept; the oldest %d were removed.",
                 MOST_REFUSED,
                 len(surplus),
             )

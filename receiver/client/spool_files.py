@@ -53,7 +53,7 @@ def split(content: bytes) -> tuple[dict[str, Any], bytes]:
     head, _, line = content.rstrip(b"\n").partition(b"\n")
     owner = read_object(head)
     if not line or not {"address", "application"} <= owner.keys():
-        raise UnusableFileError("A file of the spool does not say whose it is.")
+        raise UnusableFileError("A file of the spool does not name its client.")
     return owner, line
 
 

@@ -130,7 +130,7 @@ class Client(BaseClient):
             TypeError: `send` is a coroutine function.
         """
         if inspect.iscoroutinefunction(send):
-            raise TypeError("An asynchronous `send` needs an AsyncClient.")
+            raise TypeError("An asynchronous `send` requires an AsyncClient.")
 
         def send_and_register(
             request: Any,

@@ -121,8 +121,9 @@ class SimulationOptions:
             return problems
         if self.api_url is None or not self.api_key:
             problems.append(
-                "Registering sends needs api_url and api_key, the address and a key of the "
-                'receiver\'s private API; set register to "never" to do without.'
+                "Registering sends requires api_url and api_key, the address and a key "
+                "of the receiver's private API. To run without, set register to "
+                '"never".'
             )
         if self.api_key and not (self.api_key.isascii() and self.api_key.isprintable()):
             problems.append("api_key must be printable ASCII.")

@@ -73,8 +73,9 @@ class SimulatedRegistrar:
         status = answer.status_code
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise SimulationError(
-                f"The API at {self._origin} refuses the key ({status}). "
-                "Give a key that may write: the one that `receiver serve` shows at its start."
+                f"The API at {self._origin} does not accept the key ({status}). Pass a "
+                "key with the scope write, such as the one that `receiver serve` prints "
+                "at its start."
             )
         if not (is_for_now(status) or answer.is_success):
             raise SimulationError(

@@ -73,12 +73,12 @@ def _unreachable(url: str, reason: OSError | None) -> str:
     where = origin_of(url)
     if isinstance(reason, ssl.SSLError):
         return (
-            f"{where} is reachable but its TLS is not acceptable ({type(reason).__name__}). "
-            "Use a trusted certificate, or name its authority in SSL_CERT_FILE."
+            f"The TLS certificate of {where} is not accepted ({type(reason).__name__}). "
+            "Use a trusted certificate, or set SSL_CERT_FILE to its authority."
         )
     return (
-        f"Nothing can be reached at {where} ({type(reason).__name__}). "
-        "Start the receiver (`receiver serve`), or correct the URL."
+        f"There is no connection to {where} ({type(reason).__name__}). Start the "
+        "receiver (`receiver serve`), or correct the URL."
     )
 
 

@@ -103,7 +103,9 @@ def test_what_the_receiver_cannot_use_is_named(shared_server: Server, kind: str)
 @pytest.mark.parametrize(
     ("document", "key", "error"),
     [
-        pytest.param({"sends": [{}]}, KEY, "The receiver refused it: ", id="nothing usable"),
+        pytest.param(
+            {"sends": [{}]}, KEY, "The receiver refused the registration: ", id="nothing usable"
+        ),
         pytest.param({"sends": []}, READER, "refuses the key (HTTP 403)", id="may only read"),
         pytest.param({"sends": []}, "nobodys-key", "refuses the key (HTTP 401)", id="wrong key"),
     ],
@@ -125,7 +127,10 @@ def test_a_wrong_application_is_kept(shared_server: Server, tmp_path: Path) -> N
     with Client(shared_server.api_url, KEY, application="nobody", spool=tmp_path) as wrong:
         result = wrong.register(response("application", "000000"))
         assert (result.spooled, wrong.flush()) == (True, 1)
-    assert result.error == "The receiver has no such application (HTTP 400); correct `application`."
+    assert (
+        result.error
+        == "The application is unknown to the receiver (HTTP 400). Correct `application`."
+    )
     with Client(shared_server.api_url, KEY, spool=tmp_path) as right:
         assert right.adopt("nobody") == 1
         assert right.flush() == 0

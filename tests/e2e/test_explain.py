@@ -204,5 +204,5 @@ def test_lookup_names_the_applications_that_know_an_id(make_server: MakeServer) 
     server.caught_up()
     done = run("lookup", "both_1", "--api-url", server.api_url, "--api-key", KEY)
     assert done.returncode == 1
-    assert "choose one by --application.\napplications: bank, shop" in done.stderr
+    assert "Choose one with --application.\napplications: bank, shop" in done.stderr
     assert "?application=" not in done.stderr

@@ -242,7 +242,7 @@ def test_what_breaks_off_does_not_look_complete(full: Server, tmp_path: Path) ->
         assert process.wait(60) == 1
         assert process.stderr is not None
         said = process.stderr.read().decode()
-    assert re.search(rf"broke off after [\d,]+ of {MANY:,}; ", said)
+    assert re.search(rf"was aborted after [\d,]+ of {MANY:,}; ", said)
     assert not file.exists()
     assert not list(tmp_path.glob(".messages*"))
 

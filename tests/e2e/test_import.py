@@ -356,10 +356,12 @@ def test_a_dry_run_needs_no_receiver(tmp_path: Path) -> None:
     assert "28 sends could be registered; 2 bad rows." in done.stdout
     for shown in ("CSV, gb18030, comma", "手机号码", SHOWN, "2026-01-31T08:00:02Z", "UTC+08:00"):
         assert shown in done.stderr
-    assert "Not taken: 状态码" in done.stderr
+    assert "Ignored: 状态码" in done.stderr
     assert "line 22: `sms_msg_id`" in done.stderr
     assert "line 27: The row is a total" in done.stderr
-    assert "1 ids are written unlike the others; see that they are ids: line 12." in done.stderr
+    assert (
+        "1 ids have a different form from the others; check that they are message ids: line 12."
+    ) in done.stderr
 
 
 def test_columns_sheets_and_numbers_are_taken_as_told(server: Server, tmp_path: Path) -> None:
@@ -391,7 +393,7 @@ def test_columns_sheets_and_numbers_are_taken_as_told(server: Server, tmp_path: 
         pytest.param(["--timezone", "Nowhere/At_all"], 2, "Asia/Shanghai", id="no such zone"),
         pytest.param(["--sheet", "x"], 1, "--sheet is for XLSX", id="a sheet of CSV"),
         pytest.param(["--encoding", "x"], 1, "There is no encoding 'x'", id="no such encoding"),
-        pytest.param(["--rejects", "{file}"], 1, "--rejects names the file", id="overwriting"),
+        pytest.param(["--rejects", "{file}"], 1, "--rejects is the file", id="overwriting"),
         pytest.param(["--rejects", "{file}/x"], 1, "cannot be written", id="no such directory"),
     ],
 )

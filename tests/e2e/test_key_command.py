@@ -124,9 +124,13 @@ def push(server: Server, path: str) -> int:
 BAD = [
     pytest.param(("create", "a b"), "letters", id="a name with a blank"),
     pytest.param(("create", "default"), "already", id="the name of the usual key"),
-    pytest.param(("create", "x", "--application", "who"), "no application", id="whose?"),
-    pytest.param(("create", "x", "--expires", "yesterday"), "time to come", id="no time"),
-    pytest.param(("create", "x", "--expires", "2001-01-01T00:00:00Z"), "time to come", id="past"),
+    pytest.param(
+        ("create", "x", "--application", "who"), "application 'who' is unknown", id="whose?"
+    ),
+    pytest.param(("create", "x", "--expires", "yesterday"), "must be in the future", id="no time"),
+    pytest.param(
+        ("create", "x", "--expires", "2001-01-01T00:00:00Z"), "must be in the future", id="past"
+    ),
     pytest.param(("revoke", "nobody"), "no key", id="no such key"),
     pytest.param(("retire-callback",), "rotate-callback", id="nothing to retire"),
 ]

@@ -268,7 +268,7 @@ def test_ctrl_c_stops_it_and_the_next_goes_on(
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 1, err
-        assert "Stopped. The same command goes on from here." in out
+        assert "Stopped. Run the same command to continue." in out
         assert "Traceback" not in err
     stopped = position_of(old_server)
     assert 0 < stopped < MANY

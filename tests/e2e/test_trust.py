@@ -92,7 +92,9 @@ def test_the_operator_is_told_what_differs(tmp_path: Path) -> None:
     ("text", "more", "said"),
     [
         pytest.param(b"nonsense", (), "first line", id="no request"),
-        pytest.param(b"", ("--application", "shop"), "no application", id="no application"),
+        pytest.param(
+            b"", ("--application", "shop"), "application 'shop' is unknown", id="no application"
+        ),
         pytest.param(b"", ("--at", "noon"), "RFC 3339", id="no time"),
     ],
 )

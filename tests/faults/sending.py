@@ -35,7 +35,7 @@ _SENDERS = 16  # threads
 _CALLERS = 8  # threads
 _SEND_S = 0.01
 _TIMEOUT_S = 2.0
-_NOT_TRIED = "The receiver did not answer a moment ago."
+_NOT_TRIED = "The receiver did not answer a recent request; not tried."
 _PHASES = 12
 _MOST_GROWTH_MIB = 8
 

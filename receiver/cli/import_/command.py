@@ -78,8 +78,8 @@ def _read_columns(given: Iterable[str]) -> dict[str, str]:
         name, sign, column = one.partition("=")
         if not sign or name not in COLUMN_NAMES or (name == needed and not column):
             raise typer.BadParameter(
-                f"--map takes NAME=COLUMN, the name one of {', '.join(COLUMN_NAMES)}; "
-                f"NAME= leaves a field out, but never {needed}."
+                "--map requires NAME=COLUMN, where NAME is one of "
+                f"{', '.join(COLUMN_NAMES)}. NAME= omits a field, except {needed}."
             )
         columns[name] = column
     return columns
@@ -99,14 +99,14 @@ def _read_zone(text: str) -> tzinfo:
         return ZoneInfo(text)
     except (KeyError, ValueError, OSError):
         raise typer.BadParameter(
-            "--timezone takes a name such as Asia/Shanghai, or an offset such as +08:00."
+            "--timezone requires a name such as Asia/Shanghai, or an offset such as +08:00."
         ) from None
 
 
 def _no_directory(file: Path) -> Path:
     """Refuse a directory, which is also what an empty name stands for."""
     if file.is_dir():
-        raise typer.BadParameter("Name a file, or - for standard input; this is a directory.")
+        raise typer.BadParameter("This is a directory. Pass a file, or - for standard input.")
     return file
 
 
@@ -114,43 +114,53 @@ def _no_directory(file: Path) -> Path:
 def import_file(
     file: Annotated[
         Path,
-        typer.Argument(help="NDJSON, CSV or XLSX; - is standard input.", callback=_no_directory),
+        typer.Argument(
+            help="NDJSON, CSV or XLSX file; - is standard input.", callback=_no_directory
+        ),
     ],
     columns: Annotated[
         list[str] | None,
         typer.Option(
             "--map",
             metavar="NAME=COLUMN",
-            help="Which column holds what, for example to='Mobile Number'; NAME= takes none.",
+            help=(
+                "Column that holds a field, for example to='Mobile Number'; NAME= omits the field."
+            ),
         ),
     ] = None,
     sheet: Annotated[
-        str | None, typer.Option(help="Of an XLSX file; default: the first that is not hidden.")
+        str | None, typer.Option(help="Sheet of an XLSX file; default: the first visible one.")
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Of a CSV file: gb18030, big5, ...; default: as it looks.")
+        str | None,
+        typer.Option(help="Encoding of a CSV file: gb18030, big5, ...; default: detected."),
     ] = None,
     timezone: Annotated[
-        str, typer.Option(help="Of times that name none: Asia/Shanghai, +08:00, ...")
+        str, typer.Option(help="Zone of times without one: Asia/Shanghai, +08:00, ...")
     ] = "UTC",
     international: Annotated[
         bool,
         typer.Option(
-            "--international", help="Numbers without a plus sign carry their country code."
+            "--international",
+            help="Read numbers without a plus sign as starting with a country code.",
         ),
     ] = False,
     application: Annotated[
-        str | None, typer.Option(help="Whose sends these are; default: the receiver's first.")
+        str | None,
+        typer.Option(help="Application of the sends; default: the first of the receiver."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show the first rows and count all.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Show the first rows and count all, without registering anything."
+        ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     rejects: Annotated[
-        Path | None, typer.Option(help="Write the rows that cannot be used to this file.")
+        Path | None, typer.Option(help="Write the unusable rows to this file.")
     ] = None,
     patience: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for a receiver that is away.")
+        float, typer.Option(min=0, help="Seconds to wait for an unavailable receiver.")
     ] = 120.0,
     config: Config = None,
     api_url: ApiUrl = None,
@@ -158,7 +168,7 @@ def import_file(
     as_json: AsJson = False,
     reveal: Reveal = False,
 ) -> None:
-    """Register the sends of a file with a running receiver; to repeat it changes nothing."""
+    """Register the sends of a file with a running receiver. Repeating it changes nothing."""
     zone = _read_zone(timezone)
     order = _Order(
         file=None if str(file) == "-" else file,
@@ -298,7 +308,7 @@ class _Import:
             except ExportError as error:
                 tally.error = str(error)
             except OSError as error:
-                tally.error = f"The file cannot be read on: {error.strerror}."
+                tally.error = f"The file cannot be read further: {error.strerror}."
             sink.finish()
         except KeyboardInterrupt:
             tally.error = self._ending.reason

@@ -13,8 +13,8 @@ from receiver.huawei.registration import entry_of
 SAMPLE = 3  # rows
 _MASKED = slice(-8, -4)  # of a phone number
 _STATUS_LEFT_OUT = (
-    "`status` is not taken: its column holds codes of reports, or nothing but failures. "
-    "--map status=COLUMN takes it."
+    "`status` is ignored: its column contains codes of reports, or only failures. Use "
+    "it with --map status=COLUMN."
 )
 
 
@@ -38,7 +38,7 @@ def show_sample(
             say(f"line {row.line}: {row.reason}")
     columns = export.columns
     if export.unused:
-        say(f"Not taken: {', '.join(export.unused)}")
+        say(f"Ignored: {', '.join(export.unused)}")
         if (
             columns is not None
             and "status" in map(str.lower, export.unused)
@@ -47,8 +47,8 @@ def show_sample(
             say(_STATUS_LEFT_OUT)
     if columns is None or "sent_at" in columns.used:
         named = None if columns is None else columns.zone
-        zone, by = (how.zone, "--timezone") if named is None else (named, "by the header")
-        say(f"Times without a zone are taken for {zone} ({by}); shown here in UTC.")
+        zone, by = (how.zone, "--timezone") if named is None else (named, "from the header")
+        say(f"Times without a zone are read as {zone} ({by}) and shown here in UTC.")
 
 
 def _table(export: Export, found: Sequence[SendRow], *, reveal: bool) -> Table:

@@ -87,7 +87,9 @@ class ImportRegistrar:
             NotAnsweredError: it is not so.
         """
         if self._client.ask("POST", _PATH, document=self._document([], self._application)) is None:
-            raise NotAnsweredError(f"What answers at {self._client.url} is no receiver.")
+            raise NotAnsweredError(
+                f"The server at {self._client.url} is not a receiver. Correct --api-url."
+            )
 
     def add(self, found: SendRow) -> None:
         """Take a send; waits while enough requests are under way.
@@ -149,7 +151,7 @@ class ImportRegistrar:
         if answer.status_code != httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return self._read(answer, len(batch))
         if len(batch) == 1:
-            return {0: "The row is larger than the receiver takes (`api_max_body_bytes`)."}
+            return {0: "The row is larger than the receiver accepts (`api_max_body_bytes`)."}
         middle = len(batch) // 2
         reasons = self._register_all(batch[:middle])
         rest = self._register_all(batch[middle:])
@@ -186,10 +188,16 @@ class ImportRegistrar:
             reasons = {int(one["index"]): str(one["reason"]) for one in rejected}
         except (ValueError, KeyError, TypeError):
             if answer.is_error:
-                raise NotAnsweredError(f"The receiver refused: {detail_of(answer)}") from None
-            raise NotAnsweredError(f"What answers at {self._client.url} is no receiver.") from None
+                raise NotAnsweredError(
+                    f"The receiver refused the request: {detail_of(answer)}"
+                ) from None
+            raise NotAnsweredError(
+                f"The server at {self._client.url} is not a receiver. Correct --api-url."
+            ) from None
         if registered + len(reasons) != count or not all(0 <= one < count for one in reasons):
-            raise NotAnsweredError("The receiver did not account for every send of a request.")
+            raise NotAnsweredError(
+                "The receiver did not report on every send of a request. Correct --api-url."
+            )
         return reasons
 
     @staticmethod

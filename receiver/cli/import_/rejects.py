@@ -37,7 +37,7 @@ def writing_rejects(path: Path | None, source: Path | None, export: Export) -> I
         return
     try:
         if source is not None and path.exists() and path.samefile(source):
-            raise RejectsNotWrittenError("--rejects names the file that is read; name another.")
+            raise RejectsNotWrittenError("--rejects is the file to import. Pass another file.")
         # The rows have phone numbers in them.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         file = os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="")

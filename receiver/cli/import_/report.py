@@ -77,7 +77,7 @@ def print_tally(tally: ImportTally, *, dry_run: bool) -> None:
         typer.echo(f"line {fault.line}: {fault.reason}", err=True)
     if tally.bad > _MOST_SHOWN:
         more = tally.bad - _MOST_SHOWN
-        typer.echo(f"… and {more:,} more; --rejects FILE writes them all.", err=True)
+        typer.echo(f"… and {more:,} more. Use --rejects FILE to write all of them.", err=True)
     bad = f"{tally.bad:,} bad rows"
     if tally.ids.count:
         typer.echo(f"warning: {_unlike(tally.ids)}", err=True)
@@ -95,7 +95,7 @@ def print_left_out(export: Export, told: Sequence[str]) -> None:
     """Print on standard error what was not taken, but for the names that the sample has told."""
     names = [name for name in export.unused if name not in told]
     if names:
-        typer.echo(f"Not taken further down: {', '.join(names)}", err=True)
+        typer.echo(f"Ignored further down: {', '.join(names)}", err=True)
     for reason, line in export.left_out.items():
         typer.echo(f"warning: line {line}: {reason}", err=True)
 
@@ -103,17 +103,17 @@ def print_left_out(export: Export, told: Sequence[str]) -> None:
 def _unlike(ids: Likeness) -> str:
     more = ", …" if ids.count > len(ids.lines) else ""
     return (
-        f"{ids.count:,} ids are written unlike the others; see that they are ids: "
-        f"line {', '.join(map(str, ids.lines))}{more}."
+        f"{ids.count:,} ids have a different form from the others; check that they are "
+        f"message ids: line {', '.join(map(str, ids.lines))}{more}."
     )
 
 
 def _how_far(tally: ImportTally) -> str:
     if not tally.up_to_line:
-        return "No line is known to be registered. Import the file again: that is safe."
+        return "No line is known to be registered. You can safely import the file again."
     return (
-        f"Up to line {tally.up_to_line} everything is registered or listed as bad. Import the "
-        "file again: that is safe, what is registered stays as it is."
+        f"Up to line {tally.up_to_line}, every row is registered or listed as bad. You "
+        "can safely import the file again: registered rows do not change."
     )
 
 

@@ -135,7 +135,9 @@ def test_retry_after_beyond_the_patience_ends_it() -> None:
                 400,
                 {},
                 {
-                    "detail": "The application is unknown. Name one of `known`, or omit `application`."
+                    "detail": (
+                        "The application is unknown. Name one of `known`, or omit `application`."
+                    )
                 },
             ),
             "application is unknown",
@@ -143,11 +145,11 @@ def test_retry_after_beyond_the_patience_ends_it() -> None:
         ),
         pytest.param((401, {}, {"detail": "The key is not known."}), "not known", id="401"),
         pytest.param((404, {}, "nothing"), "HTTP 404", id="404"),
-        pytest.param((202, {}, "<html>"), "is no receiver", id="no JSON"),
-        pytest.param((200, {}, {"ok": True}), "is no receiver", id="other JSON"),
-        pytest.param((200, {}, [1]), "is no receiver", id="a list"),
-        pytest.param(taken(1), "account for every send", id="too few"),
-        pytest.param(taken(2, 7), "account for every send", id="a row that was not sent"),
+        pytest.param((202, {}, "<html>"), "is not a receiver", id="no JSON"),
+        pytest.param((200, {}, {"ok": True}), "is not a receiver", id="other JSON"),
+        pytest.param((200, {}, [1]), "is not a receiver", id="a list"),
+        pytest.param(taken(1), "report on every send", id="too few"),
+        pytest.param(taken(2, 7), "report on every send", id="a row that was not sent"),
     ],
 )
 def test_an_answer_that_leaves_doubts_ends_it(answer: Answer, said: str) -> None:

@@ -19,7 +19,7 @@ from tests.support.server import KEY, free_port
 from tests.support.slow_receivers import BEHAVIOURS, receiver_away, slow_receiver
 
 REST_S = 5.0
-NOT_TRIED = "The receiver did not answer a moment ago."
+NOT_TRIED = "The receiver did not answer a recent request; not tried."
 STEPS = st.lists(st.tuples(st.floats(0.0, 8.0), st.sampled_from(["fails", "finds", "hangs"])))
 
 

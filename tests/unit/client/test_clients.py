@@ -211,7 +211,7 @@ def test_what_was_taken_is_told(kind: str) -> None:
     assert (refused.sms_msg_id, refused.code, refused.verdict) == ("m_2", "E200033", VERDICT)
     assert result.request is not None
     assert (result.request.sms_msg_id, result.request.code) == (None, "E000510")
-    assert result.error == "The receiver could not use some entries; `rejected` names them."
+    assert result.error == "The receiver could not use some entries; see `rejected`."
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -220,37 +220,57 @@ def test_what_was_taken_is_told(kind: str) -> None:
     [
         pytest.param(
             Reply(400, {"detail": "Not so.", "rejected": [{"index": 0, "reason": "x"}]}),
-            "The receiver refused it: Not so.",
+            "The receiver refused the registration: Not so.",
             False,
             id="refused",
         ),
-        pytest.param(Reply(413, b"<html>"), "The receiver refused it: HTTP 413", False, id="size"),
         pytest.param(
-            Reply(401, {}), "The receiver refuses the key (HTTP 401).", True, id="wrong key"
+            Reply(413, b"<html>"),
+            "The receiver refused the registration: HTTP 413",
+            False,
+            id="size",
         ),
         pytest.param(
-            Reply(403, {}), "The receiver refuses the key (HTTP 403).", True, id="weak key"
+            Reply(401, {}),
+            "The receiver does not accept the API key (HTTP 401).",
+            True,
+            id="wrong key",
+        ),
+        pytest.param(
+            Reply(403, {}),
+            "The receiver does not accept the API key (HTTP 403).",
+            True,
+            id="weak key",
         ),
         pytest.param(
             Reply(400, {"detail": "There is no such application.", "known": ["shop"]}),
-            "The receiver has no such application (HTTP 400); correct `application`.",
+            "The application is unknown to the receiver (HTTP 400). Correct `application`.",
             True,
             id="wrong application",
         ),
         pytest.param(
-            Reply(404, {}), "What answers there is no receiver (HTTP 404).", True, id="nothing"
+            Reply(404, {}),
+            "The server at this address is not a receiver (HTTP 404).",
+            True,
+            id="nothing",
         ),
         pytest.param(
             Reply(302, headers={"Location": "/"}),
-            "What answers there is no receiver (HTTP 302).",
+            "The server at this address is not a receiver (HTTP 302).",
             True,
             id="redirection",
         ),
         pytest.param(
-            Reply(200, b"<html>"), "What answers there is no receiver (HTTP 200).", True, id="page"
+            Reply(200, b"<html>"),
+            "The server at this address is not a receiver (HTTP 200).",
+            True,
+            id="page",
         ),
         pytest.param(
-            Reply(202, [7]), "What answers there is no receiver (HTTP 202).", True, id="202"
+            Reply(202, [7]),
+            "The server at this address is not a receiver (HTTP 202).",
+            True,
+            id="202",
         ),
     ],
 )
@@ -299,10 +319,14 @@ def test_retry_after_is_waited_for(kind: str) -> None:
 @pytest.mark.parametrize(
     ("replies", "error"),
     [
-        pytest.param([Reply(500, {})], "The receiver cannot take it now (HTTP 500).", id="500"),
+        pytest.param(
+            [Reply(500, {})],
+            "The receiver cannot accept the registration now (HTTP 500).",
+            id="500",
+        ),
         pytest.param(
             [Reply(503, {}, {"Retry-After": "60"})],
-            "The receiver cannot take it now (HTTP 503).",
+            "The receiver cannot accept the registration now (HTTP 503).",
             id="longer than one waits",
         ),
         pytest.param(
@@ -459,13 +483,13 @@ def test_the_key_stays_out_of_sight(
     ("arguments", "words"),
     [
         pytest.param({"key": ""}, "There is no API key", id="no key"),
-        pytest.param({"key": "a\nb"}, "The API key holds characters", id="line end in the key"),
-        pytest.param({"key": "schlüssel"}, "The API key holds characters", id="letters"),
+        pytest.param({"key": "a\nb"}, "The API key contains characters", id="line end in the key"),
+        pytest.param({"key": "schlüssel"}, "The API key contains characters", id="letters"),
         pytest.param({"url": "receiver:8081"}, "must begin with http", id="no scheme"),
         pytest.param({"url": "ftp://receiver"}, "must begin with http", id="other scheme"),
         pytest.param({"url": "http://"}, "must begin with http", id="no host"),
         pytest.param({"url": "http://[::1"}, "is no URL", id="no URL"),
-        pytest.param({"url": "http://a:b@receiver"}, "holds more than", id="password"),
+        pytest.param({"url": "http://a:b@receiver"}, "must contain only", id="password"),
         pytest.param({"timeout_s": 0}, "more than 0 seconds", id="no time"),
         pytest.param({"patience_s": -1}, "more than 0 seconds", id="no patience"),
     ],

@@ -80,7 +80,7 @@ def test_an_answer_without_end(kind: str, endless: str) -> None:
     with slow_receiver(ENDLESS[endless]) as slow:
         (result,) = register(kind, slow.url, RESPONSE, timeout_s=LONG_S, patience_s=LONG_S)
 
-    assert result.error == "What answers there is no receiver (HTTP 202)."
+    assert result.error == "The server at this address is not a receiver (HTTP 202)."
     buffers = 32 * 1024 * 1024  # of the kernel and the libraries, generously
     assert slow.sent < LARGEST_ANSWER + buffers
 
@@ -110,7 +110,7 @@ def test_a_redirection_is_not_followed(kind: str) -> None:
     with scripted(Reply(307, headers={"Location": "/v1/sends"})) as server:
         result = called(kind, server.url)
 
-    assert result.error == "What answers there is no receiver (HTTP 307)."
+    assert result.error == "The server at this address is not a receiver (HTTP 307)."
     assert len(server.asked) == 1
 
 

@@ -48,7 +48,7 @@ AMBIGUOUS = {
         pytest.param(
             401,
             {"detail": "No key."},
-            "No key.\nGive a key of the receiver by --api-key.",
+            "No key.\nPass a valid key with --api-key.",
             id="key",
         ),
         pytest.param(502, {}, "HTTP 502", id="no problem document"),

@@ -202,7 +202,7 @@ def test_a_wrong_application_is_kept_until_it_is_corrected(kind: str, tmp_path: 
             assert client.register(send("m_1")).spooled
         assert (mistaken.spooled, mistaken.error) == (
             True,
-            "The receiver has no such application (HTTP 400); correct `application`.",
+            ("The application is unknown to the receiver (HTTP 400). Correct `application`."),
         )
         assert flush(kind, server.url, tmp_path, application="shop") == 0
         assert len(kept(tmp_path)) == 2
@@ -301,7 +301,7 @@ def test_nothing_holds_up_what_lies_behind_it(
     assert sorted(names(kept_files(tmp_path))) == ["a", "c"]
     aside = [file.name for file in (tmp_path / "refused").iterdir()]
     assert len(aside) == 6  # five that are no registrations, one that is refused
-    assert "does not say whose it is" in caplog.text
+    assert "does not name its client" in caplog.text
     assert "cannot be read" in caplog.text
 
 

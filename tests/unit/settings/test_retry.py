@@ -135,8 +135,8 @@ BAD_ROWS = [
     pytest.param('limited_countries = ["86"]', "retry.limited_countries.0: ", id="country"),
     pytest.param('trust_open = "yes"', "retry.trust_open: ", id="trust"),
     pytest.param("classes.never.attempts = 2", "retry.classes.never.[key]: ", id="class"),
-    pytest.param("classes.next-day.delay_seconds = 2", "retry.classes.next-day.delay_seconds: unknown"
-                 " setting", id="the delay of a class has a setting of its own"),
+    pytest.param("classes.next-day.delay_seconds = 2", "retry.classes.next-day.delay_seconds: "
+                 "unknown setting", id="the delay of a class has a setting of its own"),
     pytest.param("categories.off.attempts = 2", "retry.categories.off.[key]: ", id="category"),
     pytest.param("kinds.spam.attempts = 2", "retry.kinds.spam: unknown setting",
                  id="rules of no kind"),
