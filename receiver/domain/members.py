@@ -37,5 +37,5 @@ def single(pairs: Pairs) -> dict[str, Any]:
     if names:
         plain = sorted(filter(is_plain, names))
         what = f"`{plain[0]}`" if plain else "A member of an object"
-        raise RepeatedError(f"{what} is given more than once with different values: give it once.")
+        raise RepeatedError(f"{what} is given more than once with different values. Give it once.")
     return made

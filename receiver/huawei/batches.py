@@ -69,7 +69,7 @@ def read_items(
             break
         walk.expect(",")
     if not walk.is_at_end():
-        raise ValueError("something follows the object")
+        raise ValueError("unexpected data after the object")
     if not found:
         raise NoListError
 
@@ -136,7 +136,7 @@ class _Walk:
             ValueError: another one comes next.
         """
         if not self.take(sign):
-            raise ValueError("another sign was expected")
+            raise ValueError("unexpected character")
 
     def is_at_end(self) -> bool:
         """Tell whether only blanks follow."""

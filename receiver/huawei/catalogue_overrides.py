@@ -151,12 +151,12 @@ def _check_columns(columns: Iterable[str], file: Path) -> None:
     for name in names:
         if name not in FIELDS:
             raise ValueError(
-                f"{file}, line 1, {name}: there is no such field; there are {', '.join(FIELDS)}"
+                f"{file}, line 1, {name}: unknown field; the fields are {', '.join(FIELDS)}"
             )
         if names.count(name) > 1:
             raise ValueError(f"{file}, line 1, {name}: the column is given more than once")
     if "code" not in names:
-        raise ValueError(f"{file}, line 1, code: the column is missing")
+        raise ValueError(f"{file}, line 1, code: the column is missing; add it")
 
 
 def _read_toml(text: str, file: Path) -> Iterator[_Given]:
@@ -187,9 +187,9 @@ def _values(given: _Given) -> Values:
         raise FieldError("row", "more fields than columns")
     for name, text in given.fields.items():
         if name not in FIELDS:
-            raise FieldError(name, f"there is no such field; there are {', '.join(FIELDS)}")
+            raise FieldError(name, f"unknown field; the fields are {', '.join(FIELDS)}")
         if text is None:
-            raise FieldError(name, "neither a text nor a whole number nor true or false")
+            raise FieldError(name, "must be a string, an integer, true or false")
     if not given.fields.get("code"):
         raise FieldError("code", "the field is empty")
     values = {name: read_field(name, text) for name, text in given.fields.items() if text}
@@ -204,7 +204,9 @@ def _values(given: _Given) -> Values:
 def _refuse_twin(seen: dict[tuple[str, str], int], values: Values, line: int) -> None:
     key = (fold(values["code"]), values.get("origin", ""))
     if key in seen:
-        raise FieldError("code", f"the row is given more than once, before in line {seen[key]}")
+        raise FieldError(
+            "code", f"the row is given more than once, first in line {seen[key]}; remove one"
+        )
     seen[key] = line
 
 
@@ -235,7 +237,11 @@ class _CorrectedRows:
 def _corrected(entry: CatalogueEntry, values: Values, name: str) -> CatalogueEntry:
     _refuse_to_revive(values, entry.category)
     if entry.code in _STATES and values.get("retry", entry.retry) is not entry.retry:
-        raise FieldError("retry", f"{entry.code} says a state; there is nothing to send again")
+        raise FieldError(
+            "retry",
+            f"{entry.code} reports a state, so there is nothing to send again; use another "
+            "retry class",
+        )
     source = values.get("source", f"{entry.source}; corrected by {name}")
     own = _of_another_class(entry, values) | values
     merged = values_of(entry) | own | {"code": entry.code, "source": source}
@@ -244,7 +250,11 @@ def _corrected(entry: CatalogueEntry, values: Values, name: str) -> CatalogueEnt
 
 def _refuse_to_revive(values: Values, before: Category | None) -> None:
     if values.get("category") in _ALIVE and values["category"] is not before:
-        raise FieldError("category", "only the platform's own words can say that a message lives")
+        raise FieldError(
+            "category",
+            "only the platform's own state codes can mean that a message is on its way; use "
+            "another category",
+        )
 
 
 def _of_another_class(entry: CatalogueEntry, values: Values) -> Values:
@@ -264,9 +274,9 @@ def _of_another_class(entry: CatalogueEntry, values: Values) -> Values:
 def _new_entry(values: Values, name: str) -> CatalogueEntry:
     for needed in _NEEDED_IN_NEW_ROWS:
         if needed not in values:
-            raise FieldError(needed, "a row for a code that is not in the catalogue needs it")
+            raise FieldError(needed, "required for a code that is not in the catalogue")
     if "meaning" not in values:
-        raise FieldError("meaning", "a row for a code that is not in the catalogue needs it")
+        raise FieldError("meaning", "required for a code that is not in the catalogue")
     _refuse_to_revive(values, None)
     suggestion, suggestion_zh = _SUGGESTIONS[values["retry"]]
     usual = {

@@ -113,13 +113,13 @@ def _text(text: str) -> str:
     if text != text.strip():
         raise ValueError("the text begins or ends with white space")
     if not (text.isprintable() and is_storable(text)):
-        raise ValueError("the text holds a line end or another character that cannot be shown")
+        raise ValueError("the text contains a line break or another control character")
     return text
 
 
 def _code(text: str) -> str:
     if is_too_wide(_text(text)):
-        raise ValueError(f"{text!r} would stand for every code")
+        raise ValueError(f"{text!r} would match every code")
     if len(text) > _LONGEST_CODE:
         raise ValueError(f"longer than {_LONGEST_CODE} characters")
     return text
@@ -138,7 +138,7 @@ def _reason(text: str) -> str:
 def _one_of(allowed: tuple[str, ...]) -> Callable[[str], str]:
     def read(text: str) -> str:
         if _text(text) not in allowed:
-            raise ValueError(f"{text!r} is none of {', '.join(allowed)}")
+            raise ValueError(f"{text!r} is not one of {', '.join(allowed)}")
         return text
 
     return read
@@ -157,13 +157,13 @@ def _seconds(text: str) -> int | None:
         return None
     is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
     if not (is_number and 0 < int(text) <= _LONGEST_WAIT_S):
-        raise ValueError(f"{text!r} is no whole number of seconds from 1 to {_LONGEST_WAIT_S}")
+        raise ValueError(f"{text!r} is not an integer from 1 to {_LONGEST_WAIT_S} (seconds)")
     return int(text)
 
 
 def _billable(text: str) -> bool | None:
     if text and text not in _BILLABLE:
-        raise ValueError(f"{text!r} is neither yes nor no; leave it empty where it depends")
+        raise ValueError(f"{text!r} is not yes or no; leave the field empty if it depends")
     return _BILLABLE.get(text)
 
 

@@ -103,8 +103,8 @@ def read_registration(body: bytes, *, is_new: bool = False) -> Registration:
     entries = _entries(document)
     if len(entries) > MOST_ENTRIES:
         raise RegistrationError(
-            f"Up to {MOST_ENTRIES} sends can be registered at once: send the others "
-            "in further requests."
+            f"At most {MOST_ENTRIES} sends can be registered at once. Split them into "
+            "several requests."
         )
     common = {name: document.get(name) for name in _COMMON}
     application = read_text("application", document.get("application"))
@@ -139,13 +139,13 @@ def _entries(document: Mapping[str, Any]) -> list[Any]:
     responses = _responses(document)
     if "sends" not in document and not responses:
         raise RegistrationError(
-            "Expected the platform's send response (with `code` and `result`), bare or as "
-            "`response`, or a list `sends`."
+            "The body must contain `response` (the send response of the platform, with "
+            "`code` and `result`), or `sends`, an array of objects."
         )
-    entries = _list(document.get("sends", []), "`sends` must be a list of objects.")
+    entries = _list(document.get("sends", []), "`sends` must be an array of objects.")
     for response in responses:
         # A request that failed as a whole has no `result`: nothing was sent, nothing to register.
-        wrong = "`result` of the send response must be a list, as the platform gives it."
+        wrong = "`result` of the send response must be an array, as the platform returns it."
         entries = entries + _list(response.get("result") or [], wrong)
     return entries
 
@@ -224,7 +224,7 @@ def _read_entry(entry: Any, common: Mapping[str, Any]) -> Send:
     if identifier is None:
         raise RegistrationError("`sms_msg_id` (or `smsMsgId`) is missing.")
     if not is_storable(identifier):
-        raise RegistrationError("`sms_msg_id` holds a NUL or is not valid Unicode.")
+        raise RegistrationError("`sms_msg_id` contains NUL or unpaired surrogates.")
     return Send(
         sms_msg_id=identifier,
         status=read_status("status", given["status"]),

@@ -147,7 +147,7 @@ class Beside:
                 if name not in found and getattr(send, name) is None:
                     found[name] = value
         if found.get("retry_of") == send.sms_msg_id:
-            self._note("`retry_of` names the message itself; it was left out.")
+            self._note("`retry_of` is the id of the message itself and was ignored.")
             del found["retry_of"]
         return replace(send, **found) if found else send
 
@@ -155,20 +155,20 @@ class Beside:
         """Note what an entry says and what cannot be taken as it stands."""
         if send.status is None and is_given(entry.get("status")):
             self._note(
-                "`status` is none of a send response (000000, or E and six digits): it was left "
-                "out, and the send counts as accepted."
+                "`status` is not a status of a send response (000000, or E and six "
+                "digits). It was ignored, and the send counts as accepted."
             )
         written = first_of(entry, _SENT_AT)
         if is_dated and isinstance(written, str) and not names_zone(clean(written)):
-            self._note("`sent_at` names no zone and is taken for UTC: write Z or its offset.")
+            self._note("`sent_at` has no zone and is read as UTC. Add Z or an offset.")
         if not is_dated and lacks_time(send, entry):
-            self._note(f"{NO_TIME_OF_DAY} It was left out.")
+            self._note(f"{NO_TIME_OF_DAY} It was ignored.")
 
     def finish(self) -> list[Note]:
         """Return all that was left out, once every entry has been completed."""
         seen_one, self._index = self._index is not None, None
         if self._unused and seen_one:
-            self._note(f"{len(self._unused)} keys of `references` fit no entry.")
+            self._note(f"{len(self._unused)} keys of `references` match no entry.")
         return self.notes
 
     def _reference_of(self, sms_msg_id: str, to: str | None) -> str | None:
@@ -189,14 +189,14 @@ class Beside:
                 continue
             text = clean(value)
             if not text:
-                self._note(f"`{name}` has nothing but {_PADDING}: it counts as absent.")
+                self._note(f"`{name}` contains only {_PADDING} and counts as absent.")
             elif text != value:
-                self._note(f"`{name}` had {_PADDING} around it; they were left out.")
+                self._note(f"`{name}` had {_PADDING} at its ends, which were removed.")
 
     def _note_unknown(self, fields: Mapping[str, Any], known: Collection[str]) -> None:
         for name in sorted(set(fields).difference(known)):
             shown = f"`{name}`" if is_plain(name) else "A field"
-            self._note(f"{shown} is none of the fields of a registration: it was left out.")
+            self._note(f"{shown} is not a field of a registration and was ignored.")
 
     def _note_differing(self, entry: Mapping[str, Any]) -> None:
         """Note fields that an entry has under several names with different values."""
@@ -204,13 +204,19 @@ class Beside:
             present = [name for name in names if is_given(entry.get(name))]
             if len(present) > 1 and len({normalise(str(entry[name])) for name in present}) > 1:
                 told = ", ".join(f"`{name}`" for name in present)
-                self._note(f"{told} are names of one field and differ: the first counts.")
+                self._note(
+                    f"{told} are names of the same field but have different values. The "
+                    "first one is used."
+                )
 
     def _note_references(self, given: Mapping[str, Any]) -> None:
         texts = [text for pair in given.items() for text in pair if isinstance(text, str)]
         padded = sum(text != clean(text) for text in texts)
         if padded:
-            self._note(f"{padded} texts of `references` had {_PADDING} around them.")
+            self._note(
+                f"{padded} strings in `references` had {_PADDING} at their ends, which were "
+                "removed."
+            )
         numbers: dict[str | None, set[str]] = {}
         for key, value in given.items():
             if is_given(value):
@@ -218,8 +224,9 @@ class Beside:
         several = sum(len(values) > 1 for values in numbers.values())
         if several:
             self._note(
-                f"{several} numbers have several keys in `references` with different values: "
-                "the key that is written as `to` counts, else the last one."
+                f"{several} numbers occur under several keys of `references` with "
+                "different values. The key that is written like `to` is used, otherwise "
+                "the last one."
             )
 
     def _read_templates(self, contents: Any) -> dict[str | None, str]:

@@ -43,11 +43,11 @@ def read_text(name: str, value: Any) -> str | None:
     if not is_given(value):
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise RegistrationError(f"`{name}` is neither text nor a whole number.")
+        raise RegistrationError(f"`{name}` must be a string or an integer.")
     text = clean(str(value))
     longest = _LONGEST.get(name, LONGEST_TEXT)
     if len(text) > longest:
-        raise RegistrationError(f"`{name}` is longer than {longest} characters.")
+        raise RegistrationError(f"`{name}` must have at most {longest} characters.")
     return text
 
 
@@ -80,7 +80,7 @@ def read_time(name: str, value: Any) -> int | None:
         return None
     text = clean(value) if isinstance(value, str) else ""
     if times.parse(text) is None:
-        raise RegistrationError(f"`{name}` (or `createTime`) is no RFC 3339 time.")
+        raise RegistrationError(f"`{name}` (or `createTime`) must be an RFC 3339 time.")
     return times.parse_moment(text)
 
 
@@ -99,5 +99,5 @@ def _read_whole(name: str, value: Any, lowest: int, highest: int) -> int | None:
         return None
     number = whole_numbers.read(value, lowest, highest)
     if number is None:
-        raise RegistrationError(f"`{name}` is no whole number from {lowest} to {highest}.")
+        raise RegistrationError(f"`{name}` must be an integer from {lowest} to {highest}.")
     return number

@@ -92,12 +92,12 @@ def _changes(request: SignedRequest, rules: SigningRules, hosts: Iterable[str]) 
             yield _with_header(request, name, value)
     for name in _FORWARDED_TARGETS:
         for value in _values(request, name):
-            words = f"the path and query are those of {name.decode()}"
+            words = f"the path and query are {name.decode()}"
             yield Repair(words, replace(request, target=value))
     for body, words in (
-        (request.body.rstrip(b"\r\n"), "the body has no line end behind it"),
-        (request.body + b"\n", "the body ends with a line end"),
-        (request.body.replace(b"\r\n", b"\n"), "line ends of the body are LF, not CR LF"),
+        (request.body.rstrip(b"\r\n"), "the body has no trailing line break"),
+        (request.body + b"\n", "the body has a trailing line break"),
+        (request.body.replace(b"\r\n", b"\n"), "line breaks of the body are LF, not CR LF"),
         (b"", "the body is empty"),
     ):
         if body != request.body:
@@ -153,12 +153,12 @@ def read_request(text: bytes) -> SignedRequest:
     lines = head.replace(b"\r\n", b"\n").split(b"\n")
     words = lines[0].split(b" ")
     if len(words) != len((b"POST", b"/", b"HTTP/1.1")) or not words[2].startswith(b"HTTP/"):
-        raise ValueError("The first line is not like `POST /callbacks/… HTTP/1.1`.")
+        raise ValueError("The first line must have the form `POST /callbacks/… HTTP/1.1`.")
     headers = []
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
         if not colon or not name.strip():
-            raise ValueError("A line of the head is no header.")
+            raise ValueError("A line of the head is not a header.")
         headers.append((name.strip().lower(), value.strip(b" \t")))
     if not gap:
         raise ValueError("The empty line between head and body is missing.")

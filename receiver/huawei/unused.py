@@ -13,7 +13,7 @@ _FIELDS = (
     LIST, "smsMsgId", "status", "statusDesc", "sequence", "total", "source", "updateTime",
     "orgCode", "extend", "from", "to", "body", "createTime",
 )  # fmt: skip
-_OTHER = "a field that is not documented"
+_OTHER = "an undocumented field"
 
 
 class Unused:
@@ -56,16 +56,21 @@ class Unused:
         said = []
         if self._repeated:
             names = _named(self._repeated)
-            said.append(f"Given more than once with different values, the last counts: {names}.")
+            said.append(
+                f"Given more than once with different values; the last one is used: {names}."
+            )
         if LIST in self._beside:
-            said.append(f"`{LIST}` beside the fields of one report is not read: send it alone.")
+            said.append(
+                f"`{LIST}` is given together with the fields of a single report and is "
+                "ignored. Send it separately."
+            )
         if self._beside - {LIST}:
             names = _named(self._beside - {LIST})
-            said.append(f"Beside `{LIST}`, where nothing else is read: {names}.")
+            said.append(f"Ignored because `{LIST}` is given: {names}.")
         if self._replies:
             said.append(
-                "A status report has the text of an uplink SMS (`body`), which is not read as one: "
-                "send it as a push of its own."
+                "A status report contains the text of an uplink SMS (`body`), which is "
+                "ignored. Send the uplink as a separate push."
             )
         return " ".join(said) or None
 

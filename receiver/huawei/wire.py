@@ -30,8 +30,8 @@ _BEFORE_VALUES = (b",", b"{", b"[")  # with one value or none behind each
 _UNREAD = object()  # in the place of items that could not be read
 _TOO_DEEP = "The item is nested too deeply."
 _TOO_LONG = (
-    f"The item is not valid JSON of up to {batches.LONGEST_ITEM} characters; "
-    "nothing behind it was read."
+    f"The item is not valid JSON of at most {batches.LONGEST_ITEM} characters. Nothing "
+    "after it was read."
 )
 _NOT_WRITABLE = (_TOO_DEEP, _TOO_LONG)  # items of which no JSON can be made again
 
@@ -160,7 +160,7 @@ def _split_usable(body: bytes) -> tuple[PushKind, dict[str, str]]:
     """Return the kind of a form and its values, still escaped."""
     body = body.strip(b"\r\n")  # never part of a form, but tools like to add one
     if not body.strip():
-        raise UnusableError("The body is empty: send a form or a JSON object.")
+        raise UnusableError("The body is empty. Send a form or a JSON object.")
     escaped = _split_form(body.decode(errors="surrogateescape"))
     if "status" not in escaped and "body" not in escaped:
         escaped = {charsets.read(name).text: value for name, value in escaped.items()}
@@ -170,8 +170,8 @@ def _split_usable(body: bytes) -> tuple[PushKind, dict[str, str]]:
         kind = PushKind.UPLINK
     else:
         raise UnusableError(
-            "The form has neither `status` (status report) nor `body` (uplink SMS): "
-            "send one of them."
+            "The form has neither `status` (status report) nor `body` (uplink SMS). "
+            "Send one of them."
         )
     needed = {name: _unquote(escaped[name]) for name in _NEEDED[kind] if name in escaped}
     reason = _why_not(needed, kind)
@@ -185,7 +185,8 @@ def _split_form(text: str) -> dict[str, str]:
     pairs = text.split("&")
     if len(pairs) > MOST_FIELDS:
         raise UnusableError(
-            f"The form has more than {MOST_FIELDS} fields: send one report or uplink SMS in each."
+            f"The form has more than {MOST_FIELDS} fields. Send one report or one uplink "
+            "SMS per form."
         )
     escaped: dict[str, str] = {}
     for pair in pairs:
@@ -250,9 +251,9 @@ def _sift_json(
         else:
             more_bad += 1
     if not items and not bad:
-        raise UnusableError(f"The list `{LIST}` is empty: send a report in it.")
+        raise UnusableError(f"The array `{LIST}` is empty. Send at least one report in it.")
     if not items:
-        raise UnusableError(f"No item of `{LIST}` can be used: {bad[0].reason}")
+        raise UnusableError(f"No item of `{LIST}` is usable: {bad[0].reason}")
     return ParsedPush(PushKind.BATCH, items, bad, more_bad)
 
 
@@ -275,15 +276,15 @@ def _entries(body: bytes, headers: str, unused: Unused | None) -> Iterable[Any]:
             yield _UNREAD
     except batches.NoListError:
         raise UnusableError(
-            f"The JSON has no list `{LIST}`: send an object with the reports in it."
+            f"The JSON has no array `{LIST}`. Send an object that contains it."
         ) from None
     except RecursionError:
         raise UnusableError(
-            f"The JSON is nested too deeply: an item may have {DEEPEST_ITEM} levels."
+            f"The JSON is nested too deeply. An item may have {DEEPEST_ITEM} levels."
         ) from None
     except ValueError:
         raise UnusableError(
-            "The body starts like JSON but is not valid JSON: send valid JSON, or a form."
+            "The body starts like JSON but is not valid JSON. Send valid JSON, or a form."
         ) from None
 
 
@@ -299,7 +300,11 @@ def _why_not_usable(entry: Any) -> str | None:
         return _TOO_LONG
     if isinstance(entry, (dict, list)) and _is_deeper(entry, DEEPEST_ITEM):
         return _TOO_DEEP
-    return _why_not(entry, PushKind.STATUS) if isinstance(entry, dict) else "The item is no object."
+    return (
+        _why_not(entry, PushKind.STATUS)
+        if isinstance(entry, dict)
+        else "The item is not an object."
+    )
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -333,7 +338,7 @@ def _why_not_value(value: Any, name: str, longest: int) -> str | None:
     if type(value) is int:
         value = str(value)
     if not isinstance(value, str):
-        return f"`{name}` is neither text nor a whole number."
+        return f"`{name}` must be a string or an integer."
     if not is_storable(value):
         value = charsets.read(value).text
         value = seen(value) if name in _NUMBERS else value
@@ -341,7 +346,7 @@ def _why_not_value(value: Any, name: str, longest: int) -> str | None:
     if not value:
         return f"`{name}` is empty."
     if len(value) > longest:
-        return f"`{name}` is longer than {longest} characters."
+        return f"`{name}` must have at most {longest} characters."
     if not is_storable(value):
-        return f"`{name}` holds a NUL or is not valid Unicode."
+        return f"`{name}` contains NUL or unpaired surrogates."
     return None

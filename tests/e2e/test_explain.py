@@ -173,7 +173,7 @@ def test_lookup_why(shared_server: Server) -> None:
     for text in (
         "a delivery is believed over every failure",
         "every part has come to its end, but not to the same",
-        "One report says that a part arrived",
+        "One report states that a part was delivered",
         "outranked",
         "UNDELIV",
     ):

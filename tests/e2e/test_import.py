@@ -391,7 +391,7 @@ def test_columns_sheets_and_numbers_are_taken_as_told(server: Server, tmp_path: 
         pytest.param(["--map", "phone=Nr"], 2, "NAME=COLUMN", id="no such field"),
         pytest.param(["--map", "sms_msg_id="], 2, "NAME=COLUMN", id="no id at all"),
         pytest.param(["--timezone", "Nowhere/At_all"], 2, "Asia/Shanghai", id="no such zone"),
-        pytest.param(["--sheet", "x"], 1, "--sheet is for XLSX", id="a sheet of CSV"),
+        pytest.param(["--sheet", "x"], 1, "--sheet can be used only", id="a sheet of CSV"),
         pytest.param(["--encoding", "x"], 1, "There is no encoding 'x'", id="no such encoding"),
         pytest.param(["--rejects", "{file}"], 1, "--rejects is the file", id="overwriting"),
         pytest.param(["--rejects", "{file}/x"], 1, "cannot be written", id="no such directory"),
@@ -419,7 +419,7 @@ def test_what_cannot_be_begun_is_explained(
     [
         pytest.param(None, "cannot be read", id="no such file"),
         pytest.param(b"", "The file is empty.", id="empty"),
-        pytest.param(b"Phone\n1\n", "without which no report can be bound", id="no id"),
+        pytest.param(b"Phone\n1\n", "which is required to match reports", id="no id"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_explained(

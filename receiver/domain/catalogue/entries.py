@@ -147,8 +147,8 @@ FALLBACK_ENTRY = CatalogueEntry(
     retry_after_s=None,
     billable=None,
     en=EntryTexts(
-        "Code that the catalogue does not know",
-        "Neither this code nor a family of codes that it belongs to is listed.",
+        "Code that the catalogue does not contain",
+        "Neither this code nor its code family is listed.",
         "Record the code and ask your account manager what it means.",
     ),
     zh=EntryTexts(

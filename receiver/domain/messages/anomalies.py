@@ -48,40 +48,41 @@ class Anomaly(StrEnum):
 
 WORDS: Mapping[Anomaly, Spoken] = {
     Anomaly.CONTRADICTION: Spoken(
-        "One report says that a part arrived and another that it failed: a second copy may be one "
-        "too many, and many such messages are worth a question to the account manager.",
+        "One report states that a part was delivered, another that it failed. A resend "
+        "may reach the recipient twice; if many messages are affected, ask the account "
+        "manager.",
         "同一分段既有送达报告又有失败报告：重发可能造成重复；此类短信较多时，请咨询客户经理。",
     ),
     Anomaly.EXTEND_DIFFERS: Spoken(
-        "A report carries another `extend` than the send was registered with: see that the "
-        "application registers the value that it sends.",
+        "The `extend` of a report differs from that of the registered send. Check that "
+        "the application registers the value that it sends.",
         "状态报告中的extend与登记的发送记录不同：请检查应用登记的值与发送时的值是否一致。",
     ),
     Anomaly.LATE: Spoken(
-        "A report came more than 72 hours after the sending, by when the platform reports at the "
-        "latest: see whether pushes could reach this receiver all the time.",
+        "A report arrived more than 72 hours after the message was sent, later than the "
+        "platform reports. Check whether this receiver was reachable all the time.",
         "状态报告在发送72小时之后才到达，超过了平台的最长上报期限：请检查平台的推送是否一直能到达本服务。",
     ),
     Anomaly.RECIPIENT_DIFFERS: Spoken(
-        "A report names another recipient than the send was registered with: see that the "
-        "application registers each id with its own number.",
+        "The recipient of a report differs from that of the registered send. Check that "
+        "the application registers each id with its own number.",
         "状态报告中的接收号码与登记的发送记录不同：请检查应用登记的短信ID与号码是否对应。",
     ),
     Anomaly.REFUSED_BUT_REPORTED: Spoken(
-        "The platform refused the send, and yet reports came: see that the application registers "
-        "the response entry that belongs to this id.",
+        "The platform refused the send, but reports arrived. Check that the application "
+        "registers the response entry that belongs to this id.",
         "平台已拒绝发送，却收到了状态报告：请检查应用登记的响应条目与该短信ID是否对应。",
     ),
     Anomaly.REGISTRATIONS_DIFFER: Spoken(
-        "A later registration of this send contradicts an earlier one, which stands; "
-        "`registration_conflicts` of the message shows the values: see that the application "
-        "registers each id with its own data.",
+        "A later registration of this send contradicts an earlier one, which is kept; "
+        "`registration_conflicts` of the message lists the values. Check that the "
+        "application registers each id with its own data.",
         "后来的登记与先前的登记矛盾，以先前的登记为准；矛盾的值见短信的`registration_conflicts`："
         "请检查应用登记的短信ID与数据是否对应。",
     ),
     Anomaly.SEQUENCE_BEYOND_TOTAL: Spoken(
-        "A report has a part number greater than the number of parts: it is shown and counted, but "
-        "no further parts are waited for.",
+        "The part number of a report is greater than the number of parts. The report is "
+        "shown and counted, but no further parts are expected.",
         "状态报告的分段序号大于分段总数：该分段会显示并计入状态，但不会等待其他分段。",
     ),
     Anomaly.SEQUENCE_FROM_ZERO: Spoken(
@@ -89,42 +90,45 @@ WORDS: Mapping[Anomaly, Spoken] = {
         "状态报告的分段序号从0开始而不是从1开始：序号0显示为第1段，以此类推。",
     ),
     Anomaly.SEQUENCE_MISSING: Spoken(
-        "A report of a long SMS does not say which part it is about; it counts for part 1, so "
-        "another part may seem to be missing.",
+        "A report of a long SMS does not state its part. It counts for part 1, so "
+        "another part may appear to be missing.",
         "长短信的状态报告没有可用的分段序号，按第1段计算；因此可能显示其他分段缺失。",
     ),
     Anomaly.SEQUENCE_UNREADABLE: Spoken(
-        "A report has a part number that is no whole number from 0 to 255: nothing final follows "
-        "from it where the message has several parts. `raw` shows what came.",
+        "The part number of a report is not an integer from 0 to 255. If the message "
+        "has several parts, the report cannot make it final. `raw` shows the original "
+        "value.",
         "状态报告的分段序号不是0到255的整数：多段短信不会据此得出最终结果；原始内容见`raw`。",
     ),
     Anomaly.SOURCE_UNREADABLE: Spoken(
-        "A report has a `source` that is none of 1, 2 and 3: it counts as if it had none. `raw` "
-        "shows what came.",
+        "The `source` of a report is not 1, 2 or 3. The report is treated as if it had "
+        "none. `raw` shows the original value.",
         "状态报告的source不是1、2或3，按没有该字段处理；原始内容见`raw`。",
     ),
     Anomaly.TIME_BEFORE_SEND: Spoken(
-        "A report's time lies before the sending, so there may be no delivery time: compare the "
-        "clock of the sending application, if the sending time is its own.",
+        "The time of a report is before the time of sending, so there may be no "
+        "delivery time. If the application sets the time of sending, check its clock.",
         "状态报告的时间早于发送时间，因此可能没有送达时长：如发送时间由应用自行记录，请检查应用的时钟。",
     ),
     Anomaly.TIME_IN_FUTURE: Spoken(
-        "A report's time is more than 10 minutes later than its arrival here: check this host's "
-        "clock.",
+        "The time of a report is more than 10 minutes after its arrival. Check the "
+        "clock of this host.",
         "状态报告的时间比到达本服务的时间晚10分钟以上：请检查本机时钟。",
     ),
     Anomaly.TIME_MISSING: Spoken(
-        "A report that should tell its time does not, or in a form that is none, such as a date "
-        "without the time of day: it ranks behind those with a time, and gives no delivery time.",
+        "A report has no time although it should, or an invalid one, such as a date "
+        "without a time of day. It ranks below reports with a time and gives no "
+        "delivery time.",
         "本应带有时间的状态报告没有时间或时间无法识别（例如只有日期）：其优先级低于有时间的报告，也不计算送达时长。",
     ),
     Anomaly.TOTAL_CHANGED: Spoken(
-        "Send and reports tell different numbers of parts; the largest counts.",
+        "The send and the reports state different numbers of parts. The largest counts.",
         "发送记录与各状态报告中的分段总数不一致，以最大的为准。",
     ),
     Anomaly.TOTAL_UNREADABLE: Spoken(
-        "A report has a number of parts that is no whole number from 1 to 255: the message does "
-        "not become final until a report or the send tells a number. `raw` shows what came.",
+        "The number of parts in a report is not an integer from 1 to 255. The message "
+        "does not become final until a report or the send states a valid number. `raw` "
+        "shows the original value.",
         "状态报告的分段总数不是1到255的整数：在状态报告或发送记录给出可识别的总数之前，短信没有最终结果；"
         "原始内容见`raw`。",
     ),

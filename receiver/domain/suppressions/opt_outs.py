@@ -152,9 +152,11 @@ def fold_words(words: Iterable[str]) -> frozenset[str]:
     for word in words:
         form = fold(word) or _symbols(word)
         if not form:
-            raise ValueError(f"the word {word!r} has nothing but blanks and punctuation")
+            raise ValueError(
+                f"the keyword {word!r} contains only blanks and punctuation; remove it"
+            )
         if len(word) > LONGEST_WORD:
-            raise ValueError(f"a word may have up to {LONGEST_WORD} characters")
+            raise ValueError(f"a keyword must have at most {LONGEST_WORD} characters")
         folded.add(form)
     return frozenset(folded)
 
@@ -168,7 +170,9 @@ def make_words(opt_out: Iterable[str], opt_in: Iterable[str]) -> OptOutWords:
     words = OptOutWords(fold_words(opt_out), fold_words(opt_in))
     both = sorted(words.opt_out & words.opt_in)
     if both:
-        raise ValueError(f"{both[0]!r} is an opt-out word too; it can mean only one of the two")
+        raise ValueError(
+            f"{both[0]!r} is also an opt-out keyword; remove it from one of the two lists"
+        )
     return words
 
 

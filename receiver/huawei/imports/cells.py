@@ -14,10 +14,14 @@ MOST_DIGITS = 15  # a spreadsheet keeps that many of a number and writes zeros f
 class Spoilt(Enum):
     """What a cell of a sheet has in the place of a value."""
 
-    FORMULA = "is a formula whose result the file does not hold; open and save it once"
-    ERROR = "shows an error of a spreadsheet, such as #N/A; correct its formula"
-    MERGED = "is merged with another cell, which alone has the value; unmerge them and fill each"
-    UNSURE = "is not certain; correct what stands behind #CHECK! and take that mark away"
+    FORMULA = (
+        "is a formula without a stored result; open and save the file once in a spreadsheet program"
+    )
+    ERROR = "shows a spreadsheet error, such as #N/A; correct its formula"
+    MERGED = (
+        "is merged with another cell that holds the value; unmerge the cells and fill each of them"
+    )
+    UNSURE = "is uncertain; correct the value after #CHECK! and remove that mark"
 
 
 Cell = str | int | float | bool | date | Spoilt | None
@@ -67,8 +71,8 @@ def text_of(cell: Cell, name: str) -> str | None:
     if isinstance(cell, float) and abs(cell) < 10**MOST_DIGITS:
         raise CellError(f"`{name}` is a number with a fraction; {_ADVICE}.")
     raise CellError(
-        f"`{name}` is a number of more than {MOST_DIGITS} digits, of which a spreadsheet has "
-        f"lost the last; {_ADVICE}."
+        f"`{name}` is a number of more than {MOST_DIGITS} digits, and spreadsheets lose "
+        f"the digits beyond that; {_ADVICE}."
     )
 
 
@@ -127,12 +131,12 @@ def _text(cell: str, name: str) -> str:
         raise _spoilt(name, why)
     if not text.isascii() and _NO_CHARACTER.search(text):
         raise CellError(
-            f"`{name}` holds bytes that are no characters of the encoding; name another by "
-            "--encoding, or correct them."
+            f"`{name}` contains bytes that are invalid in this encoding. Pass the right "
+            "one with --encoding, or correct the bytes."
         )
     if _SCIENTIFIC.fullmatch(text):
         raise CellError(
-            f"`{name}` is a number that a spreadsheet has shortened (as 1.38E+10); {_ADVICE}."
+            f"`{name}` is a number shortened by a spreadsheet (such as 1.38E+10); {_ADVICE}."
         )
     return text
 
@@ -185,8 +189,8 @@ def moment_of(cell: Cell, name: str, zone: tzinfo) -> int | None:
         raise CellError(f"`{name}` is a bare number; format the column as date and time.")
     if isinstance(cell, date) and not isinstance(cell, datetime):
         raise CellError(
-            f"`{name}` is a date without a time of day, or midnight, which a sheet writes alike; "
-            "write it as text, such as 2026-01-31 00:00:00."
+            f"`{name}` is a date without a time of day, or midnight (a sheet cannot tell "
+            "them apart); write it as text, such as 2026-01-31 00:00:00."
         )
     if isinstance(cell, datetime):
         moment = _instant(cell, name, zone)
@@ -196,9 +200,7 @@ def moment_of(cell: Cell, name: str, zone: tzinfo) -> int | None:
             return None
         moment = read_time(text, name, zone)
     if moment is None:
-        raise CellError(
-            f"`{name}` is no date with a time of day in a form such as 2026-01-31 16:00:00."
-        )
+        raise CellError(f"`{name}` is not a date with a time of day, such as 2026-01-31 16:00:00.")
     return moment
 
 
@@ -257,7 +259,7 @@ def _instant(moment: datetime, name: str, zone: tzinfo) -> int | None:
     if earlier != later:
         shown = "twice" if (earlier or _ZERO) > (later or _ZERO) else "never"
         raise CellError(
-            f"`{name}` is a local time that clocks showed {shown}, because they were changed; "
-            "write its offset or UTC."
+            f"`{name}` is a local time that occurred {shown} because of a clock change; "
+            "write it with its offset or in UTC."
         )
     return times.parse(placed.isoformat())

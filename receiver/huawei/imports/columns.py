@@ -108,7 +108,7 @@ class Columns:
         if len(said) == 1:
             return bool(place)
         raise ExportError(
-            "Another header begins there: import the rows from it on as a file of their own."
+            "Another header begins here. Import the rows from here on as a separate file."
         )
 
     def send_of(self, cells: Cells, how: How) -> Send:
@@ -151,8 +151,9 @@ def _status(text: str | None) -> str | None:
     status = response_status(text)
     if status is None:
         raise CellError(
-            "`status` is no status of a send response (000000 or E and six digits); reports' "
-            "codes do not belong here, `--map status=` leaves the column out."
+            "`status` is not the status of a send response (000000, or E and six "
+            "digits). Codes of reports do not belong here; omit the column with `--map "
+            "status=`."
         )
     return status
 
@@ -175,7 +176,7 @@ def find_columns(rows: Iterable[Numbered], wanted: Mapping[str, str]) -> Columns
     for number, cells in islice(rows, _MOST_ROWS_BEFORE_HEADER):
         header = _header_of(cells)
         if OF_UPLINKS in header:
-            raise ExportError("These are uplinks, and no sends: import an export of messages.")
+            raise ExportError("The file contains uplinks, not sends. Import an export of messages.")
         if _is_header(header, wanted):
             used = {name: _find(name, header, wanted) for name in HEADERS}
             found = {name: index for name, index in used.items() if index is not None}
@@ -191,8 +192,8 @@ def no_header(rows: Sequence[Numbered], wanted: Mapping[str, str]) -> ExportErro
     if wanted.get(ID):
         return ExportError(f"There is no column {wanted[ID]!r} for `{ID}`. {shown(header)}")
     return ExportError(
-        "No column is recognised as the message id, without which no report can be bound. "
-        f"{shown(header)} Name it by --map {ID}=COLUMN."
+        "No column is recognised as the message id, which is required to match reports. "
+        f"{shown(header)} Name it with --map {ID}=COLUMN."
     )
 
 
@@ -245,8 +246,8 @@ def _named(name: str, header: Sequence[str], column: str) -> int:
 
 def _ambiguous(name: str, column: str) -> ExportError:
     return ExportError(
-        f"Several columns are called {column!r}; rename the one for `{name}`, or choose another "
-        f"by --map {name}=COLUMN (--map {name}= takes none)."
+        f"Several columns are named {column!r}. Rename the one for `{name}`, or choose "
+        f"another with --map {name}=COLUMN (--map {name}= omits the field)."
     )
 
 
@@ -254,7 +255,7 @@ def shown(header: Iterable[str]) -> str:
     """Name the columns for people; what could be data instead of a header stays out of sight."""
     names = [name for name in header if name]
     if any(_TELLING.search(name) for name in names) or not names:
-        return "The first row is no header: put one above it."
+        return "The first row is not a header. Add one."
     more = ", …" if len(names) > _MOST_SHOWN else ""
     return f"The columns are: {', '.join(names[:_MOST_SHOWN])}{more}."
 

@@ -12,8 +12,8 @@ from receiver.huawei.imports.rows import ExportError, Fault
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _CUT = "The file ends in the middle of this row."
 _NOT_READ = (
-    "The row cannot be read: its quotation marks do not match, or a cell has more than "
-    f"{csv.field_size_limit():,} characters."
+    "The row cannot be read: its quotation marks are unbalanced, or a cell has more "
+    f"than {csv.field_size_limit():,} characters."
 )
 
 

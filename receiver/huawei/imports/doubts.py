@@ -20,10 +20,11 @@ EARLIEST = times.parse("2010-01-01T00:00:00Z") or 0
 # Clocks differ by minutes; a wrong time zone moves a time by half an hour or more.
 AHEAD = 15 * 60 * times.SECOND
 LEARNT_FROM = 200  # ids
-NO_SEND = "The row is a total or a note and no send."
+NO_SEND = "The row is a total or a note, not a send."
 UNLIKE = (
-    "`sms_msg_id` is not written as those of the other rows, a UUID, `_` and a number. If it is "
-    "the id of a message, import the row in a file of its own, or empty its `reason` among rejects."
+    "`sms_msg_id` does not have the form of the other rows: a UUID, `_` and a number. "
+    "If it is a message id, import the row in a separate file, or clear its `reason` in "
+    "the rejects file."
 )
 # They follow from the rows around, which the file of rejects does not have.
 LASTING = (NO_SEND, UNLIKE)
@@ -75,10 +76,10 @@ def doubt_of_send(send: Send, latest: int) -> str | None:
     if sent_at is not None and not EARLIEST <= sent_at <= latest:
         if sent_at > latest:
             return (
-                "`sent_at` lies in the future: see that the time zone (--timezone) and the clock "
-                "of this machine are right."
+                "`sent_at` is in the future. Check the time zone (--timezone) and the "
+                "clock of this machine."
             )
-        return "`sent_at` lies before 2010, when the platform sent nothing."
+        return "`sent_at` is before 2010, earlier than the platform exists."
     return None
 
 
@@ -86,10 +87,13 @@ def _doubt_of_number(to: str) -> str | None:
     if not to or _PLAIN_NUMBER.fullmatch(to):
         return None
     if _SEVERAL.search(to) or _has_more_than_one(to):
-        return "`to` holds several numbers, or a note; a send has one, and an id of its own."
+        return (
+            "`to` contains several numbers or a note. Write one row per number, each with "
+            "its own id."
+        )
     digits = "".join(_FIGURES.findall(to)).removeprefix("00")
     if len(digits) > _MOST_DIGITS or not may_stand_for_number(to):
-        return "`to` is no phone number; `--map to=` takes none."
+        return "`to` is not a phone number. Omit the column with `--map to=`."
     return None
 
 
@@ -110,9 +114,9 @@ def _doubt_of_sender(sender: str) -> str | None:
     if not sender or (sender.isascii() and sender.isdigit()):  # nearly always
         return None
     if _SEVERAL.search(sender) or _CHANNELS.fullmatch(sender):
-        return "`from` holds several values; a send has one."
+        return "`from` contains several values. Write one."
     if _SAYS_SOMETHING.search(sender) is None:
-        return "`from` is no channel number or sender; `--map from=` takes none."
+        return "`from` is not a channel number or sender. Omit the column with `--map from=`."
     return None
 
 
@@ -127,11 +131,14 @@ def is_total(cell: Cell) -> bool:
 def doubt_of_id(text: str) -> str | None:
     """Return why a text cannot be the id of one message; None when it may be one."""
     if _FRACTION.fullmatch(text):
-        return "`sms_msg_id` is a number with a fraction: format the column as text."
+        return "`sms_msg_id` is a number with a fraction. Format the column as text."
     if _NOT_ONE_ID.search(text):
-        return "`sms_msg_id` holds several values, a formula, or characters that no id has."
+        return (
+            "`sms_msg_id` contains several values, a formula, or characters that are "
+            "invalid in an id."
+        )
     if _WORD.search(text) is None or text.casefold() in _PLACEHOLDERS:
-        return "`sms_msg_id` holds a placeholder and no id."
+        return "`sms_msg_id` is a placeholder, not an id."
     return None
 
 

@@ -25,7 +25,7 @@ _FEWEST = 4  # characters by which to tell
 _ZEROS = 1 / 4  # of the high bytes of UTF-16: those of digits and separators
 _ERRORS = "receiver-kept"
 _LOST = "\udcff"  # in the place of bytes that no surrogate stands for
-_OTHER = "If the sample shows wrong characters, name the encoding by --encoding"
+_OTHER = "If the sample shows wrong characters, pass the encoding with --encoding"
 
 
 def decoded(stream: BufferedReader, encoding: str | None) -> tuple[TextIOWrapper, Sequence[str]]:
@@ -47,8 +47,8 @@ def decoded(stream: BufferedReader, encoding: str | None) -> tuple[TextIOWrapper
         return TextIOWrapper(stream, encoding, errors=_ERRORS, newline=""), notes
     except LookupError:
         raise ExportError(
-            f"There is no encoding {encoding!r}; --encoding takes names such as gb18030, big5, "
-            "cp1252."
+            f"The encoding {encoding!r} is unknown. --encoding accepts names such as "
+            "gb18030, big5, cp1252."
         ) from None
 
 
@@ -78,13 +78,18 @@ def _guessed(stream: BufferedReader) -> tuple[str, Sequence[str]]:
             return encoding, ()
     unmarked = _unmarked_utf_16(start)
     if unmarked is not None:
-        return unmarked, (f"By its zero bytes the file is {unmarked} without a mark. {_OTHER}.",)
+        return unmarked, (
+            (
+                f"Because of its zero bytes, the file is read as {unmarked} without a byte order "
+                f"mark. {_OTHER}."
+            ),
+        )
     return _guessed_by_characters(stream)
 
 
 def _guessed_by_characters(stream: BufferedReader) -> tuple[str, Sequence[str]]:
     if not stream.seekable():
-        raise ExportError("The encoding cannot be told from a pipe: name it by --encoding.")
+        raise ExportError("The encoding of a pipe cannot be detected. Pass it with --encoding.")
     if _characters(stream, "utf-8") is not None:
         return "utf-8", ()
     read = {encoding: _characters(stream, encoding) for encoding in _COMMON}
@@ -92,12 +97,12 @@ def _guessed_by_characters(stream: BufferedReader) -> tuple[str, Sequence[str]]:
     shares = {one: _share_of_common(one, characters) for one, characters in found.items()}
     likely = max(shares, key=shares.__getitem__, default=None)  # of two alike the first
     if likely is None or shares[likely] < _LEAST_COMMON:
-        return "utf-8", (f"The encoding is none of UTF-8, GB18030, Big5. {_OTHER}.",)
+        return "utf-8", (f"The encoding is not UTF-8, GB18030 or Big5. {_OTHER}.",)
     others = [one for one, share in shares.items() if one != likely and share >= _SURELY_COMMON]
     if others:
-        return likely, (f"The encoding may be {others[0]} as well. {_OTHER}={others[0]}.",)
+        return likely, (f"The encoding may also be {others[0]}. {_OTHER}={others[0]}.",)
     if shares[likely] < _SURELY_COMMON or len(found[likely]) < _FEWEST:
-        return likely, (f"The encoding is not certain. {_OTHER}.",)
+        return likely, (f"The encoding is uncertain. {_OTHER}.",)
     return likely, ()
 
 

@@ -33,15 +33,19 @@ _ARCHIVE = b"PK\x03\x04"
 _CHUNK = 1 << 20
 _MARK = b"\xef\xbb\xbf"
 _NOT_READ = {
-    b"\xd0\xcf\x11\xe0": "This is an XLS file or a protected workbook; save it as XLSX or CSV.",
-    b"\x1f\x8b": "The file is compressed; unpack it first.",
-    b"[": "The file is one JSON list; write one entry a line, for example by `jq -c '.[]'`.",
+    b"\xd0\xcf\x11\xe0": "This is an XLS file or a protected workbook. Save it as XLSX or CSV.",
+    b"\x1f\x8b": "The file is compressed. Decompress it first.",
+    b"[": (
+        "The file is a single JSON array. Write one entry per line, for example with `jq -c '.[]'`."
+    ),
 }
 _MERGED_HEADER = (
-    "Header cells are merged: headers beneath them are not read, and columns beside them have "
-    "none. Unmerge them and write each column's header into one row."
+    "Header cells are merged: headers below them are not read, and columns next to them "
+    "have none. Unmerge them and write the header of each column in one row."
 )
-_PRETTY = "The JSON runs over several lines; write one document a line, for example by `jq -c .`."
+_PRETTY = (
+    "A JSON document spans several lines. Write one document per line, for example with `jq -c .`."
+)
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
@@ -103,8 +107,8 @@ def spooled(stream: BufferedReader, how: How) -> Iterator[BufferedReader]:
             file.seek(0)
         except OSError as error:
             raise ExportError(
-                f"The pipe cannot be kept in a temporary file: {error.strerror}. Import a file, or "
-                "name the encoding by --encoding."
+                f"The pipe cannot be stored in a temporary file: {error.strerror}. "
+                "Import a file, or pass the encoding with --encoding."
             ) from None
         yield stack.enter_context(os.fdopen(os.dup(file.fileno()), "rb"))
 
@@ -120,14 +124,14 @@ def open_export(stream: BufferedReader, how: How) -> Export:
         raise ExportError("The file is empty.")
     if start.startswith(_ARCHIVE):
         if not stream.seekable():
-            raise ExportError("An XLSX file cannot be read from a pipe; give the file itself.")
+            raise ExportError("An XLSX file cannot be read from a pipe. Pass the file itself.")
         return _Book(stream, how)
     text = start.removeprefix(_MARK).lstrip()
     for beginning, problem in _NOT_READ.items():
         if text.startswith(beginning):
             raise ExportError(problem)
     if how.sheet is not None:
-        raise ExportError("--sheet is for XLSX files; this is none.")
+        raise ExportError("--sheet can be used only with an XLSX file.")
     if not text.startswith(b"{"):
         return _Csv(stream, how)
     if text.splitlines()[0].strip() == b"{":

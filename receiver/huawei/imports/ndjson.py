@@ -155,13 +155,13 @@ class Lines:
         """Say why a document is no send; None when nothing speaks against it."""
         wanted = self._how.columns.get(ID)
         if wanted is not None and wanted not in document:
-            return f"The line has no field {wanted!r} for `{ID}`."
+            return f"The line has no field {wanted!r} for `{ID}`. Name the field with --map."
         if "answers" in document and "body" in document:
-            return "This is an uplink, and no send."
+            return "The line is an uplink, not a send."
         if _is_ours(document) and document.get("registered") is False:
             return NEVER_REGISTERED
         if len(_differing(document, self._names[ID])) > 1:
-            return f"`{ID}` is given under several names that differ; a send has one id."
+            return f"`{ID}` is given under several names with different values. A send has one id."
         return None
 
     def _see_left_out(self, number: int, document: Json) -> None:
@@ -171,7 +171,9 @@ class Lines:
             if len(differing) > 1:
                 told = ", ".join(f"`{key}`" for key in differing)
                 self.left_out.see_note(
-                    number, f"{told} are names of one field and differ: the first counts."
+                    number,
+                    f"{told} are names of the same field but have different values. The "
+                    "first one is used.",
                 )
 
     def _read_whole(self, number: int, line: bytes, document: Json) -> Iterator[Row]:

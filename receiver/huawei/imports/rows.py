@@ -9,7 +9,7 @@ from typing import NamedTuple
 from receiver.domain.inputs import Send
 
 # Of a row of our own exports. Registered, it would be taken for sent, and be sent again.
-NEVER_REGISTERED = "The export says that its send was never registered: nothing is known of it."
+NEVER_REGISTERED = "According to the export, the send was never registered. Nothing is known of it."
 
 
 class ExportError(ValueError):

@@ -21,8 +21,8 @@ _HIDDEN = re.compile(rb"<(?:\w+:)?row\s[^>]*\bhidden=[\"'](?:1|true)[\"']")
 _REFERENCE = re.compile(r"([A-Z]{1,3})[0-9]+")
 _NOTHING: Mapping[int, Spoilt] = MappingProxyType({})
 _UNKNOWN = (
-    "In this workbook formulas without results, errors and hidden rows cannot be told; if there "
-    "are any, save it as XLSX by a spreadsheet program."
+    "Formulas without results, errors and hidden rows cannot be detected in this "
+    "workbook. If there are any, save it again as XLSX in a spreadsheet program."
 )
 
 
@@ -45,7 +45,7 @@ class Beneath:
             self.notes.append(_UNKNOWN)
             return
         if hidden:
-            self.notes.append(f"Hidden rows are read too: {hidden:,}.")
+            self.notes.append(f"Hidden rows are included: {hidden:,}.")
         if hinted:
             self._cells = _spoilt_cells(archive, part)
             self._next = next(self._cells, None)
@@ -131,7 +131,7 @@ def _spoilt_cells(archive: zipfile.ZipFile, part: str) -> Iterator[tuple[int, in
                 yield from finder.take()
     except (expat.ExpatError, zipfile.BadZipFile) as error:
         raise ExportError(
-            f"The rest of the sheet cannot be read: {error}. Save it again as XLSX."
+            f"The rest of the sheet cannot be read: {error}. Save it as XLSX again."
         ) from None
 
 

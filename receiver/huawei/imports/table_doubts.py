@@ -22,7 +22,7 @@ from receiver.huawei.imports.rows import ExportError, How
 
 _FEWEST_FOR_A_NOTE = 3  # filled cells of most rows: with fewer, a row with one says nothing
 
-_REPEATED = "The row repeats the header and is no send."
+_REPEATED = "The row repeats the header and is not a send."
 
 
 class RowDoubts:

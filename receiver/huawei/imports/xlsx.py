@@ -40,8 +40,8 @@ class Workbook:
             if isinstance(error, ExportError):
                 raise
             raise ExportError(
-                "The workbook is damaged, encrypted or no XLSX; open it in a spreadsheet program "
-                "and save it as XLSX or CSV."
+                "The workbook is damaged, encrypted or not XLSX. Open it in a "
+                "spreadsheet program and save it as XLSX or CSV."
             ) from None
         self.notes = [*_unread(book.sheets_metadata, chosen), *self._beneath.notes]
         self._at = 0
@@ -99,13 +99,15 @@ def _covered(sheet: CalamineSheet) -> dict[int, dict[int, Spoilt]]:
 def _choose(sheets: Sequence[SheetMetadata], wanted: str | None) -> SheetMetadata:
     """Choose a sheet: the one that is wanted, else the first that a person can see."""
     if not sheets:
-        raise ExportError("The workbook has no sheet with cells.")
+        raise ExportError("The workbook has no sheet with data.")
     for sheet in sheets:
         if sheet.name == wanted or (wanted is None and _is_visible(sheet)):
             return sheet
     names = ", ".join(sheet.name for sheet in sheets)
     if wanted is None:
-        raise ExportError(f"All sheets are hidden; choose one by --sheet. The sheets are: {names}.")
+        raise ExportError(
+            f"All sheets are hidden. Choose one with --sheet. The sheets are: {names}."
+        )
     raise ExportError(f"There is no sheet {wanted!r}. The sheets are: {names}.")
 
 

@@ -23,7 +23,7 @@ def test_an_empty_argument_is_refused(command: list[str], argument: str) -> None
     done = CliRunner().invoke(app, [*command, argument])
 
     assert done.exit_code == 2
-    assert "It is empty" in done.output
+    assert "The argument is empty" in done.output
 
 
 def test_explain_of_nothing_as_a_process() -> None:
@@ -31,5 +31,5 @@ def test_explain_of_nothing_as_a_process() -> None:
     done = run("explain", "")
 
     assert done.returncode == 2
-    assert "It is empty" in done.stderr
+    assert "The argument is empty" in done.stderr
     assert done.stdout == ""

@@ -99,7 +99,7 @@ def test_an_item_that_is_too_long_ends_the_reading() -> None:
     push = sifted(GOOD, long, GOOD)
     assert push.items == [GOOD]
     assert [bad.reason for bad in push.bad] == [
-        "The item is not valid JSON of up to 65536 characters; nothing behind it was read."
+        ("The item is not valid JSON of at most 65536 characters. Nothing after it was read.")
     ]
 
 

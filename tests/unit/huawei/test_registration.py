@@ -63,8 +63,8 @@ OURS = {
     "country": "CN",
 }
 EXPECTED = (
-    "Expected the platform's send response (with `code` and `result`), bare or as `response`, "
-    "or a list `sends`."
+    "The body must contain `response` (the send response of the platform, with `code` "
+    "and `result`), or `sends`, an array of objects."
 )
 
 
@@ -160,7 +160,7 @@ def test_an_unknown_field_is_named(document: Any, notes: list[tuple[int | None, 
     """A typing error costs no entry and is told; what may be a person's is not repeated."""
     registration = read(document)
     assert registration.sends == [SEND]
-    assert [(one.index, one.reason.split(" none")[0]) for one in registration.ignored] == notes
+    assert [(one.index, one.reason.split(" not")[0]) for one in registration.ignored] == notes
 
 
 def test_a_field_that_the_platform_adds_is_named_once() -> None:
@@ -328,31 +328,31 @@ def test_what_stands_beside(
     [
         pytest.param(
             {"text_length": -1},
-            [Note(None, "`text_length` is no whole number from 0 to 100000.")],
+            [Note(None, "`text_length` must be an integer from 0 to 100000.")],
             id="text length beside",
         ),
         pytest.param({"references": ["r"]}, [Note(None, "`references` is not an object.")], id="l"),
         pytest.param({"request": "r"}, [Note(None, "`request` is not an object.")], id="request"),
         pytest.param(
             {"references": {"m": {}}},
-            [Note(0, "`reference` is neither text nor a whole number.")],
+            [Note(0, "`reference` must be a string or an integer.")],
             id="reference of one",
         ),
         pytest.param(
             {"references": {TO: "s", "x": "t"}},
-            [Note(None, "2 keys of `references` fit no entry.")],
+            [Note(None, "2 keys of `references` match no entry.")],
             id="references of nobody",
         ),
         pytest.param(
             {"request": {"extend": 513 * "e"}},
-            [Note(None, "`extend` is longer than 512 characters.")],
+            [Note(None, "`extend` must have at most 512 characters.")],
             id="extend of the request",
         ),
         pytest.param(
             {"sends": [{"sms_msg_id": "m", "text_length": "long", "country_id": 9 * "C"}]},
             [
-                Note(0, "`country` is longer than 8 characters."),
-                Note(0, "`text_length` is no whole number from 0 to 100000."),
+                Note(0, "`country` must have at most 8 characters."),
+                Note(0, "`text_length` must be an integer from 0 to 100000."),
             ],
             id="in the entry",
         ),
@@ -366,7 +366,7 @@ def test_what_cannot_be_used_beside(document: dict[str, Any], notes: list[Note])
     assert registration.ignored == notes
 
 
-AROUND = "had blanks or invisible characters around it; they were left out."
+AROUND = "had blanks or invisible characters at its ends, which were removed."
 
 
 @pytest.mark.parametrize("sign", INVISIBLE, ids=ascii)
@@ -385,7 +385,7 @@ def test_what_is_left_out_around_a_text_is_named(sign: str) -> None:
         Note(None, f"`template_id` {AROUND}"),
         Note(
             None,
-            "`retry_of` has nothing but blanks or invisible characters: it counts as absent.",
+            "`retry_of` contains only blanks or invisible characters and counts as absent.",
         ),
         Note(None, f"`from` {AROUND}"),
         Note(0, f"`sms_msg_id` {AROUND}"),
@@ -405,7 +405,11 @@ def test_names_of_one_field_that_differ_are_named() -> None:
     registration = read({"sends": [entry]})
     assert registration.sends == [Send("m", to="+8613800000001", template_id="t")]
     assert registration.ignored == [
-        Note(0, "`sms_msg_id`, `smsMsgId` are names of one field and differ: the first counts.")
+        Note(
+            0,
+            "`sms_msg_id`, `smsMsgId` are names of the same field but have different "
+            "values. The first one is used.",
+        )
     ]
 
 
@@ -423,12 +427,15 @@ def test_references_that_contradict_each_other_are_counted() -> None:
     )
     assert [send.reference for send in registration.sends] == ["a", "d"]
     assert [note.reason for note in registration.ignored] == [
-        "2 texts of `references` had blanks or invisible characters around them.",
         (
-            "1 numbers have several keys in `references` with different values: "
-            "the key that is written as `to` counts, else the last one."
+            "2 strings in `references` had blanks or invisible characters at their ends, "
+            "which were removed."
         ),
-        "2 keys of `references` fit no entry.",
+        (
+            "1 numbers occur under several keys of `references` with different values. "
+            "The key that is written like `to` is used, otherwise the last one."
+        ),
+        "2 keys of `references` match no entry.",
     ]
 
 
@@ -439,7 +446,7 @@ def test_a_time_without_a_zone_is_taken_for_utc_and_named(name: str) -> None:
     assert registration.sends[0].sent_at == times.parse("2026-01-31T08:00:00Z")
     (note,) = registration.ignored
     assert note.index == 0
-    assert "taken for UTC" in note.reason
+    assert "read as UTC" in note.reason
     assert read({"sends": [{"sms_msg_id": "m", name: "2026-01-31T08:00:00Z"}]}).ignored == []
 
 
@@ -451,7 +458,7 @@ def test_no_message_follows_itself(beside: bool) -> None:
     registration = read({**document, **({"retry_of": "m"} if beside else {})})
     assert registration.sends == [Send("m")]
     (note,) = registration.ignored
-    assert "names the message itself" in note.reason
+    assert "is the id of the message itself" in note.reason
 
 
 def test_a_refused_request_has_no_note_on_its_references() -> None:
@@ -462,7 +469,7 @@ def test_a_refused_request_has_no_note_on_its_references() -> None:
 def test_an_entry_that_stands_alone() -> None:
     """A single entry is read with all names; there a bad field is an error."""
     assert read_send({**SDK_ENTRY, "text_length": 70}) == replace(SEND, text_length=70)
-    with pytest.raises(RegistrationError, match="`text_length` is no whole number"):
+    with pytest.raises(RegistrationError, match="`text_length` must be an integer"):
         read_send({**OURS, "text_length": "x"})
 
 
@@ -562,47 +569,49 @@ def test_a_response_that_failed_in_part() -> None:
         pytest.param({}, "`sms_msg_id` (or `smsMsgId`) is missing.", id="no id"),
         pytest.param({"sms_msg_id": " "}, "`sms_msg_id` (or `smsMsgId`) is missing.", id="blank"),
         pytest.param(
-            {"smsMsgId": 256 * "m"}, "`sms_msg_id` is longer than 255 characters.", id="over-long"
+            {"smsMsgId": 256 * "m"},
+            "`sms_msg_id` must have at most 255 characters.",
+            id="over-long",
         ),
         pytest.param(
             {"smsMsgId": "a\x00b"},
-            "`sms_msg_id` holds a NUL or is not valid Unicode.",
+            "`sms_msg_id` contains NUL or unpaired surrogates.",
             id="NUL in the id",
         ),
         pytest.param(
-            {"smsMsgId": True}, "`sms_msg_id` is neither text nor a whole number.", id="truth value"
+            {"smsMsgId": True}, "`sms_msg_id` must be a string or an integer.", id="truth value"
         ),
         pytest.param(
-            {**ENTRY, "status": 1.5}, "`status` is neither text nor a whole number.", id="fraction"
+            {**ENTRY, "status": 1.5}, "`status` must be a string or an integer.", id="fraction"
         ),
         pytest.param(
             {**ENTRY, "reference": 513 * "x"},
-            "`reference` is longer than 512 characters.",
+            "`reference` must have at most 512 characters.",
             id="over-long reference",
         ),
         pytest.param(
-            {**ENTRY, "extend": {}}, "`extend` is neither text nor a whole number.", id="object"
+            {**ENTRY, "extend": {}}, "`extend` must be a string or an integer.", id="object"
         ),
         pytest.param(
             {**ENTRY, "createTime": "yesterday"},
-            "`sent_at` (or `createTime`) is no RFC 3339 time.",
+            "`sent_at` (or `createTime`) must be an RFC 3339 time.",
             id="no time",
         ),
         pytest.param(
             {**ENTRY, "createTime": 1527266074},
-            "`sent_at` (or `createTime`) is no RFC 3339 time.",
+            "`sent_at` (or `createTime`) must be an RFC 3339 time.",
             id="time as a number",
         ),
         pytest.param(
-            {**ENTRY, "total": 0}, "`total` is no whole number from 1 to 255.", id="no part"
+            {**ENTRY, "total": 0}, "`total` must be an integer from 1 to 255.", id="no part"
         ),
         pytest.param(
             {**ENTRY, "total": 256},
-            "`total` is no whole number from 1 to 255.",
+            "`total` must be an integer from 1 to 255.",
             id="too many parts",
         ),
         pytest.param(
-            {**ENTRY, "total": "²"}, "`total` is no whole number from 1 to 255.", id="odd digit"
+            {**ENTRY, "total": "²"}, "`total` must be an integer from 1 to 255.", id="odd digit"
         ),
     ],
 )
@@ -645,17 +654,17 @@ def test_bad_entry(entry: Any, reason: str) -> None:
             b'{"response":{"description":"x"}}', EXPECTED, id="response is something else"
         ),
         pytest.param(
-            b'{"sends":{}}', "`sends` must be a list of objects.", id="sends is an object"
+            b'{"sends":{}}', "`sends` must be an array of objects.", id="sends is an object"
         ),
-        pytest.param(b'{"sends":null}', "`sends` must be a list of objects.", id="sends is null"),
+        pytest.param(b'{"sends":null}', "`sends` must be an array of objects.", id="sends is null"),
         pytest.param(
             b'{"code":"0","result":{"a":1}}',
-            "`result` of the send response must be a list, as the platform gives it.",
+            "`result` of the send response must be an array, as the platform returns it.",
             id="result is an object",
         ),
         pytest.param(
             b'{"application":[],"sends":[]}',
-            "`application` is neither text nor a whole number.",
+            "`application` must be a string or an integer.",
             id="application is a list",
         ),
     ],
@@ -777,7 +786,7 @@ def test_a_member_that_is_given_again(body: str, name: str) -> None:
     with pytest.raises(RegistrationError) as refused:
         read_registration(body.encode(), is_new=True)
     assert str(refused.value) == (
-        f"{name} is given more than once with different values: give it once."
+        f"{name} is given more than once with different values. Give it once."
     )
 
 

@@ -12,12 +12,15 @@ from receiver.journal import Row
 from receiver.projector.decoding import decode
 
 KEPT = "The push is kept unchanged, or its beginning if `truncated` is true."
-AGAIN = "Given more than once with different values, the last counts: "
-BESIDE = "Beside `statusReportList`, where nothing else is read: "
-LIST_IN_FORM = "`statusReportList` beside the fields of one report is not read: send it alone."
+AGAIN = "Given more than once with different values; the last one is used: "
+BESIDE = "Ignored because `statusReportList` is given: "
+LIST_IN_FORM = (
+    "`statusReportList` is given together with the fields of a single report and is "
+    "ignored. Send it separately."
+)
 REPLY = (
-    "A status report has the text of an uplink SMS (`body`), which is not read as one: "
-    "send it as a push of its own."
+    "A status report contains the text of an uplink SMS (`body`), which is ignored. "
+    "Send the uplink as a separate push."
 )
 ITEM = '{"smsMsgId":"m","status":"A"}'
 UPLINK = "smsMsgId=m&to=1069&body=R&from="
@@ -35,7 +38,7 @@ def decoded(body: bytes, kind: wire.PushKind) -> list[Event]:
         pytest.param("status=B&smsMsgId=m&status=A", AGAIN + "`status`.", id="status"),
         pytest.param(
             "smsMsgId=m&status=A&x=1&x=2&total=1&total=2",
-            AGAIN + "`total`, a field that is not documented.",
+            AGAIN + "`total`, an undocumented field.",
             id="several, one unknown",
         ),
         pytest.param("smsMsgId=m&smsMsgId=m&status=A", None, id="the same"),
@@ -65,7 +68,7 @@ def decoded(body: bytes, kind: wire.PushKind) -> list[Event]:
         ),
         pytest.param(
             '{"statusReportList":[{"smsMsgId":"m","status":"A","x":{"y":1,"y":2}}]}',
-            AGAIN + "a field that is not documented.",
+            AGAIN + "an undocumented field.",
             id="inside an unknown field",
         ),
         pytest.param(
@@ -120,5 +123,5 @@ def test_the_last_of_two_lists_is_none(values: int) -> None:
     """Where the last `statusReportList` is no list there is none, however long the push is."""
     again: dict[str, Any] = {"pad": [1] * values}
     body = json.dumps(again)[:-1] + f',"statusReportList":[{ITEM}],"statusReportList":1}}'
-    with pytest.raises(wire.UnusableError, match="no list"):
+    with pytest.raises(wire.UnusableError, match="no array"):
         wire.sift(body.encode())

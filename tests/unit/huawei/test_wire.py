@@ -29,12 +29,12 @@ from receiver.huawei.wire import (
 BOM = b"\xef\xbb\xbf"
 DELIVERED = 1_523_601_106_000_000  # 2018-04-13T06:31:46Z
 WANTED_FORM = (
-    "The form has neither `status` (status report) nor `body` (uplink SMS): send one of them."
+    "The form has neither `status` (status report) nor `body` (uplink SMS). Send one of them."
 )
-NO_LIST = "The JSON has no list `statusReportList`: send an object with the reports in it."
-NOT_JSON = "The body starts like JSON but is not valid JSON: send valid JSON, or a form."
+NO_LIST = "The JSON has no array `statusReportList`. Send an object that contains it."
+NOT_JSON = "The body starts like JSON but is not valid JSON. Send valid JSON, or a form."
 NINES = 4000 * "9"
-TOO_DEEP = "The JSON is nested too deeply: an item may have 16 levels."
+TOO_DEEP = "The JSON is nested too deeply. An item may have 16 levels."
 
 
 def batch(*items: Any) -> bytes:
@@ -331,8 +331,8 @@ def test_understood(body: bytes, expected: dict[str, Any]) -> None:
 # --- pushes that cannot be used -------------------------------------------------------------
 
 UNUSABLE: list[Any] = [
-    pytest.param(b"", "The body is empty: send a form or a JSON object.", id="empty"),
-    pytest.param(b" \r\n", "The body is empty: send a form or a JSON object.", id="blank"),
+    pytest.param(b"", "The body is empty. Send a form or a JSON object.", id="empty"),
+    pytest.param(b" \r\n", "The body is empty. Send a form or a JSON object.", id="blank"),
     pytest.param(b"&&&", WANTED_FORM, id="no fields"),
     pytest.param(b"\x00\xff\xfe", WANTED_FORM, id="binary"),
     pytest.param(b"hello", WANTED_FORM, id="prose"),
@@ -342,23 +342,23 @@ UNUSABLE: list[Any] = [
     pytest.param(b"smsMsgId=%20&status=A", "`smsMsgId` is empty.", id="blank id"),
     pytest.param(
         b"smsMsgId=" + (LONGEST_ID + 1) * b"m" + b"&status=A",
-        f"`smsMsgId` is longer than {LONGEST_ID} characters.",
+        f"`smsMsgId` must have at most {LONGEST_ID} characters.",
         id="over-long id",
     ),
     pytest.param(
         b"smsMsgId=a%00b&status=A",
-        "`smsMsgId` holds a NUL or is not valid Unicode.",
+        "`smsMsgId` contains NUL or unpaired surrogates.",
         id="NUL in the id",
     ),
     pytest.param(
         b"smsMsgId=%E9&status=A",
-        "`smsMsgId` holds a NUL or is not valid Unicode.",
+        "`smsMsgId` contains NUL or unpaired surrogates.",
         id="id that is not UTF-8",
     ),
     pytest.param(b"smsMsgId=m&status=", "`status` is empty.", id="empty status"),
     pytest.param(
         b"smsMsgId=m&status=" + (LONGEST_STATUS + 1) * b"X",
-        f"`status` is longer than {LONGEST_STATUS} characters.",
+        f"`status` must have at most {LONGEST_STATUS} characters.",
         id="over-long status",
     ),
     pytest.param(b"body=hi&from=1&to=2", "`smsMsgId` is missing.", id="uplink without id"),
@@ -371,7 +371,7 @@ UNUSABLE: list[Any] = [
     pytest.param(b'{"statusReportList":null}', NO_LIST, id="JSON null for the list"),
     pytest.param(
         b'{"statusReportList":[]}',
-        "The list `statusReportList` is empty: send a report in it.",
+        "The array `statusReportList` is empty. Send at least one report in it.",
         id="empty list",
     ),
     pytest.param(b"{", NOT_JSON, id="cut short"),
@@ -379,8 +379,8 @@ UNUSABLE: list[Any] = [
     pytest.param(BATCH + b"\x00", NOT_JSON, id="NUL after the JSON"),
     pytest.param(
         batch_of(f'{{"smsMsgId":{2 * NINES}}}'),
-        "No item of `statusReportList` can be used: "
-        f"`smsMsgId` is longer than {LONGEST_ID} characters.",
+        "No item of `statusReportList` is usable: `smsMsgId` must have at most "
+        f"{LONGEST_ID} characters.",
         id="id of 8,000 digits",
     ),
     pytest.param(
@@ -389,7 +389,7 @@ UNUSABLE: list[Any] = [
     pytest.param(b"smsMsgId=m&status=%EF%BB%BF", "`status` is empty.", id="unseen status"),
     pytest.param(
         b'{"a":"\xff"}',
-        "The JSON has no list `statusReportList`: send an object with the reports in it.",
+        "The JSON has no array `statusReportList`. Send an object that contains it.",
         id="JSON that is not UTF-8",
     ),
     pytest.param(4_000 * b"[", TOO_DEEP, id="nested 4,000 levels, never closed"),
@@ -402,23 +402,22 @@ UNUSABLE: list[Any] = [
     ),
     pytest.param(
         batch("text", {"smsMsgId": "m"}),
-        "No item of `statusReportList` can be used: The item is no object.",
+        "No item of `statusReportList` is usable: The item is not an object.",
         id="no usable item: the first one's reason",
     ),
     pytest.param(
         batch({"smsMsgId": True, "status": "A"}),
-        "No item of `statusReportList` can be used: `smsMsgId` is neither text nor a whole number.",
+        "No item of `statusReportList` is usable: `smsMsgId` must be a string or an integer.",
         id="truth value for an id",
     ),
     pytest.param(
         batch({"smsMsgId": 1.5, "status": "A"}),
-        "No item of `statusReportList` can be used: `smsMsgId` is neither text nor a whole number.",
+        "No item of `statusReportList` is usable: `smsMsgId` must be a string or an integer.",
         id="fraction for an id",
     ),
     pytest.param(
         batch({"smsMsgId": "\ud800", "status": "A"}),
-        "No item of `statusReportList` can be used: "
-        "`smsMsgId` holds a NUL or is not valid Unicode.",
+        "No item of `statusReportList` is usable: `smsMsgId` contains NUL or unpaired surrogates.",
         id="lone surrogate in an id",
     ),
 ]
@@ -454,7 +453,7 @@ def test_batch_is_judged_item_by_item() -> None:
     assert push.items == [good, other]
     assert [(bad.reason, bad.raw) for bad in push.bad] == [
         ("`smsMsgId` is missing.", {"status": "A"}),
-        ("The item is no object.", "text"),
+        ("The item is not an object.", "text"),
         ("`status` is empty.", {"smsMsgId": "c", "status": ""}),
     ]
 

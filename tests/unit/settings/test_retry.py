@@ -130,7 +130,7 @@ BAD_ROWS = [
     pytest.param("factor = 0.5", "retry.factor: ", id="sooner each time"),
     pytest.param("jitter = 1.5", "retry.jitter: ", id="more jitter than delay"),
     pytest.param("cap_seconds = 0", "retry.cap_seconds: ", id="a cap of nothing"),
-    pytest.param('zone = "Mars/Base"', "retry.zone: write the name of a time zone", id="zone"),
+    pytest.param('zone = "Mars/Base"', "retry.zone: must be the name of a time zone", id="zone"),
     pytest.param('kind = "spam"', "retry.kind: ", id="kind"),
     pytest.param('limited_countries = ["86"]', "retry.limited_countries.0: ", id="country"),
     pytest.param('trust_open = "yes"', "retry.trust_open: ", id="trust"),
@@ -144,15 +144,15 @@ BAD_ROWS = [
                  "retry.kinds.code.quiet_hours: must be two different times of day", id="hours"),
     pytest.param('kinds.promotional.quiet_hours = "08:00-22:00"', "retry.kinds.promotional: "
                  "send_window and quiet_hours leave no time of day", id="no hour left"),
-    pytest.param('overrides = [{kind = "code"}]', "retry.overrides.0: give either template_id",
+    pytest.param('overrides = [{kind = "code"}]', "retry.overrides.0: template_id or reference_prefix",
                  id="an override for nobody"),
     pytest.param('overrides = [{template_id = "a", reference_prefix = "b"}]',
-                 "retry.overrides.0: give either template_id", id="an override for two"),
+                 "retry.overrides.0: template_id or reference_prefix", id="an override for two"),
     pytest.param('overrides = [{template_id = "a", kind = "promotional", '
                  'quiet_hours = "07:00-23:00"}]', "retry: overrides.0: send_window and quiet_hours",
                  id="no hour left by an override and its kind"),
     pytest.param("budget.share = 2", "retry.budget.share: ", id="more retries than sends"),
-    pytest.param("breaker.cap_seconds = 5", "retry.breaker: cap_seconds is less", id="cap"),
+    pytest.param("breaker.cap_seconds = 5", "retry.breaker: cap_seconds must not be less", id="cap"),
 ]  # fmt: skip
 
 

@@ -408,7 +408,7 @@ def test_address(text: str, expected: tuple[str, int]) -> None:
 )
 def test_no_address(text: str) -> None:
     """What is no host and port is refused with an example."""
-    with pytest.raises(ValueError, match="write"):
+    with pytest.raises(ValueError, match="must"):
         split_address(text)
 
 
@@ -528,7 +528,7 @@ def test_a_trivial_token_is_refused_where_nothing_else_protects(config: Config, 
 @pytest.mark.parametrize("secret", TRIVIAL)
 def test_a_trivial_push_key_is_refused(config: Config, secret: str) -> None:
     """A push SK that anybody tries first is refused: what it signs would be believed."""
-    with pytest.raises(SettingsError, match=r"push_keys\.0\.secret_key: .*anybody tries"):
+    with pytest.raises(SettingsError, match=r"push_keys\.0\.secret_key: .*is easy to guess"):
         load(config(f'[[push_keys]]\naccess_key = "ak"\nsecret_key = "{secret}"\n'))
 
 

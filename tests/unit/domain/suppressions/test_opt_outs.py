@@ -119,10 +119,10 @@ def test_more_than_a_word_is_none(letters: str, word: tuple[str, Intent]) -> Non
 @pytest.mark.parametrize(
     ("opt_out", "opt_in", "wrong"),
     [
-        pytest.param(["R", " "], [], "' ' has nothing but blanks", id="blank"),
-        pytest.param(["R"], ["..."], "'...' has nothing but blanks", id="punctuation"),
-        pytest.param(["R"], ["\uff52"], "'r' is an opt-out word too", id="in both lists"),
-        pytest.param(["x" * (LONGEST_WORD + 1)], [], "up to 64 characters", id="too long"),
+        pytest.param(["R", " "], [], "' ' contains only blanks", id="blank"),
+        pytest.param(["R"], ["..."], "'...' contains only blanks", id="punctuation"),
+        pytest.param(["R"], ["\uff52"], "'r' is also an opt-out keyword", id="in both lists"),
+        pytest.param(["x" * (LONGEST_WORD + 1)], [], "at most 64 characters", id="too long"),
     ],
 )
 def test_a_word_that_cannot_be_used_is_refused(
@@ -167,17 +167,19 @@ def test_the_usual_words_are_in_force() -> None:
     [
         pytest.param(
             'opt_out_words = ["R", "。"]',
-            "uplinks.opt_out_words: the word '。' has nothing but blanks and punctuation",
+            "uplinks.opt_out_words: the keyword '。' contains only blanks and "
+            "punctuation; remove it",
             id="empty",
         ),
         pytest.param(
             'opt_in_words = ["stop"]',
-            "uplinks.opt_in_words: 'stop' is an opt-out word too; it can mean only one of the two",
+            "uplinks.opt_in_words: 'stop' is also an opt-out keyword; remove it from "
+            "one of the two lists",
             id="both, by the usual list",
         ),
         pytest.param(
             'opt_out_words = ["R"]\nopt_in_words = [""]',
-            "uplinks.opt_in_words: the word '' has nothing but blanks and punctuation",
+            "uplinks.opt_in_words: the keyword '' contains only blanks and punctuation; remove it",
             id="empty opt-in",
         ),
         pytest.param(
@@ -217,4 +219,4 @@ def test_check_shows_the_words(tmp_path: Path) -> None:
     assert shown.returncode == 0
     assert '"QUIT"' in shown.stdout
     assert clash.returncode != 0
-    assert "'quit' is an opt-out word too" in clash.stderr
+    assert "'quit' is also an opt-out keyword" in clash.stderr

@@ -79,14 +79,16 @@ def as_text(names: Sequence[str], *more: str) -> str:
         pytest.param("SUBTOTAL,,2026-01-31 16:00:00,o", "a total", id="with cells of a send"),
         pytest.param("5 rows,,,", "a total", id="a count"),
         pytest.param(",合计,,5", "a total", id="behind an empty cell"),
-        pytest.param("5,,,", "is not written as|a total or a note", id="a stray figure"),
-        pytest.param("checked,,,", "is not written as|a total or a note", id="a stray word"),
+        pytest.param("5,,,", "does not have the form|a total or a note", id="a stray figure"),
+        pytest.param("checked,,,", "does not have the form|a total or a note", id="a stray word"),
         pytest.param(",,,checked", "is missing", id="a stray cell elsewhere"),
-        pytest.param("导出时间：2026-01-31,,,", "characters that no id has", id="a footer"),
-        pytest.param("Page 1 of 3,,,", "characters that no id has", id="a page"),
-        pytest.param("-,-,-,-", "is no date|placeholder", id="dashes"),
+        pytest.param(
+            "导出时间：2026-01-31,,,", "characters that are invalid in an id", id="a footer"
+        ),
+        pytest.param("Page 1 of 3,,,", "characters that are invalid in an id", id="a page"),
+        pytest.param("-,-,-,-", "is not a date|placeholder", id="dashes"),
         pytest.param("N/A,1,,o", "placeholder", id="a placeholder"),
-        pytest.param("#N/A,1,,o", "an error of a spreadsheet", id="an error"),
+        pytest.param("#N/A,1,,o", "a spreadsheet error", id="an error"),
         pytest.param("=B2,1,,o", "a formula", id="a formula"),
         pytest.param("a_1;a_2,1,,o", "several values", id="two ids"),
         pytest.param("a_1 a_2,1,,o", "several values", id="two ids with a blank"),
@@ -96,7 +98,7 @@ def as_text(names: Sequence[str], *more: str) -> str:
         pytest.param("smsMsgId,to,sent_at,reference", "repeats the header", id="a header"),
         pytest.param("SMS MSG ID,To,Sent At,Reference,,", "repeats the header", id="written anew"),
         pytest.param("MsgId,,,", "repeats the header", id="the id's header in another word"),
-        pytest.param("(text),(text),(date),(text)", "is no date", id="units"),
+        pytest.param("(text),(text),(date),(text)", "is not a date", id="units"),
     ],
 )
 def test_what_is_no_send_is_a_bad_row(names: list[str], row: str, said: str) -> None:
@@ -131,7 +133,7 @@ def test_a_row_with_another_id_can_be_imported_by_itself() -> None:
     odd = "0815,10086,2026-01-31 16:00:00,o"
     for written in (OF_PLATFORM, [f"'{name}" for name in OF_PLATFORM]):
         ((line, reason),) = faults_of(rows_of(as_text(written, odd)))
-        assert (line, "a file of its own" in reason) == (4, True)
+        assert (line, "a separate file" in reason) == (4, True)
     assert ids_of(rows_of(f"smsMsgId,to,sent_at,reference\n{odd}\n")) == ["0815"]
 
 
@@ -193,12 +195,12 @@ def test_ids_unlike_the_others_are_counted(names: list[str], count: int, lines: 
         ("15500010005 (2)", "or a note"),
         ("10086 (2)", "or a note"),
         ("10086（2）", "or a note"),
-        ("138001380001380013800", "no phone number"),
-        ("1380013800013800138000", "no phone number"),
-        ("6", "no phone number"),
-        ("N/A", "no phone number"),
-        ("张三", "no phone number"),
-        ("-", "no phone number"),
+        ("138001380001380013800", "is not a phone number"),
+        ("1380013800013800138000", "is not a phone number"),
+        ("6", "is not a phone number"),
+        ("N/A", "is not a phone number"),
+        ("张三", "is not a phone number"),
+        ("-", "is not a phone number"),
         ("+86 138 0000 0001", None),
         ("010-12345678", None),
         ("0086 13800000001", None),
@@ -235,8 +237,8 @@ def test_a_send_goes_to_one_number(number: str, said: str | None, form: str) -> 
         ("1069-1070", "several values"),
         ("1069 / 1070", "several values"),
         ("10690001,10690002", "several values"),
-        ("合计", "no channel number"),
-        ("-", "no channel number"),
+        ("合计", "is not a channel number"),
+        ("-", "is not a channel number"),
         ("1069031221280000001", None),
         ("1069 0312 2128", None),
         ("csms12345678", None),
@@ -340,7 +342,7 @@ def test_a_local_time_that_is_no_one_moment_is_refused(
         pytest.param("46053.6667", "a bare number", id="as text"),
         pytest.param("46053,6667", "a bare number", id="with a comma"),
         pytest.param("1769846400", "a bare number", id="seconds as text"),
-        pytest.param("#VALUE!", "an error of a spreadsheet", id="an error"),
+        pytest.param("#VALUE!", "a spreadsheet error", id="an error"),
     ],
 )
 def test_a_time_is_no_number_and_no_date_alone(cell: Any, said: str) -> None:
@@ -362,10 +364,14 @@ def test_shortened_numbers_are_told_in_every_writing(text: str) -> None:
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        pytest.param(Formula(), "a formula whose result", id="no result"),
-        pytest.param(Formula(empty="<v></v>"), "a formula whose result", id="an empty one"),
-        pytest.param(Formula(empty="<v/>"), "a formula whose result", id="an empty element"),
-        pytest.param("#N/A", "an error of a spreadsheet", id="an error"),
+        pytest.param(Formula(), "a formula without a stored result", id="no result"),
+        pytest.param(
+            Formula(empty="<v></v>"), "a formula without a stored result", id="an empty one"
+        ),
+        pytest.param(
+            Formula(empty="<v/>"), "a formula without a stored result", id="an empty element"
+        ),
+        pytest.param("#N/A", "a spreadsheet error", id="an error"),
         pytest.param(None, "is missing", id="nothing"),
     ],
 )
@@ -473,7 +479,7 @@ def test_a_reject_without_its_reason_is_judged_anew(form: str, tmp_path: Path) -
     rejects = rejects_of(lines[form], tmp_path / "bad").decode()
     ((_, reason),) = faults_of(rows_of(rejects))
 
-    assert "empty its `reason`" in reason
+    assert "clear its `reason`" in reason
     written = {"CSV": f'"{reason}"', "NDJSON": reason}
     assert ids_of(rows_of(rejects.replace(written[form], ""))) == ["job_1"]
 
@@ -556,7 +562,7 @@ BESIDE: Rows = [["短信ID", "手机号码", None], ["a", "10086", "x"]]
     [
         pytest.param(
             UNDER_ONE, ["A1:A2", "B1:C1"], ["发送", "column 3 (C, without a header)"], True,
-            id="headers beneath",
+            id="headers below",
         ),
         pytest.param(
             BESIDE, ["B1:C1"], ["column 3 (C, without a header)"], True, id="one over two columns"
@@ -629,7 +635,7 @@ def test_a_workbook_of_hidden_sheets_asks_which() -> None:
     with pytest.raises(ExportError, match="All sheets are hidden"):
         opened(xlsx(table, hidden=["Details"]))
     export = opened(xlsx(table, hidden_rows=[3]))
-    assert "Hidden rows are read too: 1." in export.notes
+    assert "Hidden rows are included: 1." in export.notes
     assert ids_of(list(export.rows())) == ["a", "b"]
 
 
@@ -666,7 +672,7 @@ def test_an_id_unlike_those_of_the_platform_is_a_bad_line() -> None:
 
     assert ids_of(rows) == OF_PLATFORM
     ((line, reason),) = faults_of(rows)
-    assert (line, "a file of its own" in reason) == (1, True)
+    assert (line, "a separate file" in reason) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -795,7 +801,7 @@ def test_an_encoding_that_is_not_certain_is_told_and_can_be_named(text: str, enc
 
 def test_an_encoding_that_does_not_exist_is_told() -> None:
     """Its name is repeated, and some that exist are given."""
-    with pytest.raises(ExportError, match="no encoding 'big-six'"):
+    with pytest.raises(ExportError, match="encoding 'big-six' is unknown"):
         opened("smsMsgId\nx\n", How(encoding="big-six"))
 
 
@@ -830,5 +836,5 @@ def test_exports_of_the_platform_are_read_without_a_map(name: str, form: str) ->
 @pytest.mark.parametrize("rows", WITHOUT_IDS.values(), ids=WITHOUT_IDS)
 def test_lists_without_ids_are_explained(rows: list[list[str]]) -> None:
     """Numbers for the assistant and its record of tasks bind nothing, and say so."""
-    with pytest.raises(ExportError, match="without which no report can be bound"):
+    with pytest.raises(ExportError, match="which is required to match reports"):
         opened(as_csv(rows))

@@ -166,11 +166,11 @@ def test_a_header_below_a_title_is_found() -> None:
     ("content", "columns", "said"),
     [
         pytest.param("Phone,Text\n1,hi\n", {}, "The columns are: Phone, Text. ", id="no id"),
-        pytest.param("15500005678,hello\n", {}, "The first row is no header", id="no header"),
+        pytest.param("15500005678,hello\n", {}, "The first row is not a header", id="no header"),
         pytest.param("smsMsgId\nx\n", {"to": "Phone"}, "no column 'Phone' for `to`", id="unknown"),
-        pytest.param("smsMsgId,to,TO\nx,1,2\n", {}, "Several columns are called 'to'", id="twice"),
+        pytest.param("smsMsgId,to,TO\nx,1,2\n", {}, "Several columns are named 'to'", id="twice"),
         pytest.param(
-            "smsMsgId,N,N\nx,1,2\n", {"to": "N"}, "Several columns are called 'N'", id="named twice"
+            "smsMsgId,N,N\nx,1,2\n", {"to": "N"}, "Several columns are named 'N'", id="named twice"
         ),
     ],
 )
