@@ -1,4 +1,4 @@
-"""The data directory: held by one process alone, with the secrets made for the operator."""
+"""The data directory: locked by one process, with the secrets generated for the operator."""
 
 import fcntl
 import os
@@ -56,7 +56,7 @@ def held(lock_file: Path, what: str) -> Iterator[None]:
 
 
 class DataDirectory:
-    """A directory that this process holds until it leaves the context."""
+    """A directory that this process locks until it leaves the context."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Keys and callback tokens made by the command line: a file of the data directory, digests only.
+"""Keys and callback tokens created by the command line, stored as digests.
 
 Whoever reads the file learns no key. It is written whole, beside itself, and put in its place: a
 receiver that reads it meanwhile sees the old content or the new one.
@@ -41,7 +41,7 @@ class RingKey(_Row):
 
 
 class RingToken(_Row):
-    """A callback token that stands beside those of the settings."""
+    """A callback token in addition to those of the settings."""
 
     application: str
     digest: str
@@ -49,7 +49,7 @@ class RingToken(_Row):
 
 
 class Ring(_Row):
-    """All that the file holds."""
+    """The content of the file."""
 
     keys: tuple[RingKey, ...] = ()
     tokens: tuple[RingToken, ...] = ()

@@ -1,1 +1,1 @@
-"""The private API: look-ups, registrations, retries, suppressions, exports."""
+"""The private API: lookups, registrations, retries, suppressions, exports."""

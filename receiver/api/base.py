@@ -1,4 +1,4 @@
-"""What all endpoints of the private API share: their parts, the key, the form of an answer."""
+"""Shared parts of all endpoints of the private API: context, key check, response format."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ _LATE_LOOP = (
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What readiness is made of."""
+    """The parts that readiness depends on."""
 
     journal: bool
     projector: bool
@@ -92,7 +92,7 @@ class Health:
 
 @dataclass(slots=True)
 class ApiContext:
-    """What the API works with; made in the composition root."""
+    """The parts that the API works with, made in the composition root."""
 
     store: Store
     policy: Policy  # in force; `reload_policy` puts another in its place

@@ -16,7 +16,7 @@ _SEEN = ("unknown", "unlisted")
 
 
 class Codes(Endpoints):
-    """Tells what codes mean."""
+    """Returns the catalogue."""
 
     @needs(Scope.READ)
     async def codes(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The endpoint that says why a message is what it is."""
+"""The endpoint that explains the state of a message."""
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -1,4 +1,4 @@
-"""The endpoints that give whole lists: page by page from the store, in constant memory."""
+"""The endpoints that export complete lists, page by page and in constant memory."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -76,7 +76,7 @@ class _Export(NamedTuple):
 
 
 class Exporting(Telling):
-    """Gives all that matches, in the order of the lists."""
+    """Exports all matching rows in list order."""
 
     @needs(Scope.READ)
     async def messages(self, request: Request) -> Response:

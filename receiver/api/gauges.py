@@ -1,4 +1,4 @@
-"""Watches for silence: brings the gauges of what is pending and of gaps up to date."""
+"""The gauges of pending messages and of silence, updated when metrics are read."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ _PATIENCE_S = 2.0
 
 
 class Watch:
-    """Looks at what has been silent whenever metrics are asked for."""
+    """Updates the gauges whenever metrics are requested."""
 
     def __init__(
         self,

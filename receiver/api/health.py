@@ -1,4 +1,4 @@
-"""The endpoints about the process itself."""
+"""The endpoints for the process: health, readiness, metrics."""
 
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from receiver.api.bodies.parsing import check_unrestricted
 
 
 class Process(Endpoints):
-    """Tells how the receiver is."""
+    """Health, readiness and metrics."""
 
     async def metrics(self, request: Request) -> Response:
         """Return all metrics in the format that the scraper prefers."""

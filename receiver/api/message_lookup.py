@@ -1,4 +1,4 @@
-"""The endpoint that finds many messages at once, by id or by keys of the application's own."""
+"""The endpoint that looks up several messages by id, reference or extend."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

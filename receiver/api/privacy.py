@@ -1,4 +1,4 @@
-"""The endpoints of retention and of forgetting a person."""
+"""The endpoints for retention and erasure."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,7 +22,7 @@ from receiver.privacy.retention import AnotherPurgeError, Purge
 
 
 class Privacy(Endpoints):
-    """Purges what is old, and forgets people."""
+    """Purges expired data and erases persons."""
 
     @needs(Scope.ADMIN, of_all=True)
     async def purge(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The endpoints that tell whether numbers may be sent to."""
+"""The endpoints that report whether numbers may be sent to."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ _RECENT = 20  # messages
 
 
 class Recipients(Endpoints):
-    """Tells whom one may send to."""
+    """Reports whether numbers may be sent to."""
 
     @needs(Scope.READ)
     async def recipient(self, request: Request) -> Response:

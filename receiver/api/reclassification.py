@@ -1,4 +1,4 @@
-"""The endpoints that fold history again."""
+"""The endpoints for reclassification."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,7 +21,7 @@ from receiver.projector.reclassifier import AnotherRunError, RunPhase
 
 
 class Reclassifying(Endpoints):
-    """Begins, watches, stops and undoes a reclassification."""
+    """Starts, monitors, stops and undoes a reclassification."""
 
     @needs(Scope.ADMIN, of_all=True)
     async def start(self, request: Request) -> Response:

@@ -50,7 +50,7 @@ _SETTLED = frozenset({ItemState.CANCELLED, ItemState.ENDED})
 
 
 class Retrying(Repeatable, Telling):
-    """Hands out what may be sent again."""
+    """Lets applications claim and settle items of the retry queue."""
 
     @needs(Scope.READ)
     async def retries(self, request: Request) -> Response:

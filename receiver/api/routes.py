@@ -1,4 +1,4 @@
-"""The private API: which route leads where, and what errors become."""
+"""The routes of the private API, and the mapping of exceptions to responses."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The endpoint that takes registrations."""
+"""The endpoint that registers sends."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +17,7 @@ from receiver.retries.judge import decide_refused
 
 
 class Registering(Endpoints):
-    """Takes sends."""
+    """Registers sends."""
 
     @needs(Scope.WRITE)
     async def register(self, request: Request) -> Response:

@@ -50,7 +50,7 @@ DIMENSIONS = {
 
 
 class Statistics(Endpoints):
-    """Tells how many, and how long it has been silent."""
+    """Returns counts and silences."""
 
     @needs(Scope.READ)
     async def count(self, request: Request) -> Response:

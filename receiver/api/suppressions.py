@@ -42,7 +42,7 @@ from receiver.store.suppressions import entries
 
 
 class Suppressions(Endpoints):
-    """Tells who is not to be sent to, and lets people set and lift that."""
+    """Lists, sets and lifts suppressions."""
 
     @needs(Scope.READ)
     async def suppressions(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The endpoints for uplinks: what people wrote, and which message they answered."""
+"""The endpoints for uplinks and the messages that they answer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +29,7 @@ _SLICE_S = 0.003
 
 
 class Uplinks(Endpoints):
-    """Tells what people wrote."""
+    """Returns uplinks."""
 
     @needs(Scope.READ)
     async def uplink(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Counts what the projector did, in the metrics."""
+"""Counts the projector's work in the metrics."""
 
 from receiver.domain import times
 from receiver.domain.catalogue.catalogue import Catalogue

@@ -1,4 +1,4 @@
-"""The secrets in force, made where the settings name none; and the clock."""
+"""The effective secrets, generated where the settings name none; and the clock."""
 
 import time
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from receiver.settings import DEFAULT_APPLICATION, Settings
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The secrets in force, made where the settings name none."""
+    """The effective secrets, generated where the settings name none."""
 
     callback_token: str  # the first one; shown at the start
     addresses: tuple[Address, ...]

@@ -1,4 +1,4 @@
-"""Watches the file of keys: what the command line changes holds within a second or two."""
+"""Watches the keyring file: changes by the command line take effect within two seconds."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ _NOT_SOONER_US = 50_000  # strangers make us look at the file no more often
 
 
 class KeyringWatcher:
-    """The file as it was read last."""
+    """The keyring file as last read."""
 
     def __init__(
         self,

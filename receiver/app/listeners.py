@@ -1,4 +1,4 @@
-"""Listening on ports, and ending without losing a request that was taken."""
+"""Listening sockets, and a shutdown that loses no accepted request."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ def bind(setting: str, host: str, port: int) -> socket.socket:
 
 
 class PublicListener:
-    """The platform's side: a handler of pushes on one socket."""
+    """The listener for the platform: one socket with a handler of pushes."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class PublicListener:
 
 
 class PrivateListener:
-    """Our own side: an ASGI application on one socket."""
+    """The listener for the API: one socket with an ASGI application."""
 
     def __init__(
         self, app: ASGIApp, listening: socket.socket, bounds: Bounds, *, shutdown_s: float

@@ -1,4 +1,4 @@
-"""One running receiver: its parts, put together, and how they start and end."""
+"""One running receiver: its parts, and how they start and stop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The rules of decision, made from the settings."""
+"""The decision rules, made from the settings."""
 
 from collections.abc import Mapping
 

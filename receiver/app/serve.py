@@ -1,4 +1,4 @@
-"""Runs a node until it is told to end: sockets, signals, the certificate."""
+"""Runs a node until it is told to stop: sockets, signals, the certificate."""
 
 import asyncio
 import contextlib

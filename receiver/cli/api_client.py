@@ -1,4 +1,4 @@
-"""Asking a running receiver."""
+"""Requests to a running receiver."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""`receiver check`: what is wrong with the settings, and what they are."""
+"""`receiver check`: reports invalid settings, or shows the effective ones."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The commands, each with the module that declares and does it."""
+"""The commands, each with the module that implements it."""
 
 from importlib import import_module
 from typing import Annotated, Any

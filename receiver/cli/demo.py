@@ -1,4 +1,4 @@
-"""`receiver demo`: a receiver on a temporary directory, and a platform that pushes into it."""
+"""`receiver demo`: a receiver in a temporary directory, and a simulated platform."""
 
 import asyncio
 import signal

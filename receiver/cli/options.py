@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""Options shared by several commands."""
 
 from collections.abc import Mapping
 from pathlib import Path

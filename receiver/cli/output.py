@@ -1,4 +1,4 @@
-"""What the commands print for people."""
+"""Output of the commands for people."""
 
 import unicodedata
 from collections.abc import Iterable

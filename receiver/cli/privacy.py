@@ -1,4 +1,4 @@
-"""`receiver purge` and `receiver forget`: asked of a running receiver."""
+"""`receiver purge` and `receiver forget`: run by a running receiver."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""`receiver reclassify`: by the receiver that runs, or by ourselves where none does."""
+"""`receiver reclassify`: run by a running receiver, or in this process if there is none."""
 
 import asyncio
 import contextlib

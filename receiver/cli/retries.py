@@ -1,4 +1,4 @@
-"""`receiver retries`: what may be sent again, from a running receiver."""
+"""`receiver retries`: the retry queue of a running receiver."""
 
 import json
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Signals that end a long command: told apart, and held back where it must not break off."""
+"""Signals that end a long command, blocked where it must not be interrupted."""
 
 import signal
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ending:
-    """Raises `KeyboardInterrupt` in the main thread for each signal that asks to end; a context.
+    """Raises `KeyboardInterrupt` in the main thread for signals that end the command.
 
     Only the first one is: the same signal again does what it did before.
     """

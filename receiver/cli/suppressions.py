@@ -1,4 +1,4 @@
-"""`receiver suppressions`: who is not to be sent to, from and to a running receiver."""
+"""`receiver suppressions`: the suppressions of a running receiver."""
 
 import json
 from collections.abc import Iterable, Sequence

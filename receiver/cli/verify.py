@@ -1,4 +1,4 @@
-"""`receiver verify`: why a push signature is refused."""
+"""`receiver verify`: why a push signature is rejected."""
 
 import json
 import re

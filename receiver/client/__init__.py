@@ -1,4 +1,4 @@
-"""Registering sends out of a program of one's own.
+"""A client for programs that register their sends.
 
     client = Client("http://127.0.0.1:8081", spool="/var/spool/sms-registrations")
     send = client.sending(sdk_client.batch_send_sms)

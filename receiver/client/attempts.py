@@ -1,4 +1,4 @@
-"""How often a registration is tried, and what each answer means; all without input or output."""
+"""How often a registration is attempted, and what each response means; no I/O."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Who may ask a receiver that is away; all without input or output."""
+"""Which requests may still reach an unavailable receiver; no I/O."""
 
 import threading
 from enum import Enum
@@ -16,7 +16,7 @@ class Admitted(Enum):
 
 
 class Circuit:
-    """What the threads of a process know in common about a receiver.
+    """What the threads of a process know about the state of a receiver.
 
     While the receiver is away one of them at a time asks it, and the others do not wait. A probe
     holds its place by time and not by a lock: whatever becomes of it, another follows.

@@ -1,4 +1,4 @@
-"""Connections of the synchronous client, which hold one deadline over all that a request does.
+"""Connections of the synchronous client, with one deadline for an entire request.
 
 httpx bounds each operation of a socket by itself; here a request ends in time even when names
 resolve slowly, when an address drops packets, or when an answer comes byte by byte.

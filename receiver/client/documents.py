@@ -1,4 +1,4 @@
-"""What a program has in hand after sending -> the body of `POST /v1/sends`."""
+"""Objects that a program has after sending -> the body of `POST /v1/sends`."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _CONTENTS = ("smsContent", "sms_content")
 
 
 class DocumentError(ValueError):
-    """What was given is no registration; the text says what was expected."""
+    """The arguments are not a registration; the text states what was expected."""
 
 
 def write_registration(response: Any, fields: Mapping[str, Any]) -> bytes:

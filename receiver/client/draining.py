@@ -1,4 +1,4 @@
-"""Deliveries out of the spool: what cannot be dealt with holds up nothing behind it."""
+"""Delivery from the spool: an item that cannot be delivered does not block the others."""
 
 import logging
 import math

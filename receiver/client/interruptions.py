@@ -1,4 +1,4 @@
-"""Exceptions that the program's own signal handlers raise while a client is at work."""
+"""Exceptions raised by the program's own signal handlers while a client works."""
 
 import functools
 import signal

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457) in words for people."""
+"""Problem documents (RFC 9457) as text for people."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What both clients do besides waiting: write, judge, keep, tell."""
+"""What both clients share: build, judge, spool and log registrations."""
 
 import logging
 import os

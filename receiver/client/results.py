@@ -1,4 +1,4 @@
-"""What came of a registration."""
+"""The result of a registration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What came of one registration.
+    """The result of one registration.
 
     Attributes:
         registered: sends that the receiver has on disk.

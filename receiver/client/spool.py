@@ -1,4 +1,4 @@
-"""Registrations that could not be delivered, kept on disk until they can.
+"""Undelivered registrations, kept on disk until they can be delivered.
 
 One file for each, of two lines of JSON: whose it is, and the registration. It is written under
 another name, synced, then renamed. So a file that is there is whole, several processes can share a
@@ -50,12 +50,12 @@ _log = logging.getLogger("receiver.client")
 
 
 class SpoolFullError(OSError):
-    """The spool holds as much as it may."""
+    """The spool is full."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose registrations a client keeps and delivers."""
+    """The client whose registrations are kept and delivered."""
 
     address: str
     key: str  # a fingerprint
@@ -78,7 +78,7 @@ class Owner:
 
 
 class Spool:
-    """A directory of registrations; it is made, readable by its owner alone, if need be.
+    """A directory of registrations, created on demand and readable only by its owner.
 
     Args:
         directory: where the files are.

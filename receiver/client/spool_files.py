@@ -14,7 +14,7 @@ KEPT = ".ndjson"
 
 
 class UnusableFileError(ValueError):
-    """A file of the spool is not what a client writes."""
+    """A file of the spool was not written by a client."""
 
 
 def new_name(ending: str) -> str:

@@ -1,1 +1,1 @@
-"""What the product knows: pure values and functions, no I/O, no clock, no asyncio."""
+"""The domain: pure values and functions, no I/O, no clock, no asyncio."""

@@ -1,4 +1,4 @@
-"""Whether two channel numbers may be the same channel, as far as their texts tell.
+"""Whether two channel numbers may be the same channel.
 
 A message may be sent from an alias (`csms12345678`, `x8824060312575`), and a person then answers
 to the number behind it, which nobody has told us. Reply matching and suppression both decide by

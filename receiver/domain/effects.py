@@ -1,4 +1,4 @@
-"""What a reclassification does to retries and to suppressions by codes, counted.
+"""The effects of a reclassification on retries and on suppressions by codes, counted.
 
 All who show it (API, command line, dry run) show these counts.
 """
@@ -75,7 +75,7 @@ class SuppressionLine:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """What was taken back of a run."""
+    """What undoing a run changed."""
 
     at: int  # microseconds: when it was asked for
     restored: int = 0  # suppressions that the run had lifted
@@ -89,7 +89,7 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a run did beside the messages themselves."""
+    """The effects of a run besides those on messages."""
 
     retries: tuple[RetryLine, ...] = ()
     suppressions: tuple[SuppressionLine, ...] = ()

@@ -1,4 +1,4 @@
-"""Which rows of the quarantine go when there is no room for all.
+"""Which rows of the quarantine are evicted when it is full.
 
 The room is shared between sources: each may keep an equal part, and what small sources leave goes
 to large ones. So a source that sends much loses its own oldest rows, never those of others. A

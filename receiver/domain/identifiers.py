@@ -1,4 +1,4 @@
-"""Identifiers as they are compared: without what surrounds them and cannot be seen."""
+"""Identifiers as they are compared: without surrounding and invisible characters."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""What happens: the events that pushes and registrations carry, in our own neutral words."""
+"""The inputs that pushes and registrations carry, in platform-neutral terms."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,7 +26,7 @@ def trust_order(trust: Trust) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """When and how something reached us; the same for all items of one push."""
+    """When and how an input arrived; the same for all items of one push."""
 
     application: str
     received_at: int  # microseconds since the epoch, UTC
@@ -85,7 +85,7 @@ def written_at(created_at: int | None, received_at: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A value of a later registration that contradicts what was known, which stands."""
+    """A value of a later registration that contradicts the earlier one, which is kept."""
 
     field: str  # of `Send`
     value: str | int | None  # as registered; None: erased

@@ -1,4 +1,4 @@
-"""Members of JSON objects, and fields of forms, that are given more than once: the last counts.
+"""Members of JSON objects and fields of forms given more than once: the last one counts.
 
 Where all of them say the same nothing is lost. Where they differ, somebody has to be told.
 """

@@ -1,4 +1,4 @@
-"""Phone numbers: every way of writing one leads to the same person."""
+"""Phone numbers: all notations of a number are normalised to one."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Folding history again, as pure values: what becomes of a message, and how far a run has come."""
+"""Reclassification as pure values: the new state of a message, and the progress of a run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from receiver.domain.projection import DecidedMessage, MessageBuilder, Policy, r
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a message stands, as it is stored."""
+    """The stored state of a message."""
 
     state: str
     category: str | None
@@ -28,7 +28,7 @@ class CountedChange:
 
 @dataclass(frozen=True, slots=True)
 class Refolded:
-    """A stored message, folded by today's rules."""
+    """A stored message, folded by the current rules."""
 
     decided: DecidedMessage
     before: Standing
@@ -37,7 +37,7 @@ class Refolded:
 
 @dataclass(frozen=True, slots=True)
 class Rereading:
-    """How far a run has read again what is stored as it came, and what that changed."""
+    """The progress of parsing stored inputs again, and what it changed."""
 
     uplinks_upto: int = 0  # the highest id when the run began
     uplinks_position: int = 0
@@ -64,7 +64,7 @@ class Rereading:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One walk through history, as far as it has come."""
+    """The progress of one run over the history."""
 
     policy: str  # names the catalogue and the rules that decide
     since: int | None  # microseconds: only messages sent (else first heard of) at or after

@@ -1,4 +1,4 @@
-"""Which message an uplink answers: by number, channel number and time; ids never match."""
+"""Which message an uplink answers: by number, channel number and time, never by id."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""How regularly reports come, and when a silence is longer than that explains.
+"""How regularly reports arrive, and when a silence is longer than that explains.
 
 What is usual is the longest gap between two arrivals in the days before the last one. A silence
 rings the alarm when it is longer than that gap by a factor, and longer than a floor. Eight days

@@ -1,4 +1,4 @@
-"""Text in CSV cells that no spreadsheet takes for more than text, and the way back."""
+"""Text in CSV cells that no spreadsheet interprets, and the reverse."""
 
 import re
 

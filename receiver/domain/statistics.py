@@ -1,4 +1,4 @@
-"""Statistics as pure values: which cell a message is counted in, what a change moves, summaries."""
+"""Statistics as pure values: the cell of a message, the effect of a change, summaries."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Long work in steps, so that whoever drives it decides when others may work in between."""
+"""Long work in steps, so that the driver decides when other work runs in between."""
 
 from collections.abc import Awaitable, Callable, Generator
 from typing import TypeVar

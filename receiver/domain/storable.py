@@ -1,4 +1,4 @@
-"""Texts that every store can keep: no NUL (PostgreSQL), no lone surrogates (UTF-8).
+"""Texts that every store can hold: no NUL (PostgreSQL), no lone surrogates (UTF-8).
 
 U+DC80 to U+DCFF stand for the bytes 80 to FF that are no UTF-8, as `surrogateescape` reads them.
 """

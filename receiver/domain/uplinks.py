@@ -1,4 +1,4 @@
-"""What tells one uplink from another under the same id: what it says, in whatever writing."""
+"""What distinguishes uplinks with the same id: their content, in any notation."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The verdict: what one message's state and code mean for those who sent it."""
+"""The verdict: what the state and code of a message mean for the sender."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whole numbers as programs write them: `2`, `02`, `2.0` and full-width digits are the same."""
+"""Integers as programs write them: `2`, `02`, `2.0` and full-width digits are equal."""
 
 import re
 from typing import Any

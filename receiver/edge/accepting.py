@@ -1,4 +1,4 @@
-"""Taking connections that come faster than they are served: addresses take turns here, too.
+"""Accepting connections under load: addresses take turns.
 
 The event loop accepts one connection in each of its turns. Of a flood thousands would wait in the
 queue of the operating system, where nobody can tell whose they are, and pushes behind them. So when

@@ -1,4 +1,4 @@
-"""All bodies in memory together: those that are being received, and those that wait for the disk.
+"""The memory of all bodies: those being received, and those waiting for the disk.
 
 A head that came in pieces counts as a part of its body.
 

@@ -1,4 +1,4 @@
-"""Which characters the bytes of a push stand for, also where they are not UTF-8.
+"""The charset of a push, also if it is not UTF-8.
 
 A text as it came holds its bytes as `surrogateescape` reads them: U+DC80 to U+DCFF are the bytes
 80 to FF that are no UTF-8. Nothing here replaces a byte: what cannot be read stays as it came.

@@ -1,4 +1,4 @@
-"""Registrations: what the application tells us of its sends, in the forms it has them.
+"""Registrations: the sends of an application, in all accepted forms.
 
 The platform's own response to `batchSendSms` or `batchSendDiffSms` is taken as it came
 (sms_05_0001, sms_05_0002), bare or wrapped in `response`, in the platform's spelling or in that of

@@ -1,4 +1,4 @@
-"""What may stand beside the entries of a registration: references, and fields of the request.
+"""What accompanies the entries of a registration: references and request fields.
 
 None of it is needed to find a message again, so none of it costs an entry: what cannot be used is
 left out and named.
@@ -69,7 +69,7 @@ _LATER_NAMES = frozenset(name for _, names, _ in LATER_FIELDS.values() for name 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that was left out, or taken for more than it says."""
+    """Something in a registration that was ignored or interpreted."""
 
     index: int | None  # of the entry; None: it stands beside all of them
     reason: str

@@ -1,4 +1,4 @@
-"""The fields of a registration: what each may hold, and what is said about one that cannot be used.
+"""The fields of a registration: valid values, and the texts for invalid ones.
 
 The reasons name fields and limits, never a value: a value may be a phone number.
 """
@@ -22,7 +22,7 @@ _LONGEST = {"sms_msg_id": LONGEST_ID, "status": 64, "country": 8}
 
 
 class RegistrationError(ValueError):
-    """A document, an entry or a field cannot be used; the text says what was expected."""
+    """A document, an entry or a field is unusable; the text states what was expected."""
 
 
 def first_of(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:

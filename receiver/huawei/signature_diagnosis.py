@@ -1,4 +1,4 @@
-"""What would have to be otherwise for a push signature to be right.
+"""The changes that would make a push signature valid.
 
 A signature says only yes or no. So what proxies and misunderstandings usually change is put back,
 one change or two at a time, until the signature verifies: that names the header that differs.

@@ -1,4 +1,4 @@
-"""Push signatures: is a push signed by one of our key pairs, and if not, what differs?
+"""Push signatures: whether a push is signed by a known key pair, or what differs.
 
 The scheme is the platform's API signing (SDK-HMAC-SHA256) with the push AK and SK of an application
 (sms_05_0064; the API signing guide). The request's own list of signed headers is followed, hop by
@@ -39,7 +39,7 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """A request as it came."""
+    """A request as received."""
 
     method: bytes
     target: bytes  # path and query, not decoded
@@ -58,7 +58,7 @@ class SigningRules:
 
 
 class SignatureOutcome(StrEnum):
-    """What is found."""
+    """The result of a verification."""
 
     VALID = "valid"
     UNSIGNED = "unsigned"  # there is no signature

@@ -1,4 +1,4 @@
-"""Where the fields of a TOML file stand; the standard parser does not tell."""
+"""The line numbers of the fields of a TOML file, which the standard parser does not report."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What of a push is not used though its fields are known: it leaves a trace in the quarantine."""
+"""Known fields of a push that are not used; they are recorded in the quarantine."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a damaged journal lost, how that is said, and where the damaged bytes are kept."""
+"""What a damaged journal lost, how it is reported, and where the damaged bytes are kept."""
 
 import json
 import os
@@ -40,7 +40,7 @@ class Lost(NamedTuple):
 
 
 class DamageFinding(NamedTuple):
-    """One damage that was found, and what became of it."""
+    """One finding of damage, and what was done about it."""
 
     text: str  # what happened, where the bytes are, what to do
     kept: str  # name of the file in which the damaged bytes stay; "": none

@@ -1,4 +1,4 @@
-"""What goes into the journal, what comes out, and how much may wait."""
+"""Entries of the journal, its rows, and the limits of what may wait."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The journal's SQLite file: a process of its own writes it, a connection here reads it."""
+"""The journal's SQLite file: written by a separate process, read by a connection here."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Watches the writing process: one that does not answer is told of, and replaced."""
+"""Watches the writing process: if it does not respond, it is logged and replaced."""
 
 import time
 

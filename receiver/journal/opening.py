@@ -1,4 +1,4 @@
-"""What is done to a journal before its writer starts (all of it blocks)."""
+"""The checks and repairs of a journal before its writer starts (blocking)."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Rows of the journal read from raw pages of its file, where SQLite no longer finds them.
+"""Rows of the journal, read from raw pages that SQLite no longer finds.
 
 The format: https://www.sqlite.org/fileformat2.html, "B-tree Pages" and "Record Format".
 """

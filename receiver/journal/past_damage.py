@@ -1,4 +1,4 @@
-"""Reading past the damage in a journal that cannot be rewritten at the moment."""
+"""Reading past the damage in a journal that cannot be rewritten yet."""
 
 import contextlib
 import sqlite3

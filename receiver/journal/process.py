@@ -1,4 +1,4 @@
-"""The server's side of the writing process: start it, ask it, notice its death."""
+"""The server's side of the writing process: starts it, sends requests, detects its exit."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Copying the journal into a new file, slice by slice, without holding up whoever appends.
+"""Copies the journal into a new file, slice by slice, without delaying appends.
 
 The new file has only the rows of today, in whole pages: nothing is left between them of what was
 deleted. Of a damaged file it gets all rows that can be read: by SQLite, and where a page is in the

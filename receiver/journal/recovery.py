@@ -1,4 +1,4 @@
-"""Looking at a journal before SQLite opens it, for SQLite says nothing of what it leaves out.
+"""Examines a journal before SQLite opens it, because SQLite does not report what it omits.
 
 It forgets what stands behind a damaged frame of the log, takes a log with a damaged head for empty,
 deletes one beside an empty file, and does not miss one that was cut off or removed.

@@ -1,4 +1,4 @@
-"""Upkeep of the journal's file beside its appends: none of it holds one for longer than a slice."""
+"""Maintenance of the journal file; none of it delays an append for longer than a slice."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""The write-ahead log read frame by frame, before SQLite opens it.
+"""The write-ahead log, read frame by frame before SQLite opens it.
 
 SQLite takes a log up to its first frame with a wrong checksum, and silently forgets what stands
 behind. That is right after a loss of power, when the last transaction is torn, and wrong when a

@@ -1,4 +1,4 @@
-"""What the shared memory beside a write-ahead log says of it: how many frames were committed.
+"""The shared memory of a write-ahead log: how many frames were committed.
 
 SQLite keeps it in the file `-shm` and raises the count after a commit was synced, so a process that
 was killed leaves there what the log has to hold. It must be read before SQLite opens the journal,

@@ -1,4 +1,4 @@
-"""SQLite's sums over the frames of a write-ahead log, forwards, backwards and one bit apart."""
+"""The checksums of write-ahead log frames: forwards, backwards, one bit apart."""
 
 from collections.abc import Sequence
 from functools import cache

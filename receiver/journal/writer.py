@@ -1,4 +1,4 @@
-"""The process that writes the journal: one connection, one request at a time, an answer for each.
+"""The process that writes the journal: one connection, one request at a time.
 
 It shares no interpreter lock with the event loop, so a commit costs the loop two small system
 calls instead of a fight for the lock (figures: `python -m tests.benchmarks.journal`). It imports
@@ -65,7 +65,7 @@ _PRAGMAS = (
 
 
 class HeldError(OSError):
-    """Another process holds the lock; its id stands in the lock's file."""
+    """Another process holds the lock; the lock file contains its id."""
 
 
 class Writer:

@@ -1,1 +1,1 @@
-"""Retention, and erasing a person: from the store, from the journal, and the proof of it."""
+"""Retention, and erasure of a person from the store and the journal, with proof."""

@@ -1,4 +1,4 @@
-"""Forgetting a person: out of every table and out of the journal, and the proof of it.
+"""Erasure of a person from every table and from the journal, with proof.
 
 The store comes first, then the journal, then the files. Ended in the middle it can be asked for
 again: the ids by which the journal knows what the store has forgotten are kept until the end.
@@ -44,7 +44,7 @@ _PAUSE_S = 0.1
 
 
 class AnotherForgettingError(ReceiverError):
-    """Somebody else is being forgotten."""
+    """Another erasure is in progress."""
 
 
 @dataclass(frozen=True, slots=True)

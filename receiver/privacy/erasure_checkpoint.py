@@ -1,4 +1,4 @@
-"""What an erasure in progress must not lose: the ids of the person's messages and uplinks.
+"""The state of an erasure in progress: the ids of the person's messages and uplinks.
 
 The journal knows reports by these ids alone. When the process ends between the store and the
 journal, nothing else leads to them any more.
@@ -14,7 +14,7 @@ _NAME = "forgetting"
 
 
 class Unfinished:
-    """A file in the data directory, there only while somebody is being forgotten."""
+    """A file in the data directory that exists only during an erasure."""
 
     def __init__(self, directory: Path) -> None:
         """Name the file; it need not be there."""

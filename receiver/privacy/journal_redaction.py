@@ -1,4 +1,4 @@
-"""Journal rows without one person: what is about others stays."""
+"""Journal rows without the data of one person; data of others stays."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from receiver.journal import EntryKind, Row
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom to forget: by the number, and by the ids of the person's messages and uplinks.
+    """The person to erase: the number, and the ids of the person's messages and uplinks.
 
     Reports about messages to others that name the person stay, without the number.
     """

@@ -1,4 +1,4 @@
-"""Looking for a person's number in the raw bytes of files: what SQLite calls deleted counts too."""
+"""Searches raw bytes of files for a number, including data that SQLite calls deleted."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,7 +18,7 @@ def files_below(directory: Path) -> list[Path]:
 
 
 class GivenUpError(Exception):
-    """Nobody waits for the result any more."""
+    """The result is no longer needed."""
 
 
 def find_in_files(

@@ -1,4 +1,4 @@
-"""The purger: takes from the store what is older than the settings let it be, beside live traffic.
+"""The purger: deletes expired data from the store, alongside live traffic.
 
 It walks in stretches. What there is to do is read first; only where there is something a short
 transaction does it, and after each the others get their turn.
@@ -28,7 +28,7 @@ _PAUSE_S = 1.0  # after the store was away
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many days what is kept; 0: for ever, and numbers as long as their message."""
+    """Retention periods in days; 0: unlimited, and numbers as long as their message."""
 
     messages_days: float = 0
     numbers_days: float = 0
@@ -74,11 +74,11 @@ class Purge:
 
 
 class AnotherPurgeError(ReceiverError):
-    """A purge of the other kind is going on."""
+    """A different purge is in progress."""
 
 
 class Purger:
-    """Runs one purge at a time, by itself ever so often and whenever it is asked to."""
+    """Runs one purge at a time, periodically and on request."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Journal rows -> events. A row that cannot be digested becomes an event of its own."""
+"""Journal rows -> events. A row that cannot be processed becomes a quarantine event."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Where a journal and a store do not fit together: what it means, and what to do."""
+"""Mismatches between a journal and a store: their meaning, and what to do."""
 
 from receiver.domain import times
 

@@ -1,4 +1,4 @@
-"""How the projector works, and whom it tells what it did."""
+"""Options and observers of the projector."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ def _ignore(*_: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ProjectorObservers:
-    """Whom the projector tells what it did."""
+    """The observers of the projector's work."""
 
     on_changes: Callable[[ProjectedChanges], None] = _ignore
     on_orphans: Callable[[int], None] = _ignore  # how many there are at the start

@@ -1,4 +1,4 @@
-"""The reclassifier: folds history again by today's catalogue and policy, beside live traffic.
+"""The reclassifier: folds history by the current rules, alongside live traffic.
 
 It walks through the messages in slices; what a slice changes and how far the walk has come commit
 in one transaction. So it can end at any moment and go on later, with the same result as if it had
@@ -44,7 +44,7 @@ class RunPhase(StrEnum):
 
 
 class AnotherRunError(ReceiverError):
-    """A run over other messages is going on."""
+    """A run over different messages is in progress."""
 
 
 class _GivenUpError(Exception):

@@ -1,4 +1,4 @@
-"""Reads again what is stored as it came, so that a corrected reading reaches what is there already.
+"""Parses stored raw inputs again, so that a corrected parser applies to them.
 
 It works in slices, in the transactions of the run that it is part of. A message that reads as
 another one becomes part of that one, an uplink that turns out to be an opt-out suppresses its

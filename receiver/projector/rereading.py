@@ -1,4 +1,4 @@
-"""Stored items, read again from what they came as: a newer version may read them otherwise.
+"""Stored inputs, parsed again from their raw form by the current version.
 
 The store keeps each item as it came (`raw`) for a time. Where that is erased, what was read of it
 then stays as it is.

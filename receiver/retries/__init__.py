@@ -1,1 +1,1 @@
-"""The retry queue: what may be sent again, when, and by whom."""
+"""The retry queue: what may be sent again, when, and by which claimer."""

@@ -1,4 +1,4 @@
-"""Breakers brought up to date with what has become of other messages, and of their probes."""
+"""Updates breakers from the results of other messages and of their probes."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""Chains of attempts with what counts of them, where some reports do not."""
+"""Chains of attempts, restricted to trusted reports."""
 
 from collections.abc import Iterable
 from dataclasses import replace

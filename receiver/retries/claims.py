@@ -1,4 +1,4 @@
-"""Handing out what is due, each message to one claimer at a time.
+"""Claims of due items: each message goes to one claimer at a time.
 
 Everything is judged when it is claimed, by the messages as they are then: what has been delivered,
 sent again by another way, opted out of or grown too old since it was planned is not handed out.
@@ -27,7 +27,7 @@ _LOOKED_AT = 100  # in each round at least: some of what is due may not go
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a claimer asks for."""
+    """The request of a claimer."""
 
     limit: int
     lease_us: int
@@ -36,7 +36,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a claimer gets."""
+    """The result of a claim."""
 
     secret: str  # proves that the claimer holds the lease
     until: int  # microseconds

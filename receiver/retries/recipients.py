@@ -1,4 +1,4 @@
-"""Whether a number may be sent to now: what was said about it, the hour there, the limits."""
+"""Whether a number may be sent to now: suppressions, local time, limits."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

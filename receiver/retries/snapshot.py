@@ -1,4 +1,4 @@
-"""A moment at which items are judged: recent sends, budgets, suppressions, breakers."""
+"""The state at the time of a claim: recent sends, budgets, suppressions, breakers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ _DAY = 24 * 3600 * SECOND
 
 @dataclass(slots=True)
 class ClaimSnapshot:
-    """What is known while a claim is judged; it remembers what the claim itself hands out."""
+    """What is known while a claim is judged, including what it has handed out."""
 
     connection: AsyncConnection
     policy: Policy

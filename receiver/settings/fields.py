@@ -1,4 +1,4 @@
-"""Kinds of values that several settings share: addresses, secrets, and what a section is."""
+"""Value types shared by several settings: addresses, secrets, sections."""
 
 from ipaddress import ip_address
 from typing import Annotated

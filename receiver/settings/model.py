@@ -1,4 +1,4 @@
-"""Everything that can be set."""
+"""All settings."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -57,7 +57,7 @@ _REPLACE_PAIR = "add a second pair with a longer push SK, then change it in the 
 
 
 class Settings(BaseSettings):
-    """Everything that can be set; each name is `RECEIVER_NAME` in the environment."""
+    """All settings; each name is `RECEIVER_NAME` in the environment."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,

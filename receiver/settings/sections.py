@@ -1,4 +1,4 @@
-"""The sections of the settings, but for that of retries."""
+"""The sections of the settings, except `[retry]`."""
 
 from typing import Literal, Self
 
@@ -95,7 +95,7 @@ class IdempotencySettings(Section):
 
 
 class SilenceSettings(Section):
-    """When an application has heard no report for too long."""
+    """When an application is silent for too long."""
 
     floor_minutes: float = Field(default=15.0, gt=0, le=60 * A_CENTURY_H)
     factor: float = Field(default=1.5, ge=1, le=1000)
@@ -104,13 +104,13 @@ class SilenceSettings(Section):
 
 
 class SuppressionSettings(Section):
-    """Who is not to be sent to."""
+    """Which numbers are suppressed."""
 
     code_days: float = Field(default=90.0, ge=0, le=A_CENTURY_H / 24)
 
 
 class UplinkSettings(Section):
-    """What people's own SMSs answer and ask for."""
+    """How uplinks are matched and which keywords they contain."""
 
     answer_within_hours: float = Field(default=168.0, gt=0, le=A_CENTURY_H)
     opt_out_words: list[str] = Field(default=_DEFAULT_OPT_OUT)

@@ -1,4 +1,4 @@
-"""Who is believed: addresses, proxies, push signatures, TLS."""
+"""Trust: addresses, proxies, push signatures, TLS."""
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network

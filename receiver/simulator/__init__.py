@@ -1,4 +1,4 @@
-"""A platform to try the receiver against: it sends nothing, but pushes what the platform would.
+"""A simulated platform: it sends no SMS, but pushes what the platform would.
 
 It plays the outside world, so it shares no code with the parts that it exercises.
 """

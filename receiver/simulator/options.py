@@ -1,4 +1,4 @@
-"""What a simulation is asked to do."""
+"""The options of a simulation."""
 
 import math
 from dataclasses import dataclass, field

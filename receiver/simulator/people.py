@@ -1,4 +1,4 @@
-"""Numbers of people who do not exist, and what they answer.
+"""Fictitious phone numbers and their answers.
 
 The mainland numbers carry four zeros in their middle. Those abroad come from ranges that the
 regulators keep for films (United States, Australia, Sweden) or look made up (Hong Kong,

@@ -1,4 +1,4 @@
-"""Sends and what comes of them, made up from a seed: no I/O, no clock, no shared state.
+"""Sends and their outcomes, generated from a seed: no I/O, no clock, no shared state.
 
 Traffic comes in waves. A wave is a pure function of the options, the seed, its number and the
 time, so that a long simulation needs the memory of one wave, and any wave can be made again.

@@ -1,4 +1,4 @@
-"""A simulation as people see it: progress while it runs, a table when it is done."""
+"""The output of a simulation: progress while it runs, a table at its end."""
 
 import time
 from collections.abc import Callable, Iterator

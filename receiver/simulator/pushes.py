@@ -1,4 +1,4 @@
-"""How the platform writes: reports and uplinks as the bytes of pushes, in the order they come.
+"""The platform's format: reports and uplinks as the bytes of pushes, in order.
 
 Pure, like the population: the same wave and seed give the same bytes in the same order.
 """

@@ -1,4 +1,4 @@
-"""The application's side: it tells the receiver's API what the platform answered to its sends."""
+"""The application's side: registers the platform's send responses with the receiver's API."""
 
 import asyncio
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""The simulation itself: register, push at the rate asked for, count what comes back."""
+"""The simulation: register, push at the requested rate, count the responses."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""What a simulation counted."""
+"""The counts of a simulation."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Erasing a person: their rows are deleted, their number in rows about others is redacted.
+"""Erasure of a person: their rows are deleted, their number in other rows is redacted.
 
 The number itself leads to most of it. All texts are looked through besides, in stretches: an
 application may have written the number into a reference, another person into an SMS.
@@ -65,7 +65,7 @@ _QUARANTINE_STRETCH_IDS = 50  # each may have a large body
 
 @dataclass(slots=True)
 class SubjectRows:
-    """What there is of a person; ids of rows, by table."""
+    """The rows of a person: row ids by table."""
 
     messages: set[int] = field(default_factory=set)
     rows: dict[Table, set[int]] = field(default_factory=dict)  # to delete

@@ -1,4 +1,4 @@
-"""Answers that are given again to a request that comes again with the same Idempotency-Key."""
+"""Responses kept for repeated requests with the same Idempotency-Key."""
 
 from dataclasses import dataclass
 

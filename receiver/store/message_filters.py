@@ -1,4 +1,4 @@
-"""Which messages are listed: a filter, and the way along an index on which they are found."""
+"""Filters of messages, and the index that each one uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

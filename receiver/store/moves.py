@@ -1,4 +1,4 @@
-"""Lists of messages in which each one keeps its place while they are walked.
+"""Lists of messages in which each message keeps its place while they are paged through.
 
 A message stands where it was sent, and until its send is registered where it was first heard of. A
 walk that began before goes on by the old place: so it gives each message that is there throughout

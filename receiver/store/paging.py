@@ -1,4 +1,4 @@
-"""Pages of lists: each walks along one index, and no further than so many rows at once."""
+"""Pages of lists: each page reads a bounded number of rows along one index."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

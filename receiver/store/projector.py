@@ -1,4 +1,4 @@
-"""The projector's side of the store: read what is known, write the changes, in one transaction."""
+"""The projector's access to the store: reads known state, writes changes, in one transaction."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The quarantine's side of the store: what could not be understood, as it came, within bounds."""
+"""The quarantine in the store: unparsable inputs, kept unchanged, within bounds."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

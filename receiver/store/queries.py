@@ -1,4 +1,4 @@
-"""What people and programs ask the store: messages, uplinks, quarantine."""
+"""Queries of the store: messages, uplinks, quarantine."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

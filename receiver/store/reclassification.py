@@ -1,4 +1,4 @@
-"""The reclassification's side of the store: read history in slices, write what has changed."""
+"""Reclassification in the store: reads history in slices, writes what changed."""
 
 import json
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Rows of the store <-> values of the domain: the one place that knows the columns' meaning."""
+"""Rows of the store <-> domain values: the only module that knows the columns' meaning."""
 
 import json
 from collections.abc import Iterable, Mapping

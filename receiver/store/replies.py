@@ -1,4 +1,4 @@
-"""Which messages uplinks answer, looked up when uplinks are read: no order of arrival matters."""
+"""Which messages uplinks answer, looked up on read, so the order of arrival is irrelevant."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The store's side of reading stored items again: take out what is read otherwise, put it back."""
+"""Parsing stored inputs again: removes and rewrites those that are parsed differently."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What retention takes from the store, in stretches: each a short transaction of its own.
+"""Retention in the store: deletes in slices, each a short transaction.
 
 Statistics are counts of messages and no persons: what is deleted stays counted.
 """

@@ -1,4 +1,4 @@
-"""Which codes came: counted from the messages whose state they decided."""
+"""Codes that have been received, counted from the messages that they decided."""
 
 import asyncio
 from collections.abc import Callable, Sequence

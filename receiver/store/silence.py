@@ -1,4 +1,4 @@
-"""The rhythm of each application's reports in the store."""
+"""The rhythm of each application's reports, stored."""
 
 import json
 from collections.abc import Mapping, Sequence

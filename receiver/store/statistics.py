@@ -1,4 +1,4 @@
-"""The statistics' side of the store: counts of messages, kept up with every message that changes.
+"""Statistics in the store: message counts, updated with every change of a message.
 
 Who writes messages writes the deltas in the same transaction, so what is maintained is always what
 `rebuild` would count.

@@ -1,4 +1,4 @@
-"""Questions to the statistics: what became of messages by group and time, and what is silent.
+"""Queries of the statistics: counts by group and time, and silences.
 
 They read whole days from the rows of 24 hours and the edges from the rows of one hour, each by a
 range of the primary key; never the messages themselves.

@@ -1,4 +1,4 @@
-"""The open store: transactions, upkeep of its file, and driver errors in our own words."""
+"""The open store: transactions, maintenance of its file, and driver errors."""
 
 import asyncio
 import contextlib

@@ -1,1 +1,1 @@
-"""What a request to the private API passes before an endpoint sees it."""
+"""Checks that every request to the private API passes before it reaches an endpoint."""

@@ -1,4 +1,4 @@
-"""API keys: who may read, write and administer, and of which application."""
+"""API keys: scopes (read, write, admin) and the application that a key is restricted to."""
 
 import hmac
 from collections.abc import Iterable

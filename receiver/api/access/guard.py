@@ -1,4 +1,4 @@
-"""What every request to the private listener passes: its head, host and origin, and headers back.
+"""Checks of every request to the private listener: head, Host and Origin; response headers.
 
 A browser that was lured to a foreign page may be made to talk to this listener, by a name
 that leads here (DNS rebinding) or by a form. It then tells that name as `Host`, or that page as

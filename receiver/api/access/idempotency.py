@@ -1,4 +1,4 @@
-"""Requests that may come again with the same Idempotency-Key and get the same answer."""
+"""Idempotency-Key: a repeated request gets the response of the first one."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Connections of the private listener: uvicorn's, with bounds for clients that are slow or many.
+"""Connections of the private listener: uvicorn's, bounded in number and time.
 
 Both listeners live in one process and share its files: whoever keeps the private one busy must not
 be in the way of pushes.

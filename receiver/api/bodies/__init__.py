@@ -1,1 +1,1 @@
-"""Bodies of the private API: requests that are read, and answers that are written."""
+"""Request and response bodies of the private API."""

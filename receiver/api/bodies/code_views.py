@@ -1,4 +1,4 @@
-"""Rows of the catalogue -> the JSON of the private API; needs no store, for commands use it too."""
+"""Catalogue rows -> JSON of the private API. Needs no store, because commands use it too."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Telling of messages: each with the one decision about it."""
+"""Response bodies for messages, each with its single decision."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _SLICE_S = 0.003
 
 
 class Telling(Endpoints):
-    """Endpoints that tell of messages."""
+    """Endpoints that return messages."""
 
     async def decide(
         self, connection: AsyncConnection, found: Sequence[StoredMessage], language: Language

@@ -1,4 +1,4 @@
-"""CSV for spreadsheets: which columns there are, and cells that nothing can run or calculate."""
+"""CSV for spreadsheets: its columns, and cells that no spreadsheet can execute."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Reading requests of the private API: bodies, query parameters, cursors."""
+"""Parsing of requests to the private API: bodies, query parameters, cursors."""
 
 import base64
 import binascii
@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 
 
 class ProblemError(Exception):
-    """A request that gets a problem document instead of an answer."""
+    """A request that is answered with a problem document."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ def refuse_unknown(given: Mapping[str, Any], *known: str) -> None:
 
 
 class Query:
-    """The query parameters of a request; `done` refuses those that nobody asked for."""
+    """The query parameters of a request; `done` rejects unknown ones."""
 
     def __init__(self, request: Request) -> None:
         self._request = request

@@ -1,4 +1,4 @@
-"""Reading requests to the retry queue, and writing its answers."""
+"""Request and response bodies of the retry queue."""
 
 import json
 from collections.abc import Mapping

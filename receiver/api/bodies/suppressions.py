@@ -1,4 +1,4 @@
-"""Reading requests about recipients and suppressions, and writing their answers."""
+"""Request and response bodies for recipients and suppressions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _SUPPRESSED_BY = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What somebody sets or lifts by hand."""
+    """A manual suppression or its lifting, as requested."""
 
     channel: str  # empty: every one
     application: str  # empty: every one

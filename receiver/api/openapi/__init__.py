@@ -1,4 +1,4 @@
-"""The private API described for programs: the OpenAPI document, made from tables."""
+"""The OpenAPI document of the private API, generated from tables."""
 
 from receiver.api.openapi.document import make_document
 

@@ -1,4 +1,4 @@
-"""The routes of the private API: what each takes, and what it answers."""
+"""The routes of the private API: parameters, request and response bodies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What stands in the bodies, put together from the domain's own words."""
+"""The schemas of bodies, built from the terms of the domain."""
 
 from receiver.api.openapi.types import (
     ANYTHING,

@@ -1,4 +1,4 @@
-"""`receiver import`: a file's sends, read row by row, registered with a running receiver."""
+"""`receiver import`: registers the sends of a file with a running receiver, row by row."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The first rows of a file as they are understood, for people to see before anything is done."""
+"""The first rows of a file as interpreted, shown before anything is registered."""
 
 from collections.abc import Sequence
 from pathlib import Path

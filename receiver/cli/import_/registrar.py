@@ -1,4 +1,4 @@
-"""Registering many sends with a running receiver: in batches, in order, again and again if need be.
+"""Registers many sends with a running receiver: in batches, in order, with repetitions.
 
 A registration that is repeated changes nothing, so every doubt is settled by asking once more.
 """
@@ -31,7 +31,7 @@ _PATH = "/v1/sends"
 
 
 class GaveUpError(ReceiverError):
-    """The receiver was away for too long."""
+    """The receiver was unavailable for too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Done:
 
 
 class ImportRegistrar:
-    """Registers sends in the order in which they come; a context, to be closed by `finish`."""
+    """Registers sends in the given order; a context manager, ended with `finish`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The rows of a file that cannot be used, written to a file of their own to be corrected."""
+"""Writes the unusable rows of a file to another file, to be corrected."""
 
 import csv
 import json

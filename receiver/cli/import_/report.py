@@ -1,4 +1,4 @@
-"""What has become of an import: counted, shown while it runs, and told at its end."""
+"""The progress and the result of an import."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ _LINE_EVERY_S = 5.0
 
 @dataclass(slots=True)
 class ImportTally:
-    """What has become of the rows so far."""
+    """The counts of an import so far."""
 
     sends: int = 0  # read
     registered: int = 0

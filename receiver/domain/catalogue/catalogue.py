@@ -1,4 +1,4 @@
-"""The catalogue: what a status code means, and which row decides for one report."""
+"""The catalogue: the meaning of status codes, and which row decides for a report."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Status codes as strings: the several writings in which one code arrives.
+"""Status codes as strings: the notations in which one code arrives.
 
 The documented type says seven characters (sms_05_0003); what arrives is longer, in any case, with
 or without zeros in front of its number, and some networks leave the name of the family away.

@@ -1,4 +1,4 @@
-"""The rows of the catalogue, and how one was found."""
+"""The rows of the catalogue, and how a row was found."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class EntryTexts:
-    """What a row says to people, in one language."""
+    """The texts of a row in one language."""
 
     meaning: str
     cause: str

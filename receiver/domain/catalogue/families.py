@@ -1,4 +1,4 @@
-"""Patterns of status codes: which family rows cover a code, the closest first."""
+"""Patterns of status codes: the family rows that match a code, most specific first."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What categories and retry classes mean, in words."""
+"""The meaning of categories and retry classes as text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

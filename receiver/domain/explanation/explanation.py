@@ -1,4 +1,4 @@
-"""Why a message is what it is: each report's part in it, the rules in their order, in words.
+"""Why a message has its state: the role of each report and the rules in order, as text.
 
 Nothing is decided here. Who wins is asked of the functions by which the fold decides, and what a
 row means of those by which the verdict does.
@@ -66,7 +66,7 @@ class CandidateRow:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All that led to a message's state and verdict, in the order in which it is decided."""
+    """Everything that led to the state and verdict of a message, in order of decision."""
 
     folded: Folded
     reports: tuple[JudgedReport, ...]  # part by part, the winner of each first

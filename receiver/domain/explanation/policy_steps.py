@@ -31,7 +31,7 @@ class ExplainedMessage:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRules:
-    """The rules in force."""
+    """The effective rules."""
 
     catalogue: Catalogue
     late_delivered: LateDelivered

@@ -1,4 +1,4 @@
-"""Invariants that every row of a catalogue keeps, those that come with the package and others."""
+"""Invariants of catalogue rows, both built-in and user-defined ones."""
 
 from receiver.domain.catalogue.catalogue import Catalogue
 from receiver.domain.lint.decisions import lint_bare_numbers, lint_decision

@@ -1,4 +1,4 @@
-"""Whether the fields of one row that decide fit each other."""
+"""Whether the deciding fields of a row are consistent."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Whether a row says the same in both languages, and advises what its retry class does."""
+"""Whether both languages of a row agree, and match its retry class."""
 
 import re
 from collections.abc import Iterator

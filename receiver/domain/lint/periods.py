@@ -1,4 +1,4 @@
-"""Limits of a day, a week or a month: recognised in the texts of a row, and how long it waits."""
+"""Limits per day, week or month: found in the texts of a row and compared with its wait."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Rows that are alike: the same code, the same number in a sibling family, the same words."""
+"""Similar rows: the same code, the same number in a sibling family, the same texts."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator

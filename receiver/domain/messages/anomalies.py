@@ -1,4 +1,4 @@
-"""What is odd about a message: pure, and the same whatever the order of arrival.
+"""Anomalies of a message: pure, and independent of the order of arrival.
 
 Nothing here is an error of the receiver or changes a state. Each says what somebody can look into:
 the platform, the channel, the application that sends, or a clock.
@@ -26,7 +26,7 @@ LATEST_REPORT = 72 * 3600 * SECOND  # the platform reports by then at the latest
 
 
 class Anomaly(StrEnum):
-    """What is odd about a message."""
+    """An anomaly of a message."""
 
     CONTRADICTION = "contradiction"
     EXTEND_DIFFERS = "extend_differs"

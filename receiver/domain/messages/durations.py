@@ -1,4 +1,4 @@
-"""How long deliveries took: which pairs of times tell it, and percentiles from counted classes.
+"""Delivery durations: which pairs of times give one, and percentiles from classes.
 
 The bounds of the classes go up by a half and by a third in turns: 1, 1.5, 2, 3, 4, 6, 8 seconds
 and so on up to 30 days. A percentile is estimated within the class in which it lies, so it is off

@@ -1,4 +1,4 @@
-"""Joining what came twice: arrivals of one report, registrations of one send. Nothing is erased."""
+"""Merges repeated reports and registrations; nothing is erased."""
 
 from dataclasses import replace
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""Which of two reports about the same part is believed, and by which rule.
+"""Which of two reports about the same part takes precedence, and by which rule.
 
 There is this one order: the fold takes its first, the explanation names the step that told two
 reports apart.
@@ -11,7 +11,7 @@ from receiver.domain.inputs import StatusReport
 
 
 class Weight(IntEnum):
-    """How much a report is believed; the greater wins."""
+    """The rank of a report; the greater one takes precedence."""
 
     UNKNOWN = 0
     ACCEPTED = 1
@@ -21,7 +21,7 @@ class Weight(IntEnum):
 
 
 class PrecedenceRule(StrEnum):
-    """What told two reports about a part apart."""
+    """The rule by which one of two reports takes precedence."""
 
     DELIVERED_OVER_FAILURE = "delivered-over-failure"
     CARRIER_OVER_PLATFORM = "carrier-over-platform"

@@ -18,7 +18,7 @@ MOST_PARTS = 255  # GSM 03.40: one octet counts the segments of a long SMS
 
 
 class State(StrEnum):
-    """Where one sent SMS stands."""
+    """The state of one sent SMS."""
 
     PENDING = "pending"  # registered, nothing heard
     ACCEPTED = "accepted"  # on its way; or some parts are final, others not yet
@@ -71,7 +71,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What the fold says about one message."""
+    """The result of folding one message."""
 
     state: State
     final: bool

@@ -1,4 +1,4 @@
-"""Which reports of a message count where something is done by them.
+"""Which reports of a message are trusted enough to act on.
 
 What is shown of a message is the fold of all its reports. Anyone who guesses a short callback token
 can forge one of these, so while `retry.trust_open` is `advise` nothing is done or undone by them:

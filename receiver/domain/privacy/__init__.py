@@ -1,1 +1,1 @@
-"""What is shown of people, and how their numbers are found in texts."""
+"""Masking of personal data, and finding phone numbers in texts."""

@@ -1,4 +1,4 @@
-"""What is shown of people by default: the end of a number, and no codes."""
+"""What is shown of personal data by default: the end of a number, and no codes."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A person's number in texts of any kind: found in every usual writing, and made unreadable."""
+"""One person's number in texts: found in every usual notation, and redacted."""
 
 import json
 import re
@@ -43,7 +43,7 @@ _JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 class Writings:
-    """All usual writings of one number.
+    """All usual notations of one number.
 
     What the receiver takes for the number counts: with a plus sign, with 00, escaped for a form,
     without any sign, in groups of digits; without a country code only where the platform adds it.

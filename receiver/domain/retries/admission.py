@@ -1,4 +1,4 @@
-"""Whether a retry that is due may go now: what changes by the minute, judged when it is claimed."""
+"""Whether a due retry may be sent now: conditions that change, checked when it is claimed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ DAY = 24 * 3600 * SECOND
 
 
 class AdmissionOutcome(StrEnum):
-    """What becomes of a retry that is due."""
+    """The result for a retry that is due."""
 
     GO = "go"
     LATER = "later"
@@ -34,7 +34,7 @@ class AdmissionOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A breaker that a retry has to do with."""
+    """A breaker that concerns a retry."""
 
     scope: str  # what it watches besides the code: a channel or a country
     breaker: Breaker = CLOSED
@@ -42,7 +42,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the moment says about one retry."""
+    """The conditions of one retry at the time of the claim."""
 
     suppressed: str | None = None  # why the number is not to be sent to; None: it is not
     suppressed_until: int | None = None  # microseconds; None: for good
@@ -55,7 +55,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whether a retry goes now."""
+    """Whether a retry may be sent now."""
 
     decision: AdmissionOutcome
     until: int | None = None  # microseconds, with LATER: put it back with this as `due_at`

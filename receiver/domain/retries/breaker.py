@@ -1,4 +1,4 @@
-"""The breaker: when a code's share of failures jumps, its retries wait and one probe goes first."""
+"""The breaker: if the failure rate of a code jumps, its retries wait and one probe is sent."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -21,7 +21,7 @@ class BreakerOptions:
 
 
 class Position(StrEnum):
-    """Where a breaker stands."""
+    """The position of a breaker."""
 
     CLOSED = "closed"  # retries go
     OPEN = "open"  # retries wait
@@ -51,7 +51,7 @@ CLOSED = Breaker()
 
 
 class Result(StrEnum):
-    """What became of a probe."""
+    """The result of a probe."""
 
     DELIVERED = "delivered"
     FAILED = "failed"  # with the breaker's code

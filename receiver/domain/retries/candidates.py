@@ -48,7 +48,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The attempts to get one message delivered, in their order."""
+    """The attempts to deliver one message, in order."""
 
     attempts: Sequence[Attempt]
 

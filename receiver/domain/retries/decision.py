@@ -1,4 +1,4 @@
-"""The one decision about a message: whether it is sent again, and what is to be done instead.
+"""The single decision about a message: whether it is sent again, or what to do instead.
 
 What the code means stays with the catalogue's verdict. What becomes of this message follows from
 the plan, the chain of attempts, the queue and the suppression list, and is laid over the verdict
@@ -20,7 +20,7 @@ from receiver.domain.wording.sentences import Reason
 
 
 class Decision(StrEnum):
-    """What becomes of a message."""
+    """The decision about a message."""
 
     RETRY = "retry"  # it is handed out when it is due
     CLAIMED = "claimed"  # somebody is sending it again

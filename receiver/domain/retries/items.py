@@ -1,10 +1,10 @@
-"""Where the retry of a message stands in the queue."""
+"""The states of an item in the retry queue."""
 
 from enum import StrEnum
 
 
 class ItemState(StrEnum):
-    """Where an item of the queue stands."""
+    """The state of an item in the retry queue."""
 
     WAITING = "waiting"
     CLAIMED = "claimed"  # somebody is sending it

@@ -1,4 +1,4 @@
-"""Limits of sends to one number within a stretch of time that goes with the clock."""
+"""Limits of sends to one number within a sliding window."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from receiver.domain.times import SECOND
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most so many sends within any stretch of so long."""
+    """A maximum number of sends within any window of a given length."""
 
     name: str  # of its setting
     within_s: int

@@ -1,4 +1,4 @@
-"""When a failed message may be sent again, or why not: planned as soon as its failure is known.
+"""When a failed message may be sent again, or why not; planned when its failure is known.
 
 The checks, the first that says no decides: delivered, chain delivered, sent again already, no
 failure, reported as delivered too, no retry by the catalogue, orphan, open trust, no number,

@@ -42,7 +42,7 @@ class RetryRule:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What one layer says about a rule; None: nothing."""
+    """The values of a rule that one layer sets; None: not set."""
 
     delay_s: int | None = None
     factor: float | None = None
@@ -64,7 +64,7 @@ NOTHING = Values()
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a kind of SMS, or an override, says besides the rule; None: nothing."""
+    """The values that a message kind or an override sets besides the rule; None: not set."""
 
     max_age_s: int | None = None  # from the first send: later it is worth nothing
     retry_duplicates: bool | None = None  # also where the message may have arrived
@@ -74,7 +74,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class KindRules:
-    """What holds for a kind of SMS."""
+    """The rules of a message kind."""
 
     values: Values = NOTHING
     terms: Terms = field(default_factory=Terms)
@@ -83,7 +83,7 @@ class KindRules:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What holds for a template, or for references that begin alike; one of the two is given."""
+    """The rules of a template or of a reference prefix; exactly one of the two is set."""
 
     name: str  # how explanations call it
     template_id: str | None = None

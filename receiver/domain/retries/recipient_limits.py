@@ -1,4 +1,4 @@
-"""What keeps a number from being sent to at the moment: the hour there, the platform's limits."""
+"""Temporary reasons not to send to a number: its local time, the platform's limits."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Putting the rule of one message together from the layers of the policy."""
+"""Merges the layers of the policy into the rule of one message."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ _Layer = tuple[str, Values]  # where it stands, what it says
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """All that the policy says about one message."""
+    """The effective policy for one message."""
 
     kind: MessageKind
     rule: RetryRule

@@ -1,4 +1,4 @@
-"""The steps of planning and admission in words, in each language."""
+"""The steps of planning and admission as text, in each language."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -45,7 +45,7 @@ class RetryStep(StrEnum):
 
 
 class HoldReason(StrEnum):
-    """Why a retry that is due does not go now."""
+    """Why a due retry is not sent now."""
 
     SUPPRESSED = "suppressed"
     DEADLINE = "deadline"
@@ -56,14 +56,14 @@ class HoldReason(StrEnum):
 
 
 class Went(StrEnum):
-    """Why a retry goes now."""
+    """Why a retry is sent now."""
 
     ADMITTED = "admitted"
     PROBE = "probe"
 
 
 class Suppressed(StrEnum):
-    """Why a number is not to be sent to."""
+    """Why a number is suppressed."""
 
     BY_HAND = "suppressed-by-hand"
     OPTED_OUT = "opted-out"

@@ -1,4 +1,4 @@
-"""Hours of the day, by the clock on the recipient's wall."""
+"""Hours of the day in the recipient's local time."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

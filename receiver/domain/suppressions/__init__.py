@@ -1,1 +1,1 @@
-"""Whom not to send to: opt-outs, codes, and what operators set."""
+"""Suppressions: opt-outs, codes, and manual entries."""

@@ -1,4 +1,4 @@
-"""Suppressions set and lifted by hand, as they stand in the journal: the bytes <-> the word."""
+"""Manual suppressions in the journal: bytes <-> entry."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -1,4 +1,4 @@
-"""What a person's SMS asks for: no more SMSs, or SMSs again."""
+"""What an uplink asks for: opt out, or opt in again."""
 
 import re
 import unicodedata
@@ -117,7 +117,7 @@ def _is_enclosing(character: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OptOutWords:
-    """The words that mean something when they are the whole text; folded."""
+    """The keywords that count if they are the entire text; folded."""
 
     opt_out: frozenset[str]
     opt_in: frozenset[str]

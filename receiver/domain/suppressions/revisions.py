@@ -1,4 +1,4 @@
-"""What today's rules change of suppressions by codes: why, and how it is undone.
+"""How the current rules change suppressions by codes: the reason, and the undo.
 
 What an undo puts back is marked by its time (`Word.restored_at`). It stands, whatever the messages
 say that were known by then, until something newer is heard or the next reclassification.

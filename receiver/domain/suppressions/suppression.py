@@ -1,4 +1,4 @@
-"""Who is not to be sent to: what people, codes and we ourselves have said of a number.
+"""Which numbers are suppressed, from the entries of all sources.
 
 The words about a number stand side by side, one for each source, channel and application. A person
 takes an opt-out back by an opt-in that is trusted as much; what a code proved is disproved by a

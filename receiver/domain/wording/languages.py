@@ -1,4 +1,4 @@
-"""The languages in which texts for people stand."""
+"""The languages of texts for people."""
 
 from dataclasses import dataclass
 from enum import StrEnum

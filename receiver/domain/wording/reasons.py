@@ -1,4 +1,4 @@
-"""Why a verdict is what it is, in words; and what to say of states that no row explains."""
+"""The reason of a verdict as text, and texts for states that no row explains."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

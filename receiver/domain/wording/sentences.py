@@ -1,4 +1,4 @@
-"""The rules of fold and policy in words, in each language. What stands in braces is filled in."""
+"""The rules of fold and policy as text, in each language, with placeholders in braces."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

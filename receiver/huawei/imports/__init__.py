@@ -1,4 +1,4 @@
-"""Files of sends that people have: NDJSON, CSV and XLSX, read row by row whatever their size.
+"""Files of sends: NDJSON, CSV and XLSX, read row by row regardless of their size.
 
 The platform's console exports its sending details as tables; applications keep the platform's
 answers, or lists of their own, as one JSON document a line.

@@ -1,4 +1,4 @@
-"""Cells of tables: what spreadsheets make of numbers, ids and times, undone or refused."""
+"""Cells of tables: undoes or rejects what spreadsheets do to numbers, ids and times."""
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo

@@ -1,4 +1,4 @@
-"""Which column of a table holds what, by its header, and what a row then says of a send."""
+"""Maps the columns of a table to fields, and a row to a send."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""CSV files: separator, and records that keep the line numbers of the file."""
+"""CSV files: the separator, and records with their line numbers."""
 
 import csv
 from collections import deque

@@ -1,4 +1,4 @@
-"""What speaks against a row being a send: an id that is none, several numbers, an impossible time.
+"""Signs that a row is not a send: an invalid id, several numbers, an impossible time.
 
 Totals, notes, units and repeated headers stand in tables where sends stand. Nothing of them may
 become a message, and no row is dropped without a word.

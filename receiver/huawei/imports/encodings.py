@@ -1,4 +1,4 @@
-"""In which encoding a CSV file is: by its mark, else by which one makes common characters of it."""
+"""Detects the encoding of a CSV file: byte order mark, or the most common characters."""
 
 import codecs
 from collections.abc import Sequence

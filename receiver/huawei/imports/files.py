@@ -1,4 +1,4 @@
-"""A file of sends, whatever its form: what it is, and its rows."""
+"""A file of sends in any format: its kind and its rows."""
 
 import os
 import shutil

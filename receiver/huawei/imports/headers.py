@@ -1,4 +1,4 @@
-"""Headers of tables: the words by which consoles and people call what we need."""
+"""Column names that consoles and people use for the fields of a send."""
 
 import re
 import unicodedata

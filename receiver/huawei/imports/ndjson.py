@@ -1,4 +1,4 @@
-"""NDJSON: one JSON document a line, an entry or a whole registration."""
+"""NDJSON: one JSON document per line, an entry or a complete registration."""
 
 import json
 import re

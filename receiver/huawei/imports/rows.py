@@ -1,4 +1,4 @@
-"""What reading a file gives: rows that name a send, and rows that cannot be used."""
+"""The results of reading a file: rows with a send, and unusable rows."""
 
 import time
 from collections.abc import Mapping

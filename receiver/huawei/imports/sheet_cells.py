@@ -1,4 +1,4 @@
-"""What a sheet of an XLSX file says of its cells besides their values.
+"""Properties of the cells of an XLSX sheet other than their values.
 
 A formula that no spreadsheet program has calculated, and an error, come out of the reader as empty
 cells; what is hidden comes out as what is not. The part of the sheet is read once more for them.

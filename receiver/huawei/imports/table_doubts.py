@@ -1,4 +1,4 @@
-"""Rows of a table that stand where sends stand and are none: totals, notes, units, headers."""
+"""Rows of a table that are not sends: totals, notes, units, headers."""
 
 from collections.abc import Sequence
 from statistics import median_low

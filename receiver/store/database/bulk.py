@@ -1,4 +1,4 @@
-"""Many rows in few statements, for the tables that grow with every report.
+"""Bulk statements for the tables that grow with every report.
 
 SQLAlchemy writes the statement for one row, once; the text is then repeated for many rows and the
 values go to the driver as they are. SQLAlchemy's own way looks at each value again: for 500 rows

@@ -1,4 +1,4 @@
-"""Types of columns that check what is read: a bit that flips makes a value that nobody wrote."""
+"""Column types that validate stored values, so that a flipped bit is detected."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -22,7 +22,7 @@ _MISREAD = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 class UnreadableRowError(Exception):
-    """A row holds what the receiver never writes; the text names the column, never the value."""
+    """A row holds an invalid value; the text names the column, never the value."""
 
 
 class ReadingContext:

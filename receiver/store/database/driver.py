@@ -1,4 +1,4 @@
-"""SQLite's connection on its thread, gone over to once for each statement.
+"""SQLite's connection on its thread, entered once per statement.
 
 aiosqlite goes over for every step: to make a cursor, execute, fetch, close. Beside a busy event
 loop each way there and back waits for its turn at the interpreter, and a look-up of one

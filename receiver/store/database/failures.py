@@ -1,4 +1,4 @@
-"""Driver errors in our own words: what cannot be reached and why, and never a value of a row."""
+"""Driver errors in our own words: what is unavailable and why, never a value."""
 
 import contextlib
 import sqlite3
@@ -36,7 +36,7 @@ _PROGRAM_LIMIT = "54"  # a value that is too large for an index
 
 
 class Failures:
-    """What goes wrong with one database."""
+    """The errors of one database."""
 
     def __init__(self, url: URL, on_damage: Callable[[StoreDamagedError], None]) -> None:
         """Note what the database is called, and what must not be said.

@@ -1,4 +1,4 @@
-"""A store in memory that holds copies of some rows, in which a dry run writes as a run does."""
+"""An in-memory store with copies of some rows, in which a dry run writes."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable

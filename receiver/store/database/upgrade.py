@@ -1,4 +1,4 @@
-"""Bringing a database to this version's schema."""
+"""Upgrades a database to the schema of this version."""
 
 from pathlib import Path
 

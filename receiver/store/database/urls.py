@@ -1,4 +1,4 @@
-"""The URL of the store: what it may name, and what it names when nothing else is set."""
+"""The URL of the store: supported values, and the default."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Chains of attempts, walked when they are asked for: no order of arrival matters."""
+"""Chains of attempts, followed on request, so the order of arrival is irrelevant."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a moment says about retries: recent sends, budgets, breakers."""
+"""Facts for a claim: recent sends, budgets, breakers."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

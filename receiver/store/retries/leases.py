@@ -1,4 +1,4 @@
-"""Leases on items of the retry queue: who may send a message again, and until when."""
+"""Leases on items of the retry queue: which claimer may send a message, and until when."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _IN_RETRIES = records.required(retries)
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What a claimer is given for a while."""
+    """A lease that a claimer holds."""
 
     digest: str  # of the secret that the claimer was told
     until: int  # microseconds
@@ -54,7 +54,7 @@ class ItemFilter:
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """How the queue stands."""
+    """The counts of the queue."""
 
     waiting: int
     due: int

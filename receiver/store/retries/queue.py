@@ -1,4 +1,4 @@
-"""The retry queue as the projector writes it: what is planned goes in, what is settled goes out.
+"""The retry queue as the projector writes it: adds planned items, removes settled ones.
 
 It follows from the messages alone: read again, in any order, they give the same queue. What has
 been claimed is left to whoever claimed it, but for the word that it is not to be sent any more.

@@ -1,4 +1,4 @@
-"""What messages prove about numbers: suppression by codes, kept up to date with every message.
+"""Suppression by codes: updated from the results of messages.
 
 It follows from the stored messages alone: read again, in any order, they give the same. Of each
 number the newest failures are read with their reports; what was delivered to it is one time for

@@ -1,4 +1,4 @@
-"""The suppression list in the store: the word of each source about each number."""
+"""The suppression list in the store: the entry of each source for each number."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

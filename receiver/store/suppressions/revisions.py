@@ -1,4 +1,4 @@
-"""What a reclassification does to suppressions by codes: the trail that it leaves, and its undo.
+"""Effects of a reclassification on suppressions by codes: its audit trail, and its undo.
 
 Each suppression that a run lifted or made has one row in the history of its number. The row names
 the run for as long as that can be undone. What is lifted and made again within a run (its slices
