@@ -35,7 +35,7 @@ _ALIVE = (Category.DELIVERED, Category.ACCEPTED)
 _STATES = ("DELIVRD", "ACCEPTD", "UNKNOWN")
 _NO_CAUSE = ("As your own catalogue file says.", "依据您自己的目录文件。")
 _SUGGESTIONS = {
-    RetryClass.NONE: ("Do nothing: nobody has to act.", "无需处理。"),
+    RetryClass.NONE: ("No action is required.", "无需处理。"),
     RetryClass.RETRY_SOON: ("Send again after a minute.", "一分钟后重新发送。"),
     RetryClass.RETRY_LATER: ("Send again later.", "稍后重新发送。"),
     RetryClass.NEXT_DAY: ("Send again the next day.", "次日重新发送。"),

@@ -171,8 +171,8 @@ def test_lookup_why(shared_server: Server) -> None:
     shown = run("lookup", sms_msg_id, "--why", *where, env={"COLUMNS": "300"})
     assert shown.returncode == 0, shown.stderr
     for text in (
-        "a delivery is believed over every failure",
-        "every part has come to its end, but not to the same",
+        "a delivery takes precedence over every failure",
+        "every part has a final report, but with different results",
         "One report states that a part was delivered",
         "outranked",
         "UNDELIV",

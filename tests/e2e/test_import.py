@@ -392,7 +392,7 @@ def test_columns_sheets_and_numbers_are_taken_as_told(server: Server, tmp_path: 
         pytest.param(["--map", "sms_msg_id="], 2, "NAME=COLUMN", id="no id at all"),
         pytest.param(["--timezone", "Nowhere/At_all"], 2, "Asia/Shanghai", id="no such zone"),
         pytest.param(["--sheet", "x"], 1, "--sheet can be used only", id="a sheet of CSV"),
-        pytest.param(["--encoding", "x"], 1, "There is no encoding 'x'", id="no such encoding"),
+        pytest.param(["--encoding", "x"], 1, "The encoding 'x' is unknown", id="no such encoding"),
         pytest.param(["--rejects", "{file}"], 1, "--rejects is the file", id="overwriting"),
         pytest.param(["--rejects", "{file}/x"], 1, "cannot be written", id="no such directory"),
     ],

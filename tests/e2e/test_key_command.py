@@ -131,7 +131,7 @@ BAD = [
     pytest.param(
         ("create", "x", "--expires", "2001-01-01T00:00:00Z"), "must be in the future", id="past"
     ),
-    pytest.param(("revoke", "nobody"), "no key", id="no such key"),
+    pytest.param(("revoke", "nobody"), "No key 'nobody'", id="no such key"),
     pytest.param(("retire-callback",), "rotate-callback", id="nothing to retire"),
 ]
 

@@ -65,7 +65,7 @@ RETRIED: list[Any] = [
     pytest.param([sent(status="E200034"), came("DELIVRD", "open")], ["m"], [],
                  id="an open delivery of what the platform refused"),
     pytest.param([sent(), FAILED, sent("n", retry_of="m"), came("DELIVRD", "token", "n")], ["m"],
-                 ["m"], id="sent again already"),
+                 ["m"], id="already been sent again"),
 ]  # fmt: skip
 
 

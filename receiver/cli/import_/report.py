@@ -112,7 +112,7 @@ def _how_far(tally: ImportTally) -> str:
     if not tally.up_to_line:
         return "No line is known to be registered. You can safely import the file again."
     return (
-        f"Up to line {tally.up_to_line}, every row is registered or listed as bad. You "
+        f"Up to line {tally.up_to_line} every row is registered or listed as bad. You "
         "can safely import the file again: registered rows do not change."
     )
 

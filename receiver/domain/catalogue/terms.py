@@ -20,7 +20,7 @@ class Term:
 
 
 CATEGORY_WORDS: Mapping[Category, Term] = {
-    Category.DELIVERED: Term("the phone has the message", "手机已收到短信"),
+    Category.DELIVERED: Term("delivered to the phone", "手机已收到短信"),
     Category.ACCEPTED: Term("on its way", "发送中"),
     Category.HANDSET_UNREACHABLE: Term(
         "the phone is off, suspended, full or out of coverage",
@@ -31,30 +31,30 @@ CATEGORY_WORDS: Mapping[Category, Term] = {
         "空号、不是手机号或已携号转网",
     ),
     Category.BLOCKED_RECIPIENT: Term(
-        "a blocklist holds the number, or its owner opted out", "号码在黑名单中，或用户已退订"
+        "the number is on a blocklist, or the recipient opted out", "号码在黑名单中，或用户已退订"
     ),
     Category.CONTENT_REJECTED: Term(
-        "a filter or a template check stopped the text", "内容被关键词过滤或模板校验拦截"
+        "a filter or a template check rejected the text", "内容被关键词过滤或模板校验拦截"
     ),
     Category.RATE_LIMITED: Term(
-        "too much in too short a time, or at the wrong time of day",
+        "too many messages in too short a time, or at a forbidden time of day",
         "发送过频，或不在允许的时段",
     ),
     Category.QUOTA_EXHAUSTED: Term(
-        "the account's limit or package is used up", "账号的限额或资源包已用尽"
+        "the limit or the package of the account is used up", "账号的限额或资源包已用尽"
     ),
-    Category.ROUTING: Term("no way leads to the number", "没有到达该号码的路由"),
+    Category.ROUTING: Term("there is no route to the number", "没有到达该号码的路由"),
     Category.CONFIGURATION: Term(
-        "request, template, signature or channel is set up wrongly",
+        "request, template, signature or channel is configured incorrectly",
         "请求、模板、签名或通道的配置有误",
     ),
     Category.ACCOUNT: Term("credentials, or the state of the account", "认证信息或账号状态有问题"),
-    Category.CARRIER_FAILURE: Term("something failed inside the carrier", "运营商内部故障"),
-    Category.PLATFORM_FAILURE: Term("something failed inside the platform", "平台内部故障"),
+    Category.CARRIER_FAILURE: Term("failure inside the carrier network", "运营商内部故障"),
+    Category.PLATFORM_FAILURE: Term("failure inside the platform", "平台内部故障"),
     Category.TIMEOUT: Term(
-        "no answer in time; the message may have arrived", "超时无应答，短信可能已送达"
+        "no response in time; the message may have been delivered", "超时无应答，短信可能已送达"
     ),
-    Category.UNKNOWN: Term("nobody has said what it means", "含义未知"),
+    Category.UNKNOWN: Term("the meaning is not documented", "含义未知"),
 }
 
 RETRY_WORDS: Mapping[RetryClass, Term] = {
@@ -64,5 +64,5 @@ RETRY_WORDS: Mapping[RetryClass, Term] = {
     RetryClass.NEXT_DAY: Term("send again the next day", "次日重发"),
     RetryClass.AFTER_FIX: Term("correct the cause first", "消除原因后重发"),
     RetryClass.NEVER: Term("do not send again", "不要重发"),
-    RetryClass.INVESTIGATE: Term("find out first", "先查明原因"),
+    RetryClass.INVESTIGATE: Term("find out the cause first", "先查明原因"),
 }

@@ -81,42 +81,44 @@ def retry_reason(rule: AnyRetryRule, **facts: str | int) -> Reason:
 RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
     NoRetry.DELIVERED: Spoken("it was delivered", "该短信已送达"),
     NoRetry.CHAIN_DELIVERED: Spoken(
-        "another send of its chain was delivered", "同一重发链中的另一次发送已送达"
+        "another send of the same chain was delivered", "同一重发链中的另一次发送已送达"
     ),
     NoRetry.SUPERSEDED: Spoken(
-        "it was sent again already; what became of that send counts",
+        "it has already been sent again; the result of that send counts",
         "该短信已重发，以后一次发送的结果为准",
     ),
-    NoRetry.NO_FAILURE: Spoken("it is `{state}`, which is no failure", "状态为`{state}`，不是失败"),
+    NoRetry.NO_FAILURE: Spoken(
+        "its state is `{state}`, which is not a failure", "状态为`{state}`，不是失败"
+    ),
     NoRetry.ARRIVED: Spoken(
-        "one of its reports says that it arrived", "有状态报告表明该短信已送达"
+        "one of its reports states that it was delivered", "有状态报告表明该短信已送达"
     ),
     NoRetry.NOT_RETRYABLE: Spoken(
         "the action is `{action}`, not `retry`", "处理动作为`{action}`，不是`retry`"
     ),
     NoRetry.ORPHAN: Spoken(
-        "its send is not registered, so nobody knows what to send again",
+        "its send is not registered, so its content is unknown",
         "发送未登记，不知道应重发什么内容",
     ),
     NoRetry.OPEN_TRUST: Spoken(
-        "anybody who knows the callback address could have sent its report, and "
-        '`retry.trust_open = "advise"` makes that advice only',
+        "its report could have been sent by anyone who knows the callback URL, and "
+        '`retry.trust_open = "advise"` makes the decision advice only',
         '知道回调地址的任何人都可能发送该报告；按照`retry.trust_open = "advise"`，结论仅供参考',
     ),
     NoRetry.NO_NUMBER: Spoken(
-        "the recipient's number is not known in full", "接收方的完整号码未知"
+        "the full number of the recipient is unknown", "接收方的完整号码未知"
     ),
     NoRetry.DUPLICATE_RISK: Spoken(
-        "`{code}` does not rule out that it arrived; a second SMS of the kind `{kind}` would "
-        "confuse or annoy (a second verification code voids the first)",
+        "`{code}` does not rule out delivery; a second SMS of the kind `{kind}` would "
+        "confuse the recipient (a second verification code invalidates the first)",
         "`{code}`不能排除短信已送达；再发一条`{kind}`类短信会造成困扰（新的验证码会使前一个失效）",
     ),
     NoRetry.ATTEMPTS_USED_UP: Spoken(
-        "it was sent {sends} times, and the rule allows {attempts} sends in all",
+        "it was sent {sends} times, and the rule allows {attempts} sends in total",
         "已发送{sends}次，规则共允许发送{attempts}次",
     ),
     NoRetry.TOO_OLD: Spoken(
-        "it would be due at {due_at}, and after {deadline} it is worth nothing (`max_age`)",
+        "it would be due at {due_at}, and it is useless after {deadline} (`max_age`)",
         "预定时间{due_at}晚于{deadline}，届时短信已失去意义（`max_age`）",
     ),
     NoRetry.WINDOW_OVER: Spoken(
@@ -124,19 +126,19 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "预定时间{due_at}晚于重发期限{deadline}",
     ),
     NoRetry.NO_HOUR: Spoken(
-        "nothing is sent at {hours} by the clock of {zone}, and no other hour is left before "
-        "{deadline}",
+        "nothing is sent at {hours} local time in {zone}, and no other hour is left "
+        "before {deadline}",
         "{zone}时间{hours}不发送，{deadline}之前没有其他可发送的时间",
     ),
     NoRetry.ABANDONED: Spoken(
-        "the application that claimed it gave it up", "领取重发任务的一方已放弃重发"
+        "the application that claimed it abandoned it", "领取重发任务的一方已放弃重发"
     ),
     NoRetry.ENDED: Spoken(
-        "when it was due it could not go (`{reason}`)", "到期时无法重发（`{reason}`）"
+        "when it was due it could not be sent (`{reason}`)", "到期时无法重发（`{reason}`）"
     ),
     RetryStep.RULE: Spoken(
-        "it counts as `{kind}`; its rule is put together from `{rules}`, the last that says "
-        "something decides",
+        "its kind is `{kind}`; its rule is merged from `{rules}`, and later entries "
+        "override earlier ones",
         "按`{kind}`类处理；规则依次取自`{rules}`，以最后给出的值为准",
     ),
     RetryStep.DELAY: Spoken(
@@ -146,7 +148,7 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "得{grown_s}秒",
     ),
     RetryStep.LEAST: Spoken(
-        "sooner than {least_s} s it would fail again, so it waits that long",
+        "before {least_s} s it would fail again, so that is the minimum wait",
         "早于{least_s}秒重发仍会失败，因此至少等待{least_s}秒",
     ),
     RetryStep.DUE: Spoken(
@@ -154,45 +156,47 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "{failed_at}+{wait_s}秒+{jitter_s}秒（随机量，最多为等待时间的{jitter}倍）={due_at}",
     ),
     RetryStep.DEADLINE: Spoken(
-        "first sent at {begun}, and {life_s} s later, at {deadline}, is the last moment",
+        "it was first sent at {begun}; {life_s} s later, at {deadline}, its deadline ends",
         "首次发送时间{begun}，{life_s}秒之后即{deadline}为最后期限",
     ),
     RetryStep.HOURS: Spoken(
-        "at {due_at} it is {wall} in {zone}, where nothing is sent at {hours}; it waits until "
-        "{free_at}",
+        "at {due_at} it is {wall} in {zone}, where nothing is sent at {hours}; it waits "
+        "until {free_at}",
         "{due_at}在{zone}为{wall}，{hours}不发送，顺延至{free_at}",
     ),
     RetryStep.PUT_OFF: Spoken(
-        "the queue has put it off to {until}{why}", "队列已将其推迟至{until}{why}"
+        "the queue has deferred it to {until}{why}", "队列已将其推迟至{until}{why}"
     ),
     HoldReason.SUPPRESSED: Spoken(
-        "the number is not to be sent to ({why})", "该号码已被禁止发送（{why}）"
+        "the number is suppressed ({why})", "该号码已被禁止发送（{why}）"
     ),
-    Suppressed.BY_HAND: Spoken("somebody suppressed the number by hand", "该号码由人工禁止发送"),
-    Suppressed.OPTED_OUT: Spoken("the person opted out by SMS", "用户已通过短信退订"),
+    Suppressed.BY_HAND: Spoken("the number was suppressed manually", "该号码由人工禁止发送"),
+    Suppressed.OPTED_OUT: Spoken("the recipient opted out by SMS", "用户已通过短信退订"),
     Suppressed.BY_CODE: Spoken(
-        "`{code}` says that no other message to the number will arrive",
+        "`{code}` means that no other message to the number will arrive",
         "`{code}`表明发往该号码的其他短信也无法送达",
     ),
-    HoldReason.DEADLINE: Spoken("its last moment was {deadline}", "已过最后期限{deadline}"),
+    HoldReason.DEADLINE: Spoken("its deadline was {deadline}", "已过最后期限{deadline}"),
     HoldReason.HOURS: Spoken(
         "it is {wall} in {zone}, where nothing is sent at {hours}",
         "{zone}当地时间为{wall}，{hours}不发送",
     ),
     HoldReason.NUMBER_LIMIT: Spoken(
-        "`{limit}` allows {sends} sends to the number within {within_s} s, and so many were sent",
+        "`{limit}` allows {sends} sends to the number within {within_s} s, and that many were sent",
         "`{limit}`规定{within_s}秒内最多向该号码发送{sends}次，现已达到",
     ),
     HoldReason.BUDGET: Spoken(
-        "{retries} of the {allowed} retries that today's {sends} sends allow were used",
+        "{retries} of the {allowed} retries allowed for today's {sends} sends were used",
         "今日{sends}次发送允许重发{allowed}次，已用{retries}次",
     ),
     HoldReason.BREAKER: Spoken(
-        "failures with `{code}` have jumped ({scope}); retries wait and one probe goes first",
+        "failures with `{code}` have increased sharply ({scope}); retries wait until "
+        "one probe has been sent",
         "`{code}`的失败突增（{scope}）；重发暂缓，先发送一条进行探测",
     ),
     Went.ADMITTED: Spoken("nothing holds it back", "没有暂缓的理由"),
     Went.PROBE: Spoken(
-        "it goes as the probe of a code whose failures have jumped", "作为失败突增状态码的探测发送"
+        "it is sent as the probe of a code whose failures have increased sharply",
+        "作为失败突增状态码的探测发送",
     ),
 }

@@ -82,14 +82,14 @@ def explain(
     """
     row = None if proof is None else proof.row
     if revision.effect is SuppressionEffect.MADE:
-        return f"catalogue row {row} suppresses" if row else "the message failed for good"
+        return f"catalogue row {row} suppresses" if row else "the message has finally failed"
     if not is_on:
         return "suppression by codes is switched off"
     disproof = None if proof is None else _disproof(proof, revision.party.number)
     if disproof is not None:
         return disproof
     if any(_takes_over(other, revision) for other in others):
-        return "it holds for another channel"
+        return "it applies to another channel"
     return "a later delivery disproves it"
 
 
@@ -100,7 +100,7 @@ def _disproof(proof: Proof, number: str) -> str | None:
         return f"catalogue row {row} no longer suppresses" if row else "the message has not failed"
     if not proof.is_believed:
         return "the report is not trusted enough"
-    return None if proof.number == number else "the message went to another number"
+    return None if proof.number == number else "the message was sent to another number"
 
 
 def taken_back(entry: Noted, said: Iterable[ScopedEntry], now: int) -> SuppressionEntry | None:

@@ -36,7 +36,7 @@ _STATES = {
     ),
     State.ACCEPTED: _State(
         EntryTexts(
-            "On its way", "Part of the reports are still missing.", "Wait for the missing reports."
+            "On its way", "Some reports are still missing.", "Wait for the missing reports."
         ),
         EntryTexts("发送中", "部分状态报告尚未收到。", "等待其余的状态报告。"),
         Spoken(
@@ -48,7 +48,7 @@ _STATES = {
         EntryTexts(
             "Delivered",
             "The recipient's phone has received the message.",
-            "Do nothing: nobody has to act.",
+            "No action is required.",
         ),
         EntryTexts("已送达", "接收方的手机已收到短信。", "无需处理。"),
         Spoken("all parts of the message were delivered", "该短信的所有分段均已送达"),
@@ -69,8 +69,9 @@ _STATES = {
     State.OVERDUE: _State(
         EntryTexts(
             "No final report in time",
-            "The platform reports within 72 hours; this report is lost, or was never pushed to us.",
-            "Look the message up in the platform's console and check that its pushes reach you.",
+            "The platform reports within 72 hours; this report was lost or never pushed.",
+            "Look up the message in the platform's console and check that its pushes "
+            "reach the receiver.",
         ),
         EntryTexts(
             "未按时收到最终状态报告",
@@ -78,7 +79,7 @@ _STATES = {
             "在平台控制台查询该短信，并检查平台的推送能否到达本服务。",
         ),
         Spoken(
-            "no final report came within the time in which the platform reports",
+            "no final report arrived within the time in which the platform reports",
             "在平台上报的期限内没有收到最终状态报告",
         ),
     ),
@@ -87,17 +88,17 @@ _STATES = {
 _STATUS = Spoken("status {status}", "状态码{status}")
 _NO_STATUS = Spoken("no status code was given", "没有给出状态码")
 _OWN_CODE = Spoken(
-    "the network's own code {code} says more than {status}: ",
+    "the network's own code {code} is more specific than {status}: ",
     "网络自身的代码{code}比{status}更具体：",
 )
 _BECAUSE: Mapping[LookupRule, Spoken] = {
     LookupRule.EXACT: Spoken("{asked} is listed", "{asked}已收录"),
     LookupRule.EXACT_SOURCE: Spoken(
-        "{asked} is listed, and its origin {origin} fits the report's source",
+        "{asked} is listed, and its origin {origin} matches the source of the report",
         "{asked}已收录，且其来源{origin}与状态报告的source相符",
     ),
     LookupRule.VARIANT: Spoken(
-        "{asked} is another writing of {row}, which is listed",
+        "{asked} is another notation of {row}, which is listed",
         "{asked}是已收录的{row}的另一种写法",
     ),
     LookupRule.SIBLING: Spoken(
@@ -110,7 +111,7 @@ _BECAUSE: Mapping[LookupRule, Spoken] = {
         "{asked}未收录；由其所属的状态码族{row}判定",
     ),
     LookupRule.FALLBACK: Spoken(
-        "{asked} is not listed, nor is its family", "{asked}及其所属的状态码族均未收录"
+        "neither {asked} nor its family is listed", "{asked}及其所属的状态码族均未收录"
     ),
 }
 _BY_RANK: Mapping[Rank, Spoken] = {
@@ -118,11 +119,11 @@ _BY_RANK: Mapping[Rank, Spoken] = {
         "; the row is from your own catalogue file", "；该行来自您自己的目录文件"
     ),
     Rank.RELATED: Spoken(
-        "; the row is not in the platform's own list but in a related one",
+        "; the row is not from the platform's own list but from a related one",
         "；该行不在平台自身的列表中，而来自相关列表",
     ),
     Rank.PROTOCOL: Spoken(
-        "; the row is in no list of the platform but from: {source}",
+        "; the row is not from a list of the platform but from: {source}",
         "；该行不在平台的列表中，依据公开的协议和运营商资料",
     ),
 }

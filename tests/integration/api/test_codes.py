@@ -97,7 +97,7 @@ async def test_codes_are_found_by_what_they_say(tmp_path: Path, wanted: dict[str
     [
         pytest.param("DELIVRD", "exact", "delivered", "none", id="listed"),
         pytest.param("ZQ%3A0001?source=2", "exact", "routing", "retry", id="own row"),
-        pytest.param("zq%3A1", "variant", "routing", "retry", id="another writing"),
+        pytest.param("zq%3A1", "variant", "routing", "retry", id="another notation"),
         pytest.param("ZQ%3A0099", "family", "carrier-failure", "retry", id="family"),
         pytest.param("never-heard-of", "fallback", "unknown", "investigate", id="not listed"),
         pytest.param("a%2Fb%25", "fallback", "unknown", "investigate", id="any characters"),

@@ -488,7 +488,7 @@ def test_the_key_stays_out_of_sight(
         pytest.param({"url": "receiver:8081"}, "must begin with http", id="no scheme"),
         pytest.param({"url": "ftp://receiver"}, "must begin with http", id="other scheme"),
         pytest.param({"url": "http://"}, "must begin with http", id="no host"),
-        pytest.param({"url": "http://[::1"}, "is no URL", id="no URL"),
+        pytest.param({"url": "http://[::1"}, "is not a URL", id="no URL"),
         pytest.param({"url": "http://a:b@receiver"}, "must contain only", id="password"),
         pytest.param({"timeout_s": 0}, "more than 0 seconds", id="no time"),
         pytest.param({"patience_s": -1}, "more than 0 seconds", id="no patience"),

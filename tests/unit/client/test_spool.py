@@ -241,7 +241,7 @@ def test_what_nobody_delivers_is_told(tmp_path: Path, caplog: pytest.LogCaptureF
     age(file, 7200)
     Client(url, KEY, spool=tmp_path).close()
 
-    assert "1 registrations of another key, application or address" in caplog.text
+    assert "1 registrations for another key, application or address" in caplog.text
 
 
 # --- what cannot be dealt with --------------------------------------------------------------------

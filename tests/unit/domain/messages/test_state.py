@@ -295,8 +295,8 @@ def test_parts_are_bounded() -> None:
 
 SIX_OF = [heard("DELIVRD", part=part, total=6) for part in range(1, 7)]
 PARTS: list[Any] = [
-    pytest.param(Send("m", total=3), [], 3, [], State.PENDING, id="the send tells"),
-    pytest.param(None, [heard("DELIVRD", total=2)], 2, [], State.ACCEPTED, id="a report tells"),
+    pytest.param(Send("m", total=3), [], 3, [], State.PENDING, id="the send states"),
+    pytest.param(None, [heard("DELIVRD", total=2)], 2, [], State.ACCEPTED, id="a report states"),
     pytest.param(
         Send("m", total=2), [heard("DELIVRD", total=3)], 3, [], State.ACCEPTED, id="reports more"
     ),
@@ -407,8 +407,8 @@ UNREADABLE: list[Any] = [
         State.ACCEPTED,
         id="there may be a third part",
     ),
-    pytest.param(ONE, [part(1, total=ODD_TOTAL)], 1, State.DELIVERED, id="the send tells one"),
-    pytest.param(LONG, [part(1, total=ODD_TOTAL)], 2, State.ACCEPTED, id="the send tells two"),
+    pytest.param(ONE, [part(1, total=ODD_TOTAL)], 1, State.DELIVERED, id="the send states one"),
+    pytest.param(LONG, [part(1, total=ODD_TOTAL)], 2, State.ACCEPTED, id="the send states two"),
     pytest.param(
         None,
         [part(1, total=ODD_TOTAL), part(2, total=2)],

@@ -267,8 +267,8 @@ def test_all_that_holds_it_back_is_told() -> None:
                       breakers=(Watched("1069", open_one),))  # fmt: skip
 
     assert "\n".join(step.words.en for step in judge(context).steps) == (
-        "`retry.kinds.notification.per_minute` allows 10 sends to the number within 60 s, and so "
-        "many were sent\n"
-        "100 of the 100 retries that today's 120 sends allow were used\n"
-        "failures with `MK:0041` have jumped (1069); retries wait and one probe goes first"
+        "`retry.kinds.notification.per_minute` allows 10 sends to the number within 60 "
+        "s, and that many were sent\n100 of the 100 retries allowed for today's 120 "
+        "sends were used\nfailures with `MK:0041` have increased sharply (1069); "
+        "retries wait until one probe has been sent"
     )

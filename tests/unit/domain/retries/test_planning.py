@@ -155,7 +155,7 @@ NEVER_ROWS = [
     # policy, changes of the failure, reason
     pytest.param(POLICY, {"state": State.DELIVERED}, NoRetry.DELIVERED, id="delivered"),
     pytest.param(POLICY, {"chain_delivered": True}, NoRetry.CHAIN_DELIVERED, id="chain delivered"),
-    pytest.param(POLICY, {"superseded": True}, NoRetry.SUPERSEDED, id="sent again already"),
+    pytest.param(POLICY, {"superseded": True}, NoRetry.SUPERSEDED, id="already been sent again"),
     pytest.param(POLICY, {"state": State.ACCEPTED}, NoRetry.NO_FAILURE, id="on its way"),
     pytest.param(POLICY, {"state": State.OVERDUE}, NoRetry.NO_FAILURE, id="nothing was heard"),
     pytest.param(POLICY, {"failed_at": None}, NoRetry.NO_FAILURE, id="failed at no time"),
@@ -355,16 +355,14 @@ def test_the_arithmetic_is_shown() -> None:
     planned = plan(failure, WITH_KINDS, 0.5)
 
     assert "\n".join(step.words.en for step in planned.steps) == (
-        "it counts as `promotional`; its rule is put together from `retry, "
-        "retry.classes.retry-later, retry.categories.handset-unreachable`, "
-        "the last that says something decides\n"
-        "send 2 of at most 4: 1800 s x 3^0, at most 21600 s, make 1800 s\n"
-        "2026-03-10T13:40:00Z + 1800 s + 90 s (jitter of up to 0.1 of the wait) = "
-        "2026-03-10T14:11:30Z\n"
-        "first sent at 2026-03-10T13:39:00Z, and 86400 s later, at 2026-03-11T13:39:00Z, "
-        "is the last moment\n"
-        "at 2026-03-10T14:11:30Z it is 22:11 in Asia/Shanghai, where nothing is sent at "
-        "22:00-08:00; it waits until 2026-03-11T00:00:00Z"
+        "its kind is `promotional`; its rule is merged from `retry, "
+        "retry.classes.retry-later, retry.categories.handset-unreachable`, and later "
+        "entries override earlier ones\nsend 2 of at most 4: 1800 s x 3^0, at most "
+        "21600 s, make 1800 s\n2026-03-10T13:40:00Z + 1800 s + 90 s (jitter of up to "
+        "0.1 of the wait) = 2026-03-10T14:11:30Z\nit was first sent at "
+        "2026-03-10T13:39:00Z; 86400 s later, at 2026-03-11T13:39:00Z, its deadline "
+        "ends\nat 2026-03-10T14:11:30Z it is 22:11 in Asia/Shanghai, where nothing is "
+        "sent at 22:00-08:00; it waits until 2026-03-11T00:00:00Z"
     )
     assert all(step.words.zh != step.words.en for step in planned.steps)
 

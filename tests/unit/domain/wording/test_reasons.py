@@ -58,13 +58,13 @@ REASONS = [
     ),
     pytest.param(
         *("LISTED", 1, None, "exact-source", "LISTED"),
-        "status LISTED is listed, and its origin platform fits the report's source",
+        "status LISTED is listed, and its origin platform matches the source of the report",
         "状态码LISTED已收录，且其来源platform与状态报告的source相符",
         id="exact-source",
     ),
     pytest.param(
         *("mk13", None, None, "variant", "MK:0013"),
-        "status mk13 is another writing of MK:0013, which is listed",
+        "status mk13 is another notation of MK:0013, which is listed",
         "状态码mk13是已收录的MK:0013的另一种写法",
         id="variant",
     ),
@@ -83,7 +83,7 @@ REASONS = [
     ),
     pytest.param(
         *("nonsense", None, "000", "fallback", "*"),
-        "status nonsense is not listed, nor is its family",
+        "neither status nonsense nor its family is listed",
         "状态码nonsense及其所属的状态码族均未收录",
         id="fallback",
     ),
@@ -95,51 +95,51 @@ REASONS = [
     ),
     pytest.param(
         *("KIN", None, None, "exact", "KIN"),
-        "status KIN is listed; the row is not in the platform's own list but in a related one",
+        "status KIN is listed; the row is not from the platform's own list but from a related one",
         "状态码KIN已收录；该行不在平台自身的列表中，而来自相关列表",
         id="related",
     ),
     pytest.param(
         *("PUB", None, None, "exact", "PUB"),
-        "status PUB is listed; the row is in no list of the platform but from: SMPP 3.4",
+        "status PUB is listed; the row is not from a list of the platform but from: SMPP 3.4",
         "状态码PUB已收录；该行不在平台的列表中，依据公开的协议和运营商资料",
         id="protocol",
     ),
     pytest.param(
         *("UNDELIV", None, "MK:0013", "exact", "MK:0013"),
-        "the network's own code MK:0013 says more than UNDELIV: MK:0013 is listed",
+        "the network's own code MK:0013 is more specific than UNDELIV: MK:0013 is listed",
         "网络自身的代码MK:0013比UNDELIV更具体：MK:0013已收录",
         id="org-code",
     ),
     pytest.param(
         *("RTE_ERR", None, "F:9", "family", "F:*"),
-        "the network's own code F:9 says more than RTE_ERR: F:9 is not listed; its family F:* "
-        "decides",
+        "the network's own code F:9 is more specific than RTE_ERR: F:9 is not listed; "
+        "its family F:* decides",
         "网络自身的代码F:9比RTE_ERR更具体：F:9未收录；由其所属的状态码族F:*判定",
         id="org-code-family",
     ),
     pytest.param(
         *("x" * 60, None, "LISTED", "exact", "LISTED"),
-        f"the network's own code LISTED says more than {'x' * 39}…: LISTED is listed",
+        f"the network's own code LISTED is more specific than {'x' * 39}…: LISTED is listed",
         f"网络自身的代码LISTED比{'x' * 39}…更具体：LISTED已收录",
         id="org-code-over-a-long-status",
     ),
     pytest.param(
         *("", None, "KIN", "exact", "KIN"),
-        "the network's own code KIN says more than '': KIN is listed; the row is not in the "
-        "platform's own list but in a related one",
+        "the network's own code KIN is more specific than '': KIN is listed; the row is "
+        "not from the platform's own list but from a related one",
         "网络自身的代码KIN比''更具体：KIN已收录；该行不在平台自身的列表中，而来自相关列表",
         id="org-code-alone",
     ),
     pytest.param(
         *("{0}{status}%s", None, None, "fallback", "*"),
-        "status {0}{status}%s is not listed, nor is its family",
+        "neither status {0}{status}%s nor its family is listed",
         "状态码{0}{status}%s及其所属的状态码族均未收录",
         id="what-looks-like-a-gap-to-fill",
     ),
     pytest.param(
         *("x" * 60, None, None, "fallback", "*"),
-        f"status {'x' * 39}… is not listed, nor is its family",
+        f"neither status {'x' * 39}… nor its family is listed",
         f"状态码{'x' * 39}…及其所属的状态码族均未收录",
         id="long-code-is-cut",
     ),
