@@ -1,4 +1,4 @@
-"""The endpoints that describe the API, and the pages for people, made from the data."""
+"""The catalogue as an HTML page, generated from the data."""
 
 import base64
 import hashlib

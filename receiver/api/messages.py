@@ -18,7 +18,7 @@ from receiver.store.retries.chains import find_chains
 
 
 class Lookups(Telling):
-    """Tells what the store has about messages."""
+    """Returns messages and quarantined items."""
 
     @needs(Scope.READ)
     async def message(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What a stretch of the journal does to the store, as pure values: correlate, fold, decide.
+"""The effect of a slice of the journal on the store, as pure values.
 
 The events, the messages that they change and the decision about a message stand in one module: they
 are the terms in which the projector and all that decides again speak to the store.
@@ -40,7 +40,7 @@ UplinkKey = tuple[str, str, str]  # application, smsMsgId, digest of the content
 
 @dataclass(frozen=True, slots=True)
 class ReportArrived:
-    """A status report came."""
+    """A status report arrived."""
 
     arrival: Arrival
     report: StatusReport
@@ -48,7 +48,7 @@ class ReportArrived:
 
 @dataclass(frozen=True, slots=True)
 class SendRegistered:
-    """The application told us of a send."""
+    """The application registered a send."""
 
     arrival: Arrival
     send: Send
@@ -56,7 +56,7 @@ class SendRegistered:
 
 @dataclass(frozen=True, slots=True)
 class UplinkArrived:
-    """A person's SMS came."""
+    """An uplink arrived."""
 
     arrival: Arrival
     uplink: Uplink
@@ -64,14 +64,14 @@ class UplinkArrived:
 
 @dataclass(frozen=True, slots=True)
 class SetByHand:
-    """Somebody suppressed a number, or lifted that."""
+    """A number was suppressed manually, or the suppression was lifted."""
 
     said: ScopedEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """Something came that could not be understood."""
+    """An input that could not be parsed."""
 
     arrival: Arrival
     kind: str
@@ -139,7 +139,7 @@ class UplinkRecord:
 
 @dataclass(slots=True)
 class Known:
-    """What the store holds of everything that a stretch of the journal speaks of."""
+    """What the store holds of everything that a slice of the journal mentions."""
 
     messages: dict[Key, MessageBuilder]
     uplinks: dict[UplinkKey, UplinkRecord]
@@ -168,7 +168,7 @@ class DecidedMessage:
 
 @dataclass(slots=True)
 class ProjectedChanges:
-    """All that one transaction writes, and what there is to count."""
+    """Everything that one transaction writes, and what is counted."""
 
     messages: list[DecidedMessage] = field(default_factory=list)
     uplinks: list[UplinkRecord] = field(default_factory=list)
@@ -185,7 +185,7 @@ class ProjectedChanges:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of decision."""
+    """The decision rules."""
 
     catalogue: Catalogue
     late_delivered: LateDelivered = "wins"

@@ -50,7 +50,7 @@ def _load_no_utf_8(body: bytes, headers: str, unused: Unused | None) -> Any:
     for text in charsets.texts_of_json(body, headers):
         with contextlib.suppress(ValueError):
             return _loads(text, unused)
-    raise ValueError("no JSON in any charset")
+    raise ValueError("not JSON in any supported charset")
 
 
 def _finite(text: str) -> float | str:

@@ -1,4 +1,4 @@
-"""Bytes of a push -> usable items: how the platform writes (callbacks.md).
+"""Bytes of a push <-> inputs: the only module that knows the platform's format.
 
 `sift` is what the public edge needs: which push is this, and which of its items are usable. The
 projector later turns the sifted items into events (`items`); an item that passed `sift` never fails
@@ -71,7 +71,7 @@ class ParsedPush(NamedTuple):
 
 
 class UnusableError(ValueError):
-    """Nothing in a push can be used; the text names what is wrong, never a value."""
+    """A push has no usable item; the text names the fault, never a value."""
 
 
 def sift(body: bytes, headers: str = "") -> ParsedPush:
