@@ -135,7 +135,7 @@ def give_to_owner(descriptor: int, directory: Path) -> None:
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Put content in the place of a file, mode 0600, durably.
+    """Put content in place of a file, mode 0600, durably.
 
     Raises:
         DataDirectoryError: it cannot be written; the old content stays.

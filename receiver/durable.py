@@ -16,7 +16,7 @@ def sync_file(file: IO[bytes]) -> None:
 
 
 def replace_file(written: Path, file: Path) -> None:
-    """Put a file, whose content is durable, in the place of another one or of none.
+    """Put a file, whose content is durable, in place of another one or of none.
 
     Raises:
         OSError: it has its old name, or the new one is not durable.

@@ -43,7 +43,7 @@ def find_readable(file: Path, what: str) -> list[str]:
     try:
         mode = file.stat().st_mode
     except OSError:
-        return []  # whoever reads it says so
+        return []  # anyone who reads it says so
     if not mode & (_OTHERS_READ | _OTHERS_CHANGE):
         return []
     told = f"{file} contains {what}, and every user of this machine can read or change it"

@@ -1,6 +1,6 @@
 """Keys and callback tokens created by the command line, stored as digests.
 
-Whoever reads the file learns no key. It is written whole, beside itself, and put in its place: a
+Anyone who reads the file learns no key. It is written whole, beside itself, and put in its place: a
 receiver that reads it meanwhile sees the old content or the new one.
 """
 

@@ -113,8 +113,8 @@ class ApiContext:
     forgetter: Forgetter
     silence: SilenceOptions
     metrics: Metrics
-    caught_up: Callable[[], Awaitable[None]]  # returns when the store knows all that was heard
-    heard_until: Callable[[], Awaitable[int]]  # up to when the store knows all that was heard
+    caught_up: Callable[[], Awaitable[None]]  # returns when the store has processed all inputs
+    heard_until: Callable[[], Awaitable[int]]  # up to when the store has processed all inputs
     overdue_after_us: int
     yield_factor: Callable[[], int]  # how much time long work leaves to others for each unit taken
     answer_within_us: int  # how long after a message an uplink can answer it

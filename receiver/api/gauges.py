@@ -39,7 +39,7 @@ class Watch:
             applications: the configured ones; others get no series.
             options: when silence is too long.
             clock: microseconds.
-            heard_until: gives the time up to which the store knows all that was heard.
+            heard_until: gives the time up to which the store has processed all inputs.
         """
         self._store = store
         self._metrics = metrics

@@ -34,7 +34,7 @@ _KINDS: Mapping[str, queries.Key] = {"references": "reference", "extends": "exte
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a look-up asks for; None: the kind was not asked for."""
+    """What a lookup asks for; None: the kind was not asked for."""
 
     ids: list[str] | None
     keys: Mapping[str, list[str]]  # of the kinds that were asked for

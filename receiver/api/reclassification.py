@@ -25,7 +25,7 @@ class Reclassifying(Endpoints):
 
     @needs(Scope.ADMIN, of_all=True)
     async def start(self, request: Request) -> Response:
-        """Reload the catalogue file and fold history again by it; goes on where one stopped."""
+        """Reload the catalogue file and reclassify history by it; goes on where one stopped."""
         parts = self._parts
         Query(request).done()
         body = await read_body(request, parts.max_body_bytes)

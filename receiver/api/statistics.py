@@ -91,7 +91,7 @@ class Statistics(Endpoints):
 
     @needs(Scope.READ)
     async def silence(self, request: Request) -> Response:
-        """Tell what is pending and how old it is, and when reports were last heard."""
+        """Tell what is pending and how old it is, and when reports were last received."""
         query = Query(request)
         application = query.application()
         query.done()

@@ -67,7 +67,7 @@ class Suppressions(Endpoints):
 
     @needs(Scope.WRITE)
     async def suppress(self, request: Request) -> Response:
-        """Suppress a number by hand; 200 when that is durable and holds."""
+        """Suppress a number manually; 200 when that is durable and holds."""
         return await self._set(request, suppressed=True)
 
     @needs(Scope.WRITE)

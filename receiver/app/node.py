@@ -302,7 +302,7 @@ class Node:
             ) from None
 
     async def _heard_until(self) -> int:
-        """Return the time up to which the store knows all that was heard."""
+        """Return the time up to which the store has processed all inputs."""
         oldest = await self._journal.arrival_after(self._projector.position)
         return now() if oldest is None else min(oldest, now())
 

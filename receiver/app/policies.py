@@ -35,7 +35,7 @@ _MINUTE_S = 60
 
 
 def make_catalogue(settings: Settings) -> Catalogue:
-    """Read the catalogue in force.
+    """Read the effective catalogue.
 
     Raises:
         SettingsError: the catalogue file cannot be used; the text has a line for each problem.

@@ -21,7 +21,7 @@ def write_json(changes: CatalogueChanges, version: str) -> None:
 
     Args:
         changes: what changed.
-        version: of the catalogue in force, which has what is new.
+        version: of the effective catalogue, which has what is new.
     """
     document = {
         "version": version,

@@ -202,7 +202,7 @@ def _retry_facts(retry: Json) -> Json:
 
 
 def _attempts_of(attempts: Json) -> str | None:
-    """Name the attempts before and after a message, and what became of all."""
+    """Name the attempts before and after a message, and what happened to all."""
     if attempts["previous"] is None and attempts["next"] is None:
         return None
     named = [f"{name} {attempts[name]}" for name in ("previous", "next") if attempts[name]]

@@ -214,7 +214,7 @@ async def _reclassifier_here(settings: Settings) -> AsyncIterator[Reclassifier]:
 
 
 async def _rehearsed(settings: Settings, since: int | None, show: Show) -> Json:
-    """Read the store beside whoever writes it."""
+    """Read the store while another process writes it."""
     _check_there_is_a_store(settings)
     store = Store(settings.effective_store_url)
     try:

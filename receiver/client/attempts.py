@@ -86,7 +86,7 @@ class Attempts:
         patience: how long it may take.
         now: the time of a clock that only goes forward, seconds.
         single: there is to be one attempt only.
-        is_probe: it finds out whether a receiver that was away is back.
+        is_probe: it finds out whether a receiver that was unavailable is back.
         may_go_on: asked after each failure whether these attempts, which would end at a moment, may
             continue.
     """

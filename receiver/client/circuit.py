@@ -22,7 +22,7 @@ class Circuit:
     holds its place by time and not by a lock: whatever becomes of it, another follows.
 
     Args:
-        rest_s: for how long at least a receiver that is away is left alone.
+        rest_s: for how long at least a receiver that is unavailable is left alone.
         longest_probe_s: to which the time-out of probes grows, so that a receiver that is only slow
             is found again.
     """
@@ -71,7 +71,7 @@ class Circuit:
                 self._reset()
 
     def missed(self, who: object, now: float, probed_s: float | None = None) -> None:
-        """Note that the receiver is away.
+        """Note that the receiver is unavailable.
 
         Args:
             who: the one that gives up; those that began before this was known change nothing.

@@ -22,7 +22,7 @@ from receiver.client.interruptions import interruption, let_through
 
 _MOST_IDLE = 20  # connections kept open between requests
 _IDLE_S = 5.0  # for how long; as httpx
-_MOST_RESOLVING = 8  # look-ups at once: one that hangs keeps its thread until the system gives up
+_MOST_RESOLVING = 8  # lookups at once: one that hangs keeps its thread until the system gives up
 
 _FAILURES = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
 _LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
@@ -276,7 +276,7 @@ _Addresses = list[tuple[Any, Any, int, str, Any]]
 
 
 class _Resolver:
-    """Looks names up, in threads: the system's own look-up cannot be given a time-out."""
+    """Looks names up, in threads: the system's own lookup cannot be given a time-out."""
 
     def __init__(self) -> None:
         self._free = threading.BoundedSemaphore(_MOST_RESOLVING)

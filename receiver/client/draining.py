@@ -29,7 +29,7 @@ class Draining:
     Args:
         spool: where it is; None: there is nothing.
         patience: how long a delivery may take that nobody's send waits for.
-        note: is told what became of each delivery.
+        note: is told what happened to each delivery.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Draining:
         """Deliver out of the spool, the oldest first.
 
         Yields:
-            A registration, and the attempts that it has; what became of it is sent back.
+            A registration, and the attempts that it has; what happened to it is sent back.
 
         Returns:
             How many are left.

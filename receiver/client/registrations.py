@@ -23,7 +23,7 @@ from receiver.client.spool import Owner, Spool
 
 KEY_VARIABLE = "RECEIVER_API_KEY"
 USUAL_URL = "http://127.0.0.1:8081"  # the private API's own default
-_REST_S = 5.0  # how long a receiver that is away is left alone
+_REST_S = 5.0  # how long a receiver that is unavailable is left alone
 _KEEPERS = 4  # threads; a sync of one file need not wait for that of another
 
 _log = logging.getLogger("receiver.client")
@@ -124,7 +124,7 @@ class Registrations:
     def attempts(self) -> Attempts | None:
         """Return the attempts that a new registration has; None: it is not tried.
 
-        A program that sends must not stand still at each send because its receiver is away.
+        A program that sends must not stand still at each send because its receiver is unavailable.
         """
         now, circuit = monotonic(), self._process.circuit
         probe_s = circuit.probe_s

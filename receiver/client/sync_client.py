@@ -41,7 +41,7 @@ class Client(BaseClient):
         url: where the receiver's private API listens.
         key: an API key with the scope `write`; usually from `RECEIVER_API_KEY`.
         application: whose sends these are; the receiver's first application when not given.
-        timeout_s: how long one attempt may take, from the look-up of the address to the last byte
+        timeout_s: how long one attempt may take, from the lookup of the address to the last byte
             of the answer.
         patience_s: how long all attempts at one registration may take; None: 2 seconds with a
             spool, which is more patient than any program that sends, and 10 without.

@@ -37,7 +37,7 @@ class PlannedItem:
 
 @dataclass(frozen=True, slots=True)
 class RetryMove:
-    """What became of the item of one message."""
+    """What happened to the item of one message."""
 
     effect: RetryEffect
     reason: str  # the category of the message now, else its state
@@ -126,7 +126,7 @@ def _place(line: SuppressionLine) -> tuple[str, int, str, str, str]:
 
 
 def effect_on_retry(before: PlannedItem | None, after: PlannedItem | None) -> RetryEffect | None:
-    """Return what became of an item; None: nothing that a claimer would notice."""
+    """Return what happened to an item; None: nothing that a claimer would notice."""
     was_open = before is not None and before.state in OPEN_ITEMS
     is_open = after is not None and after.state in OPEN_ITEMS
     if was_open != is_open:

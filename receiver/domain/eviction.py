@@ -19,7 +19,7 @@ from receiver.domain.steps import Steps
 _PART_OF_STRANGERS = 8  # one part in so many is theirs alone, and all that others leave
 _VERIFIED = frozenset({Trust.ALLOWLISTED, Trust.SIGNED})
 _IPV4_PREFIXES = (16, 24, 32)
-_IPV6_PREFIXES = (32, 48, 64)  # whoever has one address of a /64 has all of it
+_IPV6_PREFIXES = (32, 48, 64)  # anyone who has one address of a /64 has all of it
 _PEERS_KEPT = 1024
 
 

@@ -10,7 +10,7 @@ from receiver.domain.whole_numbers import is_given
 class Trust(StrEnum):
     """How sure we are that the platform itself sent a push."""
 
-    OPEN = "open"  # whoever guesses the callback URL could have sent it
+    OPEN = "open"  # anyone who guesses the callback URL could have sent it
     TOKEN = "token"  # noqa: S105 - whoever knows the callback URL could; it cannot be guessed
     ALLOWLISTED = "allowlisted"  # it came by the token, from an address that may push
     SIGNED = "signed"  # the platform's push signature was verified
@@ -48,7 +48,7 @@ class StatusReport:
     total: int | None = None  # how many parts, where the report says so; or `UNREADABLE_TOTAL`
     source: int | None = None  # 1 SMS platform, 2 SMSC, 3 Huawei platform
     updated_at: int | None = None  # microseconds; None when absent or not a time
-    update_time: str = ""  # the field as it came: it identifies a redelivery
+    update_time: str = ""  # the field as received: it identifies a redelivery
     status_desc: str | None = None
     org_code: str | None = None
     extend: str | None = None
@@ -69,11 +69,11 @@ class Uplink:
     sender: str
     to: str
     body: str
-    original_body: str | None = None  # as it came, where `body` shows it otherwise
+    original_body: str | None = None  # as received, where `body` shows it otherwise
     created_at: int | None = None  # microseconds
-    create_time: str = ""  # the field as it came
+    create_time: str = ""  # the field as received
     text: str | None = None  # what it says, where `body` had to be escaped
-    is_guess: bool = False  # `body` is in a charset that nobody declared
+    is_guess: bool = False  # `body` is in an undeclared charset
     guesses: tuple[str, ...] = ()  # what it may say; nothing is sure about any of them
     raw: dict[str, Any] = field(default_factory=dict)
 

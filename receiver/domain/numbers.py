@@ -20,7 +20,7 @@ _HOME_CODE = str(phonenumbers.country_code_for_region(HOME_REGION))
 # How a number is written in full without a plus sign: with the trunk prefix, or the country code.
 _FULL_AT_HOME = ("0", _HOME_CODE)
 _SUBSCRIBERS = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE})
-# What stands in the place of a number and is none: a short code or channel number, a number whose
+# What stands in place of a number and is none: a short code or channel number, a number whose
 # digits are partly masked, an alias such as `csms12345678`.
 _AS_WRITTEN = re.compile(r"[+(]*[0-9*][0-9*()./\s\u2010-\u2015-]*|[A-Za-z]{1,10}[0-9]{3,}")
 _FEWEST_DIGITS = 3
@@ -60,7 +60,7 @@ def may_stand_for_number(text: str) -> bool:
     """Tell whether a text can stand where numbers do: a number in full, or what replaces one.
 
     That is a short code, a channel number, a masked number or an alias; anything else, such as
-    `abc`, an order number or a piece of two digits, is a mistake of whoever asks for it.
+    `abc`, an order number or a piece of two digits, is a mistake of anyone who asks for it.
     """
     written = normalise(text) or ""
     if is_number(written):

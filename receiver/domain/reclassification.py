@@ -67,7 +67,7 @@ class Run:
     """The progress of one run over the history."""
 
     policy: str  # names the catalogue and the rules that decide
-    since: int | None  # microseconds: only messages sent (else first heard of) at or after
+    since: int | None  # microseconds: only messages sent (otherwise first reported) at or after
     upto: int  # the highest id of a message when it began
     started_at: int
     updated_at: int

@@ -55,7 +55,7 @@ class Rhythm:
         return max(_of_last_days(self.gaps, self.last_at, options.days).values(), default=None)
 
     def silence(self, now: int) -> int | None:
-        """Return the time since the last arrival; None when nothing was ever heard."""
+        """Return the time since the last arrival; None when nothing was ever received."""
         return None if self.last_at is None else max(0, now - self.last_at)
 
     def threshold(self, options: SilenceOptions) -> int | None:

@@ -20,13 +20,13 @@ def content_digest(
 ) -> str:
     """Return the SHA-256 of an uplink's content, in hex.
 
-    For an uplink as the platform writes it, this is the digest of its texts as they came.
+    For an uplink as the platform writes it, this is the digest of its texts as received.
 
     Args:
         sender: as it is stored.
         to: as it is stored.
         body: as it is stored.
-        create_time: as it came.
+        create_time: as received.
         created_at: what it means, microseconds since the epoch; None: it is no time.
     """
     written = create_time if created_at is None else to_rfc3339(created_at)

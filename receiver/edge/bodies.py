@@ -2,7 +2,7 @@
 
 A head that came in pieces counts as a part of its body.
 
-When there is no room, the largest unfinished body goes: whoever sends much slowly makes room for
+When there is no room, the largest unfinished body goes: anyone who sends much slowly makes room for
 all who send little. An eighth of the room is for small bodies alone.
 """
 

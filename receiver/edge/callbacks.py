@@ -140,7 +140,7 @@ class Callbacks:
         self._note_again_at = 0
 
     def take_addresses(self, addresses: Iterable[Address]) -> None:
-        """Put these callback addresses in the place of those before."""
+        """Put these callback addresses in place of those before."""
         # Looked up by digest: how long the search takes says nothing about a token.
         self._addresses: Mapping[bytes, Address] = {one.digest: one for one in addresses}
         self._last_push = {
@@ -212,7 +212,7 @@ class Callbacks:
             self._keep(exchange, judge(body))
 
     def _keep_query(self, exchange: Exchange) -> None:
-        """Keep the query of a push whose body is taken: nothing else tells of it."""
+        """Keep the query of a push whose body is taken: nothing else reports it."""
         if self._traces.leave(exchange.application) is None:
             return
         headers = note_refusal(_kept_headers(exchange.headers), refusals.FIELDS_BESIDE_A_BODY, None)

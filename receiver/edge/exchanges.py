@@ -52,9 +52,9 @@ class Exchange:
     """One request, and the place where its answer is given.
 
     Attributes:
-        method: as it came.
+        method: as received.
         path: without the query, percent-encoding undone.
-        target: path and query as they came.
+        target: path and query as received.
         headers: names in lower case.
         body: whole when the handler takes the exchange.
         claimed: bytes that the body was to have, where that is more than it may; else 0.

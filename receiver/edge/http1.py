@@ -98,7 +98,7 @@ class Edge:
             connection.run_out()
 
     def group_of(self, peer: str) -> str:
-        """Return whom an address stands for where strangers are bounded."""
+        """Return the group of an address where strangers are bounded."""
         return peer if peer in self.limits.exempt_peers else group_of(peer)
 
     def sample(self, transport: asyncio.Transport) -> None:
@@ -113,7 +113,7 @@ class Edge:
         return len(self.connections) > _FEW_CONNECTIONS and self.turns.spend()
 
     def come(self, connection: "Leaver", group: str) -> None:
-        """Take a connection in; where it is one too many, somebody leaves."""
+        """Take a connection in; where it is one too many, a connection is closed."""
         if self.connection_limits.add(connection, group):
             (self.connection_limits.oldest_idle(group) or connection).make_room()
 

@@ -74,10 +74,10 @@ def carries_fields(exchange: Exchange) -> bool:
 
 
 def loses_fields(exchange: Exchange) -> bool:
-    """Tell whether a query beside a body has fields of a push, which nobody reads there."""
+    """Tell whether a query beside a body has fields of a push, which is not read there."""
     return _FIELDS.search(query_of(exchange)) is not None
 
 
 def query_of(exchange: Exchange) -> bytes:
-    """Return the query of a request as it came."""
+    """Return the query of a request as received."""
     return exchange.target.partition(b"?")[2]

@@ -1,7 +1,7 @@
 """Traces of pushes that were cut off: so many a minute, and the others are counted.
 
 A trace takes room on the disk, and nothing of the push was judged but its token: without a bound
-whoever knows the token could fill the disk with the beginnings of endless pushes.
+anyone who knows the token could fill the disk with the beginnings of endless pushes.
 """
 
 import hashlib

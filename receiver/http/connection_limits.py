@@ -1,4 +1,4 @@
-"""Which connection goes when there are too many: of whoever keeps most waiting, the oldest one.
+"""Closes connections above the limit: the oldest idle one of the address that keeps the most idle.
 
 Genuine pushes are over in milliseconds, so it is hardly ever theirs. Connections to which we owe
 an answer are never chosen.
@@ -13,7 +13,7 @@ _C = TypeVar("_C")
 
 _OUTDATED = 4  # times as many ranks as peers: most are outdated
 _FEW = 64  # ranks are too few to look after
-_CALM = 8  # one part in so many is free again: for the present nobody has to go
+_CALM = 8  # one part in so many is free again: no connection has to be closed for now
 
 
 class ConnectionLimits(Generic[_C]):

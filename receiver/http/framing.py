@@ -116,7 +116,7 @@ def names_http(target: bytes, raw: bytes, *, is_behind: bool) -> bool:
     """Tell whether it is HTTP that a request names behind its target; the parser keeps that back.
 
     Args:
-        target: as it came.
+        target: as received.
         raw: bytes that hold the request line.
         is_behind: whether other requests may stand ahead of it there. Then every place where the
             target stands must be followed by HTTP: which one it is cannot be told.

@@ -58,7 +58,7 @@ def read_address(text: str) -> IPAddress | None:
 
 
 def group_of(address: str) -> str:
-    """Return whom an address stands for where strangers are bounded: of IPv6 the whole /64.
+    """Return the group of an address where strangers are bounded: of IPv6 the whole /64.
 
     A customer of a network gets at least that much, so single addresses of it bound nobody.
     """

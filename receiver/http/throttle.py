@@ -1,6 +1,6 @@
-"""Slowing whoever guesses secrets: after some wrong ones an address waits for the minute to end.
+"""Throttles guesses of secrets: after several wrong ones an address waits for the next minute.
 
-Whoever is over the limit is not told whether a secret is right, or guessing would go on at full
+Anyone who is over the limit is not told whether a secret is right, or guessing would go on at full
 speed. Whoever lately used a right one is not kept from it by what others at the address do.
 """
 

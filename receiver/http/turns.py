@@ -10,7 +10,7 @@ from typing import Protocol
 
 _MOST_IN_A_TURN = 4  # connections that read on in one turn of the event loop
 # Readings in a turn that complete nothing, of all connections together: a part of a head, a byte.
-# Whoever goes on like that waits, and what has come meanwhile is read at once.
+# Anyone who goes on like that waits, and what has come meanwhile is read at once.
 _MOST_FRUITLESS = 16
 
 
@@ -25,7 +25,7 @@ class Turns:
     """The connections of a listener that wait for a turn; addresses take turns, too."""
 
     def __init__(self) -> None:
-        """Begin with nobody."""
+        """Begin without waiters."""
         # By address, and in each in order of arrival: a thousand connections of one address are
         # no faster than one of another address.
         self._waiting: dict[str, dict[Waiter, None]] = {}

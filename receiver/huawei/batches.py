@@ -28,7 +28,7 @@ class NoListError(ValueError):
     """There is no list of reports."""
 
 
-ANOTHER_LIST = object()  # in the place of an item: another list begins, which counts instead
+ANOTHER_LIST = object()  # in place of an item: another list begins, which counts instead
 
 
 def read_items(

@@ -1,7 +1,7 @@
 """The charset of a push, also if it is not UTF-8.
 
-A text as it came holds its bytes as `surrogateescape` reads them: U+DC80 to U+DCFF are the bytes
-80 to FF that are no UTF-8. Nothing here replaces a byte: what cannot be read stays as it came.
+A text as received holds its bytes as `surrogateescape` reads them: U+DC80 to U+DCFF are the bytes
+80 to FF that are no UTF-8. Nothing here replaces a byte: what cannot be read stays as received.
 """
 
 import codecs
@@ -82,7 +82,7 @@ def writing_of(items: Iterable[Mapping[str, Any]], headers: str = "") -> Writing
     """Tell how a push is written: one client writes all its texts in one charset.
 
     Args:
-        items: of the push, texts as they came.
+        items: of the push, texts as received.
         headers: of the push, a `name: value` line each.
     """
     texts = [
@@ -112,7 +112,7 @@ def readable(item: Mapping[str, Any], writing: Writing) -> Mapping[str, Any]:
 
 
 def read(came: str, writing: Writing = _UNDECLARED) -> DecodedText:
-    """Read a text as it came: bytes in UTF-8, else in the declared charset, else by a guess."""
+    """Read a text as received: bytes in UTF-8, else in the declared charset, else by a guess."""
     if came.isascii() and "\0" not in came:
         return DecodedText(came)
     data = _bytes(came)
@@ -134,7 +134,7 @@ def read(came: str, writing: Writing = _UNDECLARED) -> DecodedText:
 
 
 def guesses(came: str) -> list[str]:
-    """Return what else a text may say, whose bytes are in a charset that nobody declared.
+    """Return what else a text may say, whose bytes are in an undeclared charset.
 
     Nothing is sure about any of them.
     """

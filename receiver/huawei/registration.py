@@ -1,6 +1,6 @@
 """Registrations: the sends of an application, in all accepted forms.
 
-The platform's own response to `batchSendSms` or `batchSendDiffSms` is taken as it came
+The platform's own response to `batchSendSms` or `batchSendDiffSms` is taken as received
 (sms_05_0001, sms_05_0002), bare or wrapped in `response`, in the platform's spelling or in that of
 its Python SDK; or a list `sends` in our own words.
 """
@@ -92,7 +92,7 @@ def read_registration(body: bytes, *, is_new: bool = False) -> Registration:
     """Read a registration.
 
     Args:
-        body: as it came.
+        body: as received.
         is_new: it is not taken yet: a member that is given more than once is refused. In one that
             is taken the last counts, as it did then.
 

@@ -58,7 +58,7 @@ def diagnose(
     """Say why a push is not verified.
 
     Args:
-        request: as it came.
+        request: as received.
         rules: keys and limits.
         now: microseconds since the epoch.
         hosts: names under which the receiver is known outside, with their ports if any.

@@ -110,7 +110,7 @@ def verify(request: SignedRequest, rules: SigningRules, now: int) -> Verificatio
     A push that was verified once verifies again within the window: the platform may push twice.
 
     Args:
-        request: as it came.
+        request: as received.
         rules: keys and limits.
         now: microseconds since the epoch.
     """

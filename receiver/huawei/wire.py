@@ -27,7 +27,7 @@ MANY_VALUES = 4096  # of a JSON; a documented batch has up to 502
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BEFORE_VALUES = (b",", b"{", b"[")  # with one value or none behind each
-_UNREAD = object()  # in the place of items that could not be read
+_UNREAD = object()  # in place of items that could not be read
 _TOO_DEEP = "The item is nested too deeply."
 _TOO_LONG = (
     f"The item is not valid JSON of at most {batches.LONGEST_ITEM} characters. Nothing "
@@ -75,7 +75,7 @@ class UnusableError(ValueError):
 
 
 def sift(body: bytes, headers: str = "") -> ParsedPush:
-    """Tell the kind of a push and its usable items, texts as they came.
+    """Tell the kind of a push and its usable items, texts as received.
 
     Args:
         body: of the push.

@@ -11,7 +11,7 @@ class EntryKind:
 
     UNUSABLE = "unusable"  # a push that was refused with 400, kept for the quarantine
     SENDS = "sends"  # a registration
-    SUPPRESSION = "suppression"  # set or lifted by hand
+    SUPPRESSION = "suppression"  # set or lifted manually
     DAMAGED = "damaged"  # stands for rows that a damaged file lost; the body names them
     FORGOTTEN = "forgotten"  # what held only a person who was forgotten; the body is blank
 
@@ -129,12 +129,12 @@ class JournalLimits:
     checkpoint_every_s: float = 1.0  # how often the WAL is copied into the file
     writer_timeout_s: float = 10.0  # a writer that has not answered by then is replaced
     stopped_s: float = 1.0  # the same of one that a signal has stopped
-    wal_cap_bytes: int = 48 * 1024 * 1024  # beyond it the WAL is emptied, whoever reads
+    wal_cap_bytes: int = 48 * 1024 * 1024  # beyond it the WAL is emptied despite readers
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What one group commit did, for whoever observes it."""
+    """What one group commit did, for observers."""
 
     entries: int
     seconds: float

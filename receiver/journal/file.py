@@ -167,7 +167,7 @@ class JournalFile:
         await self._ask("try_writing")
 
     async def replace(self, rows: Sequence[Row]) -> None:
-        """Put another kind, headers and body in the place of those of rows, all or none."""
+        """Put another kind, headers and body in place of those of rows, all or none."""
         await self._ask("replace", [list(row) for row in rows])
 
     async def switch(self, target: Path, kept: Path | None) -> bool:
@@ -180,7 +180,7 @@ class JournalFile:
         async with self._reading:
             await self._reader.close()
             self._inode = None
-            # Whoever closes the last descriptor of a large file waits for its blocks.
+            # Closing the last descriptor of a large file waits for its blocks.
             old = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 done = await self._ask("adopt", str(target), "" if kept is None else str(kept))

@@ -68,7 +68,7 @@ class _Waiting:
 
 
 def _ignore(_: object) -> None:
-    """Stand in where nobody observes."""
+    """Stand in for an observer."""
 
 
 class Journal:
@@ -185,7 +185,7 @@ class Journal:
         return durable
 
     def submit(self, entry: JournalEntry, settle: Settle) -> None:
-        """Queue an entry; `settle` is told once what became of it. Cheaper than a future each.
+        """Queue an entry; `settle` is told once what happened to it. Cheaper than a future each.
 
         Raises:
             JournalUnavailableError: too much waits; `settle` is not told.
@@ -221,7 +221,7 @@ class Journal:
     async def _wait_for_company(self) -> None:
         """Let a middling group grow: fewer commits leave more of the processor to the requests.
 
-        Whoever comes alone does not wait, and a large group is worth its commit at once.
+        A single append does not wait, and a large group is committed immediately.
         """
         if _COMPANY_FROM <= len(self._waiting) < _COMPANY_UP_TO:
             await asyncio.sleep(_LINGER_S)
@@ -261,7 +261,7 @@ class Journal:
                 break
             waiting = self._waiting.popleft()
             self._waiting_bytes -= len(waiting.entry.body)
-            # Whoever was given up was told so; writing it still would only cost time.
+            # An abandoned append has been reported as failed; writing it would only cost time.
             if not waiting.is_settled:
                 group.append(waiting)
         return group
@@ -356,7 +356,7 @@ class Journal:
     async def arrival_after(self, position: int) -> int | None:
         """Return when the entry after a position arrived (microseconds), None if there is none.
 
-        Also None where the file is damaged: whoever reads the rows is told.
+        Also None where the file is damaged: anyone who reads the rows is told.
         """
         try:
             return await self._file.arrival_after(position)
@@ -385,7 +385,7 @@ class Journal:
             return 0
 
     async def replace(self, rows: Sequence[Row]) -> None:
-        """Put another kind, headers and body in the place of those of rows; positions stay.
+        """Put another kind, headers and body in place of those of rows; positions stay.
 
         Raises:
             JournalUnavailableError: it could not be written; nothing was replaced.

@@ -38,7 +38,7 @@ def examine(path: Path) -> LogDamage | None:
 
 
 def rebuild(path: Path, cause: str) -> DamageFinding:
-    """Put a new file with all rows that can be read in the place of one that cannot be opened.
+    """Put a new file with all rows that can be read in place of one that cannot be opened.
 
     Raises:
         DataDirectoryError: no row of ours was found, or there is no space; nothing was changed.

@@ -3,7 +3,7 @@
 It forgets what stands behind a damaged frame of the log, takes a log with a damaged head for empty,
 deletes one beside an empty file, and does not miss one that was cut off or removed.
 
-All of it blocks; whoever calls holds the writer's lock.
+All functions block; the caller holds the writer's lock.
 """
 
 from collections.abc import Callable

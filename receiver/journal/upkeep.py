@@ -98,7 +98,7 @@ class Upkeep:
         return deleted
 
     async def replace(self, rows: Sequence[Row]) -> None:
-        """Put another kind, headers and body in the place of those of rows."""
+        """Put another kind, headers and body in place of those of rows."""
         async with self._rewriting:
             await self.ask(lambda: self._file.replace(rows))
 

@@ -134,7 +134,7 @@ class Writer:
         self._connection.execute("DELETE FROM meta WHERE name = 'probe'")
 
     def replace(self, rows: list[list[Any]]) -> None:
-        """Put another kind, headers and body in the place of those of whole rows, all or none."""
+        """Put another kind, headers and body in place of those of whole rows, all or none."""
         with _transaction(self._connection):
             self._connection.executemany(
                 "UPDATE journal SET kind = ?, headers = ?, body = ?, checksum = ?"
@@ -160,7 +160,7 @@ class Writer:
 
     def checkpoint(self, mode: str) -> bool:
         """Copy the WAL into the file (PASSIVE), or empty it too (TRUNCATE); tell whether it did."""
-        # Whoever reads may hold a checkpoint up, but never the commits behind it.
+        # A reader may delay a checkpoint, but never the commits behind it.
         self._connection.execute("PRAGMA busy_timeout = 0")
         try:
             found = self._connection.execute(f"PRAGMA wal_checkpoint({mode})")
@@ -220,7 +220,7 @@ def add_meta(connection: sqlite3.Connection) -> None:
 
 
 def put_in_place(path: str, target: str, kept: str) -> None:
-    """Put a file in the place of a journal that nobody writes, durably.
+    """Put a file in place of a journal that nobody writes, durably.
 
     Args:
         path: the journal.

@@ -98,7 +98,7 @@ class Forgetter:
 
         Raises:
             AnotherForgettingError: one is going on.
-            JournalUnavailableError: the journal cannot be written; ask again.
+            JournalUnavailableError: the journal cannot be written; try again.
             StoreUnavailableError: the same of the store.
             ValueError: it is no number that can be dialled.
         """

@@ -27,7 +27,7 @@ class Person:
     writings: Writings
     ids: Collection[Key] = field(default_factory=frozenset)
     others: Collection[Key] = field(default_factory=frozenset)
-    keeps_suppression: bool = False  # what was set by hand stays in the journal too
+    keeps_suppression: bool = False  # what was set manually stays in the journal too
 
 
 # Digits may stand escaped, though hardly anybody writes them so; a look into the body then tells.
@@ -49,7 +49,7 @@ def may_be_about(row: Row, person: Person, written: Collection[bytes]) -> bool:
 
     Args:
         row: of the journal.
-        person: whom to forget.
+        person: the person to erase.
         written: the person's ids, as written in bodies.
     """
     if row.kind == EntryKind.FORGOTTEN or (

@@ -8,7 +8,7 @@ _LONGEST = 256  # bytes of one writing: it may lie across two reads
 
 
 def _never() -> bool:
-    """Stand in where nobody gives up."""
+    """Stand in where nothing is cancelled."""
     return False
 
 
@@ -28,7 +28,7 @@ def find_in_files(
 
     Args:
         files: to be read.
-        holds: tells of some bytes whether they hold it.
+        holds: tells whether some bytes contain it.
         is_given_up: tells whether nobody waits for the result any more.
 
     Raises:

@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 _DAY_US = 86_400 * 1_000_000
 _SLICE_S = 0.003
 _FIRST_AFTER_S = 60.0
-_PAUSE_S = 1.0  # after the store was away
+_PAUSE_S = 1.0  # after the store was unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def _cutoff(days: float, now: int) -> int | None:
 
 
 class PurgePhase(StrEnum):
-    """What has become of a purge."""
+    """What happened to a purge."""
 
     RUNNING = "running"
     STOPPED = "stopped"
@@ -62,7 +62,7 @@ class PurgePhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """One purge, as far as it has come."""
+    """One purge, as far as it has progressed."""
 
     dry_run: bool
     cutoffs: stored.Cutoffs

@@ -30,7 +30,7 @@ def decode(row: Row, most_bad: int = wire.MOST_BAD) -> Steps[list[Event]]:
 
     Args:
         row: of the journal.
-        most_bad: how many items of a push are set aside one by one; one event tells of the others.
+        most_bad: how many items of a push are set aside one by one; one event reports the others.
     """
     try:
         match row.kind:

@@ -23,7 +23,7 @@ class ProjectorOptions:
 
 
 def _ignore(*_: object) -> None:
-    """Stand in where nobody observes."""
+    """Stand in for an observer."""
 
 
 @dataclass(frozen=True, slots=True)

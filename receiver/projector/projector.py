@@ -91,7 +91,7 @@ class Projector:
         self._next_upkeep = time.monotonic()
 
     async def run(self) -> None:
-        """Work until `stop`; a store that is away or locked is tried again and again."""
+        """Work until `stop`; a store that is unavailable or locked is tried again and again."""
         pause = _FIRST_PAUSE_S
         while not self._stopping.is_set():
             try:
@@ -299,7 +299,7 @@ class Projector:
         return changes
 
     def _move_to(self, position: int, taken: int) -> None:
-        """Note up to where the store has the journal, and wake whoever waits for that."""
+        """Note up to where the store has the journal, and wake the waiters."""
         self.position = position
         self._taken = taken
         self._advanced.set()

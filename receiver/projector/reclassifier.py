@@ -29,13 +29,13 @@ from receiver.store.suppressions import by_code, revisions
 _log = structlog.get_logger(__name__)
 
 _LAST_STATEMENT_S = 1.0
-_PAUSE_S = 1.0  # after the store was away
+_PAUSE_S = 1.0  # after the store was unavailable
 _SLICE_S = 0.003
 _SLICE_UNDONE = 200  # suppressions in one transaction
 
 
 class RunPhase(StrEnum):
-    """What has become of a run."""
+    """What happened to a run."""
 
     RUNNING = "running"
     STOPPED = "stopped"  # it can go on
@@ -93,7 +93,7 @@ class Reclassifier:
 
         Args:
             policy: the rules; a run that was stopped goes on only by the same ones.
-            since: microseconds; only messages sent (else first heard of) at or after.
+            since: microseconds; only messages sent (otherwise first reported) at or after.
 
         Raises:
             AnotherRunError: a run is going on with another `since`.
@@ -146,7 +146,7 @@ class Reclassifier:
         await asyncio.gather(*late, return_exceptions=True)
 
     async def progress(self) -> tuple[Run, RunPhase] | None:
-        """Return the newest run and what has become of it; None when there never was one.
+        """Return the newest run and what happened to it; None when there never was one.
 
         Raises:
             StoreUnavailableError: the store cannot be read.

@@ -52,7 +52,7 @@ class RereadContext:
     """Where and by which rules a stretch is read again."""
 
     connection: AsyncConnection  # in a transaction that no other one writes beside
-    policy: Policy  # the rules in force
+    policy: Policy  # the effective rules
     maybe_yield: MaybeYield  # awaited between items
     apply: bool  # whether to write what is found
 
@@ -209,7 +209,7 @@ async def replace_messages(
     Args:
         connection: in a transaction that no other one writes beside.
         pairs: messages as they are stored, and as they are read now.
-        policy: the rules in force.
+        policy: the effective rules.
         maybe_yield: awaited between messages.
 
     Returns:

@@ -1,6 +1,6 @@
 """Stored inputs, parsed again from their raw form by the current version.
 
-The store keeps each item as it came (`raw`) for a time. Where that is erased, what was read of it
+The store keeps each item as received (`raw`) for a time. Where that is erased, what was read of it
 then stays as it is.
 """
 

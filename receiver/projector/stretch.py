@@ -97,7 +97,7 @@ async def refold(
 
 
 def _told(decided: Iterable[DecidedMessage]) -> dict[int, tuple[str, str]]:
-    """Return the id of each message and what has become of it, by its number."""
+    """Return the id of each message and what happened to it, by its number."""
     return {
         one.message.id: (one.message.sms_msg_id, one.verdict.category or one.state)
         for one in sorted(decided, key=lambda one: one.message.id)

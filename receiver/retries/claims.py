@@ -55,7 +55,7 @@ async def claim(connection: AsyncConnection, order: Order, policy: Policy, now: 
     Args:
         connection: in a transaction that no other one writes beside.
         order: how many, and for how long.
-        policy: the rules in force.
+        policy: the effective rules.
         now: microseconds.
     """
     await close_after_probes(connection, policy, now)

@@ -85,10 +85,10 @@ async def decide_messages(
     Args:
         connection: to the store.
         found: the messages.
-        policy: the rules in force.
+        policy: the effective rules.
         now: microseconds.
         language: of the verdict's texts.
-        maybe_yield: awaited between pieces of the work, so that it holds nobody up.
+        maybe_yield: awaited between pieces of the work, so that it does not delay other work.
     """
     views = []
     for stored in found:
@@ -148,7 +148,7 @@ def see(stored: StoredMessage, policy: Policy, language: Language = Language.EN)
 
 
 def candidate_for(case: RetryCase, policy: Policy, chain: Chain | None = None) -> RetryCandidate:
-    """Put together what the policy asks of a message, by the rules in force."""
+    """Put together what the policy asks of a message, by the effective rules."""
     return candidate_of(case, policy.catalogue, chain, policy.retry.trust_open)
 
 
@@ -165,7 +165,7 @@ def decide_refused(
 
 
 def party_of(case: RetryCase) -> SuppressionScope:
-    """Return whom a message goes to, and by which channel."""
+    """Return the recipient of a message, and by which channel."""
     sender = case.send.sender if case.send else None
     channel = normalise_channel(sender) if sender else ""
     return SuppressionScope(normalise(case.folded.to) or "", channel, case.application)

@@ -80,7 +80,7 @@ async def inquire(
         connection: to the store.
         numbers: as `domain.numbers.normalise` gives them.
         inquiry: for what.
-        policy: the rules in force.
+        policy: the effective rules.
         now: microseconds.
     """
     said = await entries.all_said(connection, numbers)

@@ -75,7 +75,7 @@ def is_gated(given: Mapping[str, Any]) -> bool:
 
 
 def expand(named: Iterable[str]) -> list[str]:
-    """Put the networks of presets in the place of their names."""
+    """Put the networks of presets in place of their names."""
     return [network for name in named for network in PRESETS.get(name, (name,))]
 
 

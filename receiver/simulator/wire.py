@@ -25,7 +25,7 @@ class NotHttpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the pushes go, resolved once so that a look-up never counts as the receiver's time."""
+    """Where the pushes go, resolved once so that a lookup never counts as the receiver's time."""
 
     address: str
     port: int

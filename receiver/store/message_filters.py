@@ -39,7 +39,7 @@ class MessageFilter:
     extend: str | None = None
     reference: str | None = None
     registered: bool | None = None
-    since: int | None = None  # sent (else first heard of) at or after
+    since: int | None = None  # sent (otherwise first reported) at or after
     until: int | None = None  # ... and before
 
 

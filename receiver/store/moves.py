@@ -1,6 +1,6 @@
 """Lists of messages in which each message keeps its place while they are paged through.
 
-A message stands where it was sent, and until its send is registered where it was first heard of. A
+A message stands where it was sent, and until its send is registered where it was first reported. A
 walk that began before goes on by the old place: so it gives each message that is there throughout
 exactly once, whatever is registered meanwhile.
 """
@@ -38,7 +38,7 @@ async def save_moves(connection: AsyncConnection, moved: Sequence[Values]) -> No
 async def walk_messages(
     connection: AsyncConnection, wanted: MessageFilter, spellings: Sequence[str], page: Page
 ) -> Walked:
-    """Read a page of messages, the last sent (else first heard of) first.
+    """Read a page of messages, the last sent (otherwise first reported) first.
 
     Args:
         connection: that sees one state of the store.

@@ -136,7 +136,7 @@ async def save(
         connection: in a transaction.
         changes: what to write.
         limits: of the quarantine.
-        maybe_yield: awaited between rows, so that preparing many of them holds nobody up.
+        maybe_yield: awaited between rows, so that preparing many of them does not delay other work.
     """
     rows = _SortedRows()
     for decided in changes.messages:

@@ -25,7 +25,7 @@ class QuarantineLimits:
     rows: int = 10_000
     bytes: int = 256 * 1024 * 1024  # of bodies, together
     body_bytes: int = 64 * 1024  # of each
-    push_rows: int = 50  # for the items of one push; one more tells of the others
+    push_rows: int = 50  # for the items of one push; one more reports the others
 
 
 async def save(
@@ -40,7 +40,7 @@ async def save(
         connection: in a transaction.
         quarantined: in order of arrival.
         limits: what is kept.
-        maybe_yield: awaited between rows, so that many of them hold nobody up.
+        maybe_yield: awaited between rows, so that many of them do not delay other work.
     """
     if not quarantined:
         return 0

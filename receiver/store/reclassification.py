@@ -89,7 +89,7 @@ async def read_slice(
 
 
 async def write_outcomes(connection: AsyncConnection, changed: Iterable[DecidedMessage]) -> None:
-    """Write what has become of messages; nothing else is touched."""
+    """Write what happened to messages; nothing else is touched."""
     changed = list(changed)
     rows: list[records.Values] = []
     deltas = Deltas()

@@ -265,7 +265,7 @@ def load_send(text: str) -> Send:
 
 
 def load_raw(text: str, place: str) -> dict[str, Any]:
-    """Read an item as it came from its JSON.
+    """Read an item as received from its JSON.
 
     Raises:
         UnreadableRowError: it is none.

@@ -13,7 +13,7 @@ from receiver.domain.replies import ReplyMatch, SentMessage, find_answered
 from receiver.store.paging import pieces
 from receiver.store.queries import Row
 
-# Newest messages to a number among which an answered one is looked for, so that a look-up costs
+# Newest messages to a number among which an answered one is looked for, so that a lookup costs
 # the same whatever the size of the store. The platform sends a number up to 110 SMSs a day: in
 # the usual window of a week that is 770.
 LOOKED_AT = 1000
@@ -47,7 +47,7 @@ async def find_answers(
         connection: to the store.
         uplinks: rows of `uplinks`.
         within_us: how long before an uplink the message may have been sent.
-        maybe_yield: awaited between pieces of the work, so that it holds nobody up.
+        maybe_yield: awaited between pieces of the work, so that it does not delay other work.
     """
     sent = await _find_sent(connection, uplinks, within_us, maybe_yield)
     answers = []

@@ -66,7 +66,7 @@ class StoredUplink:
 
     @property
     def party(self) -> SuppressionScope:
-        """Whom it speaks for, and about which channel."""
+        """The person it concerns, and about which channel."""
         party = party_of(self.record)
         return party if self.number is None else replace(party, number=self.number)
 

@@ -207,7 +207,7 @@ async def walk_uplinks(
 ) -> Step:
     """Take uplinks, their texts and their numbers; as for messages."""
     heard = uplinks.c.last_received_at
-    # The digest of a short text tells it to whoever tries all of them.
+    # The digest of a short text tells it to anyone who tries all of them.
     erased = {"raw": ERASED, "digest": ERASED_DIGEST + cast(uplinks.c.id, Text)}
     nothing = {"body": "", "original_body": None, **erased}
     nobody = {"from_text": "", "from_number": None, **erased}

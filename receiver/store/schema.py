@@ -81,7 +81,7 @@ messages = Table(
     Column("template_id", StoredText),
     Column("total", StoredInteger, nullable=False),
     Column("sent_at", _Instant),
-    Column("occurred_at", _Instant, nullable=False),  # sent, else first heard of
+    Column("occurred_at", _Instant, nullable=False),  # sent, else first reported
     Column("first_report_at", _Instant),
     Column("last_report_at", _Instant),
     Column("delivered_at", _Instant),
@@ -100,7 +100,7 @@ Index("ix_messages_occurred_at", *_TIME)
 Index("ix_messages_application", messages.c.application, *_TIME)
 
 # Most messages are delivered, and those are found by walking the newest; only the others need an
-# index by what became of them. Queries repeat the condition so that the planner may use these.
+# index by what happened to them. Queries repeat the condition so that the planner may use these.
 NOT_DELIVERED = text("state <> 'delivered'")
 ORPHANED = text("NOT registered")
 _REFERENCED = text("reference IS NOT NULL")
@@ -137,7 +137,7 @@ reports = Table(
     Column("message_id", BigInteger, ForeignKey("messages.id"), nullable=False),
     Column("sequence", StoredSmall, nullable=False),
     Column("status", StoredText, nullable=False),
-    Column("update_time", StoredText, nullable=False),  # as it came; "" when absent
+    Column("update_time", StoredText, nullable=False),  # as received; "" when absent
     Column("updated_at", _Instant),
     Column("total", StoredSmall),
     Column("source", StoredSmall),
@@ -149,7 +149,7 @@ reports = Table(
     Column("received_at", _Instant, nullable=False),
     Column("last_received_at", _Instant, nullable=False),
     Column("redeliveries", StoredInteger, nullable=False),
-    Column("raw", StoredText, nullable=False),  # JSON of the item as it came
+    Column("raw", StoredText, nullable=False),  # JSON of the item as received
 )
 Index("uq_reports_key", reports.c.message_id, reports.c.sequence, reports.c.status,
       reports.c.update_time, unique=True)  # fmt: skip
@@ -180,7 +180,7 @@ Index("uq_uplinks_key", uplinks.c.sms_msg_id, uplinks.c.application, uplinks.c.d
 Index("ix_uplinks_from_number", uplinks.c.from_number, uplinks.c.id)
 Index("ix_uplinks_to_number", uplinks.c.to_number, uplinks.c.id)
 
-ERASED_DIGEST = "erased "  # before the id of an uplink, in the place of its digest
+ERASED_DIGEST = "erased "  # before the id of an uplink, in place of its digest
 
 quarantine = Table(
     "quarantine",
@@ -193,7 +193,7 @@ quarantine = Table(
     Column("trust", StoredTerm(Trust), nullable=False),
     Column("received_at", _Instant, nullable=False),
     Column("headers", StoredText, nullable=False),
-    Column("body", LargeBinary, nullable=False),  # as it came, cut at the size limit
+    Column("body", LargeBinary, nullable=False),  # as received, cut at the size limit
     Column("size", StoredInteger, nullable=False),  # of the whole body, bytes
 )
 
@@ -202,7 +202,7 @@ reclassifications = Table(
     metadata,
     Column("id", _RowId, primary_key=True, autoincrement=True),
     Column("policy", StoredText, nullable=False),  # which catalogue and rules decide
-    Column("since", _Instant),  # only messages sent (else first heard of) at or after
+    Column("since", _Instant),  # only messages sent (otherwise first reported) at or after
     Column("position", BigInteger, nullable=False),  # messages.id up to which it has come
     Column("upto", BigInteger, nullable=False),  # messages.id where it ends
     Column("examined", BigInteger, nullable=False),
@@ -225,10 +225,10 @@ suppressions = Table(
     Column("channel", StoredText, nullable=False),  # of an uplink with the extension; "": every one
     Column("suppressed", StoredFlag, nullable=False),  # false: lifted again
     Column("source", StoredTerm(Source), nullable=False),
-    Column("source_id", StoredText, nullable=False),  # smsMsgId; by hand the name of the API key
+    Column("source_id", StoredText, nullable=False),  # smsMsgId; if manual, the name of the API key
     Column("decided_at", _Instant, nullable=False),
-    Column("reason", StoredText),  # the code; by hand why it was set or lifted
-    Column("until", _Instant),  # NULL: for ever
+    Column("reason", StoredText),  # the code; if manual, why it was set or lifted
+    Column("until", _Instant),  # NULL: unlimited
     Column(
         "overrides", StoredFlag, nullable=False, server_default=text("false")
     ),  # also an opt-out
@@ -304,7 +304,7 @@ rhythms = Table(
 )
 
 # Failed messages that may be sent again. What the projector plans is planned again when the
-# journal is read again; leases and what became of them are not.
+# journal is read again; leases and what happened to them are not.
 retries = Table(
     "retries",
     metadata,

@@ -15,7 +15,7 @@ _ALL = "SELECT application, heard, last_at, gaps FROM rhythms"
 
 
 async def read_rhythms(connection: AsyncConnection) -> dict[str, Rhythm]:
-    """Return the rhythm of every application of which a report was ever heard."""
+    """Return the rhythm of every application of which a report was ever received."""
     # Few rows, read in every transaction of the projector: past SQLAlchemy's own way.
     known = {}
     for row in await connection.exec_driver_sql(_ALL):

@@ -54,7 +54,7 @@ class Interval(StrEnum):
 class Question:
     """Which messages are counted, and how far apart. Times are microseconds, on full steps."""
 
-    since: int  # sent (else first heard of) at or after
+    since: int  # sent (otherwise first reported) at or after
     until: int  # ... and before
     by: tuple[str, ...] = ()  # columns of `statistics`
     only: Mapping[str, Sequence[str | bool]] = field(default_factory=dict)  # column -> one of these
@@ -89,7 +89,7 @@ async def count(
     Args:
         connection: to the store.
         question: which messages, and how far apart.
-        maybe_yield: awaited between pieces of the work, so that it holds nobody up.
+        maybe_yield: awaited between pieces of the work, so that it does not delay other work.
     """
     answer = StatisticsResult()
     result = await connection.execute(counting(question))

@@ -143,7 +143,7 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[AsyncConnection]:
-        """Return what `reading` gives, on a connection for which no look-up makes it wait.
+        """Return what `reading` gives, on a connection for which no lookup makes it wait.
 
         Raises:
             StoreUnavailableError: the database does not answer.
@@ -153,7 +153,7 @@ class Store:
                 yield connection
 
     async def ping(self) -> None:
-        """Ask the database for a sign of life, past all look-ups that are under way.
+        """Ask the database for a sign of life, past all lookups that are under way.
 
         Raises:
             StoreUnavailableError: there is none.

@@ -50,7 +50,7 @@ class Keys:
         self.used: dict[bytes, int] = {}  # digest -> when it was used last, microseconds
 
     def beside(self, keys: Iterable[Key]) -> None:
-        """Put these keys beside the fixed ones, in the place of those that were there before."""
+        """Put these keys beside the fixed ones, in place of those that were there before."""
         self._keys = (*self._fixed, *keys)
 
     def find(self, digest: bytes) -> Key | None:

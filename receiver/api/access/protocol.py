@@ -104,7 +104,7 @@ class Bounded(H11Protocol):
     # --- the transport's side ---------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's
-        """Begin; where there is no room, somebody leaves."""
+        """Begin; where there is no room, a connection is closed."""
         super().connection_made(transport)
         self.flow = self._flow = _Flow(transport)
         transport.set_protocol(_Reading(self))

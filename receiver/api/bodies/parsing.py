@@ -159,7 +159,7 @@ def read_json_object(body: bytes) -> dict[str, Any]:
 
 
 def refuse_unknown(given: Mapping[str, Any], *known: str) -> None:
-    """Refuse fields of a body that nobody asks for, so that a typing error is not a silent answer.
+    """Refuse fields of a body that are unknown, so that a typing error is not a silent answer.
 
     Raises:
         ProblemError: there is one.

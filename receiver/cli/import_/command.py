@@ -184,7 +184,7 @@ def import_file(
 
 
 def _import(order: _Order, client: RunningReceiver | None, *, as_json: bool) -> None:
-    """Register the sends, and print what has become of them; no client only tells what is there."""
+    """Register the sends, and print what happened to them; no client only tells what is there."""
     started = time.monotonic()
     with _opened(order.file, order.how) as stream:
         try:
@@ -318,7 +318,7 @@ class _Import:
             sink.stop()
 
     def _found(self, rows: Iterable[Row], show: Show) -> Iterator[SendRow]:
-        """Give the sends; bad rows are counted and written, progress is shown."""
+        """Return the sends; bad rows are counted and written, progress is shown."""
         tally = self._tally
         for index, row in enumerate(rows):
             if isinstance(row, Fault):

@@ -118,7 +118,7 @@ def _how_far(tally: ImportTally) -> str:
 
 
 def summary(tally: ImportTally, file: Path | None, export: Export, *, dry_run: bool) -> Json:
-    """Give the same for programs."""
+    """Return the same for programs."""
     return {
         "file": None if file is None else str(file),
         "form": export.form,

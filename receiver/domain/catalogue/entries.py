@@ -40,7 +40,7 @@ class RetryClass(StrEnum):
     NEXT_DAY = "next-day"
     AFTER_FIX = "after-fix"  # only when somebody has corrected the cause
     NEVER = "never"
-    INVESTIGATE = "investigate"  # the fallback's own: nobody knows yet
+    INVESTIGATE = "investigate"  # the fallback's own: unknown so far
 
 
 class Rank(IntEnum):

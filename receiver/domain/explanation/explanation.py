@@ -37,7 +37,7 @@ from receiver.domain.wording.sentences import (
 
 
 class ReportOutcome(StrEnum):
-    """What became of a report."""
+    """What happened to a report."""
 
     WINS = "wins"  # it decides its part
     OUTRANKED = "outranked"
@@ -46,10 +46,10 @@ class ReportOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JudgedReport:
-    """A report, and what became of it."""
+    """A report, and what happened to it."""
 
     stored: StoredReport
-    part: int  # below 1: nobody knows
+    part: int  # below 1: unknown
     place: int  # among the reports about its part, from 1
     outcome: ReportOutcome
     reason: Reason
@@ -94,7 +94,7 @@ class Explanation:
 
 
 def explain(case: ExplainedMessage, rules: PolicyRules) -> Explanation:
-    """Explain a message by the rules in force."""
+    """Explain a message by the effective rules."""
     folded = fold(case.send, case.reports, late_delivered=rules.late_delivered)
     state = State.OVERDUE if case.overdue else folded.state
     subject = subject_of(folded, overdue=case.overdue)

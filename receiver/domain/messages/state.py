@@ -20,7 +20,7 @@ MOST_PARTS = 255  # GSM 03.40: one octet counts the segments of a long SMS
 class State(StrEnum):
     """The state of one sent SMS."""
 
-    PENDING = "pending"  # registered, nothing heard
+    PENDING = "pending"  # registered, no report yet
     ACCEPTED = "accepted"  # on its way; or some parts are final, others not yet
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -62,7 +62,7 @@ class StoredReport:
 class Part:
     """One segment of a message and the report that decides it."""
 
-    sequence: int  # from 1; below: nobody knows which it is
+    sequence: int  # from 1; below: unknown
     state: State
     report: StatusReport | None = None
     conflict: bool = False
@@ -90,7 +90,7 @@ class Folded:
 
 
 def report_key(report: StatusReport) -> tuple[int, str, str]:
-    """Identify a report within its message: part, status, the platform's time as it came."""
+    """Identify a report within its message: part, status, the platform's time as received."""
     return report.sequence, report.status, report.update_time
 
 

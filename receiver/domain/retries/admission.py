@@ -49,7 +49,7 @@ class Context:
     recent: tuple[RecipientSend, ...] = ()  # to the number in the last 24 hours, claimed ones too
     chain: tuple[int, ...] = ()  # when the chain's sends were, microseconds
     sends_today: int = 0  # of the application since midnight UTC, retries included
-    retries_today: int = 0  # of these, and those that are claimed at the moment
+    retries_today: int = 0  # of these, and those that are claimed now
     breakers: tuple[Watched, ...] = ()  # of the code with the channel, and with the country
 
 

@@ -32,7 +32,7 @@ class Attempt:
     retry_of: str | None
     state: State
     code: str | None
-    sent_at: int  # where no time was told, when it was first heard of
+    sent_at: int  # where no time was told, when it was first reported
     # Whether it was delivered by reports that count; None: others of its reports do not.
     vouched: bool | None = False
 
@@ -92,7 +92,7 @@ class RetryCase:
     reports: Sequence[StoredReport]
     folded: Folded
     verdict: Verdict
-    heard_at: int  # microseconds: when it was first heard of
+    heard_at: int  # microseconds: when it was first reported
 
 
 def candidate_of(

@@ -106,7 +106,7 @@ def _end_of(moment: int, hours: Hours, zone: ZoneInfo) -> int:
     if jump == 0:
         return end
     change = _change(start, end, zone)
-    if jump < 0:  # an hour comes twice: whoever asks again from there finds whether they go on
+    if jump < 0:  # an hour comes twice: anyone who asks again from there finds whether they go on
         return change
     # The clocks go forward: the end comes sooner, or at the very change when it is left out.
     return max(end - jump * SECOND, change)

@@ -42,7 +42,7 @@ class SuppressionEntry:
     source: Source
     source_id: str  # smsMsgId of the uplink or message; the API key by which it was set
     reason: str | None = None  # of a code the code itself; by hand the words of whoever set it
-    until: int | None = None  # microseconds; None: for ever
+    until: int | None = None  # microseconds; None: unlimited
     overrides: bool = False  # a lift that covers the person's own opt-out too
     trust: Trust | None = None  # of the uplink; None: it did not come by one
     restored_at: int | None = None  # when the undo of a reclassification put it back
@@ -62,7 +62,7 @@ class ScopedEntry:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryEvidence:
-    """What became of a message to a number, as far as it proves something about the number."""
+    """What happened to a message to a number, as far as it proves something about the number."""
 
     channel: str  # empty: not known
     sms_msg_id: str

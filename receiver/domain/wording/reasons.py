@@ -32,7 +32,7 @@ _STATES = {
             "平台还没有上报该短信的状态；状态报告最长可能需要72小时。",
             "等待状态报告。",
         ),
-        Spoken("the send is registered and no report has come", "发送已登记，尚未收到状态报告"),
+        Spoken("the send is registered and no report has arrived", "发送已登记，尚未收到状态报告"),
     ),
     State.ACCEPTED: _State(
         EntryTexts(

@@ -12,7 +12,7 @@ MOST_DIGITS = 15  # a spreadsheet keeps that many of a number and writes zeros f
 
 
 class Spoilt(Enum):
-    """What a cell of a sheet has in the place of a value."""
+    """What a cell of a sheet has in place of a value."""
 
     FORMULA = (
         "is a formula without a stored result; open and save the file once in a spreadsheet program"
@@ -51,7 +51,7 @@ _ADVICE = "format the column as text, then fill it again from the source"
 
 
 def text_of(cell: Cell, name: str) -> str | None:
-    """Give the text that a cell was meant to hold, None for an empty one.
+    """Return the text that a cell was meant to hold, None for an empty one.
 
     Raises:
         CellError: it does not hold it any more.
@@ -142,7 +142,7 @@ def _text(cell: str, name: str) -> str:
 
 
 def number_of(cell: Cell, name: str, *, international: bool) -> str | None:
-    """Give a phone number, as `text_of`; international ones get their plus sign back."""
+    """Return a phone number, as `text_of`; international ones get their plus sign back."""
     text = text_of(cell, name)
     if text is None:
         return None
@@ -179,7 +179,7 @@ _OFFSET = re.compile(r"([+-])([0-9]{1,2}):?([0-9]{2})?", re.ASCII)
 
 
 def moment_of(cell: Cell, name: str, zone: tzinfo) -> int | None:
-    """Give a time (microseconds), None for an empty cell; `zone` holds for times that name none.
+    """Return a time (microseconds), None for an empty cell; `zone` holds for times that name none.
 
     Raises:
         CellError: the cell holds no time, or one that can be read in two ways.

@@ -85,7 +85,7 @@ class Columns:
         return count
 
     def without(self, name: str) -> "Columns":
-        """Give the same, one field not taken."""
+        """Return the same, one field not taken."""
         used = {ours: index for ours, index in self.used.items() if ours != name}
         return replace(self, used=used)
 
@@ -99,7 +99,7 @@ class Columns:
         header = [folded(name) for name in self.header]
         if _trimmed(again[self.lead :]) == _trimmed(header[self.lead :]):
             return True
-        # A send may have such a word as its reference; a header has one in the place of the id too.
+        # A send may have such a word as its reference; a header has one in place of the id too.
         words = {folded(self.header[at]) for at in self.used.values()}.union(*HEADERS.values())
         place = again[self.used[ID]] if self.used[ID] < len(again) else ""
         said = words.intersection(again)
@@ -235,7 +235,7 @@ def _find(name: str, header: Sequence[str], wanted: Mapping[str, str]) -> int | 
 
 
 def _named(name: str, header: Sequence[str], column: str) -> int:
-    for write in (str, folded):  # the very name goes before what reads the same
+    for write in (str, folded):  # the very name takes precedence over what reads the same
         places = [index for index, one in enumerate(header) if write(one) == write(column)]
         if len(places) > 1:
             raise _ambiguous(name, column)

@@ -24,7 +24,7 @@ _SURELY_COMMON = 9 / 10
 _FEWEST = 4  # characters by which to tell
 _ZEROS = 1 / 4  # of the high bytes of UTF-16: those of digits and separators
 _ERRORS = "receiver-kept"
-_LOST = "\udcff"  # in the place of bytes that no surrogate stands for
+_LOST = "\udcff"  # in place of bytes that no surrogate stands for
 _OTHER = "If the sample shows wrong characters, pass the encoding with --encoding"
 
 

@@ -55,7 +55,7 @@ class LeftOut:
         self.notes: dict[str, int] = {}
 
     def see_names(self, names: Iterable[str]) -> None:
-        """Take the names of fields that nobody knows."""
+        """Take the names of fields that are unknown."""
         for name in sorted(names):
             if len(self.names) < _MOST_LEFT_OUT:
                 may_be_data = len(name) > _LONGEST_NAME or _TELLING.search(name)
@@ -267,7 +267,7 @@ def _entry(document: Json, names: Mapping[str, tuple[str, ...]], how: How) -> Js
         attempts = document.get("attempts")
         entry["retry_of"] = attempts.get("previous") if isinstance(attempts, dict) else None
         return entry
-    # A report says what became of a message that was sent; its code is no refusal.
+    # A report says what happened to a message that was sent; its code is no refusal.
     if status is not None:
         entry["status"] = (
             None if looks_like_report(document) else response_status(clean(str(status)))

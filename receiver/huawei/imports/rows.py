@@ -22,7 +22,7 @@ class SendRow(NamedTuple):
     line: int  # of the file, or row of the sheet, from 1; where the row begins
     send: Send
     application: str | None  # None: the row does not say
-    raw: object  # the row as it came: cells, or a line of JSON
+    raw: object  # the row as received: cells, or a line of JSON
 
 
 class Fault(NamedTuple):

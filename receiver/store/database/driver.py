@@ -1,7 +1,7 @@
 """SQLite's connection on its thread, entered once per statement.
 
 aiosqlite goes over for every step: to make a cursor, execute, fetch, close. Beside a busy event
-loop each way there and back waits for its turn at the interpreter, and a look-up of one
+loop each way there and back waits for its turn at the interpreter, and a lookup of one
 millisecond takes six. Here a statement is one step, and its rows come back with it.
 """
 

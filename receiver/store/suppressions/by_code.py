@@ -61,7 +61,7 @@ SELECT * FROM (
     LIMIT {_LOOKED_AT}
 ) AS of_{{0}}
 """  # noqa: S608 - values of our own
-# That a report says so is enough, whatever became of the other parts. Nothing is delivered after
+# That a report says so is enough, whatever happened to the other parts. Nothing is delivered after
 # we have heard of it.
 _LAST_DELIVERED = """
 SELECT to_number, application, from_number, max(CASE
@@ -82,7 +82,7 @@ async def update_from_results(
     Args:
         connection: in the transaction that wrote them, and that no other one writes beside.
         changed: messages as they are now.
-        policy: the rules in force.
+        policy: the effective rules.
     """
     await revise(connection, await concerned(connection, changed, policy), policy)
 
@@ -112,7 +112,7 @@ async def revise(
     Args:
         connection: in a transaction that no other one writes beside.
         numbers: whose messages are written.
-        policy: the rules in force.
+        policy: the effective rules.
         override_undo: whether to decide again what the undo of a reclassification restored.
 
     Returns:
@@ -160,7 +160,7 @@ async def read_proofs(
     Args:
         connection: to read by.
         words: application and id of each message.
-        policy: the rules in force.
+        policy: the effective rules.
     """
     asked = set(words)
     found: list[MessageBuilder] = []

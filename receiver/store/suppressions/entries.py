@@ -61,14 +61,14 @@ async def record_opt_outs(connection: AsyncConnection, uplinks: Iterable[UplinkR
 
 
 async def set_by_hand(connection: AsyncConnection, words: Sequence[SetByHand]) -> None:
-    """Note what was set and lifted by hand, and that it was.
+    """Note what was set and lifted manually, and that it was.
 
     Args:
         connection: in a transaction that no other one writes beside.
         words: in any order, known ones too.
     """
     await _note(connection, (one.said for one in words))
-    # A journal that is read again from its start tells of the same changes.
+    # A journal that is read again from its start reports the same changes.
     changes = {_change_key(one): _change_values(one) for one in words}
     known = "(number, at, channel, application) DO NOTHING"
     await bulk.merge_rows(connection, suppression_changes, known, list(changes.values()))
@@ -79,7 +79,7 @@ async def replace_words(
     known: Mapping[Key, tuple[int, SuppressionEntry]],
     wanted: Mapping[Key, SuppressionEntry],
 ) -> None:
-    """Put words in the place of others.
+    """Put words in place of others.
 
     Args:
         connection: in a transaction that no other one writes beside.
@@ -213,7 +213,7 @@ async def _note(connection: AsyncConnection, said: Iterable[ScopedEntry]) -> Non
 
 
 def party_of(record: UplinkRecord) -> SuppressionScope:
-    """Return whom an uplink speaks for, and about which channel."""
+    """Return the person that an uplink concerns, and about which channel."""
     uplink = record.uplink
     number = normalise(uplink.sender) or uplink.sender
     return SuppressionScope(number, normalise_channel(uplink.to), record.arrival.application)

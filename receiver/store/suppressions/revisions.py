@@ -52,7 +52,7 @@ async def note(
         connection: in the transaction that changed them.
         run: the number of the run.
         revisions: what it changed in this transaction.
-        policy: the rules in force.
+        policy: the effective rules.
         began_at: when the run began, microseconds.
         now: microseconds.
     """
