@@ -36,7 +36,7 @@ sms = (
 
 
 def parameters_of(reference: str | None) -> str:
-    """Give the template's parameters as JSON: only your application knows them."""
+    """Return the parameters of the template as JSON: only your application knows them."""
     return json.dumps([reference or ""])
 
 
@@ -64,22 +64,22 @@ def keep(note: Path, item: dict[str, Any]) -> None:
 
 
 def settle(note: Path, item: dict[str, Any]) -> None:
-    """Tell the receiver what became of an item; what nobody noted is in doubt."""
+    """Report the result of an item to the receiver; without a note it is uncertain."""
     how, what = item.get("outcome", ("abandon", {"reason": "in doubt after a crash"}))
     path = f"/v1/retries/{item['id']}/{how}"
     answer = receiver.post(path, json={"lease": item["lease"], **what})
     if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.CONFLICT):
-        print(f"item {item['id']} is settled already", file=sys.stderr)
+        print(f"item {item['id']} is already settled", file=sys.stderr)
     else:
         answer.raise_for_status()
     note.unlink()
 
 
 def work() -> int:
-    """Do what is due; give how much that was."""
+    """Process the items that are due; return their number."""
     for note in NOTES.glob("*.json"):  # what a crash left
         settle(note, json.loads(note.read_text()))
-    # One by one: what is claimed and not begun when it crashes has to wait for its lease's end.
+    # One at a time: after a crash, a claimed item waits for the end of its lease.
     claim = receiver.post("/v1/retries/claim", json={"limit": 1, "lease_seconds": 600})
     items = claim.raise_for_status().json()["retries"]
     for item in items:
@@ -103,6 +103,8 @@ if __name__ == "__main__":
         try:
             if work():
                 continue
-        except httpx.HTTPError as error:  # what was sent is told when the receiver is back
-            print(f"the receiver does not take it: {type(error).__name__}", file=sys.stderr)
+        except httpx.HTTPError as error:  # reported when the receiver is back
+            print(
+                f"the receiver does not accept the result: {type(error).__name__}", file=sys.stderr
+            )
         time.sleep(1)
