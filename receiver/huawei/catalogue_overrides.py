@@ -33,7 +33,7 @@ _MOST_PROBLEMS = 50
 _NEEDED_IN_NEW_ROWS = ("category", "retry")
 _ALIVE = (Category.DELIVERED, Category.ACCEPTED)
 _STATES = ("DELIVRD", "ACCEPTD", "UNKNOWN")
-_NO_CAUSE = ("As your own catalogue file says.", "依据您自己的目录文件。")
+_NO_CAUSE = ("Defined by your own catalogue file.", "依据您自己的目录文件。")
 _SUGGESTIONS = {
     RetryClass.NONE: ("No action is required.", "无需处理。"),
     RetryClass.RETRY_SOON: ("Send again after a minute.", "一分钟后重新发送。"),

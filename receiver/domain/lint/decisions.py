@@ -55,7 +55,8 @@ _OTHER_CAUSE = re.compile(
 )
 _BARE_NUMBER = re.compile("[0-9]+", re.ASCII)
 _NO_PROOF = (
-    "a bare number means something else in every network, so it proves nothing about the recipient"
+    "a number without a family has a different meaning in every network, so it proves "
+    "nothing about the recipient"
 )
 
 
@@ -130,8 +131,8 @@ def _lint_unchanged(entry: CatalogueEntry) -> Iterator[RowProblem]:
         yield RowProblem(
             entry,
             "retry",
-            f"{found[0]!r} holds for the next attempt too when nothing is changed; use "
-            "after-fix, or write in `reason` why the next attempt differs",
+            f"{found[0]!r} also applies to the next attempt if nothing is changed; use "
+            "after-fix, or state in `reason` why the next attempt differs",
         )
 
 
@@ -150,15 +151,15 @@ def _lint_suppression(entry: CatalogueEntry) -> Iterator[RowProblem]:
         yield RowProblem(
             entry,
             "retry",
-            f"one report suppresses the number, but {found[0]!r} is no fault of the number; use "
-            "after-fix, or write in `reason` why one report proves it",
+            f"one report suppresses the number, but {found[0]!r} is not caused by the "
+            "number; use after-fix, or state in `reason` why one report proves it",
         )
 
 
 def _lint_billing(entry: CatalogueEntry) -> Iterator[RowProblem]:
     if entry.category is Category.DELIVERED and entry.billable is False:
-        yield RowProblem(entry, "billable", "a delivered message costs money; use yes")
+        yield RowProblem(entry, "billable", "a delivered message is billed; use yes")
     if entry.billable and entry.origin in (PLATFORM, SEND_API):
         yield RowProblem(
-            entry, "billable", "no carrier has taken the message, so it is free; use no"
+            entry, "billable", "no carrier has accepted the message, so it is not billed; use no"
         )

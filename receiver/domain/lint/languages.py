@@ -29,11 +29,11 @@ def _lint_advice(entry: CatalogueEntry) -> Iterator[RowProblem]:
         again, stop = _AGAIN[language], _STOP[language]
         if again in text and entry.retry in (RetryClass.NEVER, RetryClass.NONE):
             yield RowProblem(
-                entry, name, f"says {again!r}, but {entry.retry} never does; correct one of them"
+                entry, name, f"advises {again!r}, but {entry.retry} never does; correct one of them"
             )
         if text.startswith(again) and entry.retry is RetryClass.AFTER_FIX:
             yield RowProblem(
-                entry, name, f"begins with {again!r}; say first what is to be corrected"
+                entry, name, f"begins with {again!r}; state first what must be corrected"
             )
         if text.startswith(stop) and is_retried(entry) and entry.category is not Category.UNKNOWN:
             yield RowProblem(
@@ -50,7 +50,7 @@ def _lint_translation(entry: CatalogueEntry) -> Iterator[RowProblem]:
     # A text in one language speaks for both.
     if en != zh and (_AGAIN[Language.EN] in en.lower()) != (_AGAIN[Language.ZH] in zh):
         yield RowProblem(
-            entry, "suggestion_zh", "only one language speaks of sending again; let both do it"
+            entry, "suggestion_zh", "only one language mentions sending again; mention it in both"
         )
     if entry.en.meaning == entry.zh.meaning or not speaks_of_limit(entry):
         return
@@ -65,8 +65,8 @@ def _differences(en: str, zh: str) -> Iterator[str]:
     """Say which numbers and which quoted names stand in one language only."""
     only = (set(_NUMBER.findall(en)) ^ set(_NUMBER.findall(zh))) - _SMALL
     if only:
-        yield f"the number {', '.join(sorted(only))} stands in one language only"
+        yield f"the number {', '.join(sorted(only))} occurs in one language only"
     missing = [name for name in _QUOTED.findall(en) if name not in zh]
     missing += [name for name in _QUOTED.findall(zh) if name not in en]
     if missing:
-        yield f"{', '.join(missing)} stands in one language only"
+        yield f"{', '.join(missing)} occurs in one language only"

@@ -80,8 +80,8 @@ def _text(one: CatalogueEntry, others: list[CatalogueEntry]) -> str:
     )
     more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
     return (
-        f"{one.decision}, otherwise than {named}{more}, which it is like; decide alike, or say "
-        "why in `reason` and name the codes"
+        f"{one.decision} differs from {named}{more}, which it resembles; decide alike, "
+        "or state the difference in `reason` and name the codes"
     )
 
 

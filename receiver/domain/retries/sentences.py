@@ -194,7 +194,7 @@ RETRY_SENTENCES: Mapping[AnyRetryRule, Spoken] = {
         "one probe has been sent",
         "`{code}`的失败突增（{scope}）；重发暂缓，先发送一条进行探测",
     ),
-    Went.ADMITTED: Spoken("nothing holds it back", "没有暂缓的理由"),
+    Went.ADMITTED: Spoken("nothing prevents it", "没有暂缓的理由"),
     Went.PROBE: Spoken(
         "it is sent as the probe of a code whose failures have increased sharply",
         "作为失败突增状态码的探测发送",

@@ -204,12 +204,12 @@ SENTENCES: Mapping[AnyRule, Spoken] = {
         "没有任何条目能解释该状态码，因此不建议重发：处理动作为`{action}`",
     ),
     PolicyRule.OVERDUE_MARKED: Spoken(
-        "the last news arrived at {heard_at}, and no final report in the {hours} hours "
-        "since; the next report ends this",
+        "the last input arrived at {heard_at}, without a final report in the {hours} "
+        "hours since; the next report ends this state",
         "最后一次得知该短信的时间是{heard_at}，此后{hours}小时内没有最终状态报告；收到新的报告即解除",
     ),
     PolicyRule.OVERDUE_AT: Spoken(
-        "the last news arrived at {heard_at}; without a further report it is overdue "
+        "the last input arrived at {heard_at}; without a further report it is overdue "
         "{hours} hours later, at {overdue_at}",
         "最后一次得知该短信的时间是{heard_at}；如无新的报告，{hours}小时后（{overdue_at}）视为逾期",
     ),

@@ -88,23 +88,23 @@ BROKEN = [
     ),
     pytest.param(
         row("X", "carrier-failure", **words("Character coding not supported", "不支持该编码")),
-        "retry", "holds for the next attempt", id="unchanged fault",
+        "retry", "also applies to the next attempt", id="unchanged fault",
     ),
     pytest.param(
         row("X", "carrier-failure", **words("Message is badly formed", "短信异常")),
-        "retry", "holds for the next attempt", id="unchanged fault in one language",
+        "retry", "also applies to the next attempt", id="unchanged fault in one language",
     ),
     pytest.param(
         row("X", "handset-unreachable", **words("Number is barred", "号码异常")),
-        "retry", "holds for the next attempt", id="unchanged account",
+        "retry", "also applies to the next attempt", id="unchanged account",
     ),
     pytest.param(
-        row("640", "invalid-number", "never", rank=Rank.PROTOCOL), "retry", "bare number",
+        row("640", "invalid-number", "never", rank=Rank.PROTOCOL), "retry", "number without a family",
         id="bare number",
     ),
     pytest.param(
         row("X", "invalid-number", "never", **words("Number is off or not in use", "关机或空号")),
-        "retry", "no fault of the number", id="suppression without proof",
+        "retry", "not caused by the number", id="suppression without proof",
     ),
     pytest.param(
         row("X", "blocked-recipient", "never", **words("Blocked", "关键词或黑名单")),
@@ -121,7 +121,7 @@ BROKEN = [
     ),
     pytest.param(
         row("X", retry="after-fix", **advice("Send again now.", "更正后重新发送。")),
-        "suggestion", "first what is to be corrected", id="advice without the fix",
+        "suggestion", "first what must be corrected", id="advice without the fix",
     ),
     pytest.param(
         row("X", **advice("Send again later.", "停止发送，不再重新发送。")),

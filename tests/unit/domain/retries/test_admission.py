@@ -61,7 +61,7 @@ FULL_DAY = ago(*(DAY - n for n in range(1, 51)))  # 50 sends; the oldest leaves 
 
 WAIT_ROWS = [
     # the moment, changes of the failure, what holds it back (None: it goes), seconds to wait
-    pytest.param(Context(), {}, None, 0, id="nothing holds it back"),
+    pytest.param(Context(), {}, None, 0, id="nothing prevents it"),
     pytest.param(Context(recent=ago(*range(9))), {}, None, 0, id="notification: 9 of 10 a minute"),
     pytest.param(Context(recent=ago(*range(10))), {}, HoldReason.NUMBER_LIMIT, 51,
                  id="notification: 10 a minute, the oldest 9 s ago: 60 - 9 = 51"),
