@@ -123,7 +123,7 @@ def read_secret(path: Path) -> str | None:
 
 
 def is_secret(text: str) -> bool:
-    """Tell whether a text can stand in a URL and a header as it is."""
+    """Return whether a text can stand in a URL and a header as it is."""
     return bool(text) and all(c.isascii() and (c.isalnum() or c in "-_.~") for c in text)
 
 

@@ -11,7 +11,7 @@ _ANY = 0o077
 
 
 def find_exposed(directory: Path, files: Iterable[Path] = (), *, repair: bool = False) -> list[str]:
-    """Say what of a data directory others could read or change.
+    """Return what of a data directory others could read or change.
 
     Args:
         directory: the data directory.
@@ -34,7 +34,7 @@ def find_exposed(directory: Path, files: Iterable[Path] = (), *, repair: bool = 
 
 
 def find_readable(file: Path, what: str) -> list[str]:
-    """Say whether a file that others wrote for us, and that holds secrets, is open to everybody.
+    """Return whether a file that others wrote for us, and that holds secrets, is open to everybody.
 
     Args:
         file: the file.

@@ -18,7 +18,7 @@ _P = ParamSpec("_P")
 
 
 def yield_factor(*, waiting: int, behind: int) -> int:
-    """Say how much time is left to pushes for each unit taken.
+    """Return how much time is left to pushes for each unit taken.
 
     Args:
         waiting: pushes that wait for the disk.

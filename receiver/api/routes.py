@@ -55,7 +55,7 @@ class _ByLastWord(Route):
     """A route whose last word stands in the URL as it is: escaped it belongs to an opaque id."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Tell whether a request is for this route."""
+        """Return whether a request is for this route."""
         word = self.path.rpartition("/")[2]
         if not scope.get("raw_path", b"").endswith(f"/{word}".encode()):
             return Match.NONE, {}
@@ -63,7 +63,7 @@ class _ByLastWord(Route):
 
 
 def make_api(parts: ApiContext) -> Starlette:
-    """Make the ASGI application of the private listener."""
+    """Return the ASGI application of the private listener."""
     registering, lookups = Registering(parts), Lookups(parts)
     finding, explaining = MessageFinder(parts), Explaining(parts)
     codes, reclassifying, process = Codes(parts), Reclassifying(parts), Process(parts)

@@ -74,7 +74,7 @@ class Registering(Endpoints):
         }
 
     def _refusal(self, code: str, language: Language) -> views.Json:
-        """Say what the code means with which a whole request was refused."""
+        """Return what the code means with which a whole request was refused."""
         policy = self._parts.policy
         subject = Subject(State.REFUSED, code, source=None, org_code=None)
         verdict = decide(subject, policy.catalogue, language)

@@ -52,7 +52,7 @@ def make_secrets(settings: Settings, directory: DataDirectory) -> Secrets:
 
 
 def weak_files(settings: Settings) -> list[str]:
-    """Say which secrets of the data directory can be guessed: people may write them manually.
+    """Return which secrets of the data directory can be guessed: people may write them manually.
 
     Raises:
         DataDirectoryError: one cannot be read.

@@ -12,7 +12,7 @@ from receiver.settings.trust import PushKey, SignatureSettings, expand
 
 
 def make_gates(settings: Settings, metrics: Metrics, clock: Callable[[], int]) -> Gates:
-    """Make the gates; `clock` gives microseconds since the epoch."""
+    """Return the gates; `clock` gives microseconds since the epoch."""
     told = [(DEFAULT_APPLICATION, settings.push_keys, settings.allow_from)]
     told += [(one.name, one.push_keys, one.allow_from) for one in settings.applications]
     gates = {

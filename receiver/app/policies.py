@@ -48,7 +48,7 @@ def make_catalogue(settings: Settings) -> Catalogue:
 
 
 def make_policy(settings: Settings) -> Policy:
-    """Make the rules of decision.
+    """Return the rules of decision.
 
     Raises:
         SettingsError: as for the catalogue.
@@ -63,7 +63,7 @@ def make_policy(settings: Settings) -> Policy:
 
 
 def make_retry_policy(settings: RetrySettings) -> RetryPolicy:
-    """Make the rules of retries."""
+    """Return the rules of retries."""
     budget, breaker = settings.budget, settings.breaker
     return RetryPolicy(
         base=RetryRule(

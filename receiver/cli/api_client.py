@@ -79,7 +79,7 @@ class RunningReceiver:
         timeout_s: float = _TIMEOUT_S,
         names: Names | None = None,
     ) -> Json | None:
-        """Make a request; None when there is nothing there.
+        """Send a request; None when there is nothing there.
 
         Args:
             method: of HTTP.
@@ -148,7 +148,7 @@ class RunningReceiver:
         document: Json | None,
         timeout: httpx.Timeout,
     ) -> httpx.Response:
-        """Make a request.
+        """Send a request.
 
         Raises:
             NotAnsweredError: the receiver does not answer.

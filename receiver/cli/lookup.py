@@ -196,7 +196,7 @@ def _show_message(message: Json) -> None:
 
 
 def _retry_facts(retry: Json) -> Json:
-    """Say whether a message is sent again, and why not."""
+    """Return whether a message is sent again, and why not."""
     said = retry["decision"] if retry["text"] is None else f"{retry['decision']}: {retry['text']}"
     return {"retry": said, "not before": retry["not_before"], "not after": retry["deadline"]}
 

@@ -11,13 +11,13 @@ _WIDTH_IN_A_FILE = 160  # columns; there is no terminal's edge to fold at
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Make the console for a command's result, or for what it says beside it."""
+    """Return the console for a command's result, or for what it says beside it."""
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(width=_WIDTH_IN_A_FILE, stderr=stderr)
 
 
 def facts_table(facts: dict[str, str | None]) -> Table:
-    """Make a table of named facts; those that are empty are left out."""
+    """Return a table of named facts; those that are empty are left out."""
     table = Table(box=None, show_header=False)
     for name, value in facts.items():
         if value:

@@ -134,7 +134,7 @@ class Attempts:
 
 
 def is_for_now(status: int) -> bool:
-    """Tell whether the same request may be answered otherwise at another time."""
+    """Return whether the same request may be answered otherwise at another time."""
     return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _FOR_NOW
 
 
@@ -175,7 +175,7 @@ def _end(answer: HttpAnswer) -> AttemptOutcome:
 
 
 def _names_applications(document: Mapping[str, Any]) -> bool:
-    """Tell whether a problem document is about an application that does not exist."""
+    """Return whether a problem document is about an application that does not exist."""
     return isinstance(document.get("known"), list) and "unknown" not in document
 
 

@@ -42,7 +42,7 @@ class Circuit:
         return self._probe_s
 
     def admit(self, now: float) -> Admitted:
-        """Say how a new registration may ask."""
+        """Return how a new registration may ask."""
         with self._lock:
             if not self._is_open:
                 return Admitted.FREELY
@@ -52,7 +52,7 @@ class Circuit:
             return Admitted.AS_PROBE
 
     def claim(self, finder: object, until: float) -> bool:
-        """Tell whether one that failed may try again: only the first that finds nobody may.
+        """Return whether one that failed may try again: only the first that finds nobody may.
 
         Args:
             finder: the one that failed.

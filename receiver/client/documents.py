@@ -64,7 +64,7 @@ def take_request(request: Any) -> Json:
 
 
 def is_future(response: Any) -> bool:
-    """Tell whether a response is still to come, as that of the SDK's asynchronous client."""
+    """Return whether a response is still to come, as that of the SDK's asynchronous client."""
     return callable(getattr(response, "result", None))
 
 

@@ -33,7 +33,7 @@ def let_through(error: Exception) -> None:
 
 
 def _is_from_a_handler(traceback: TracebackType | None) -> bool:
-    """Tell whether a frame is that of a handler.
+    """Return whether a frame is that of a handler.
 
     It runs the code of one, or got the frame before it as an argument: only handlers are called so,
     and one that has raised may have been replaced meanwhile.

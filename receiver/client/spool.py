@@ -209,7 +209,7 @@ class Spool:
             self.put_off(behind)
 
     def is_put_off(self, file: Path) -> bool:
-        """Tell whether a file is left alone for now."""
+        """Return whether a file is left alone for now."""
         until = self._put_off.get(file.name)
         return until is not None and monotonic() < until
 

@@ -40,7 +40,7 @@ def content_of(file: Path) -> bytes:
 
 
 def is_of_nobody(name: str) -> bool:
-    """Tell whether a name is of the form that does not say whose the file is."""
+    """Return whether a name is of the form that does not say whose the file is."""
     return name.count(".") == 1
 
 
@@ -58,7 +58,7 @@ def split(content: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def is_whole(name: str, content: bytes) -> bool:
-    """Tell whether what would have this name was written to its last byte."""
+    """Return whether what would have this name was written to its last byte."""
     try:
         line = content if is_of_nobody(name) else split(content)[1]
         read_object(line)

@@ -9,7 +9,7 @@ UNKNOWN = 0  # characters that fit where the number behind an alias is not known
 
 
 def fit(sent_from: str, written_to: str) -> int | None:
-    """Tell how well a message fits an answer by its channel: the longer, the better.
+    """Return how well a message fits an answer by its channel: the longer, the better.
 
     Both are as `numbers.normalise_channel` returns them; an empty one is not known.
 
@@ -25,7 +25,7 @@ def fit(sent_from: str, written_to: str) -> int | None:
 
 
 def may_be_same(one: str, other: str) -> bool:
-    """Tell whether two channels may be one: wherever one fits the other, and more.
+    """Return whether two channels may be one: wherever one fits the other, and more.
 
     An extension may be cut off on the way as well as added. Two aliases are two channels: they are
     names that the application itself has given.
@@ -36,7 +36,7 @@ def may_be_same(one: str, other: str) -> bool:
 
 
 def extends(longer: str, channel: str) -> bool:
-    """Tell whether one channel number is another, with an extension or without."""
+    """Return whether one channel number is another, with an extension or without."""
     return _is_number(longer) and _is_number(channel) and longer.startswith(channel)
 
 

@@ -79,7 +79,7 @@ class Uplink:
 
 
 def written_at(created_at: int | None, received_at: int) -> int:
-    """Tell when a person wrote an uplink; after it arrived it cannot have been, microseconds."""
+    """Return when a person wrote an uplink; after it arrived it cannot have been, microseconds."""
     return received_at if created_at is None else min(created_at, received_at)
 
 

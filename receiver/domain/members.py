@@ -16,7 +16,7 @@ class RepeatedError(ValueError):
 
 
 def is_plain(name: str) -> bool:
-    """Tell whether a name is one of a field, and not perhaps a person's number."""
+    """Return whether a name is one of a field, and not perhaps a person's number."""
     return _PLAIN.fullmatch(name) is not None
 
 
@@ -27,7 +27,7 @@ def repeated(pairs: Pairs) -> set[str]:
 
 
 def single(pairs: Pairs) -> dict[str, Any]:
-    """Make an object, as an `object_pairs_hook` does.
+    """Return an object, as an `object_pairs_hook` does.
 
     Raises:
         RepeatedError: the text names a member that is given with different values.

@@ -51,13 +51,13 @@ def normalise(text: str | None) -> str | None:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether a text is the E.164 form of a number that can be dialled."""
+    """Return whether a text is the E.164 form of a number that can be dialled."""
     # What is no number stays as it was written, which then is no longer this text.
     return text.startswith("+") and normalise(f"00{text[1:]}") == text
 
 
 def may_stand_for_number(text: str) -> bool:
-    """Tell whether a text can stand where numbers do: a number in full, or what replaces one.
+    """Return whether a text can stand where numbers do: a number in full, or what replaces one.
 
     That is a short code, a channel number, a masked number or an alias; anything else, such as
     `abc`, an order number or a piece of two digits, is a mistake of anyone who asks for it.
@@ -73,13 +73,13 @@ def may_stand_for_number(text: str) -> bool:
 
 
 def may_be_same(one: str, other: str) -> bool:
-    """Tell whether two texts can name one number: in other writings, or one of them masked."""
+    """Return whether two texts can name one number: in other writings, or one of them masked."""
     first, second = normalise(one) or "", normalise(other) or ""
     return first == second or _fits(first, second) or _fits(second, first)
 
 
 def _fits(masked: str, number: str) -> bool:
-    """Tell whether a number in full ends as a masked one shows, each mask for one digit."""
+    """Return whether a number in full ends as a masked one shows, each mask for one digit."""
     if MASK not in masked or MASK in number:
         return False
     shown = _NEITHER_DIGIT_NOR_MASK.sub("", masked)
@@ -105,7 +105,7 @@ def normalise_channel(text: str) -> str:
 
 
 def is_mainland_mobile(text: str) -> bool:
-    """Tell whether the text alone, without a country code, is a mainland mobile number."""
+    """Return whether the text alone, without a country code, is a mainland mobile number."""
     return _MAINLAND_MOBILE.fullmatch(text) is not None and text.startswith("1")
 
 

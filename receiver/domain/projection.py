@@ -374,7 +374,7 @@ def reckon(message: MessageBuilder, policy: Policy) -> tuple[Folded, Verdict]:
 
 
 def proves_lost(folded: Folded, verdict: Verdict, policy: Policy, number: str | None) -> bool:
-    """Tell whether a message proves that sending to its number is no use.
+    """Return whether a message proves that sending to its number is no use.
 
     Args:
         folded: by the reports that count.

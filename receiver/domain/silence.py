@@ -69,7 +69,7 @@ class Rhythm:
         return max(options.floor_us, round(options.factor * usual))
 
     def alarm(self, now: int, options: SilenceOptions) -> bool:
-        """Tell whether the silence is longer than the rhythm explains."""
+        """Return whether the silence is longer than the rhythm explains."""
         threshold, silence = self.threshold(options), self.silence(now)
         return threshold is not None and silence is not None and silence > threshold
 

@@ -21,7 +21,7 @@ _LEAST_OTHER_LETTERS = 6
 
 
 def is_weak_key(secret: str) -> bool:
-    """Tell whether a secret is too weak to be the only protection of what it opens."""
+    """Return whether a secret is too weak to be the only protection of what it opens."""
     return (
         len(_unit(secret)) < LEAST_OF_A_KEY
         or count_signs(secret) < _LEAST_SIGNS_OF_A_KEY
@@ -30,12 +30,12 @@ def is_weak_key(secret: str) -> bool:
 
 
 def is_hard_to_guess(secret: str) -> bool:
-    """Tell whether nobody guesses a secret, however often they may try."""
+    """Return whether nobody guesses a secret, however often they may try."""
     return len(_unit(secret)) >= _HARD_TO_GUESS and not is_weak_key(secret)
 
 
 def is_trivial(secret: str) -> bool:
-    """Tell whether a secret is among the first that anybody tries: `a`, `1234`, `xxxxxxxx`."""
+    """Return whether a secret is among the first that anybody tries: `a`, `1234`, `xxxxxxxx`."""
     return count_signs(secret) < _LEAST_SIGNS
 
 
@@ -51,7 +51,7 @@ def count_signs(secret: str) -> int:
 
 
 def _is_made_of_words(secret: str) -> bool:
-    """Tell whether hardly a letter is left of a secret without the words that guessers know."""
+    """Return whether hardly a letter is left of a secret without the words that guessers know."""
     rest = _WORDS.sub("", secret)
     return rest != secret and len(_LETTER.findall(rest)) < _LEAST_OTHER_LETTERS
 

@@ -34,7 +34,7 @@ def parse(text: str) -> int | None:
 
 
 def names_zone(text: str) -> bool:
-    """Tell whether a time, as `parse` reads it, says by which clock it is meant."""
+    """Return whether a time, as `parse` reads it, says by which clock it is meant."""
     try:
         return datetime.fromisoformat(text.upper()).tzinfo is not None
     except ValueError:

@@ -103,7 +103,7 @@ def decide(
     catalogue: Catalogue,
     language: Language = Language.EN,
 ) -> Verdict:
-    """Say what a message's state and code mean and what to do, in one language.
+    """Return what a message's state and code mean and what to do, in one language.
 
     Whether and when this very message is sent again, the retry policy says.
 
@@ -123,7 +123,7 @@ def decide(
 
 
 def action_of(entry: CatalogueEntry) -> Action:
-    """Say what to do where a row decides; a row that explains nothing is never a retry."""
+    """Return what to do where a row decides; a row that explains nothing is never a retry."""
     if entry.category is Category.UNKNOWN:
         return Action.INVESTIGATE
     return _ACTIONS[entry.retry]
@@ -220,7 +220,7 @@ def _of_failure(
 
 
 def is_hopeless(entry: CatalogueEntry) -> bool:
-    """Tell whether a row says that the number is lost for good."""
+    """Return whether a row says that the number is lost for good."""
     return entry.category in HOPELESS and entry.retry is RetryClass.NEVER
 
 
@@ -232,7 +232,7 @@ def _match(state: State, subject: Subject, catalogue: Catalogue) -> Match:
 
 
 def _billable(state: State, match: Match) -> bool | None:
-    """Tell whether a message that did not fully arrive costs money (billing overview)."""
+    """Return whether a message that did not fully arrive costs money (billing overview)."""
     if state is State.REFUSED:
         return False
     if state is State.PARTIAL:

@@ -12,7 +12,7 @@ _WHOLE = re.compile(rf"\+?0*(\d{{1,{_MOST_DIGITS}}})(?:\.0*)?")
 
 
 def is_given(value: Any) -> bool:
-    """Tell whether a field says something; one of invisible characters alone does not."""
+    """Return whether a field says something; one of invisible characters alone does not."""
     return value is not None and not (isinstance(value, str) and not clean(value))
 
 

@@ -115,7 +115,7 @@ class _Arrival:
 
 
 def _has_left(accepted: socket.socket) -> bool:
-    """Tell whether a client has closed a connection, or half of it, and sent nothing before."""
+    """Return whether a client has closed a connection, or half of it, and sent nothing before."""
     try:
         return not accepted.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:

@@ -61,13 +61,13 @@ class Gates:
             exchange.peer = client_of(exchange.peer, forwarded, self._trusted_proxies)
 
     def knows(self, peer: str) -> bool:
-        """Tell whether an address is one of our proxies, or one from which pushes may come."""
+        """Return whether an address is one of our proxies, or one from which pushes may come."""
         return peer in self._trusted_proxies or any(
             peer in gate.allow_from for gate in self._gates.values()
         )
 
     def admits(self, exchange: Exchange) -> bool:
-        """Tell whether the address may push, and note how far it is believed."""
+        """Return whether the address may push, and note how far it is believed."""
         gate = self._gates.get(exchange.application)
         if gate is None or not gate.allow_from:
             return True
@@ -77,7 +77,7 @@ class Gates:
         return True
 
     def believes(self, exchange: Exchange) -> bool:
-        """Tell whether a whole push is signed, where it has to be, and note that it is."""
+        """Return whether a whole push is signed, where it has to be, and note that it is."""
         gate = self._gates.get(exchange.application)
         if gate is None or gate.signing is None:
             return True

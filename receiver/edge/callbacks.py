@@ -181,7 +181,7 @@ class Callbacks:
         return None
 
     def _wait_s(self, peer: str) -> int:
-        """Tell for how many seconds somebody who guesses tokens has to wait."""
+        """Return how many seconds a client that guesses tokens must wait."""
         now = self._clock()
         group = group_of(peer)
         wait_s = self._guesses.wait_s(group, now)

@@ -370,7 +370,7 @@ class PublicConnection(asyncio.BufferedProtocol):
         self._await_body(exchange, length, asks_first=asks_first)
 
     def _is_http(self, exchange: Exchange) -> bool:
-        """Tell whether the request line names HTTP."""
+        """Return whether the request line names HTTP."""
         target = exchange.target
         if not self._is_behind and exchange.started is self._arrived:  # nearly always
             end = len(exchange.method) + 1 + len(target)
@@ -380,7 +380,7 @@ class PublicConnection(asyncio.BufferedProtocol):
         return names_http(target, raw, is_behind=self._is_behind > 0)
 
     def _is_line_whole(self) -> bool:
-        """Tell whether earlier readings are known to have had all of the request line."""
+        """Return whether earlier readings are known to have had all of the request line."""
         return not self._is_behind and b"\n" in self._line.lstrip(b"\r\n")
 
     def _await_body(self, exchange: Exchange, length: int, *, asks_first: bool) -> None:

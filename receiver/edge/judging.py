@@ -31,7 +31,7 @@ _ONE_ACCEPTED = {kind: PushVerdict(kind.value, _ACCEPTED, 1) for kind in wire.Pu
 
 
 def judge(body: bytes) -> PushVerdict:
-    """Tell whether anything in a push can be used."""
+    """Return whether anything in a push can be used."""
     try:
         if wire.is_json(body):
             return _accept(wire.sift(body))
@@ -57,7 +57,7 @@ def _refuse(error: wire.UnusableError) -> PushVerdict:
 
 
 def is_compressed(exchange: Exchange) -> bool:
-    """Tell whether a request says, or its body shows, that the body is compressed."""
+    """Return whether a request says, or its body shows, that the body is compressed."""
     said = (
         name == b"content-encoding" and value.strip().lower() not in (b"", b"identity")
         for name, value in exchange.headers
@@ -66,7 +66,7 @@ def is_compressed(exchange: Exchange) -> bool:
 
 
 def carries_fields(exchange: Exchange) -> bool:
-    """Tell by its head whether a request has a query, or a body to come."""
+    """Return whether a request, by its head, has a query, or a body to come."""
     return bool(query_of(exchange)) or any(
         name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
         for name, value in exchange.headers
@@ -74,7 +74,7 @@ def carries_fields(exchange: Exchange) -> bool:
 
 
 def loses_fields(exchange: Exchange) -> bool:
-    """Tell whether a query beside a body has fields of a push, which is not read there."""
+    """Return whether a query beside a body has fields of a push, which is not read there."""
     return _FIELDS.search(query_of(exchange)) is not None
 
 

@@ -48,7 +48,7 @@ class LoopDelay:
 
 
 def read_wait_s(transport: asyncio.BaseTransport) -> float | None:
-    """Tell how long ago the last bytes of a connection came that is being read; None: unknown."""
+    """Return how long ago the last bytes of a connection came that is being read; None: unknown."""
     connection = transport.get_extra_info("socket")
     if connection is None or not hasattr(socket, "TCP_INFO"):
         return None

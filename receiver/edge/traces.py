@@ -57,7 +57,7 @@ class Traces:
 
 
 def describe(body: bytes, claimed: int, untraced: int) -> str:
-    """Say what came of a push that was cut off, in one line.
+    """Return one line about a push that was rejected before its end.
 
     Args:
         body: what was received.

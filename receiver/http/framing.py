@@ -113,7 +113,7 @@ def read_absolute(target: bytes) -> tuple[bytes, bytes] | None:
 
 
 def names_http(target: bytes, raw: bytes, *, is_behind: bool) -> bool:
-    """Tell whether it is HTTP that a request names behind its target; the parser keeps that back.
+    """Return whether it is HTTP that a request names behind its target; the parser keeps that back.
 
     Args:
         target: as received.

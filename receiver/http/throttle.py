@@ -40,7 +40,7 @@ class Guesses:
         self._right: dict[tuple[str, bytes], int] = {}  # last use; the longest ago stands first
 
     def wait_s(self, group: str, now: int) -> int:
-        """Tell for how many seconds an address has to wait; 0: it may try a secret."""
+        """Return how many seconds an address must wait; 0: it may try a secret."""
         since, _ = self._over.get(group, (now - _MINUTE_US, 0))
         left = since + _MINUTE_US - now
         if left <= 0 or left > _MINUTE_US:  # over, or the clock was set back
@@ -74,6 +74,6 @@ class Guesses:
             del right[next(iter(right))]
 
     def was_right(self, group: str, digest: bytes, now: int) -> bool:
-        """Tell whether an address lately used this secret, and it was right then."""
+        """Return whether an address lately used this secret, and it was right then."""
         used = self._right.get((group, digest))
         return used is not None and now - used < self._limits.right_us

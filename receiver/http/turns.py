@@ -95,7 +95,7 @@ class Tap:
         self.holds = 0  # the reasons for which it is not read on
 
     def is_held(self, why: int) -> bool:
-        """Tell whether this is one of the reasons for which it is not read on."""
+        """Return whether this is one of the reasons for which it is not read on."""
         return bool(self.holds & why)
 
     def hold(self, why: int) -> None:

@@ -139,7 +139,7 @@ class _Walk:
             raise ValueError("unexpected character")
 
     def is_at_end(self) -> bool:
-        """Tell whether only blanks follow."""
+        """Return whether only blanks follow."""
         self._skip_blanks()
         return self._at == len(self._window)
 

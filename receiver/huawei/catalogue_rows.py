@@ -73,7 +73,7 @@ def read_field(name: str, text: str) -> Any:
 
 
 def make_entry(values: Mapping[str, Any], rank: Rank) -> CatalogueEntry:
-    """Make the entry of a row whose fields have all been read."""
+    """Return the entry of a row whose fields have all been read."""
     return CatalogueEntry(
         code=values["code"],
         origin=values["origin"],

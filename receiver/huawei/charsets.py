@@ -79,7 +79,7 @@ def declared_in(headers: str) -> str | None:
 
 
 def writing_of(items: Iterable[Mapping[str, Any]], headers: str = "") -> Writing:
-    """Tell how a push is written: one client writes all its texts in one charset.
+    """Return how a push is written: one client writes all its texts in one charset.
 
     Args:
         items: of the push, texts as received.
@@ -250,7 +250,7 @@ def _read_utf_16(data: bytes, declared: str | None) -> DecodedText | None:
 
 
 def _is_padded(data: bytes) -> bool:
-    """Tell whether the NULs of a text only stand behind it."""
+    """Return whether the NULs of a text only stand behind it."""
     text = data.rstrip(b"\0")
     is_readable = _strictly(text, "utf-8") is not None or _strictly(text, "gb2312") is not None
     return b"\0" not in text and is_readable
@@ -291,7 +291,7 @@ def _where_cut(data: bytes) -> int | None:
 
 
 def _is_gb_alone(data: bytes) -> bool:
-    """Tell whether bytes are GB 2312 and no UTF-8."""
+    """Return whether bytes are GB 2312 and no UTF-8."""
     data = _join_pairs(data)
     if _strictly(data, "utf-8") is not None or _where_cut(data) is not None:
         return False
@@ -299,7 +299,7 @@ def _is_gb_alone(data: bytes) -> bool:
 
 
 def _is_plainly_utf_8(data: bytes) -> bool:
-    """Tell whether bytes are UTF-8 that hardly is by accident."""
+    """Return whether bytes are UTF-8 that hardly is by accident."""
     data = _join_pairs(data)
     text = _strictly(data[: _where_cut(data)], "utf-8")
     return text is not None and text != "" and max(text) >= _FIRST_OF_THREE_BYTES

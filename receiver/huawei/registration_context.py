@@ -260,7 +260,7 @@ class Beside:
 
 
 def lacks_time(send: Send, entry: Mapping[str, Any]) -> bool:
-    """Tell whether an entry names the time of its sending without the time of day."""
+    """Return whether an entry names the time of its sending without the time of day."""
     return send.sent_at is None and first_of(entry, _SENT_AT) is not None
 
 

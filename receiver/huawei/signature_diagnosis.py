@@ -55,7 +55,7 @@ class Diagnosis:
 def diagnose(
     request: SignedRequest, rules: SigningRules, now: int, hosts: Iterable[str] = ()
 ) -> Diagnosis:
-    """Say why a push is not verified.
+    """Return why a push is not verified.
 
     Args:
         request: as received.

@@ -25,7 +25,7 @@ class Unused:
         self._replies = 0  # items that are reports and hold the text of a reply
 
     def object(self, pairs: Pairs) -> dict[str, Any]:
-        """Make a JSON object; of a member that is given more than once the last counts."""
+        """Return a JSON object; of a member that is given more than once the last counts."""
         made = dict(pairs)
         if len(made) != len(pairs):
             self._repeated |= repeated(pairs)
@@ -52,7 +52,7 @@ class Unused:
             self._beside.add(LIST)
 
     def tell(self) -> str | None:
-        """Say what is not used; None: nothing is left out."""
+        """Return what is not used; None: nothing is left out."""
         said = []
         if self._repeated:
             names = _named(self._repeated)

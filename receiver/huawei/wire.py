@@ -75,7 +75,7 @@ class UnusableError(ValueError):
 
 
 def sift(body: bytes, headers: str = "") -> ParsedPush:
-    """Tell the kind of a push and its usable items, texts as received.
+    """Return the kind of a push and its usable items, texts as received.
 
     Args:
         body: of the push.
@@ -91,13 +91,13 @@ def sift(body: bytes, headers: str = "") -> ParsedPush:
 
 
 def is_long_work(body: bytes) -> bool:
-    """Tell whether a push has so many values that it must be sifted in steps."""
+    """Return whether a push has so many values that it must be sifted in steps."""
     # A quick count that texts with such signs in them only make higher.
     return len(body) > MANY_VALUES and sum(map(body.count, _BEFORE_VALUES)) > MANY_VALUES
 
 
 def is_json(body: bytes) -> bool:
-    """Tell whether a push is read as JSON, not as a form."""
+    """Return whether a push is read as JSON, not as a form."""
     return not _is_surely_form(body) and _begins_json(_as_utf_8(body))
 
 
@@ -140,7 +140,7 @@ def sift_in_steps(
 
 
 def kind_of_form(body: bytes) -> PushKind:
-    """Tell the kind of a form, without reading more of it than `sift` looks at for that.
+    """Return the kind of a form, without reading more of it than `sift` looks at for that.
 
     Raises:
         UnusableError: it cannot be used.
@@ -308,14 +308,14 @@ def _why_not_usable(entry: Any) -> str | None:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Tell whether lists and objects stand in each other more than so many levels deep."""
+    """Return whether lists and objects stand in each other more than so many levels deep."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     nested = [one for one in inner if isinstance(one, (dict, list))]
     return bool(nested) and (levels <= 1 or any(_is_deeper(one, levels - 1) for one in nested))
 
 
 def _why_not(item: Mapping[str, Any], kind: PushKind) -> str | None:
-    """Say why an item cannot be used; None when it can."""
+    """Return why an item cannot be used; None when it can."""
     for name, longest in _NEEDED[kind].items():
         value = item.get(name)
         if (

@@ -33,7 +33,7 @@ class Lost(NamedTuple):
         return self.last - self.first + 1
 
     def describe(self) -> str:
-        """Say which they are."""
+        """Return the positions as text."""
         after, before = (_moment(at) for at in (self.after_us, self.before_us))
         where = f"position {self.first}" if self.rows == 1 else f"{self.first} to {self.last}"
         return f"{where}, arrived between {after} and {before}"
@@ -53,7 +53,7 @@ def _moment(at: int | None) -> str:
 
 
 def marker(lost: Lost, kept: str) -> Row:
-    """Make the row that stands for lost ones: the projector puts it into the quarantine."""
+    """Return the row that stands for lost ones: the projector puts it into the quarantine."""
     reason = f"Rows of the journal could not be read: {lost.describe()}. Kept in: {kept or '-'}."
     body = json.dumps({"first": lost.first, "last": lost.last, "kept": kept})
     at = next((at for at in (lost.after_us, lost.before_us) if at is not None), 0)
@@ -102,7 +102,7 @@ def kept_aside(directory: Path) -> list[str]:
 
 
 def fits(directory: Path, size: int) -> bool:
-    """Tell whether a file of a size leaves the disk some space."""
+    """Return whether a file of a size leaves the disk some space."""
     return shutil.disk_usage(directory).free - size > _SPARE_BYTES
 
 

@@ -76,7 +76,7 @@ class FoundRow(NamedTuple):
         return self.checksum == checksum(self.row)
 
     def is_sound(self, checked_from: int) -> bool:
-        """Tell whether nothing speaks against the row.
+        """Return whether nothing speaks against the row.
 
         Args:
             checked_from: the position from which on every row has a checksum.
@@ -89,7 +89,7 @@ class FoundRow(NamedTuple):
 # SQLite keeps values of any type in any column. Nothing of ours writes others than the right ones,
 # but a file that was damaged or edited may hold them: one row must not stop all behind it.
 def read_row(position: int, *values: object) -> FoundRow:
-    """Make a row of a position and the other columns, whatever types they have.
+    """Return a row of a position and the other columns, whatever types they have.
 
     Args:
         position: of the row.

@@ -298,7 +298,7 @@ class JournalFile:
             ) from error
 
     def is_in_place(self) -> bool:
-        """Tell whether the path still leads to the file that was opened."""
+        """Return whether the path still leads to the file that was opened."""
         if self._inode is None:  # another one is being put there
             return True
         try:

@@ -486,7 +486,7 @@ class Journal:
         self.identity = await self._take_turn(self._file.renew_identity)
 
     async def is_writable(self) -> bool:
-        """Tell whether an append would succeed; tries the disk when the last one failed."""
+        """Return whether an append would succeed; tries the disk when the last one failed."""
         if self._closing:
             return False
         if self._failure is None:

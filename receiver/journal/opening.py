@@ -62,7 +62,7 @@ def rebuild(path: Path, cause: str) -> DamageFinding:
 
 
 def describe(made: Rebuild, kept: str) -> DamageFinding:
-    """Say what a file was lacking that was rebuilt."""
+    """Return the finding about a file that was rebuilt."""
     text = "The journal file was damaged and has been rewritten from the readable rows"
     text += (
         f"; {made.found} rows came from pages that SQLite could not reach." if made.found else "."
@@ -103,7 +103,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def cannot_open(path: Path, cause: str) -> DataDirectoryError:
-    """Make the error for a journal that cannot be opened."""
+    """Return the error for a journal that cannot be opened."""
     return DataDirectoryError(
         f"The journal {path} cannot be opened: {cause}. Check that the disk has free "
         "space, that the file belongs to this user, and that it is a SQLite file."

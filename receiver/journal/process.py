@@ -121,7 +121,7 @@ class WriterProcess:
         return self._process.pid
 
     def ending(self) -> str:
-        """Say how the process ended, "" while it has not."""
+        """Return how the process ended, "" while it has not."""
         status = self._process.poll()
         if status is None:
             return ""

@@ -54,7 +54,7 @@ class LogDamage:
     doubtful: list[Row] = field(default_factory=list)
 
     def describe(self) -> str:
-        """Say what was found."""
+        """Return what was found."""
         what: list[str] = []
         frames = f"{self.frames} frames with {self.commits} transactions"
         if self.is_gone:

@@ -9,7 +9,7 @@ _LEAP = 1_000_000  # positions; further apart they are damaged
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Tell whether SQLite found a file damaged."""
+    """Return whether SQLite found a file damaged."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
@@ -34,7 +34,7 @@ def reach(first_after: Callable[[int], int | None], after: int, upto: int) -> in
 
 
 def works(first_after: Callable[[int], int | None], position: int) -> bool:
-    """Tell whether what follows a position can be found."""
+    """Return whether what follows a position can be found."""
     try:
         first_after(position)
     except sqlite3.DatabaseError as error:

@@ -162,7 +162,7 @@ def _read_head(log: Log) -> str:
 
 
 def _rebuild_head(log: Log) -> tuple[bytearray, str] | None:
-    """Make a head that the frames fit; the first ones are of the newest generation."""
+    """Return a head that the frames fit; the first ones are of the newest generation."""
     layouts = list(product(_SIZES, _ORDERS))
     for log.page_size, order in layouts:
         if (head := _head_before_first(log, order)) is not None:
@@ -209,13 +209,13 @@ def _head_words(head: bytearray, order: str) -> tuple[int, ...]:
 
 
 def _is_page(log: Log, number: int) -> bool:
-    """Tell whether a frame can be one at all: in zeros any sum fits."""
+    """Return whether a frame can be one at all: in zeros any sum fits."""
     at = log.frame_at(number)
     return 0 < int.from_bytes(log.data[at : at + 4]) <= _MOST_PAGES
 
 
 def _holds(log: Log, number: int) -> bool:
-    """Tell whether the file is long enough for a frame."""
+    """Return whether the file is long enough for a frame."""
     return len(log.data) >= log.frame_at(number + 1)
 
 
@@ -255,7 +255,7 @@ def _count_frames(log: Log) -> int:
 
 
 def _check(log: Log, number: int, base: Sums, order: str) -> bool:
-    """Tell whether a frame is good; corrects it when that is possible without a doubt."""
+    """Return whether a frame is good; corrects it when that is possible without a doubt."""
     at = log.frame_at(number)
     if log.data[at + 8 : at + 16] != log.data[16:24]:
         return False
@@ -280,7 +280,7 @@ def _check(log: Log, number: int, base: Sums, order: str) -> bool:
 
 
 def _sums_are_wrong(log: Log, number: int, base: Sums, order: str) -> bool:
-    """Tell whether a frame's own sums are damaged and the rest of it is not."""
+    """Return whether a frame's own sums are damaged and the rest of it is not."""
     computed = _sum_frame(log, number, base, order)
     if number + 1 < log.count:
         return _sum_frame(log, number + 1, computed, order) == _stored(log, number + 1)

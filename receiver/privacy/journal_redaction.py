@@ -103,7 +103,7 @@ def _scrub_unread(row: Row, person: Person) -> bytes | None:
 
 
 def _still_holds(kind: str, body: bytes, person: Person) -> bool:
-    """Tell whether the number is left in a body that was rewritten."""
+    """Return whether the number is left in a body that was rewritten."""
     writings = person.writings
     if kind == EntryKind.UNUSABLE:
         return writings.in_unread(body)
@@ -242,7 +242,7 @@ def _is_object(item: Any) -> bool:
 
 
 def _belongs_to_subject(row: Row, item: Mapping[str, Any], person: Person) -> bool:
-    """Tell whether a push's item is about a message to the person, or an uplink from them."""
+    """Return whether a push's item is about a message to the person, or an uplink from them."""
     sms_msg_id = id_of(item) if "smsMsgId" in item else ""
     if row.kind == wire.PushKind.UPLINK:  # others may have written under the same id
         return person.writings.in_text(sms_msg_id) or _mentions_subject(item, person)

@@ -57,7 +57,7 @@ def _unusable(row: Row, reason: str) -> Quarantined:
 
 
 def set_aside(row: Row, reason: str, body: bytes | None = None, items: int = 1) -> Quarantined:
-    """Make the event that puts a row, or one item of it (`body`), into the quarantine."""
+    """Return the event that puts a row, or one item of it (`body`), into the quarantine."""
     return Quarantined(
         arrival=Arrival(row.application, _received_at(row), _trust_of(row)),
         kind=row.kind,

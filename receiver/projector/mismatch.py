@@ -13,7 +13,7 @@ def mismatch(
     is_shared: bool,
     was_mended: bool,
 ) -> str:
-    """Say what is wrong between a journal and its store; "" when they fit together.
+    """Return what is wrong between a journal and its store; "" when they fit together.
 
     Args:
         known: position up to which the store has this journal; None: it never saw it.

@@ -22,7 +22,7 @@ async def rehearse(
     clock: Callable[[], int],
     on_progress: Callable[[Run], None],
 ) -> Run:
-    """Tell what a reclassification would change, and change nothing.
+    """Return what a reclassification would change, without changing it.
 
     What a run would write over is copied into memory and written there, by the same code.
 

@@ -119,7 +119,7 @@ async def revise(
 
 
 def _is_changed(refolded: Refolded) -> bool:
-    """Tell whether the stored row would be another one."""
+    """Return whether the stored row would be another one."""
     stored = refolded.decided.message.stored
     values = outcome_values(refolded.decided)
     return any(values[name] != stored[name] for name in values)

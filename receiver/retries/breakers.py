@@ -79,7 +79,7 @@ async def close_after_probes(connection: AsyncConnection, policy: Policy, now: i
 async def _result(
     connection: AsyncConnection, probe: int, code: str, policy: Policy
 ) -> Result | None:
-    """Tell what happened to a message that went first; None: nothing yet."""
+    """Return what happened to a message that went first; None: nothing yet."""
     item = await leases.find_item(connection, probe)
     if item is not None and item.state is ItemState.CLAIMED:
         return None

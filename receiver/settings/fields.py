@@ -35,14 +35,14 @@ def split_address(text: str) -> tuple[str, int]:
 
 
 def clash(one: str, other: str) -> bool:
-    """Tell whether two addresses cannot both be listened to."""
+    """Return whether two addresses cannot both be listened to."""
     (host, port), (other_host, other_port) = split_address(one), split_address(other)
     same_host = host == other_host or not {host, other_host}.isdisjoint(_EVERYWHERE)
     return same_host and port == other_port != 0
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether only this machine can reach an address to listen on."""
+    """Return whether only this machine can reach an address to listen on."""
     host, _ = split_address(address)
     try:
         return ip_address(host).is_loopback

@@ -66,7 +66,7 @@ def _check_push_keys(keys: list[PushKey]) -> list[PushKey]:
 
 
 def is_gated(given: Mapping[str, Any]) -> bool:
-    """Tell whether pushes must satisfy more than a token, or that cannot be told yet.
+    """Return whether pushes must satisfy more than a token, or that cannot be told yet.
 
     Args:
         given: the valid ones of `push_keys` and `allow_from`.

@@ -182,7 +182,7 @@ def _is_own(table: Table, row: Row, writings: Writings) -> bool:
 
 
 def _is_own_report(row: Row, writings: Writings) -> bool:
-    """Tell whether a report names the person, and its message nobody else."""
+    """Return whether a report names the person, and its message nobody else."""
     is_to_another = _is_another(row["to_number"], writings)
     return _is_own(reports, row, writings) and not is_to_another
 

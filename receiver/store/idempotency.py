@@ -32,7 +32,7 @@ class AnswerLimits:
     total_bytes: int = 64 * 1024 * 1024
 
     def admit(self, answer: str) -> bool:
-        """Tell whether an answer is small enough to be kept."""
+        """Return whether an answer is small enough to be kept."""
         return _size(answer) <= min(self.answer_bytes, self.total_bytes)
 
 

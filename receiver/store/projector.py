@@ -188,7 +188,7 @@ class _SortedRows:
 
 
 def _differ_elsewhere(values: records.Values, stored: Mapping[str, Any]) -> bool:
-    """Tell whether a message differs from its stored row in more than reports change."""
+    """Return whether a message differs from its stored row in more than reports change."""
     return any(values[name] != stored[name] for name in _BESIDE_THE_OUTCOME)
 
 

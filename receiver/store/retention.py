@@ -116,7 +116,7 @@ async def walk_messages(
 
 
 def _is_before(row: Any, end: int | None) -> bool:
-    """Tell whether a message was last heard of before a time."""
+    """Return whether a message was last heard of before a time."""
     heard = (row["occurred_at"], row["registered_at"], row["last_report_at"])
     return end is not None and all(at is None or at < end for at in heard)
 

@@ -27,16 +27,16 @@ class Key:
     expires_at: int | None = None  # microseconds; None: never
 
     def may(self, scope: Scope) -> bool:
-        """Tell whether the key has a scope."""
+        """Return whether the key has a scope."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
     def is_over(self, now: int) -> bool:
-        """Tell whether its time is over."""
+        """Return whether its time is over."""
         return self.expires_at is not None and now >= self.expires_at
 
 
 def make_key(name: str, key: str, scopes: Iterable[str]) -> Key:
-    """Make a key from its text, which is not kept."""
+    """Return a key from its text, which is not kept."""
     return Key(name, secret_digest(key), frozenset(Scope(scope) for scope in scopes))
 
 

@@ -125,7 +125,7 @@ def _in_origin_form(scope: Scope) -> tuple[Scope, list[str]]:
 
 
 def _is_to_a_stranger(status: int, *, has_key: bool) -> bool:
-    """Tell whether an answer is one behind which nothing is to be read."""
+    """Return whether an answer is one behind which nothing is to be read."""
     return status in _WRONG_KEY or (status >= HTTPStatus.BAD_REQUEST and not has_key)
 
 
@@ -145,7 +145,7 @@ def _values(scope: Scope, name: bytes) -> list[str]:
 
 
 def _is_same(origin: str, hosts: list[str]) -> bool:
-    """Tell whether an origin is that of the page which the request's own host would serve."""
+    """Return whether an origin is that of the page which the request's own host would serve."""
     scheme, _, authority = origin.partition("://")
     match = _AUTHORITY.fullmatch(authority)
     of_host = _AUTHORITY.fullmatch(hosts[0]) if hosts else None

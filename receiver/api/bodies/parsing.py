@@ -50,7 +50,7 @@ class ProblemError(Exception):
 
 
 def bad(detail: str, **more: Any) -> ProblemError:
-    """Make the error of a request that the caller must correct."""
+    """Return the error of a request that the caller must correct."""
     return ProblemError(Problem.BAD_REQUEST, detail, **more)
 
 
@@ -307,7 +307,7 @@ class Query:
 
 
 def _had_plus(text: str) -> bool:
-    """Tell whether a blank in front of a number was a `+`: digits alone may be a short code."""
+    """Return whether a blank in front of a number was a `+`: digits alone may be a short code."""
     if is_mainland_mobile(text):
         return False
     return is_number(normalise(f"+{text}") or "") or (text[0].isdigit() and "*" in text)

@@ -83,7 +83,7 @@ def read_text(given: Mapping[str, Any], name: str) -> str:
 def read_completion(
     given: Mapping[str, Any], stored: queries.StoredMessage
 ) -> tuple[bytes, Send, list[Note]]:
-    """Make the registration of what was sent, which tells what it followed.
+    """Return the registration of what was sent, which tells what it followed.
 
     Returns:
         The registration, the send in it, and what was left out of it.

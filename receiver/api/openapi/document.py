@@ -38,7 +38,7 @@ _SAID = {
 
 @lru_cache(maxsize=1)
 def make_document() -> dict[str, Any]:
-    """Make the document; callers must not change it."""
+    """Return the document; callers must not change it."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation)

@@ -235,7 +235,7 @@ def _refines(code: str, org_code: str | None) -> bool:
 
 
 def _says(match: Match) -> int:
-    """Tell how much a match says about the reason of a failure; the greater the more."""
+    """Return how much a match says about the reason of a failure; the greater the more."""
     if match.rule is LookupRule.FALLBACK:
         return 0
     if match.entry.category is Category.UNKNOWN:

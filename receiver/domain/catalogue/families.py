@@ -14,12 +14,12 @@ _T = TypeVar("_T")
 
 
 def is_pattern(code: str) -> bool:
-    """Tell whether a listed code stands for others."""
+    """Return whether a listed code stands for others."""
     return code.startswith(ANY) or code.endswith(ANY) or ONE in code
 
 
 def is_too_wide(pattern: str) -> bool:
-    """Tell whether a pattern would stand for every code."""
+    """Return whether a pattern would stand for every code."""
     return not pattern.strip(ANY + ONE)
 
 

@@ -81,7 +81,7 @@ def lint_bare_numbers(catalogue: Catalogue) -> Iterator[RowProblem]:
 
 
 def suppresses(entry: CatalogueEntry) -> bool:
-    """Tell whether one report with this row puts its number on the suppression list."""
+    """Return whether one report with this row puts its number on the suppression list."""
     return is_hopeless(entry) and not entry.is_family
 
 

@@ -52,7 +52,7 @@ def period_s(words: EntryTexts, language: Language) -> int | None:
 
 
 def speaks_of_limit(entry: CatalogueEntry) -> bool:
-    """Tell whether a row says that a number of messages, or of money, was used up."""
+    """Return whether a row says that a number of messages, or of money, was used up."""
     return entry.category in _LIMITED or bool(
         _LIMIT.search(f"{entry.en.meaning} {entry.zh.meaning}")
     )

@@ -18,5 +18,5 @@ class RowProblem:
 
 
 def is_retried(entry: CatalogueEntry) -> bool:
-    """Tell whether a message that fails with this row is sent again as it is."""
+    """Return whether a message that fails with this row is sent again as it is."""
     return entry.retry in RETRIED

@@ -68,7 +68,7 @@ def _contradict(first: CatalogueEntry, second: CatalogueEntry) -> bool:
 
 
 def _explains(one: CatalogueEntry, other: CatalogueEntry) -> bool:
-    """Tell whether a row's reason names another row's code, or is the user's own."""
+    """Return whether a row's reason names another row's code, or is the user's own."""
     if one.rank is Rank.OVERRIDE:
         return bool(one.reason)
     return other.code in (word.strip(".,;()") for word in one.reason.split())

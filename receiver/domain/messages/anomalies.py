@@ -204,7 +204,7 @@ def _time_missing(_: Send | None, reports: Sequence[StoredReport]) -> bool:
 
 
 def _needs_no_time(report: StatusReport) -> bool:
-    """Tell whether the platform made a report itself: those come without a time (sms_05_0003)."""
+    """Return whether the platform made a report itself: those come without a time (sms_05_0003)."""
     made_here = report.source in MADE_BY_PLATFORM and weigh(report) is not Weight.DELIVERED
     return made_here and not report.update_time
 

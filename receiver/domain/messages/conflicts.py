@@ -32,12 +32,12 @@ _MINUTE = 60 * SECOND
 
 
 def is_unknown(value: Told) -> bool:
-    """Tell whether a field says nothing."""
+    """Return whether a field says nothing."""
     return value is None or value == ""
 
 
 def agree(name: str, one: Told, other: Told) -> bool:
-    """Tell whether two values of a field can both be true.
+    """Return whether two values of a field can both be true.
 
     Numbers agree in every writing, and a masked one with all that it fits; channel numbers with or
     without a plus sign; a status and a country in either case. A time that is told to the second or

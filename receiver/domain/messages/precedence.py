@@ -68,7 +68,7 @@ def precedence(report: StatusReport) -> Place:
 
 
 def rule_between(believed: StatusReport, other: StatusReport) -> PrecedenceRule:
-    """Say why the first of two reports about a part is believed over the second."""
+    """Return why the first of two reports about a part is believed over the second."""
     (weight, *place), (other_weight, *other_place) = precedence(believed), precedence(other)
     if weight != other_weight:
         return _rule_of_weights(weight, other_weight)

@@ -160,7 +160,7 @@ def _told(send: Send | None, reports: Sequence[StoredReport]) -> list[int]:
 
 
 def is_guess(send: Send | None, reports: Sequence[StoredReport]) -> bool:
-    """Tell whether a number that cannot be read leaves open how many parts there are."""
+    """Return whether a number that cannot be read leaves open how many parts there are."""
     if _told(send, reports):
         return False
     return any(
@@ -248,7 +248,7 @@ def eligible(
 
 
 def contradict(reports: Sequence[StoredReport]) -> bool:
-    """Tell whether reports about one part say that it arrived, and that it failed."""
+    """Return whether reports about one part say that it arrived, and that it failed."""
     weights = {weigh(stored.report) for stored in reports}
     return Weight.DELIVERED in weights and not FAILURES.isdisjoint(weights)
 

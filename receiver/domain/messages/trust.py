@@ -29,6 +29,6 @@ def believed(
 
 
 def is_trusted(folded: Folded, trust_open: TrustOpen) -> bool:
-    """Tell whether something may be done by a fold of the reports that count."""
+    """Return whether something may be done by a fold of the reports that count."""
     by_ourselves = folded.state is State.REFUSED
     return trust_open == "queue" or by_ourselves or folded.trust is not Trust.OPEN

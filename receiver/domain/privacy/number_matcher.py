@@ -89,14 +89,14 @@ class Writings:
         self._apart = re.compile(f"{before}{_BETWEEN.join(national)}(?![0-9])".encode())
 
     def is_it(self, text: str | None) -> bool:
-        """Tell whether a text that should be a number is this one."""
+        """Return whether a text that should be a number is this one."""
         if text is None:
             return False
         written = normalise(text) or ""
         return written == self.number if is_number(written) else self.in_text(text)
 
     def in_text(self, text: str | None) -> bool:
-        """Tell whether a text holds the number."""
+        """Return whether a text holds the number."""
         if not text:
             return False
         plain = _plain(text)
@@ -105,13 +105,13 @@ class Writings:
         return any(map(_is_whole, self._in_text.finditer(plain)))
 
     def in_bytes(self, data: bytes) -> bool:
-        """Tell whether bytes may hold the number; those that are another one's may count too."""
+        """Return whether bytes may hold the number; those that are another one's may count too."""
         if self._raw[0].search(data) and self._in_bytes.search(data):
             return True
         return not data.isascii() and self.in_text(data.decode(errors="replace"))
 
     def in_raw(self, data: bytes, *, apart: bool = False) -> bool:
-        """Tell whether the bytes of a file hold the digits, in full width and escaped too.
+        """Return whether the bytes of a file hold the digits, in full width and escaped too.
 
         Args:
             data: values may stand side by side in it: whatever is around counts for nothing.
@@ -133,7 +133,7 @@ class Writings:
         return any(map(self.in_text, (text, as_form, unescaped)))
 
     def in_value(self, value: Any) -> bool:
-        """Tell whether a JSON value holds the number anywhere."""
+        """Return whether a JSON value holds the number anywhere."""
         if isinstance(value, dict):
             return any(self.in_text(str(key)) or self.in_value(one) for key, one in value.items())
         if isinstance(value, list):
@@ -141,21 +141,21 @@ class Writings:
         return isinstance(value, (str, int)) and self.in_text(str(value))
 
     def cover(self, text: str) -> str:
-        """Make the number unreadable in a text; all else stays."""
+        """Return a text with the number redacted."""
         if not self.in_text(text):
             return text
         return self._in_text.sub(_covered, _plain(text))
 
     def in_json(self, text: str | None) -> bool:
-        """Tell whether the text of a JSON value holds the number, however it is escaped."""
+        """Return whether the text of a JSON value holds the number, however it is escaped."""
         return bool(text) and (self.in_text(text) or self.in_value(json.loads(text or "null")))
 
     def cover_bytes(self, data: bytes) -> bytes:
-        """Make the number unreadable in bytes, of the same length."""
+        """Return bytes of the same length with the number redacted."""
         return self._in_bytes.sub(lambda found: _COVER.encode() * len(found[0]), data)
 
     def cover_value(self, value: Any) -> Any:
-        """Make the number unreadable in a JSON value."""
+        """Return a JSON value with the number redacted."""
         if isinstance(value, dict):
             return {self.cover(str(key)): self.cover_value(one) for key, one in value.items()}
         if isinstance(value, list):
@@ -187,7 +187,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _is_whole(found: re.Match[str]) -> bool:
-    """Tell whether digits that were found are a number of their own."""
+    """Return whether digits that were found are a number of their own."""
     if found["sign"]:
         return True
     start = found.start()

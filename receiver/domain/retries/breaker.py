@@ -59,7 +59,7 @@ class Result(StrEnum):
 
 
 def jumped(recent: Counts, baseline: Counts, options: BreakerOptions) -> bool:
-    """Tell whether failures are many, and many more than usual."""
+    """Return whether failures are many, and many more than usual."""
     usual = options.factor * baseline.failures * recent.ended
     return (
         recent.failures >= options.failures

@@ -42,7 +42,7 @@ class Attempt:
         return self.application, self.sms_msg_id
 
     def counts_as_delivered(self, trust_open: TrustOpen) -> bool:
-        """Tell whether it was delivered, as far as something may be done by that."""
+        """Return whether it was delivered, as far as something may be done by that."""
         return self.state is State.DELIVERED if trust_open == "queue" else bool(self.vouched)
 
 
@@ -65,18 +65,18 @@ class Chain:
         return next((state for state in reversed(states) if state in OPEN_STATES), states[-1])
 
     def arrived_besides(self, sms_msg_id: str, trust_open: TrustOpen) -> bool:
-        """Tell whether another one arrived, as far as something may be done by it."""
+        """Return whether another one arrived, as far as something may be done by it."""
         return any(
             one.sms_msg_id != sms_msg_id and one.counts_as_delivered(trust_open)
             for one in self.attempts
         )
 
     def follows(self, before: str, after: str) -> bool:
-        """Tell whether one attempt is known to have followed another."""
+        """Return whether one attempt is known to have followed another."""
         return any((one.retry_of, one.sms_msg_id) == (before, after) for one in self.attempts)
 
     def is_last(self, sms_msg_id: str) -> bool:
-        """Tell whether no other attempt followed one."""
+        """Return whether no other attempt followed one."""
         return all(
             one.retry_of != sms_msg_id or one.sms_msg_id == sms_msg_id for one in self.attempts
         )

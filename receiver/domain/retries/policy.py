@@ -93,7 +93,7 @@ class Override:
     terms: Terms = field(default_factory=Terms)
 
     def fits(self, template_id: str | None, reference: str | None) -> bool:
-        """Tell whether it speaks of a message."""
+        """Return whether it speaks of a message."""
         if self.template_id is not None and self.template_id != template_id:
             return False
         prefix = self.reference_prefix
@@ -183,6 +183,6 @@ class RetryPolicy:
         return next(fitting, None)
 
     def kind_of(self, template_id: str | None, reference: str | None) -> MessageKind:
-        """Tell what kind of SMS a message is."""
+        """Return what kind of SMS a message is."""
         override = self.override_for(template_id, reference)
         return self.kind if override is None or override.kind is None else override.kind

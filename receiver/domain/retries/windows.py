@@ -54,7 +54,7 @@ def blocked_hours(send_window: Hours | None, quiet_hours: Hours | None) -> tuple
 
 
 def any_left(blocked: Sequence[Hours]) -> bool:
-    """Tell whether a day has a minute that is not blocked."""
+    """Return whether a day has a minute that is not blocked."""
     return any(
         not any(hours.until_end_s(minute * _MINUTE_S) for hours in blocked)
         for minute in range(_DAY_S // _MINUTE_S)
@@ -62,7 +62,7 @@ def any_left(blocked: Sequence[Hours]) -> bool:
 
 
 def is_blocked(moment: int, blocked: Iterable[Hours], zones: Iterable[ZoneInfo]) -> bool:
-    """Tell whether an instant lies in blocked hours of any of the zones."""
+    """Return whether an instant lies in blocked hours of any of the zones."""
     hours, walls = tuple(blocked), [_wall(moment, zone) for zone in zones]
     return any(one.until_end_s(_second_of(wall)) for one in hours for wall in walls)
 

@@ -25,7 +25,7 @@ def zones_of(number: str | None, otherwise: str) -> tuple[ZoneInfo, ...]:
 
 
 def is_zone(name: str) -> bool:
-    """Tell whether there is a zone of that name."""
+    """Return whether there is a zone of that name."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # also names that are no path, or a folder

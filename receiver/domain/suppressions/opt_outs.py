@@ -85,7 +85,7 @@ def _between(letters: list[str]) -> list[str]:
 
 
 def _is_seen(character: str) -> bool:
-    """Tell whether a character is no blank, has a width and stands for itself."""
+    """Return whether a character is no blank, has a width and stands for itself."""
     category = unicodedata.category(character)
     # A lone surrogate stands for a byte that nobody can read: not nothing.
     is_blank = category[0] in "ZC" and category != "Cs"
@@ -94,12 +94,12 @@ def _is_seen(character: str) -> bool:
 
 
 def _is_beside(character: str) -> bool:
-    """Tell whether a character may stand before or behind a word without being part of it."""
+    """Return whether a character may stand before or behind a word without being part of it."""
     return unicodedata.category(character)[0] in "PSM"
 
 
 def _is_decoration(letters: Sequence[str]) -> bool:
-    """Tell whether the last of some characters is decoration; a mark may belong to its letter."""
+    """Return whether the last of some characters is decoration; a mark may belong to its letter."""
     last = letters[-1]
     if unicodedata.category(last)[0] != "M":
         return _is_beside(last)
@@ -123,7 +123,7 @@ class OptOutWords:
     opt_in: frozenset[str]
 
     def intent_of(self, text: str) -> Intent | None:
-        """Tell what a text asks for; None for an ordinary answer."""
+        """Return what a text asks for; None for an ordinary answer."""
         if len(text) > _LONGEST:
             return None
         # An emoji alone is not the letters that it shows.
@@ -134,7 +134,7 @@ class OptOutWords:
         return None if self.opt_in.isdisjoint(forms) else Intent.OPT_IN
 
     def asked_by(self, uplink: Uplink) -> Intent | None:
-        """Tell what an uplink asks for; a guess may only ask for an opt-out."""
+        """Return what an uplink asks for; a guess may only ask for an opt-out."""
         text = uplink.body if uplink.text is None else uplink.text
         sure = None if uplink.is_guess else self.intent_of(text)
         if sure is None and Intent.OPT_OUT in map(self.intent_of, uplink.guesses):
@@ -162,7 +162,7 @@ def fold_words(words: Iterable[str]) -> frozenset[str]:
 
 
 def make_words(opt_out: Iterable[str], opt_in: Iterable[str]) -> OptOutWords:
-    """Make the words that are in force.
+    """Return the effective keywords.
 
     Raises:
         ValueError: a word cannot be used, or is in both lists.

@@ -130,7 +130,7 @@ def taken_back(entry: Noted, said: Iterable[ScopedEntry], now: int) -> Suppressi
 def is_kept(
     restored: SuppressionEntry, wanted: SuppressionEntry | None, delivered_at: int | None
 ) -> bool:
-    """Tell whether what an undo put back still stands beside what the messages prove.
+    """Return whether what an undo put back still stands beside what the messages prove.
 
     Args:
         restored: the word that was put back.

@@ -48,7 +48,7 @@ class SuppressionEntry:
     restored_at: int | None = None  # when the undo of a reclassification put it back
 
     def is_in_force(self, now: int) -> bool:
-        """Tell whether its time is not over."""
+        """Return whether its time is not over."""
         return self.until is None or now < self.until
 
 
@@ -200,7 +200,7 @@ _BINDING: Mapping[Source, int] = {source: place for place, source in enumerate(S
 
 
 def concerns(of_word: SuppressionScope, asked: SuppressionScope) -> bool:
-    """Tell whether a word is about somebody, or may be."""
+    """Return whether a word is about somebody, or may be."""
     return (
         of_word.number == asked.number
         and _same_or_open(of_word.application, asked.application)
@@ -213,7 +213,7 @@ def _same_or_open(one: str, other: str) -> bool:
 
 
 def _lifts(lift: ScopedEntry, said: ScopedEntry, asked: SuppressionScope) -> bool:
-    """Tell whether a lift by hand takes a word back, as far as it is about the asked party."""
+    """Return whether a lift by hand takes a word back, as far as it is about the asked party."""
     if lift.word.decided_at < said.word.decided_at:
         return False
     if said.word.source is Source.UPLINK and not lift.word.overrides:
@@ -224,7 +224,7 @@ def _lifts(lift: ScopedEntry, said: ScopedEntry, asked: SuppressionScope) -> boo
 
 
 def _lifts_application(of_lift: str, of_word: str, asked: str) -> bool:
-    """Tell whether a lift reaches a word: where it is as wide, or all that is asked.
+    """Return whether a lift reaches a word: where it is as wide, or all that is asked.
 
     A word about every application that is lifted for one still holds for a query about any.
     """

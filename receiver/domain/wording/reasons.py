@@ -136,12 +136,12 @@ def words_of(state: State, language: Language) -> EntryTexts:
 
 
 def explain_state(state: State, language: Language) -> dict[str, Any]:
-    """Say why a state decides that no row of the catalogue explains."""
+    """Return why a state decides that no row of the catalogue explains."""
     return {"rule": "state", "text": _STATES[state].why.in_(language)}
 
 
 def explain_match(match: Match, status: str, language: Language) -> dict[str, Any]:
-    """Say why a row decides.
+    """Return why a row decides.
 
     Args:
         match: the row and how it was found.

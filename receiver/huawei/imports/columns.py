@@ -45,7 +45,7 @@ _TELLING = re.compile(r"[0-9]{5}")  # a header has none; a first row of data may
 
 
 def looks_like_report(names: Iterable[str]) -> bool:
-    """Tell whether fields or columns are those of status reports."""
+    """Return whether fields or columns are those of status reports."""
     return not _OF_REPORTS.isdisjoint(map(folded, names))
 
 
@@ -90,7 +90,7 @@ class Columns:
         return replace(self, used=used)
 
     def is_repeated_by(self, cells: Cells) -> bool:
-        """Tell whether a row is the header once more.
+        """Return whether a row is the header once more.
 
         Raises:
             ExportError: it is another header, by which the rows behind it would be read wrongly.
@@ -186,7 +186,7 @@ def find_columns(rows: Iterable[Numbered], wanted: Mapping[str, str]) -> Columns
 
 
 def no_header(rows: Sequence[Numbered], wanted: Mapping[str, str]) -> ExportError:
-    """Say what is missing where no row is the header, and which columns there are."""
+    """Return what is missing where no row is the header, and which columns there are."""
     headers = [_header_of(cells) for _, cells in rows[:_MOST_ROWS_BEFORE_HEADER]]
     header = max(headers, key=_known_in, default=())
     if wanted.get(ID):
@@ -293,7 +293,7 @@ def _has_data(cell: Cell) -> bool:
 
 
 def has_merged_header(columns: Columns, rows: Sequence[Numbered]) -> bool:
-    """Tell whether header cells are merged, with each other or with those beneath them."""
+    """Return whether header cells are merged, with each other or with those beneath them."""
     for number, cells in rows:
         if number == columns.row and any(cell is Spoilt.MERGED for cell in cells):
             return True

@@ -69,7 +69,7 @@ def _marked(cells: list[str], width: int) -> list[str]:
 
 
 def _is_cut(line: str, *, is_short: bool) -> bool:
-    """Tell whether the file ends within a row, or within its last character."""
+    """Return whether the file ends within a row, or within its last character."""
     return not line.endswith(("\n", "\r")) and (is_short or ends_in_character(line))
 
 

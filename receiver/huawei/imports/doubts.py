@@ -63,7 +63,7 @@ _SEVERAL = re.compile(r"[,;，；、|\r\n]|[0-9*]{7,}[^0-9*]+[0-9*]{7,}", re.ASC
 
 
 def doubt_of_send(send: Send, latest: int) -> str | None:
-    """Say what speaks against the fields of a send; None when nothing does.
+    """Return what speaks against the fields of a send; None when nothing does.
 
     Args:
         send: it.
@@ -98,7 +98,7 @@ def _doubt_of_number(to: str) -> str | None:
 
 
 def _has_more_than_one(to: str) -> bool:
-    """Tell whether more than a country code stands beside a number in full, or a note at the end.
+    """Return whether more than a country code stands beside a number in full, or a note at the end.
 
     Numbers that are written in groups have no such long piece.
     """
@@ -121,7 +121,7 @@ def _doubt_of_sender(sender: str) -> str | None:
 
 
 def is_total(cell: Cell) -> bool:
-    """Tell whether a cell says that its row sums up others."""
+    """Return whether a cell says that its row sums up others."""
     if not isinstance(cell, str):
         return False
     plain = unicodedata.normalize("NFKC", cell).casefold()
@@ -143,7 +143,7 @@ def doubt_of_id(text: str) -> str | None:
 
 
 def is_of_platform(text: str) -> bool:
-    """Tell whether an id has the form of the platform's."""
+    """Return whether an id has the form of the platform's."""
     return _OF_PLATFORM.fullmatch(text) is not None
 
 
@@ -192,7 +192,7 @@ class Likeness:
         return self._prevails and self._form == _PLATFORM
 
     def fits(self, text: str) -> bool:
-        """Tell whether an id is written as most are; any is where no form prevails."""
+        """Return whether an id is written as most are; any is where no form prevails."""
         self._learn()
         if self._form is None:
             return True

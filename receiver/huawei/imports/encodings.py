@@ -67,7 +67,7 @@ codecs.register_error(_ERRORS, _keep)
 
 
 def ends_in_character(line: str) -> bool:
-    """Tell whether the last line of a file ends with bytes that are no whole character."""
+    """Return whether the last line of a file ends with bytes that are no whole character."""
     return "\udc80" <= line[-1:] <= _LOST
 
 
@@ -107,7 +107,7 @@ def _guessed_by_characters(stream: BufferedReader) -> tuple[str, Sequence[str]]:
 
 
 def _unmarked_utf_16(start: bytes) -> str | None:
-    """Tell by the zeros in the high bytes of ASCII characters; other encodings have none."""
+    """Detect UTF-16 and UTF-32 by the zero bytes of ASCII characters."""
     fewest = _ZEROS * (len(start) // 2)
     even, odd = start[::2].count(0), start[1::2].count(0)
     if max(even, odd) < max(fewest, _FEWEST) or min(even, odd) > max(even, odd) / 2:

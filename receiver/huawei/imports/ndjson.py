@@ -152,7 +152,7 @@ class Lines:
         return _found(number, send, application, document, how)
 
     def _doubt_of(self, document: Json) -> str | None:
-        """Say why a document is no send; None when nothing speaks against it."""
+        """Return why a document is no send; None when nothing speaks against it."""
         wanted = self._how.columns.get(ID)
         if wanted is not None and wanted not in document:
             return f"The line has no field {wanted!r} for `{ID}`. Name the field with --map."
@@ -234,7 +234,7 @@ def _found(number: int, send: Send, application: str | None, document: Json, how
 
 
 def _is_odd(send: Send, ids: Likeness) -> bool:
-    """Tell whether an id is not the platform's where most are."""
+    """Return whether an id is not the platform's where most are."""
     return ids.is_platform and not ids.fits(send.sms_msg_id)
 
 
@@ -246,7 +246,7 @@ def _doubt_of_id(send: Send) -> str | None:
 
 
 def _is_ours(document: object) -> bool:
-    """Tell whether it is a message as the receiver itself shows it."""
+    """Return whether it is a message as the receiver itself shows it."""
     return isinstance(document, dict) and "verdict" in document
 
 

@@ -70,7 +70,7 @@ class Beneath:
 
 
 def _scan(archive: zipfile.ZipFile, part: str) -> tuple[bool, int]:
-    """Tell whether there may be cells to look for, and how many rows are hidden."""
+    """Return whether there may be cells to look for, and how many rows are hidden."""
     hinted, hidden, rest = False, 0, b""
     with archive.open(part) as file:
         while chunk := file.read(_CHUNK):

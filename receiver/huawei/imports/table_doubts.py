@@ -42,7 +42,7 @@ class RowDoubts:
         self._usual = median_low(filled) if filled else 0
 
     def of(self, line: int, cells: Cells, send: Send | None) -> str | None:
-        """Say why a row is no send; None when nothing speaks against it.
+        """Return why a row is no send; None when nothing speaks against it.
 
         Args:
             line: where it stands.
@@ -90,7 +90,7 @@ class RowDoubts:
 
 
 def is_blank(cells: Cells) -> bool:
-    """Tell whether a row has nothing in it."""
+    """Return whether a row has nothing in it."""
     return all(map(_is_empty, cells))
 
 

@@ -47,7 +47,7 @@ class Workbook:
         self._at = 0
 
     def share(self) -> float:
-        """Tell how much of the sheet was read, 0 to 1."""
+        """Return how much of the sheet was read, 0 to 1."""
         return self._at / self._rows.height if self._rows.height else 1.0
 
     def rows(self) -> Iterator[Numbered]:

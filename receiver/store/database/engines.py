@@ -27,7 +27,7 @@ _SECURE_DELETE = "secure_delete = ON"  # what is deleted is overwritten by zeros
 
 
 def sqlite_engine(url: URL, *, writing: bool, connections: int = READERS) -> AsyncEngine:
-    """Make the engine of the one writer or of `connections` readers of a SQLite file."""
+    """Return the engine of the one writer or of `connections` readers of a SQLite file."""
     file = Path(url.database or "").absolute()
     mode = "rwc" if writing else "ro"
 
@@ -56,7 +56,7 @@ def sqlite_engine(url: URL, *, writing: bool, connections: int = READERS) -> Asy
 
 
 def memory_engine() -> AsyncEngine:
-    """Make the engine of one connection to a SQLite database that is in memory alone."""
+    """Return the engine of one connection to a SQLite database that is in memory alone."""
 
     async def connect() -> aiosqlite.Connection:
         return await DriverConnection("file::memory:")
@@ -92,7 +92,7 @@ def connect_arguments(url: URL) -> dict[str, Any]:
 
 
 def migrating_engine(url: URL) -> Engine:
-    """Make a blocking engine with which the schema is changed: all of it or nothing."""
+    """Return a blocking engine with which the schema is changed: all of it or nothing."""
     engine = create_engine(
         url.set(drivername=_SYNC_DRIVERS[url.get_backend_name()]),
         poolclass=NullPool,

@@ -69,7 +69,7 @@ async def queue(connection: AsyncConnection, changed: Iterable[DecidedMessage]) 
 
 
 def _may_be_queued(message: MessageBuilder) -> bool:
-    """Tell whether a message may have an item: it had failed, by all its reports or by some."""
+    """Return whether a message may have an item: it had failed, by all its reports or by some."""
     reported = message.stored.get("last_report_at") is not None
     doubted = reported and message.stored.get("trust") == Trust.OPEN
     return message.state_before in FAILED_STATES or doubted

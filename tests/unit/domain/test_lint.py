@@ -99,7 +99,7 @@ BROKEN = [
         "retry", "also applies to the next attempt", id="unchanged account",
     ),
     pytest.param(
-        row("640", "invalid-number", "never", rank=Rank.PROTOCOL), "retry", "number without a family",
+        row("640", "invalid-number", "never", rank=Rank.PROTOCOL), "retry", "without a family",
         id="bare number",
     ),
     pytest.param(
