@@ -1,4 +1,4 @@
-"""Who else could read or change our files: modes and owners, in words and with the way out."""
+"""Files that other users could read or change: modes and owners, with the remedy."""
 
 import os
 import stat

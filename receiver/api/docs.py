@@ -62,7 +62,7 @@ def catalogue_page(catalogue: Catalogue, language: Language) -> bytes:
 
 
 class Describing(Endpoints):
-    """Tells programs and people what there is; nothing of anybody, so no key is asked for."""
+    """Serves the description of the API. It contains no data, so no key is required."""
 
     async def document(self, request: Request) -> Response:
         """Return the OpenAPI document."""

@@ -25,7 +25,7 @@ class Explaining(Telling):
 
     @needs(Scope.READ)
     async def explain(self, request: Request) -> Response:
-        """Say which report won and why, how the state follows, which row and rule decided."""
+        """Explain which report decided and why, and which row and rule apply."""
         query = Query(request)
         application = query.application()
         language = query.language(self._parts.language)

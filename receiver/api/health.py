@@ -22,11 +22,11 @@ class Process(Endpoints):
         return Response(encode(self._parts.registry), media_type=media_type)
 
     async def healthz(self, _: Request) -> Response:
-        """Say that the process answers."""
+        """Answer that the process is alive."""
         return json_answer({"status": "ok"})
 
     async def readyz(self, _: Request) -> Response:
-        """Say whether journal, projector, store and event loop work."""
+        """Answer whether journal, projector, store and event loop work."""
         health = await self._parts.health()
         return json_answer(
             {

@@ -11,7 +11,7 @@ from receiver.store import queries
 
 
 class Quarantine(Endpoints):
-    """Tells which pushes could not be understood."""
+    """Returns quarantined pushes and items."""
 
     @needs(Scope.READ)
     async def quarantine(self, request: Request) -> Response:

@@ -63,7 +63,7 @@ class Registering(Endpoints):
         )
 
     def _refused(self, send: Send, application: str, language: Language) -> views.Json:
-        """Say at once what becomes of a send that was refused: no report will come for it."""
+        """Return the verdict of a refused send immediately: no report will arrive for it."""
         parts = self._parts
         verdict, retry = decide_refused(send, application, parts.policy, parts.clock(), language)
         return {

@@ -30,7 +30,7 @@ def serve(config: Config = None) -> None:
 
 
 def _announcement(loaded: Settings, node: Running) -> str:
-    """Say where it listens. A secret that the operator has set is not repeated into a log."""
+    """Return the addresses as text. A secret from the settings is not repeated in a log."""
     callback_url, key = node.callback_url, node.api_key
     if loaded.callback_token is not None or not loaded.has_default_application:
         callback_url = callback_url.rpartition("/")[0] + "/<your token>"

@@ -1,4 +1,4 @@
-"""Who may push for an application: from which addresses, and signed by which keys."""
+"""Which pushes an application accepts: from which addresses, and signed by which keys."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

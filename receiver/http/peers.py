@@ -1,4 +1,4 @@
-"""Who is at the other end: addresses, networks, and what proxies say about them."""
+"""The client of a connection: addresses, networks, and the headers of proxies."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import (

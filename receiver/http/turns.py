@@ -1,4 +1,4 @@
-"""Who reads on in this turn of the event loop: floods wait for each other, pushes for nobody.
+"""Which connections read in a turn of the event loop: floods wait, pushes do not.
 
 A connection that has more to say than one request at a time is not read on at once. It waits for a
 turn, of which there are a few in each turn of the event loop; between them everybody else is

@@ -66,7 +66,7 @@ def doubtful(row: Row) -> Row:
 
 
 def unusable(positions: Sequence[int]) -> DamageFinding:
-    """Say that acknowledged rows, of a version without checksums, cannot be used."""
+    """Return the finding about unusable acknowledged rows of a version without checksums."""
     named = ", ".join(map(str, positions[:_NAMED]))
     more = f" and {len(positions) - _NAMED} more" if len(positions) > _NAMED else ""
     return DamageFinding(

@@ -214,7 +214,7 @@ class JournalFile:
         _log.warning("journal writer restarted", writer=self._process.pid)
 
     def note_end(self) -> bool:
-        """Say that the writer has ended, and how; tell whether that was new."""
+        """Log that the writer exited, and how; return whether that was new."""
         how = self._process.ending()
         if not how or self._process is self._ended:
             return False

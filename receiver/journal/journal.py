@@ -430,7 +430,7 @@ class Journal:
         task.add_done_callback(self._turns.discard)
 
     def note_unusable(self, positions: Sequence[int]) -> None:
-        """Say that acknowledged rows cannot be used; those without checksums count as damaged."""
+        """Report unusable acknowledged rows; those without checksums count as damaged."""
         checked_from = self._file.checked_from
         if checked := [at for at in positions if at >= checked_from]:
             _log.error(
@@ -442,7 +442,7 @@ class Journal:
             self.note_finding(unusable(unchecked))
 
     def note_finding(self, finding: DamageFinding) -> None:
-        """Say that damage was found; it is said again for as long as its bytes are kept."""
+        """Report damage, repeatedly for as long as its bytes are kept."""
         self._findings.append(finding)
         if len(self._findings) > _FINDINGS_KEPT:
             del self._findings[0]

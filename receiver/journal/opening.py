@@ -111,7 +111,7 @@ def cannot_open(path: Path, cause: str) -> DataDirectoryError:
 
 
 def held_by_another(path: Path) -> InUseError:
-    """Say who holds the journal: the writer of a receiver that was killed, most likely."""
+    """Return the error that names the holder, probably the writer of a killed receiver."""
     lock = path.with_name(path.name + ".lock")
     try:
         holder = lock.read_text(errors="replace").strip()

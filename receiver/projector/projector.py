@@ -177,7 +177,7 @@ class Projector:
         self._started = True
 
     async def _compare(self, read_up_to: Mapping[str, int], newest: int) -> None:
-        """Say where journal and store do not fit together, and what that means."""
+        """Report a mismatch of journal and store, and its meaning."""
         # Without a newest row it was empty when it was opened, whatever has come since.
         (oldest,) = await self._journal.read_after(0, rows=1, max_bytes=0) or (None,)
         self._misfit = mismatch(

@@ -49,7 +49,7 @@ _PROJECTOR_TURN = 7_203_115_488
 
 
 async def read_checkpoints(connection: AsyncConnection) -> dict[str, int]:
-    """Give, for each journal by its identity, up to which position it has been projected."""
+    """Return the projected position of each journal, by its identity."""
     found = await connection.execute(select(checkpoints.c.journal, checkpoints.c.position))
     return {str(journal): int(position) for journal, position in found}
 

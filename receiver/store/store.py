@@ -231,7 +231,7 @@ class Store:
             raise StoreDamagedError(self.damage)
 
     def _note_damage(self, error: StoreDamagedError) -> None:
-        """Say once that it is damaged, and let the next process know."""
+        """Log the damage once, and record it for the next process."""
         self._on_damage()
         if self.damage:
             return

@@ -162,7 +162,7 @@ def check_held(item: Item, lease: str) -> None:
 
 
 def conflict(detail: str, told: Json) -> Reply:
-    """Say that an item is not the caller's to settle."""
+    """Return the response for an item that the caller does not hold."""
     return Reply(409, {"detail": detail, **told})
 
 

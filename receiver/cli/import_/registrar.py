@@ -178,7 +178,7 @@ class ImportRegistrar:
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def _read(self, answer: httpx.Response, count: int) -> dict[int, str]:
-        """Give index -> reason of the sends that were not registered."""
+        """Return index -> reason of the sends that were not registered."""
         try:
             document: Any = answer.json()
             if answer.is_error:

@@ -22,7 +22,7 @@ class RejectsNotWrittenError(ReceiverError):
 
 @contextmanager
 def writing_rejects(path: Path | None, source: Path | None, export: Export) -> Iterator[Write]:
-    """Give what writes a bad row: as CSV under the header of the table, or as a line of JSON.
+    """Return a writer of bad rows: CSV under the header of the table, or lines of JSON.
 
     Args:
         path: None writes nothing.

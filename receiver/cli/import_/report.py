@@ -44,7 +44,7 @@ Show = Callable[[ImportTally, float | None], None]
 
 @contextmanager
 def progress() -> Iterator[Show]:
-    """Give what shows progress: a bar on a terminal, elsewhere a line every few seconds."""
+    """Show progress: a bar on a terminal, elsewhere a line every few seconds."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield at_intervals(partial(_print_line, console), _LINE_EVERY_S)

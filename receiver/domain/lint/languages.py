@@ -62,7 +62,7 @@ def _lint_translation(entry: CatalogueEntry) -> Iterator[RowProblem]:
 
 
 def _differences(en: str, zh: str) -> Iterator[str]:
-    """Say which numbers and which quoted names stand in one language only."""
+    """Return the numbers and quoted names that occur in one language only."""
     only = (set(_NUMBER.findall(en)) ^ set(_NUMBER.findall(zh))) - _SMALL
     if only:
         yield f"the number {', '.join(sorted(only))} occurs in one language only"

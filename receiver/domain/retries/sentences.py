@@ -74,7 +74,7 @@ AnyRetryRule = NoRetry | RetryStep | HoldReason | Went | Suppressed
 
 
 def retry_reason(rule: AnyRetryRule, **facts: str | int) -> Reason:
-    """Say that a rule was applied to these facts, which fill the places of its sentence."""
+    """Return the sentence of a rule, with its placeholders filled from the facts."""
     return Reason(rule, RETRY_SENTENCES[rule].filled(**facts), facts)
 
 

@@ -26,7 +26,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SuppressionScope:
-    """Who is not to be sent to, and by which channel of which application."""
+    """A suppressed number, with its channel and application."""
 
     number: str  # E.164 where it is a number
     channel: str  # of an uplink with the person's extension; empty: every channel
@@ -54,7 +54,7 @@ class SuppressionEntry:
 
 @dataclass(frozen=True, slots=True)
 class ScopedEntry:
-    """A word and whom it is about."""
+    """A suppression entry and its scope."""
 
     party: SuppressionScope
     word: SuppressionEntry

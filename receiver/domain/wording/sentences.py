@@ -16,7 +16,7 @@ class ReportRule(StrEnum):
 
 
 class PartsRule(StrEnum):
-    """Who says how many parts there are."""
+    """What determines the number of parts."""
 
     TOLD_BY_BOTH = "told-by-send-and-reports"
     TOLD_BY_SEND = "told-by-send"
@@ -74,7 +74,7 @@ class Reason:
 
 
 def reason(rule: AnyRule, **facts: str | int) -> Reason:
-    """Say that a rule was applied to these facts, which fill the places of its sentence."""
+    """Return the sentence of a rule, with its placeholders filled from the facts."""
     return Reason(rule, SENTENCES[rule].filled(**facts), facts)
 
 

@@ -107,7 +107,7 @@ def _guessed_by_characters(stream: BufferedReader) -> tuple[str, Sequence[str]]:
 
 
 def _unmarked_utf_16(start: bytes) -> str | None:
-    """Detect UTF-16 and UTF-32 by the zero bytes of ASCII characters."""
+    """Detect UTF-16 by the zero bytes of ASCII characters."""
     fewest = _ZEROS * (len(start) // 2)
     even, odd = start[::2].count(0), start[1::2].count(0)
     if max(even, odd) < max(fewest, _FEWEST) or min(even, odd) > max(even, odd) / 2:

@@ -116,7 +116,7 @@ def _is_visible(sheet: SheetMetadata) -> bool:
 
 
 def _unread(sheets: Sequence[SheetMetadata], chosen: SheetMetadata) -> Iterator[str]:
-    """Say which sheets are not read, and which of all are hidden."""
+    """Return notes on sheets that are not read or are hidden."""
     if not _is_visible(chosen):
         yield f"The sheet {chosen.name} is hidden."
     others = [
