@@ -79,7 +79,7 @@ def test_a_new_row_is_added(tmp_path: Path, name: str, content: str) -> None:
 @pytest.mark.parametrize(
     ("retry", "action", "begins"),
     [
-        ("none", Action.NONE, ("Do nothing", "无需处理")),
+        ("none", Action.NONE, ("No action", "无需处理")),
         ("retry-soon", Action.RETRY, ("Send again", "一分钟后重新发送")),
         ("retry-later", Action.RETRY, ("Send again", "稍后重新发送")),
         ("next-day", Action.RETRY, ("Send again the next day", "次日重新发送")),
