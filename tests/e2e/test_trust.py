@@ -217,7 +217,7 @@ def test_a_renewed_certificate(tls_server: Server, authority: Authority) -> None
     )
     authority.certificate.write_text("nonsense")
     tls_server.send_signal(signal.SIGHUP)
-    eventually(lambda: "not renewed" in tls_server.log.read_text(), "it is told")
+    eventually(lambda: "certificate reload failed" in tls_server.log.read_text(), "it is told")
     assert shown(tls_server, context)[0] == second
     assert tls_server.push(BODY).status_code == 200
 

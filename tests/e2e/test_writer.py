@@ -54,13 +54,13 @@ def test_the_end_of_an_idle_writer_is_told(server: Server, number: signal.Signal
     (line,) = (line for line in errors(server) if "writer exited" in line["event"])
     assert (line["writer"], line["how"]) == (pid, f"killed by {number.name}")
     assert f'"writer": {another}' in eventually(
-        lambda: "".join(x for x in server.log.read_text().splitlines() if "was started" in x),
+        lambda: "".join(x for x in server.log.read_text().splitlines() if "restarted" in x),
         "the log names it",
     )
     assert server.push(b"smsMsgId=after&status=DELIVRD").status_code == 200
     assert server.children() == [another]
     assert server.stop() == 0
-    assert len([line for line in errors(server) if "has ended" in line["event"]]) == 1
+    assert len([line for line in errors(server) if "writer exited" in line["event"]]) == 1
 
 
 def test_a_killed_server_leaves_no_process_behind(server: Server) -> None:
