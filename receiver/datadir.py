@@ -34,7 +34,9 @@ def held(lock_file: Path, what: str) -> Iterator[None]:
     try:
         lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise DataDirectoryError(f"{what} cannot be used: {error.strerror}.") from error
+        raise DataDirectoryError(
+            f"{what} cannot be used: {error.strerror}. Check its permissions."
+        ) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

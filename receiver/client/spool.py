@@ -44,6 +44,10 @@ _PUT_OFF_S = 60.0
 # The count is taken again when this part of the room that was left may be used up: so many
 # processes can fill a directory together without passing its limit.
 _SHARERS = 64
+_FULL = (
+    f"The spool is full ({MOST_KEPT} registrations). Check that the receiver can be reached; the "
+    "spool empties once it responds."
+)
 _FULL_FOR_S = 1.0
 
 _log = logging.getLogger("receiver.client")
@@ -223,12 +227,12 @@ class Spool:
 
     def _take_room(self) -> None:
         if monotonic() < self._full_until:
-            raise SpoolFullError(f"The spool is full ({MOST_KEPT} registrations).")
+            raise SpoolFullError(_FULL)
         if self._room < 1:
             left = MOST_KEPT - len(self._names())
             if left < 1:
                 self._full_until = monotonic() + _FULL_FOR_S
-                raise SpoolFullError(f"The spool is full ({MOST_KEPT} registrations).")
+                raise SpoolFullError(_FULL)
             self._room = max(left // _SHARERS, 1)
         self._room -= 1
 

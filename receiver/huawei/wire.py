@@ -253,7 +253,7 @@ def _sift_json(
     if not items and not bad:
         raise UnusableError(f"The array `{LIST}` is empty. Send at least one report in it.")
     if not items:
-        raise UnusableError(f"No item of `{LIST}` is usable: {bad[0].reason}")
+        raise UnusableError(f"No item of `{LIST}` is usable. The first one: {bad[0].reason}")
     return ParsedPush(PushKind.BATCH, items, bad, more_bad)
 
 

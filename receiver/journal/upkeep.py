@@ -27,6 +27,7 @@ _DELETED_ROWS = 200  # in one transaction
 _DELETED_BYTES = 256 * 1024  # the same: what is deleted is overwritten
 _SWITCH_TRIES = 50  # while somebody reads
 _SWITCH_PAUSE_S = 0.1
+_HELD_OPEN = "another process keeps the journal open for reading; end that process."
 _MEND_AGAIN_S = 60.0
 
 
@@ -167,9 +168,7 @@ class Upkeep:
                 if await self._take_turn(switch):
                     return made
                 await asyncio.sleep(_SWITCH_PAUSE_S)
-            raise JournalUnavailableError(
-                "another process keeps the journal open for reading; end it."
-            )
+            raise JournalUnavailableError(_HELD_OPEN)
         finally:
             made.close()
             target.unlink(missing_ok=True)
@@ -189,9 +188,7 @@ class Upkeep:
             position = await asyncio.to_thread(made.copy, position, upto)
         await asyncio.to_thread(made.finish)
         if not await self._file.switch(target, kept):
-            raise JournalUnavailableError(
-                "another process has opened the journal for reading; end it."
-            )
+            raise JournalUnavailableError(_HELD_OPEN)
         return True
 
 

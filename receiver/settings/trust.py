@@ -52,7 +52,7 @@ class SignatureSettings(Section):
     def _check_host(cls, host: str | None) -> str | None:
         if host is not None and not host.isascii():
             raise ValueError(
-                "must be the host as the platform sends it, with its port if it has one"
+                "must be the host of the callback URL in ASCII, with its port if the URL has one"
             )
         return host
 

@@ -76,7 +76,7 @@ def _open(path: Path) -> TextIO:
         return path.open("w", encoding="utf-8")
     except OSError as error:
         raise SimulationError(
-            f"record_ids: {path} cannot be written ({error.strerror})."
+            f"record_ids: {path} cannot be written ({error.strerror}). Name another file."
         ) from error
 
 
@@ -205,7 +205,8 @@ class _Simulation:
             self.record.flush()
         except OSError as error:
             raise SimulationError(
-                f"record_ids: {self.options.record_ids} cannot be written ({error.strerror})."
+                f"record_ids: {self.options.record_ids} cannot be written ({error.strerror}). "
+                "Name another file."
             ) from error
 
 

@@ -187,7 +187,7 @@ def _reason(given: Mapping[str, Any]) -> str:
 def _channel(given: Mapping[str, Any]) -> str:
     channel = normalise_channel(_text(given, "channel", seen) or "")
     if len(channel) > _LONGEST_NAME:
-        raise bad("`channel` is longer than a channel number can be. Correct it.")
+        raise bad(f"`channel` must have at most {_LONGEST_NAME} characters.")
     return channel
 
 

@@ -35,6 +35,7 @@ NO_LIST = "The JSON has no array `statusReportList`. Send an object that contain
 NOT_JSON = "The body starts like JSON but is not valid JSON. Send valid JSON, or a form."
 NINES = 4000 * "9"
 TOO_DEEP = "The JSON is nested too deeply. An item may have 16 levels."
+NO_ITEM = "No item of `statusReportList` is usable. The first one: "
 
 
 def batch(*items: Any) -> bytes:
@@ -379,8 +380,7 @@ UNUSABLE: list[Any] = [
     pytest.param(BATCH + b"\x00", NOT_JSON, id="NUL after the JSON"),
     pytest.param(
         batch_of(f'{{"smsMsgId":{2 * NINES}}}'),
-        "No item of `statusReportList` is usable: `smsMsgId` must have at most "
-        f"{LONGEST_ID} characters.",
+        NO_ITEM + f"`smsMsgId` must have at most {LONGEST_ID} characters.",
         id="id of 8,000 digits",
     ),
     pytest.param(
@@ -402,22 +402,22 @@ UNUSABLE: list[Any] = [
     ),
     pytest.param(
         batch("text", {"smsMsgId": "m"}),
-        "No item of `statusReportList` is usable: The item is not an object.",
+        NO_ITEM + "The item is not an object.",
         id="no usable item: the first one's reason",
     ),
     pytest.param(
         batch({"smsMsgId": True, "status": "A"}),
-        "No item of `statusReportList` is usable: `smsMsgId` must be a string or an integer.",
+        NO_ITEM + "`smsMsgId` must be a string or an integer.",
         id="truth value for an id",
     ),
     pytest.param(
         batch({"smsMsgId": 1.5, "status": "A"}),
-        "No item of `statusReportList` is usable: `smsMsgId` must be a string or an integer.",
+        NO_ITEM + "`smsMsgId` must be a string or an integer.",
         id="fraction for an id",
     ),
     pytest.param(
         batch({"smsMsgId": "\ud800", "status": "A"}),
-        "No item of `statusReportList` is usable: `smsMsgId` contains NUL or unpaired surrogates.",
+        NO_ITEM + "`smsMsgId` contains NUL or unpaired surrogates.",
         id="lone surrogate in an id",
     ),
 ]
