@@ -106,8 +106,12 @@ def test_what_the_receiver_cannot_use_is_named(shared_server: Server, kind: str)
         pytest.param(
             {"sends": [{}]}, KEY, "The receiver refused the registration: ", id="nothing usable"
         ),
-        pytest.param({"sends": []}, READER, "refuses the key (HTTP 403)", id="may only read"),
-        pytest.param({"sends": []}, "nobodys-key", "refuses the key (HTTP 401)", id="wrong key"),
+        pytest.param(
+            {"sends": []}, READER, "does not accept the API key (HTTP 403)", id="may only read"
+        ),
+        pytest.param(
+            {"sends": []}, "nobodys-key", "does not accept the API key (HTTP 401)", id="wrong key"
+        ),
     ],
 )
 def test_a_refusal_is_a_result(
