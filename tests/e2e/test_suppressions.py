@@ -1,4 +1,4 @@
-"""Whom not to send to: what was answered 200 survives SIGKILL, and the queue keeps to it."""
+"""Suppressions: what was answered 200 survives SIGKILL, and the queue keeps to it."""
 
 import json
 import subprocess
