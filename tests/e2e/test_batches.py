@@ -56,7 +56,7 @@ def test_a_batch_of_bad_items_takes_nothing_from_the_others(server: Server) -> N
     assert set(server.api.lookup(["batched_1", "later"])) == {"batched_1", "later"}
     rows = server.api.get("/v1/quarantine", limit="100")["quarantine"]
     assert (len(rows), rows[-1]["body"]) == (52, "earlier")
-    assert rows[0]["reason"].startswith("And 29950 more items of this push cannot be used")
+    assert rows[0]["reason"].startswith("29950 more items of this push are unusable")
     assert (rows[0]["size"], rows[0]["truncated"]) == (len(batch(items)), True)
     assert server.api.metric("receiver_quarantined_total") == 30_001
     assert server.api.metric("receiver_quarantine_evicted_total") == 0

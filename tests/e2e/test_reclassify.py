@@ -316,7 +316,7 @@ def test_a_bad_catalogue_file_keeps_everything_from_starting(
         run("explain", "DELIVRD", env=server.environment).stderr,
         run("codes", env=server.environment).stderr,
     ):
-        assert f"catalogue_file: {catalogue}, line 2, category: 'nonsense' is none of" in said
+        assert f"catalogue_file: {catalogue}, line 2, category: 'nonsense' is not one of" in said
         assert f"catalogue_file: {catalogue}, line 3, meaning: " in said
         assert "Traceback" not in said
     checked = run("check", "--json", env=server.environment)

@@ -100,7 +100,7 @@ def test_what_is_too_large_is_quarantined(server: Server) -> None:
     assert len(large["body"]) == 64 * 1024
     assert f"{len(body)} bytes were announced" in large["reason"]
     assert "SHA-256" in large["reason"]
-    assert f"{10**12} bytes were announced; 1000 bytes came" in announced["reason"]
+    assert f"{10**12} bytes were announced; 1000 bytes arrived" in announced["reason"]
     assert (announced["body"], announced["truncated"]) == (body[:1000].decode(), True)
     assert server.api.metric("receiver_pushes_cut_off_total") == 2
     assert server.api.http.get("/v1/messages/m_1").status_code == 404

@@ -84,7 +84,7 @@ def test_the_command_sets_lists_and_lifts(shared_server: Server) -> None:
     )
     assert added.returncode == 0, added.stderr
     assert "no" in added.stdout
-    assert "by hand" in added.stdout
+    assert "manually" in added.stdout
     listed = suppressions(shared_server, "list", "--number", "15500005999")
     assert "…5999" in listed.stdout
     assert "asked by phone" in listed.stdout

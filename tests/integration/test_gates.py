@@ -199,7 +199,7 @@ def test_a_weak_secret_in_the_data_directory_is_refused(tmp_path: Path, name: st
     with DataDirectory(tmp_path) as directory:
         assert make_secrets(settings, directory).api_key
         (tmp_path / name).write_text(f"{'a' * 48}\n")
-        with pytest.raises(DataDirectoryError, match=f"{name} holds .* remove the file"):
+        with pytest.raises(DataDirectoryError, match=f"{name} contains .* remove the file"):
             make_secrets(settings, directory)
 
 
