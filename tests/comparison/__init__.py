@@ -13,10 +13,15 @@ status 1. To add one, put a table like this at the end of the file:
     where = "^receiver (import|export)" # optional: only in answers whose place this is found in
     texts = [["text before", "text after"]]           # anywhere in a value or a line
     patterns = [['(\d+) item\(s\)', '\1 items']]  # the same with regular expressions
+    file = "texts.tsv"                  # a file of such pairs, applied after those two
     added = ["> messages.*new_field"]   # places that only the later build has
     removed = ["> old_field$"]          # places that only the earlier build has
     changed = ["> catalogue_version$"]  # places where anything may differ
 
 The place of a value is printed with each difference: `GET /v1/messages > messages[0].state`. What
 two runs of one build answer differently (random secrets, timings) stands under `[[varies]]`.
+
+`texts.tsv` has two columns, the text before and the text after, with a tab between. `{1}`, `{2}`
+in the first match any text and stand for it in the second. The longest row is applied first, and
+to parts of a text too.
 """

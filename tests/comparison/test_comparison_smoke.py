@@ -12,6 +12,7 @@ from .values import (
     TABLE,
     Answers,
     Change,
+    Rewording,
     Table,
     compare,
     read_csv,
@@ -80,6 +81,22 @@ def test_places_that_came_and_went() -> None:
     assert compare(before, after, _KNOWN) == []
     assert _PLACES in _KNOWN.used
     assert len(compare(after, before, _KNOWN)) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text", "reworded"),
+    [
+        ("old {words}.", "new.", "Say: old {words}.", "Say: new."),
+        ("{1} of {2} old", "{2} new, {1}", "a of b old", "b new, a"),
+        ("{1} is {1}", "{1}", "a is a", "a"),
+        ("`{1}` old.", r"`{1}` \n.", "x `a`, `b` old.", r"x `a`, `b` \n."),
+        ("old {1}.", "new {1}.", "other a.", "other a."),
+    ],
+)
+def test_placeholders_are_carried_over(before: str, after: str, text: str, reworded: str) -> None:
+    """A row of the texts matches a part of a text, whatever stands for its placeholders."""
+    one = Rewording.make(before, after)
+    assert one.pattern.sub(one.after, text) == reworded
 
 
 def test_items_of_a_list_are_told_by_their_ids() -> None:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -27,6 +28,7 @@ _IDENTIFYING = ("sms_msg_id", "id", "name", "code", "number")
 _BLANKS = re.compile(r"\s+")
 _RULES = re.compile(r"[─━=-]{4,}")
 _SAMPLE = re.compile(r"^(\w+(?:\{.*\})?) (\S+)$")
+_PLACEHOLDER = re.compile(r"\{(\d+)\}")
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -110,6 +112,7 @@ class Change:
     where: str = ""
     texts: Sequence[tuple[str, str]] = ()
     patterns: Sequence[tuple[str, str]] = ()
+    file: str = ""
     added: Sequence[str] = ()
     removed: Sequence[str] = ()
     changed: Sequence[str] = ()
@@ -126,7 +129,7 @@ class Change:
             text = text.replace(before, after)
         for before, after in self.patterns:
             text = re.sub(before, after, text)
-        return text
+        return _reword(self.file, text) if self.file else text
 
     def allows(self, where: str, before: Value, after: Value) -> bool:
         """Tell whether anything may differ at a place."""
@@ -134,6 +137,57 @@ class Change:
         places += self.added if before == ABSENT else ()
         places += self.removed if after == ABSENT else ()
         return bool(re.search(self.where, where)) and _found(places, where)
+
+
+@dataclass(frozen=True)
+class Rewording:
+    """A text before and after, with numbered placeholders that match any text.
+
+    Attributes:
+        piece: the longest part of the earlier text without placeholders.
+        pattern: matches the earlier text.
+        after: what is put in its place.
+    """
+
+    piece: str
+    pattern: re.Pattern[str]
+    after: str
+
+    @classmethod
+    def make(cls, before: str, after: str) -> "Rewording":
+        """Return the rewording of a row; a placeholder of its own in `after` is an error."""
+        pieces = _PLACEHOLDER.split(before)  # every second one is the number of a placeholder
+        named: set[str] = set()
+        for place in range(1, len(pieces), 2):
+            number = pieces[place]
+            pieces[place] = f"(?P=p{number})" if number in named else f"(?P<p{number}>.*?)"
+            named.add(number)
+        pattern = "".join(
+            piece if place % 2 else re.escape(piece) for place, piece in enumerate(pieces)
+        )
+        escaped = after.replace("\\", r"\\")
+        return cls(
+            max(pieces[::2], key=len),
+            re.compile(pattern, re.DOTALL),
+            _PLACEHOLDER.sub(r"\\g<p\1>", escaped),
+        )
+
+
+@cache
+def _rewordings(file: str) -> list[Rewording]:
+    """Read rewordings, the longest first: a text may be part of another."""
+    lines = TABLE.with_name(file).read_text().splitlines()
+    rows = [line.split("\t") for line in lines]
+    made = [Rewording.make(before, after) for before, after in rows]
+    return sorted(made, key=lambda one: len(one.pattern.pattern), reverse=True)
+
+
+@cache
+def _reword(file: str, text: str) -> str:
+    for one in _rewordings(file):
+        if one.piece in text:
+            text = one.pattern.sub(one.after, text)
+    return text
 
 
 @dataclass(frozen=True)
@@ -249,7 +303,10 @@ def _compare_lines(
     where: str, before: list[str], after: list[str], table: Table
 ) -> Iterator[Difference]:
     """Compare the lines that stand beside each other once the equal ones are paired."""
-    rewritten = [table.rewrite(where, line) for line in before]
+    same = set(after)
+    rewritten = [line if line in same else table.rewrite(where, line) for line in before]
+    if where.endswith("> log"):
+        rewritten.sort()  # a set of lines, whose order follows from their texts
     pairing = difflib.SequenceMatcher(
         None,
         [_TIME.sub("<time>", line) for line in rewritten],
