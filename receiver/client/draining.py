@@ -113,7 +113,9 @@ class Draining:
                 return spool.read(file)
             except UnusableFileError as error:
                 spool.set_aside(file)
-                _log.error("%s The registration was moved to the rejected ones.", error)
+                _log.error(
+                    "%s It was moved to `refused` in the spool and is not sent again.", error
+                )
         return None
 
     def _settle_kept(self, spool: Spool, file: Path, outcome: AttemptOutcome) -> None:
@@ -160,7 +162,11 @@ def tell(outcome: AttemptOutcome) -> None:
     """Log what the receiver has not taken; its own words stay out of the log."""
     result = outcome.result
     if result.error is not None and not result.registered:
-        _log.error("The receiver refused a registration (HTTP %s).", outcome.status)
+        _log.error(
+            "The receiver refused a registration (HTTP %s). It is not sent again. Correct "
+            "the cause and register the sends again.",
+            outcome.status,
+        )
     elif result.rejected:
         _log.error("The receiver could not use %d entries.", len(result.rejected))
     if result.ignored:

@@ -235,7 +235,11 @@ class Registrations:
 
     def not_drained(self, error: Exception) -> None:
         """Tell that the spool could not be read; the registration at hand was delivered."""
-        _log.error("The spool cannot be read (%s).", type(error).__name__)
+        _log.error(
+            "The spool cannot be read (%s), so what it holds is not delivered. "
+            "Check its permissions.",
+            type(error).__name__,
+        )
 
     def adopt(self, application: str | None, url: str | None) -> int:
         """Take over what clients made with other arguments left; return how many they are."""

@@ -282,7 +282,10 @@ class Spool:
                 return finished
             if age_s > _ABANDONED_S:
                 unfinished.unlink()
-                _log.error("An incompletely written registration was removed.")
+                _log.error(
+                    "A registration was removed that a program had not finished writing. "
+                    "Register its sends again."
+                )
         except OSError as error:
             let_through(error)
         return None

@@ -176,7 +176,9 @@ def find_columns(rows: Iterable[Numbered], wanted: Mapping[str, str]) -> Columns
     for number, cells in islice(rows, _MOST_ROWS_BEFORE_HEADER):
         header = _header_of(cells)
         if OF_UPLINKS in header:
-            raise ExportError("The file contains uplinks, not sends. Import an export of messages.")
+            raise ExportError(
+                "The file contains uplinks (received SMSs). Import an export of sent messages."
+            )
         if _is_header(header, wanted):
             used = {name: _find(name, header, wanted) for name in HEADERS}
             found = {name: index for name, index in used.items() if index is not None}
