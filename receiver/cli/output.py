@@ -11,7 +11,7 @@ _WIDTH_IN_A_FILE = 160  # columns; there is no terminal's edge to fold at
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Return the console for a command's result, or for what it says beside it."""
+    """Return the console for the result of a command, or for its messages on standard error."""
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(width=_WIDTH_IN_A_FILE, stderr=stderr)
 

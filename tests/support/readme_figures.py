@@ -1,7 +1,7 @@
 """The README's generated sections: what the two harnesses measured, and what the catalogue has.
 
 `deploy/figures/summary.json` has what is published of a run; a test compares the README with it.
-`python -m tests.support.readme_figures` writes the sections anew. With results that
+`python -m tests.support.readme_figures` rewrites the sections. With results that
 `python -m tests.faults --json FILE` or `python -m tests.benchmarks --json FILE` wrote as arguments,
 it first reduces them to what is published and puts that into the summary; the runs themselves stay
 out of the repository.

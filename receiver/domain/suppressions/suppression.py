@@ -213,7 +213,7 @@ def _same_or_open(one: str, other: str) -> bool:
 
 
 def _lifts(lift: ScopedEntry, said: ScopedEntry, asked: SuppressionScope) -> bool:
-    """Return whether a lift by hand takes a word back, as far as it is about the asked party."""
+    """Return whether a manual lift revokes an entry, within the scope that is asked about."""
     if lift.word.decided_at < said.word.decided_at:
         return False
     if said.word.source is Source.UPLINK and not lift.word.overrides:
