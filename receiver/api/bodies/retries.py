@@ -45,11 +45,15 @@ def message_id_of(request: Request) -> int:
     """
     message_id = int(request.path_params["id"])
     if message_id > _HIGHEST_ID:
-        raise ProblemError(
-            Problem.NOT_FOUND,
-            "There is no such item in the retry queue. List the items with `GET /v1/retries`.",
-        )
+        raise _no_such_item()
     return message_id
+
+
+def _no_such_item() -> ProblemError:
+    return ProblemError(
+        Problem.NOT_FOUND,
+        "There is no such item in the retry queue. List the items with `GET /v1/retries`.",
+    )
 
 
 def read_order(given: Mapping[str, Any]) -> Order:
@@ -139,10 +143,7 @@ async def find_item(connection: AsyncConnection, message_id: int, request: Reque
     item = await leases.find_item(connection, message_id)
     only = request.state.key.application
     if item is None or only not in (None, item.application):
-        raise ProblemError(
-            Problem.NOT_FOUND,
-            "There is no such item in the retry queue. List the items with `GET /v1/retries`.",
-        )
+        raise _no_such_item()
     return item
 
 

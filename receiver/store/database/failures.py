@@ -63,10 +63,10 @@ class Failures:
         try:
             yield
         except (exc.DataError, exc.IntegrityError) as error:
-            raise StoreRejectedError(f"The store rejected a value: {_code(error)}.") from None
+            raise _rejected(_code(error)) from None
         except (exc.DBAPIError, exc.TimeoutError) as error:
             if _sqlstate(error).startswith(_PROGRAM_LIMIT):
-                raise StoreRejectedError(f"The store rejected a value: {_code(error)}.") from None
+                raise _rejected(_code(error)) from None
             reason = f"{self._where}{self._reason(error)}"
             original = error.orig if isinstance(error, exc.DBAPIError) else error
             raise self._unavailable(original, reason) from error
@@ -76,9 +76,7 @@ class Failures:
         except UnreadableRowError as error:
             raise self.damaged(str(error)) from None
         except (exc.StatementError, OverflowError, UnicodeError) as error:
-            raise StoreRejectedError(
-                f"The store rejected a value: {type(error).__name__}."
-            ) from None
+            raise _rejected(type(error).__name__) from None
 
     def _unavailable(self, error: object, reason: str) -> StoreUnavailableError:
         if _is_damage(error):
@@ -144,6 +142,10 @@ def _secrets(url: URL) -> set[str]:
 
 def _sqlstate(error: exc.SQLAlchemyError) -> str:
     return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+
+
+def _rejected(cause: str) -> StoreRejectedError:
+    return StoreRejectedError(f"The store rejected a value: {cause}.")
 
 
 def _code(error: exc.SQLAlchemyError) -> str:
