@@ -51,6 +51,8 @@ def main(
     """Compare the answers of two builds."""
     if bool(before) == bool(data_of):
         raise typer.BadParameter("give one of them", param_hint="--before, --data-of")
+    if before and (killed or keep):
+        raise typer.BadParameter("give them with --data-of", param_hint="--killed, --keep")
     # By an exception, so that the servers are ended on the way.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     messages = messages or (_FEW_MESSAGES if quick else _MESSAGES)
